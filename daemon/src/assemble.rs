@@ -1,0 +1,261 @@
+//! From a configuration to a clock, the clouds and an engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use forecaster::ModelKind;
+use planner::policy::Policy;
+use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
+use providers::sim::World;
+use providers::{Deadline, Now, Provider};
+
+use crate::clock::{Clock, Shared, Simulated, System};
+use crate::config::{self, AwsConfig, Config, ModelChoice, ProviderConfig, SimConfig};
+use crate::cycle::{Engine, Standing};
+use crate::gather::Providers;
+use crate::journal::{self, PolicyDigest};
+
+/// How long looking for groups that match a template may take.
+const DISCOVERY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The clouds of a configuration and the clock they share.
+pub struct Clouds {
+    /// The only clock there is.
+    pub clock: Arc<dyn Clock>,
+    /// The clouds by name.
+    pub providers: Providers,
+    /// The simulated ones among them.
+    pub worlds: BTreeMap<ProviderName, World>,
+    /// When a simulation is over.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// The world that a configuration's journal belongs to.
+pub fn world(config: &Config) -> journal::World {
+    match simulation(config) {
+        Some(sim) => journal::World::Simulation { seed: sim.seed, scenario: sim.scenario.clone() },
+        None => journal::World::Real,
+    }
+}
+
+fn simulation(config: &Config) -> Option<&SimConfig> {
+    config.providers.values().find_map(|provider| match provider {
+        ProviderConfig::Sim(sim) => Some(sim),
+        ProviderConfig::Aws(_) => None,
+    })
+}
+
+/// Builds the clock and the clouds. A simulation goes on from `not_before` and from what it kept
+/// in `keep_in`, if any.
+///
+/// # Errors
+/// Where a simulated cloud's file cannot be used.
+pub fn clouds(
+    config: &Config,
+    not_before: Option<Timestamp>,
+    keep_in: Option<&Path>,
+) -> anyhow::Result<Clouds> {
+    let clock = clock(config, not_before, keep_in)?;
+    let now: Arc<dyn Now> = Arc::new(Shared(Arc::clone(&clock)));
+    let mut clouds =
+        Clouds { clock, providers: BTreeMap::new(), worlds: BTreeMap::new(), ends_at: None };
+    for (name, provider) in &config.providers {
+        let built: Arc<dyn Provider> = match provider {
+            ProviderConfig::Aws(aws) => Arc::new(aws_cloud(name, aws, Arc::clone(&now))),
+            ProviderConfig::Sim(sim) => {
+                let settings = sim_settings(sim)?;
+                clouds.ends_at = Some(settings.ends_at());
+                let world = World::from_settings(name, &settings, Arc::clone(&now));
+                if let Some(directory) = keep_in {
+                    world.keep_in(world_file(directory, name))?;
+                }
+                clouds.worlds.insert(name.clone(), world.clone());
+                Arc::new(world)
+            }
+        };
+        clouds.providers.insert(name.clone(), built);
+    }
+    Ok(clouds)
+}
+
+fn world_file(directory: &Path, name: &ProviderName) -> std::path::PathBuf {
+    directory.join(format!("world-{name}.json"))
+}
+
+#[cfg(feature = "test-clock")]
+fn test_clock() -> anyhow::Result<Option<Arc<dyn Clock>>> {
+    use crate::clock::test;
+    match std::env::var_os(test::SOCKET_VARIABLE) {
+        Some(path) => Ok(Some(test::remote(Path::new(&path))?)),
+        None => Ok(None),
+    }
+}
+
+fn clock(
+    config: &Config,
+    not_before: Option<Timestamp>,
+    keep_in: Option<&Path>,
+) -> anyhow::Result<Arc<dyn Clock>> {
+    #[cfg(feature = "test-clock")]
+    if let Some(clock) = test_clock()? {
+        return Ok(clock);
+    }
+    let Some(sim) = simulation(config) else { return Ok(Arc::new(System)) };
+    let mut start = not_before.unwrap_or(sim.start).max(sim.start);
+    if let Some(directory) = keep_in {
+        // The cloud may have been looked at after the last cycle that was recorded.
+        for (name, provider) in &config.providers {
+            let ProviderConfig::Sim(sim) = provider else { continue };
+            let still: Arc<dyn Now> = Arc::new(Simulated::new(start, f64::INFINITY));
+            let world = World::from_settings(name, &sim_settings(sim)?, still);
+            world.keep_in(world_file(directory, name))?;
+            start = start.max(world.last_seen());
+        }
+    }
+    let speed = sim.speed.map_or(f64::INFINITY, f64::from);
+    Ok(Arc::new(Simulated::new(start, speed)))
+}
+
+fn sim_settings(sim: &SimConfig) -> anyhow::Result<providers::sim::Settings> {
+    Ok(providers::sim::Settings {
+        seed: sim.seed,
+        start: sim.start,
+        duration: sim.duration,
+        speed: sim.speed,
+        scenario: sim.scenario.parse()?,
+    })
+}
+
+fn aws_cloud(name: &ProviderName, aws: &AwsConfig, now: Arc<dyn Now>) -> providers::aws::Aws {
+    providers::aws::Aws::new(aws_settings(name, aws), now)
+}
+
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Settings {
+    let mut settings = providers::aws::Settings::new(name.clone(), aws.regions.clone());
+    settings.endpoint_url.clone_from(&aws.endpoint_url);
+    settings.budget.metrics_per_month = metrics_monthly(aws);
+    for account in &aws.accounts {
+        // The configuration's parser has checked the role's form.
+        let role =
+            account.role_arn.as_deref().and_then(|role| providers::aws::RoleArn::parse(role).ok());
+        if let Some(role_arn) = role {
+            let external_id = account.external_id.clone();
+            settings.accounts.push(providers::aws::RoleAccount { role_arn, external_id });
+        }
+    }
+    settings
+}
+
+/// The stricter of a limit in metrics and one in money, at $0.01 for 1,000 metrics.
+fn metrics_monthly(aws: &AwsConfig) -> Option<u64> {
+    const USD_MICROS_PER_METRIC: u64 = 10;
+    let by_money = aws.api_budget.usd_micros_monthly.map(|usd| usd / USD_MICROS_PER_METRIC);
+    [aws.api_budget.metrics_monthly, by_money].into_iter().flatten().min()
+}
+
+/// The policy with every group that matches a template, and the models that the operator named.
+pub async fn expanded(
+    config: &Config,
+    providers: &Providers,
+) -> (Policy, BTreeMap<ServiceName, ModelKind>) {
+    let mut policy = config.policy.clone();
+    let mut models: BTreeMap<ServiceName, ModelKind> =
+        config.forecasters.iter().map(|(name, choice)| (name.clone(), model(*choice))).collect();
+    for (name, provider) in providers {
+        let templates: Vec<_> =
+            config.templates.iter().filter(|template| &template.provider == name).collect();
+        if templates.is_empty() {
+            continue;
+        }
+        let deadline = Deadline::within(DISCOVERY_WITHIN);
+        for answer in provider.inventory().discover(deadline).await {
+            let groups = match answer {
+                Ok(groups) => groups,
+                Err(fault) => {
+                    tracing::error!(provider = %name, %fault, "groups could not be discovered");
+                    continue;
+                }
+            };
+            for (template, group) in
+                templates.iter().flat_map(|t| groups.iter().map(move |g| (t, g)))
+            {
+                // A service that is written out wins over a template.
+                match template.expand(group) {
+                    None => {}
+                    Some(Ok((service, made))) => {
+                        models.entry(service.clone()).or_insert(model(template.forecaster));
+                        policy.services.entry(service).or_insert(made);
+                    }
+                    Some(Err(fault)) => {
+                        tracing::error!(group = group.name, %fault, "group makes no service");
+                    }
+                }
+            }
+        }
+    }
+    (policy, models)
+}
+
+/// What is in force under `config`.
+pub fn standing(
+    config: &Config,
+    policy: Policy,
+    models: BTreeMap<ServiceName, ModelKind>,
+    digest: PolicyDigest,
+) -> Standing {
+    let freezes = config.freezes.clone();
+    Standing {
+        policy,
+        digest,
+        models,
+        kill_switch: config.kill_switch.clone(),
+        cycle_deadline: config.cycle_deadline,
+        freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
+    }
+}
+
+/// Fills an engine with the samples of a journal.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn restore_samples(
+    engine: &mut Engine,
+    reader: &journal::Reader,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let known: BTreeMap<_, _> = engine
+        .standing
+        .policy
+        .services
+        .values()
+        .flat_map(crate::gather::queries)
+        .map(|query| (query.key(), query.clone()))
+        .collect();
+    for stored in reader.samples(now - Seconds::days(64)) {
+        let stored = stored.context("reading samples back")?;
+        if let Some(query) = known.get(&stored.metric) {
+            engine.observer.restore(query, stored.sample);
+        }
+    }
+    Ok(())
+}
+
+/// An engine that knows what `memory` knows.
+pub fn engine(standing: Standing, providers: &Providers, memory: Memory) -> Engine {
+    Engine::new(standing, providers.clone(), memory)
+}
+
+fn model(choice: ModelChoice) -> ModelKind {
+    match choice {
+        ModelChoice::Auto => ModelKind::Auto,
+        ModelChoice::LastValue => ModelKind::LastValue,
+        ModelChoice::SeasonalDay => ModelKind::SeasonalDay,
+        ModelChoice::SeasonalWeek => ModelKind::SeasonalWeek,
+        ModelChoice::Ets => ModelKind::Ets,
+        ModelChoice::Linear => ModelKind::Linear,
+    }
+}

@@ -1,0 +1,360 @@
+//! The command line: what can be typed, its help, and what the exit code means.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use planner::Timestamp;
+
+use crate::commands;
+use crate::config::{self, Config, ConfigFault, LogFormat, LogLevel};
+use crate::report::{self, Format};
+use crate::telemetry;
+
+/// Exit code: done.
+pub const DONE: u8 = 0;
+/// Exit code: the answer is no, as when `check` finds faults or `replay` differs.
+pub const NO: u8 = 1;
+/// Exit code: wrong usage.
+pub const USAGE: u8 = 2;
+/// Exit code: a cloud or the disk failed.
+pub const FAILED: u8 = 3;
+
+/// Where the configuration is, unless `--config` says otherwise.
+pub const CONFIG: &str = "/etc/neap/neap.toml";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no (faults found, replay differs, journal damaged);
+2 wrong usage; 3 a cloud or the disk failed.
+Data goes to stdout, everything else to stderr.";
+
+const FORECAST_EXAMPLES: &str = "\
+Examples:
+  neap forecast load.csv
+  neap forecast load.csv --horizon 6h --quantiles 0.5,0.99 --format csv --output ahead.csv";
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  neap backtest load.csv --output forecasts.csv
+  neap backtest traces/ --horizon 30m --origins 100 --output forecasts.csv
+
+For each origin the forecaster knows the samples up to the origin alone. A loss below 1 is better
+than the last value standing still.";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  neap simulate load.csv --policy service.toml --output decisions/
+  neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/
+
+The real forecaster and planner order capacity at every step; a decision knows only samples that
+were there before it.";
+
+/// Orders cloud capacity ahead of demand, and says why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "neap",
+    version,
+    after_help = EXIT_CODES,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Whether to colour output; `auto` colours terminals unless NO_COLOR is set.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: Color,
+    /// How log lines on stderr look: `human` or `json`; over `[log] format` of the configuration.
+    #[arg(long, global = true, value_name = "FORMAT", hide_possible_values = true)]
+    pub log_format: Option<LogFormat>,
+    /// Least severity logged: `error`, `warn`, `info`, `debug` or `trace`; over `[log] level`.
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
+    pub log_level: Option<LogLevel>,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On terminals, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The option that names the configuration.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConfigOption {
+    /// The configuration.
+    #[arg(long = "config", value_name = "FILE", default_value = CONFIG)]
+    pub path: PathBuf,
+}
+
+impl ConfigOption {
+    /// Reads and parses it.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] with every fault, which ends the process with exit code 1.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        load_config(&self.path)
+    }
+}
+
+/// The option that chooses how data looks.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct FormatOption {
+    /// How the answer looks: `human` or `json`.
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "human",
+        hide_possible_values = true
+    )]
+    pub format: Format,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: watch demand, order capacity ahead of it, record why.
+    Run(commands::run::Args),
+    /// Show every fault of the configuration at once, and what running it costs.
+    Check(commands::check::Args),
+    /// Show what one cycle would do against the real clouds, and why; changes nothing.
+    Plan(commands::plan::Args),
+    /// Say why a service has the size it has, and what would change it.
+    Explain(commands::explain::Args),
+    /// Compute recorded decisions again and compare.
+    Replay(commands::replay::Args),
+    /// List, show, verify, export and compact the journal.
+    Journal(commands::journal::Args),
+    /// Forecast one series file.
+    #[command(after_help = FORECAST_EXAMPLES)]
+    Forecast(commands::forecast::Args),
+    /// Forecast many series files from many points, for scoring.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(commands::backtest::Args),
+    /// Show what neap would have ordered over recorded loads, for scoring.
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(commands::simulate::Args),
+    /// Print a configuration from what the read-only role sees.
+    Init(commands::init::Args),
+    /// Show what the running daemon sees.
+    Status(commands::status::Args),
+    /// Print completions for a shell.
+    Completions(commands::completions::Args),
+    /// Print the manual page.
+    Man(commands::completions::ManArgs),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Run(args) => commands::run::run(args),
+            Command::Check(args) => commands::check::run(args),
+            Command::Plan(args) => commands::plan::run(args),
+            Command::Explain(args) => commands::explain::run(args),
+            Command::Replay(args) => commands::replay::run(args),
+            Command::Journal(args) => commands::journal::run(args),
+            Command::Forecast(args) => commands::forecast::run(args),
+            Command::Backtest(args) => commands::backtest::run(args),
+            Command::Simulate(args) => commands::simulate::run(args),
+            Command::Init(args) => commands::init::run(args),
+            Command::Status(args) => commands::status::run(args),
+            Command::Completions(args) => commands::completions::run(args),
+            Command::Man(args) => commands::completions::run_man(args),
+        }
+    }
+}
+
+/// The configuration has these faults: nothing was started, and the exit code is 1.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has faults")]
+pub struct ConfigRefused(pub Vec<ConfigFault>);
+
+/// What was typed does not fit together: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUsage(pub String);
+
+/// Reads and parses a configuration file.
+///
+/// # Errors
+/// [`ConfigRefused`] with every fault, which ends the process with exit code 1.
+pub fn load_config(path: &Path) -> anyhow::Result<Config> {
+    Ok(config::load(path).map_err(ConfigRefused)?)
+}
+
+/// Parses the command line, runs one command, and maps its result to an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout, faults to stderr; a closed pipe changes nothing.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { DONE });
+        }
+    };
+    // Only the first command line of a process counts.
+    let _ = COLOR.set(cli.global.color);
+    telemetry::start(cli.global.log_format, cli.global.log_level);
+    match cli.command.run() {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Shows an error, and the exit code that it means.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::from(DONE);
+    }
+    match error.downcast_ref::<ConfigRefused>() {
+        Some(ConfigRefused(faults)) => report::faults(faults),
+        // With stderr closed there is nobody left to tell.
+        None => drop(writeln!(std::io::stderr(), "error: {error:#}")),
+    }
+    ExitCode::from(exit_code(error))
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigRefused>() {
+        NO
+    } else if error.is::<WrongUsage>() {
+        USAGE
+    } else {
+        FAILED
+    }
+}
+
+/// Whoever read our output has seen enough, as `head` has: no fault.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+/// Whether to colour what goes to `stream`: by `--color`, `NO_COLOR` and whether it is a terminal.
+pub fn colored(stream: &impl IsTerminal) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match COLOR.get().copied().unwrap_or_default() {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => !no_color && stream.is_terminal(),
+    }
+}
+
+/// Reads a moment typed on the command line.
+///
+/// # Errors
+/// Where it is no RFC 3339 moment.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected a moment such as `2026-03-02T07:00:00Z`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_has_examples() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let name = sub.get_name();
+            assert!(sub.get_about().is_some(), "{name}");
+            let after = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("neap {name}")), "{name}: {after}");
+        }
+    }
+
+    #[test]
+    fn help_is_one_screen() {
+        let help = Cli::command().term_width(100).render_help().to_string();
+        assert!(help.lines().count() <= 40, "{help}");
+        insta::assert_snapshot!(help, @r#"
+Orders cloud capacity ahead of demand, and says why
+
+Usage: neap [OPTIONS] <COMMAND>
+
+Commands:
+  run          Run the daemon: watch demand, order capacity ahead of it, record why
+  check        Show every fault of the configuration at once, and what running it costs
+  plan         Show what one cycle would do against the real clouds, and why; changes nothing
+  explain      Say why a service has the size it has, and what would change it
+  replay       Compute recorded decisions again and compare
+  journal      List, show, verify, export and compact the journal
+  forecast     Forecast one series file
+  backtest     Forecast many series files from many points, for scoring
+  simulate     Show what neap would have ordered over recorded loads, for scoring
+  init         Print a configuration from what the read-only role sees
+  status       Show what the running daemon sees
+  completions  Print completions for a shell
+  man          Print the manual page
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+
+Global options:
+      --color <WHEN>         Whether to colour output; `auto` colours terminals unless NO_COLOR is
+                             set [default: auto]
+      --log-format <FORMAT>  How log lines on stderr look: `human` or `json`; over `[log] format` of
+                             the configuration
+      --log-level <LEVEL>    Least severity logged: `error`, `warn`, `info`, `debug` or `trace`;
+                             over `[log] level`
+
+Exit codes: 0 done; 1 the answer is no (faults found, replay differs, journal damaged);
+2 wrong usage; 3 a cloud or the disk failed.
+Data goes to stdout, everything else to stderr.
+"#);
+    }
+
+    #[test]
+    fn exit_codes_tell_faults_usage_and_failures_apart() {
+        let code = |error: anyhow::Error| exit_code(&error);
+        assert_eq!(code(ConfigRefused(Vec::new()).into()), NO);
+        assert_eq!(code(anyhow::Error::from(WrongUsage("x".into())).context("y")), USAGE);
+        assert_eq!(code(std::io::Error::other("disk").into()), FAILED);
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(&anyhow::Error::from(pipe).context("printing")));
+        assert_eq!(
+            Cli::try_parse_from(["neap", "chek"]).unwrap_err().exit_code(),
+            i32::from(USAGE)
+        );
+    }
+
+    #[test]
+    fn moments_are_rfc_3339() {
+        assert_eq!(moment("2026-03-02T07:00:00Z").unwrap().to_string(), "2026-03-02T07:00:00Z");
+        assert!(moment("yesterday").is_err());
+    }
+}

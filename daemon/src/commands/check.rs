@@ -1,0 +1,505 @@
+//! `neap check`: every fault of the configuration at once, and what running it costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use planner::metric::{MetricQuery, Statistic, WhenMissing};
+use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
+use planner::{ProviderName, ServiceName};
+use providers::aws::{Expected, Volume, expected_calls};
+use serde::Serialize;
+
+use crate::cli::{ConfigOption, FormatOption, NO};
+use crate::config::{self, ApiBudget, Config, ConfigFault, ProviderConfig};
+use crate::report::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  neap check --config /etc/neap/neap.toml
+  neap check --format json | jq '.faults'
+
+Reads the file alone and calls no cloud; `neap plan` tries the credentials. Exits with 1 where there
+are faults.";
+
+/// What `neap check` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+    /// How the answer looks.
+    #[command(flatten)]
+    pub format: FormatOption,
+}
+
+/// Checks a configuration.
+///
+/// # Errors
+/// Where stdout cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let parsed = config::load(&args.config.path);
+    let text = match (&parsed, args.format.format) {
+        (Ok(config), Format::Human) => {
+            format!("{}: no faults\n{}", args.config.path.display(), report(config))
+        }
+        (Err(faults), Format::Human) => listed(faults),
+        (Ok(config), Format::Json) => json(&Answer { faults: &[], report: Some(report(config)) })?,
+        (Err(faults), Format::Json) => json(&Answer { faults, report: None })?,
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(if parsed.is_ok() { crate::cli::DONE } else { NO }))
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    faults: &'a [ConfigFault],
+    #[serde(flatten)]
+    report: Option<Report>,
+}
+
+fn json(answer: &Answer<'_>) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(answer)? + "\n")
+}
+
+fn listed(faults: &[ConfigFault]) -> String {
+    let mut text: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+    let _ = match faults.len() {
+        1 => writeln!(text, "1 fault"),
+        count => writeln!(text, "{count} faults"),
+    };
+    text
+}
+
+/// What a sound configuration comes to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    mode: Mode,
+    poll_interval: String,
+    services: Vec<ServiceLines>,
+    templates: Vec<String>,
+    freezes: Vec<String>,
+    costs: Vec<Cost>,
+    advice: Vec<Advice>,
+}
+
+/// One service, in words.
+#[derive(Clone, Debug, Serialize)]
+struct ServiceLines {
+    name: String,
+    mode: Mode,
+    group: String,
+    units: String,
+    demand: Vec<String>,
+    promise: String,
+    capacity: String,
+    timing: String,
+}
+
+/// What reading one provider comes to in a month of 30 days.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Cost {
+    provider: ProviderName,
+    kind: &'static str,
+    groups: u64,
+    metrics: u64,
+    calls_monthly: u64,
+    metrics_read_monthly: u64,
+    usd_monthly: f64,
+    /// Metrics of one group of every template, which come on top for each group that matches.
+    metrics_each_templated_group: u64,
+}
+
+/// Something that is allowed and may not be meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Advice {
+    severity: Severity,
+    about: String,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    Warning,
+    Suggestion,
+}
+
+/// What a sound configuration comes to.
+pub fn report(config: &Config) -> Report {
+    let costs = costs(config);
+    let mut advice = general_advice(config, &costs);
+    for (name, service) in &config.policy.services {
+        advice.extend(service_advice(config, name, service));
+    }
+    Report {
+        mode: config.policy.mode,
+        poll_interval: config.policy.poll_interval.to_string(),
+        services: config.policy.services.iter().map(|(n, s)| lines(n, s, config)).collect(),
+        templates: config.templates.iter().map(|t| t.name.clone()).collect(),
+        freezes: config.freezes.iter().map(|freeze| freeze.name.clone()).collect(),
+        costs,
+        advice,
+    }
+}
+
+fn lines(name: &ServiceName, service: &ServicePolicy, config: &Config) -> ServiceLines {
+    let pool = &service.pool;
+    let upper = match pool.max {
+        Some(max) => format!("{} to {}", pool.min.0, max),
+        None => format!("{} or more, up to the group's own maximum", pool.min),
+    };
+    let capacity = match (pool.capacity_per_unit, &service.utilisation) {
+        (CapacityPerUnit::Given(capacity), _) => format!("{capacity} a second and unit"),
+        (CapacityPerUnit::Learn, Some(query)) => {
+            format!("learned from {}, full at {}", shown(query), pool.target_utilisation)
+        }
+        (CapacityPerUnit::Learn, None) => "to be learned, from nothing".to_owned(),
+    };
+    ServiceLines {
+        name: name.to_string(),
+        mode: if config.policy.mode == Mode::Observe { Mode::Observe } else { service.mode },
+        group: pool.group.to_string(),
+        units: upper,
+        demand: service.demand.iter().map(shown).collect(),
+        promise: format!("at most {} of intervals above capacity", service.violation_budget),
+        capacity,
+        timing: format!(
+            "lead time {}, warm-up {}, cooldown {}, hold window {}, override lease {}",
+            pool.lead_time, pool.warm_up, pool.cooldown, pool.hold_window, pool.override_lease
+        ),
+    }
+}
+
+fn shown(query: &MetricQuery) -> String {
+    let zero = if query.when_missing == WhenMissing::Zero { ", missing is zero" } else { "" };
+    format!(
+        "`{}` `{}` ({}, {}{zero}) from {}/{}",
+        query.namespace,
+        query.metric,
+        query.statistic,
+        query.period.span(),
+        query.provider,
+        query.region
+    )
+}
+
+/// Every metric that a service is watched by.
+fn metrics(service: &ServicePolicy) -> impl Iterator<Item = &MetricQuery> {
+    let signals = &service.signals;
+    service
+        .demand
+        .iter()
+        .chain(&service.utilisation)
+        .chain(&signals.errors)
+        .chain(&signals.healthy_hosts)
+}
+
+fn costs(config: &Config) -> Vec<Cost> {
+    config
+        .providers
+        .iter()
+        .map(|(name, provider)| {
+            let watched = watched(config, name);
+            let expected = expected(config, provider, &watched);
+            let templated = config.templates.iter().flat_map(|t| metrics_of(&t.service, name));
+            Cost {
+                provider: name.clone(),
+                kind: provider.kind(),
+                groups: watched.values().map(|(groups, _)| groups).sum(),
+                metrics: watched.values().map(|(_, metrics)| metrics).sum(),
+                calls_monthly: expected.calls_total(),
+                metrics_read_monthly: expected.metrics,
+                usd_monthly: expected.usd_micros as f64 / 1e6,
+                metrics_each_templated_group: templated.count() as u64,
+            }
+        })
+        .collect()
+}
+
+/// What watching all that costs; reading a simulated cloud is free.
+fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Expected {
+    let volumes = watched.values().map(|(groups, metrics)| Volume {
+        groups: *groups,
+        metrics: *metrics,
+        poll_interval: config.policy.poll_interval,
+    });
+    match provider {
+        ProviderConfig::Aws(_) => {
+            volumes.map(expected_calls).fold(Expected::default(), |sum, place| sum.plus(&place))
+        }
+        ProviderConfig::Sim(_) => Expected::default(),
+    }
+}
+
+fn metrics_of<'s>(
+    service: &'s ServicePolicy,
+    provider: &'s ProviderName,
+) -> impl Iterator<Item = &'s MetricQuery> {
+    metrics(service).filter(move |query| query.provider == *provider)
+}
+
+/// Groups and distinct metrics by account and region, as calls go to each place by itself.
+type Watched = BTreeMap<(String, String), (u64, u64)>;
+
+fn watched(config: &Config, provider: &ProviderName) -> Watched {
+    let mut watched = Watched::new();
+    let mut seen = BTreeSet::new();
+    for service in config.policy.services.values() {
+        let group = &service.pool.group;
+        if group.provider == *provider {
+            watched.entry((group.account.to_string(), group.region.to_string())).or_default().0 +=
+                1;
+        }
+        for query in metrics_of(service, provider) {
+            if seen.insert(query.key()) {
+                let place = (query.account.to_string(), query.region.to_string());
+                watched.entry(place).or_default().1 += 1;
+            }
+        }
+    }
+    watched
+}
+
+fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    let mut warn = |about: &str, text: String| {
+        advice.push(Advice { severity: Severity::Warning, about: about.to_owned(), text });
+    };
+    if let Some(page) = config.page.filter(|page| !page.listen.ip().is_loopback()) {
+        let listen = page.listen;
+        warn("page", format!("`{listen}` is open to others, and the page asks for no password"));
+    }
+    for (name, provider) in &config.providers {
+        let ProviderConfig::Aws(aws) = provider else { continue };
+        let about = format!("provider {name}");
+        let url = aws.endpoint_url.as_deref().unwrap_or_default();
+        if url.starts_with("http://") && !is_local(url) {
+            warn(&about, format!("`{url}` is not encrypted: credentials' signatures go in clear"));
+        }
+        let cost = costs.iter().find(|cost| cost.provider == *name);
+        if let Some(text) = cost.and_then(|cost| over_budget(cost, aws.api_budget)) {
+            warn(&about, text);
+        }
+    }
+    advice
+}
+
+fn is_local(url: &str) -> bool {
+    let host = url.trim_start_matches("http://");
+    ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+fn over_budget(cost: &Cost, budget: ApiBudget) -> Option<String> {
+    let read = cost.metrics_read_monthly;
+    if let Some(limit) = budget.metrics_monthly.filter(|limit| read > *limit) {
+        return Some(format!(
+            "{read} metrics a month are expected and `metrics_per_month` is {limit}: neap will read \
+             less often than `poll_interval`"
+        ));
+    }
+    let usd = budget.usd_micros_monthly? as f64 / 1e6;
+    (cost.usd_monthly > usd).then(|| {
+        format!(
+            "{:.2} USD a month are expected and `usd_per_month` is {usd:.2}: neap will read less \
+             often than `poll_interval`",
+            cost.usd_monthly
+        )
+    })
+}
+
+fn service_advice(config: &Config, name: &ServiceName, service: &ServicePolicy) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    let mut add = |severity, text: String| {
+        advice.push(Advice { severity, about: format!("service {name}"), text });
+    };
+    for query in &service.demand {
+        if config::known_sparse(query) && query.when_missing == WhenMissing::Unknown {
+            let metric = &query.metric;
+            let text = format!(
+                "`{metric}` reports nothing at zero: `when_missing = \"zero\"` tells a quiet hour \
+                 from a lost metric"
+            );
+            add(Severity::Suggestion, text);
+        }
+        if !matches!(query.statistic, Statistic::Sum | Statistic::SampleCount) {
+            let text = format!(
+                "demand is total load, and `{}` of `{}` does not grow with it",
+                query.statistic, query.metric
+            );
+            add(Severity::Warning, text);
+        }
+    }
+    let acts = config.policy.mode == Mode::Act && service.mode == Mode::Act;
+    if acts && service.pool.actuate == Some(Actuate::Desired) {
+        let text = "`actuate = \"desired\"` needs a group without scale-in policies of its own; \
+                    `neap plan` reads whether it has any";
+        add(Severity::Warning, text.to_owned());
+    }
+    let ceiling = config.policy.spend_ceiling_usd_milli_hourly;
+    if ceiling.is_some() && service.pool.price_usd_hourly.is_none() {
+        let text = "no `price_usd_hourly`: its cost does not count towards `spend_usd_hourly`";
+        add(Severity::Warning, text.to_owned());
+    }
+    if acts && service.pool.max.is_none() {
+        let text = "no `max`: the group's own maximum alone limits growth and spending";
+        add(Severity::Warning, text.to_owned());
+    }
+    if service.signals == planner::policy::Signals::default() {
+        let text = "no `signals`: an outage of this service alone looks like a quiet hour";
+        add(Severity::Suggestion, text.to_owned());
+    }
+    advice
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self.mode {
+            Mode::Observe => "nothing is changed",
+            Mode::Act => "groups are changed",
+        };
+        writeln!(f, "mode {}, {what}; a cycle every {}", self.mode, self.poll_interval)?;
+        for service in &self.services {
+            writeln!(f, "\nservice `{}`, mode {}", service.name, service.mode)?;
+            writeln!(f, "  group     {}, {}", service.group, service.units)?;
+            for metric in &service.demand {
+                writeln!(f, "  demand    {metric}")?;
+            }
+            writeln!(f, "  promise   {}", service.promise)?;
+            writeln!(f, "  capacity  {}", service.capacity)?;
+            writeln!(f, "  timing    {}", service.timing)?;
+        }
+        if !self.templates.is_empty() {
+            let names = self.templates.join("`, `");
+            writeln!(f, "\ntemplates `{names}`: a service for every group that matches")?;
+        }
+        if !self.freezes.is_empty() {
+            writeln!(f, "\nfreezes `{}`", self.freezes.join("`, `"))?;
+        }
+        f.write_str("\n")?;
+        self.costs.iter().try_for_each(|cost| writeln!(f, "{cost}"))?;
+        self.advice.iter().try_for_each(|advice| {
+            let word = if advice.severity == Severity::Warning { "warning" } else { "suggestion" };
+            writeln!(f, "{word}: {}: {}", advice.about, advice.text)
+        })
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (groups, metrics) = (self.groups, self.metrics);
+        write!(
+            f,
+            "provider `{}` ({}): groups {groups}, metrics {metrics}",
+            self.provider, self.kind
+        )?;
+        let (calls, read, usd) = (self.calls_monthly, self.metrics_read_monthly, self.usd_monthly);
+        match self.kind {
+            "sim" => f.write_str("; reading costs nothing")?,
+            _ => write!(f, "; about {calls} calls and {read} metrics a month, {usd:.2} USD")?,
+        }
+        match self.metrics_each_templated_group {
+            0 => Ok(()),
+            each => write!(f, "; {each} metrics more for each group of a template"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match config::parse("neap.toml", text) {
+            Ok(config) => report(&config).to_string(),
+            Err(faults) => listed(&faults),
+        }
+    }
+
+    const AWS: &str = r#"
+mode = "act"
+[page]
+listen = "0.0.0.0:7317"
+[provider.aws]
+kind = "aws"
+regions = ["eu-west-1"]
+api_budget = { metrics_per_month = 100_000 }
+endpoint_url = "http://proxy.example.com:8080"
+[[service]]
+name = "checkout"
+demand = [{ namespace = "AWS/ApplicationELB", metric = "RequestCount", dimensions = { LoadBalancer = "app/checkout/50dc" } }]
+[[service.pool]]
+group = "checkout-asg"
+actuate = "desired"
+[[service]]
+name = "batch"
+mode = "observe"
+demand = [{ namespace = "Batch", metric = "Load", stat = "Average" }]
+signals = { errors = { namespace = "Batch", metric = "Errors" } }
+[[service.pool]]
+group = "batch-asg"
+capacity_per_unit = 12.5
+min = 0
+max = 9
+"#;
+
+    #[test]
+    fn a_sound_configuration_is_told_with_its_cost_and_what_may_not_be_meant() {
+        insta::assert_snapshot!(shown(AWS), @r#"
+        mode act, groups are changed; a cycle every 1m
+
+        service `batch`, mode observe
+          group     aws/eu-west-1/batch-asg, 0 to 9 units
+          demand    `Batch` `Load` (Average, 1m) from aws/eu-west-1
+          promise   at most 0.5% of intervals above capacity
+          capacity  12.5 a second and unit
+          timing    lead time 5m, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+
+        service `checkout`, mode act
+          group     aws/eu-west-1/checkout-asg, 1 unit or more, up to the group's own maximum
+          demand    `AWS/ApplicationELB` `RequestCount` (Sum, 1m) from aws/eu-west-1
+          promise   at most 0.5% of intervals above capacity
+          capacity  learned from `AWS/EC2` `CPUUtilization` (Average, 5m) from aws/eu-west-1, full at 70%
+          timing    lead time 5m, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+
+        provider `aws` (aws): groups 2, metrics 4; about 118080 calls and 172800 metrics a month, 1.73 USD
+        warning: page: `0.0.0.0:7317` is open to others, and the page asks for no password
+        warning: provider aws: `http://proxy.example.com:8080` is not encrypted: credentials' signatures go in clear
+        warning: provider aws: 172800 metrics a month are expected and `metrics_per_month` is 100000: neap will read less often than `poll_interval`
+        warning: service batch: demand is total load, and `Average` of `Load` does not grow with it
+        suggestion: service checkout: `RequestCount` reports nothing at zero: `when_missing = "zero"` tells a quiet hour from a lost metric
+        warning: service checkout: `actuate = "desired"` needs a group without scale-in policies of its own; `neap plan` reads whether it has any
+        warning: service checkout: no `max`: the group's own maximum alone limits growth and spending
+        suggestion: service checkout: no `signals`: an outage of this service alone looks like a quiet hour
+        "#);
+    }
+
+    #[test]
+    fn metrics_that_two_services_share_are_read_once() {
+        let text = AWS.replace("namespace = \"Batch\", metric = \"Load\", stat = \"Average\"", "namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", dimensions = { LoadBalancer = \"app/checkout/50dc\" }");
+        let config = config::parse("neap.toml", &text).unwrap();
+        let cost = &costs(&config)[0];
+        // Demand, the errors of one, and the utilisation that the other learns from.
+        assert_eq!((cost.groups, cost.metrics), (2, 3));
+        // 3 metrics a minute for 30 days at 0.01 USD per 1,000.
+        assert_eq!(cost.metrics_read_monthly, 3 * 43_200);
+        assert!((cost.usd_monthly - 1.296).abs() < 1e-9, "{}", cost.usd_monthly);
+    }
+
+    #[test]
+    fn json_holds_faults_and_report_alike() {
+        let config = config::parse("neap.toml", AWS).unwrap();
+        let sound = json(&Answer { faults: &[], report: Some(report(&config)) }).unwrap();
+        let sound: serde_json::Value = serde_json::from_str(&sound).unwrap();
+        assert_eq!(sound["faults"].as_array().map(Vec::len), Some(0));
+        assert_eq!(sound["costs"][0]["metrics"], 4);
+        let faults = config::parse("neap.toml", "mode = 1").unwrap_err();
+        let faulty = json(&Answer { faults: &faults, report: None }).unwrap();
+        let faulty: serde_json::Value = serde_json::from_str(&faulty).unwrap();
+        assert_eq!(faulty["faults"][1]["line"], 1);
+        assert_eq!(faulty["faults"][1]["key"], "mode");
+    }
+}

@@ -1,0 +1,85 @@
+//! `neap completions` and `neap man`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::cli::{Cli, WrongUsage};
+
+const EXAMPLES: &str = "\
+Examples:
+  neap completions bash > /usr/share/bash-completion/completions/neap
+  neap completions zsh > \"${fpath[1]}/_neap\"";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  neap man > /usr/share/man/man1/neap.1
+  neap man plan | man -l -";
+
+/// What `neap completions` takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// What `neap man` takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub struct ManArgs {
+    /// The page of one command instead of the one of `neap`.
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+}
+
+/// Prints completions.
+///
+/// # Errors
+/// Where stdout cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "neap", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a manual page.
+///
+/// # Errors
+/// For a command that does not exist, or where stdout cannot be written.
+pub fn run_man(args: &ManArgs) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(&page(args.command.as_deref())?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(of: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let mut root = Cli::command();
+    root.build();
+    let command = match of {
+        None => root,
+        Some(name) => {
+            let unknown = || WrongUsage(format!("there is no command `{name}`"));
+            root.find_subcommand(name).ok_or_else(unknown)?.clone()
+        }
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+
+    #[test]
+    fn pages_are_there_for_neap_and_for_each_command() {
+        let text = |of| String::from_utf8(page(of).unwrap()).unwrap();
+        assert!(text(None).contains(".TH neap 1"), "{}", text(None));
+        assert!(text(Some("plan")).contains("neap\\-plan"), "{}", text(Some("plan")));
+        assert!(page(Some("nothing")).is_err());
+    }
+}

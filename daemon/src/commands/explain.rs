@@ -1,0 +1,260 @@
+//! `neap explain`: why a service has the size it has.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use planner::plan::{Finding, Sizing, What};
+use planner::snapshot::Window;
+use planner::{Seconds, ServiceName, Timestamp, Units};
+use serde_json::json;
+
+use crate::journal::{CycleRecord, Outcome, Reader, ServiceTurn};
+use crate::report::{self, Format, rate};
+
+/// Cycles looked back over for how long a verdict has stood.
+const SINCE_CYCLES: u64 = 2000;
+
+/// Why a service has the size it has, now or at a time.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap explain checkout
+  neap explain checkout --at 2026-03-02T09:05:00Z --state-dir neap-state")]
+pub struct Args {
+    /// The service.
+    #[arg(value_name = "SUBJECT")]
+    subject: String,
+    /// The last cycle at or before this time; the newest without it.
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ")]
+    at: Option<String>,
+    #[command(flatten)]
+    place: super::Place,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Prints the explanation.
+///
+/// # Errors
+/// Where the journal cannot be read, or knows no such service.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
+    let at = match &args.at {
+        None => Timestamp(i64::MAX / 2),
+        Some(text) => match Timestamp::parse(text) {
+            Some(at) => at,
+            None => {
+                eprintln!(
+                    "error: `{text}` is no time, expected one such as `2026-03-02T09:05:00Z`"
+                );
+                return Ok(ExitCode::from(2));
+            }
+        },
+    };
+    let reader = Reader::open(&state_dir)?;
+    let Some(service) = ServiceName::new(args.subject.clone()) else {
+        bail!("`{}` is no service's name", args.subject)
+    };
+    let Some(cycle) = reader.latest_for(&service, at)? else {
+        eprintln!("error: the journal knows no service `{service}`{}", known(&reader, at)?);
+        return Ok(ExitCode::from(1));
+    };
+    let explanation = Explanation::of(&reader, &cycle, &service)?;
+    match args.format {
+        Format::Human => println!("{}", explanation.text()),
+        Format::Json => println!("{:#}", explanation.json()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
+    let Some(cycle) = reader.cycle_at(at)? else { return Ok(String::new()) };
+    let names: Vec<String> =
+        cycle.snapshot.services.keys().map(|name| format!("`{name}`")).collect();
+    Ok(format!("\n  hint: it knows {}", names.join(", ")))
+}
+
+/// All that is said about one service in one cycle.
+struct Explanation {
+    service: ServiceName,
+    cycle: CycleRecord,
+    next: Timestamp,
+    since: Timestamp,
+    outcome: Option<Outcome>,
+}
+
+impl Explanation {
+    fn of(
+        reader: &Reader,
+        cycle: &CycleRecord,
+        service: &ServiceName,
+    ) -> anyhow::Result<Explanation> {
+        let policy = reader.policy(cycle.policy)?.policy;
+        let poll = policy.poll_interval;
+        let since = since(reader, cycle, service, poll)?;
+        let index = cycle.plan.actions.iter().position(|action| &action.service == service);
+        let outcome = match index {
+            Some(index) => {
+                let id = cycle.id.decision(index);
+                reader.outcomes(cycle.id)?.into_iter().rfind(|outcome| outcome.id == id)
+            }
+            None => None,
+        };
+        let next = cycle.taken_at() + poll;
+        Ok(Explanation { service: service.clone(), cycle: cycle.clone(), next, since, outcome })
+    }
+
+    fn findings(&self) -> Vec<&Finding> {
+        let of = |finding: &&Finding| finding.service.as_ref() == Some(&self.service);
+        self.cycle.plan.findings.iter().filter(of).collect()
+    }
+
+    fn sizing(&self) -> Option<&Sizing> {
+        let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
+        let found = || self.findings().into_iter().find_map(|f| f.sizing.as_ref());
+        action.map(|action| &action.sizing).or_else(found)
+    }
+
+    /// At most twelve lines.
+    fn text(&self) -> String {
+        let mut lines = vec![format!(
+            "{} at {} (cycle {})",
+            self.service,
+            self.cycle.taken_at(),
+            self.cycle.id
+        )];
+        let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
+        if let Some(action) = action {
+            let dry = if action.dry_run { ", dry run" } else { "" };
+            lines.push(line("action", format!("{}{dry}", action.change)));
+            lines.push(line("because", report::reason(&action.sizing)));
+        }
+        for finding in self.findings().into_iter().take(4) {
+            let verb = match finding.what {
+                What::Held => "held",
+                What::Narrowed { .. } => "cut",
+                What::Noted => "note",
+            };
+            lines.push(line(verb, finding.hold.to_string()));
+        }
+        lines.push(line("group", self.group()));
+        lines.extend(self.sizing().map(|sizing| line("needed", needed(sizing))));
+        lines.extend(self.sizing().map(|sizing| line("window", window(&sizing.window))));
+        if let Some(outcome) = &self.outcome {
+            lines.push(line("order", report::ending(&outcome.result)));
+        }
+        lines.push(line("since", format!("{}, next look {}", self.since, self.next)));
+        lines.truncate(12);
+        lines.join("\n")
+    }
+
+    fn group(&self) -> String {
+        let Some(seen) = self.cycle.snapshot.services.get(&self.service) else {
+            return "not looked at".to_owned();
+        };
+        let demand = match (&seen.demand.settled, &seen.demand.fault) {
+            (Some(point), _) => {
+                format!("demand {}/s at {}", rate((point.value * 1e3) as u64), point.start)
+            }
+            (None, Some(fault)) => format!("demand unknown: {fault}"),
+            (None, None) => "demand unknown".to_owned(),
+        };
+        match &seen.group {
+            Ok(group) => format!(
+                "desired {} in {}..{}, {} in service, {} on the way; {demand}",
+                group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
+            ),
+            Err(fault) => format!("unread: {fault}; {demand}"),
+        }
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let mut value = report::plan_json(&self.cycle.plan);
+        let mine = |list: &serde_json::Value| -> Vec<serde_json::Value> {
+            let name = json!(self.service);
+            list.as_array()
+                .into_iter()
+                .flatten()
+                .filter(|v| v["service"] == name)
+                .cloned()
+                .collect()
+        };
+        let (actions, findings) = (mine(&value["actions"]), mine(&value["findings"]));
+        value["actions"] = json!(actions);
+        value["findings"] = json!(findings);
+        value["service"] = json!(self.service);
+        value["cycle"] = json!(self.cycle.id.to_string());
+        value["taken_at"] = json!(self.cycle.taken_at().to_string());
+        value["since"] = json!(self.since.to_string());
+        value["next_look"] = json!(self.next.to_string());
+        value["observation"] = json!(self.cycle.snapshot.services.get(&self.service));
+        value["outcome"] = json!(self.outcome.as_ref().map(|outcome| &outcome.result));
+        value
+    }
+}
+
+fn line(label: &str, text: String) -> String {
+    format!("  {label:<9} {text}")
+}
+
+/// Since when the verdict of `cycle` has stood, as far as [`SINCE_CYCLES`] show.
+fn since(
+    reader: &Reader,
+    cycle: &CycleRecord,
+    service: &ServiceName,
+    poll: Seconds,
+) -> anyhow::Result<Timestamp> {
+    let end = cycle.id.at();
+    let start = end - Seconds(poll.0.saturating_mul(SINCE_CYCLES));
+    let (mut since, mut before) = (cycle.taken_at(), None);
+    for turn in reader.history(service, start..end + Seconds(1)) {
+        let turn = turn?;
+        if turn.observation.is_none() {
+            continue;
+        }
+        let verdict = verdict(&turn);
+        // A daemon that was away in between has not held anything.
+        let goes_on = before.as_ref().is_some_and(|(at, of): &(Timestamp, Vec<String>)| {
+            *of == verdict && turn.taken_at.since(*at).0 <= 3 * poll.0
+        });
+        if !goes_on {
+            since = turn.taken_at;
+        }
+        if turn.id == cycle.id {
+            return Ok(since);
+        }
+        before = Some((turn.taken_at, verdict));
+    }
+    Ok(since)
+}
+
+/// What stands or changes from cycle to cycle: the words, not the numbers.
+fn verdict(turn: &ServiceTurn) -> Vec<String> {
+    let acted = turn.actions.iter().map(|(_, action)| action.change.to_string());
+    acted.chain(turn.findings.iter().map(|finding| finding.hold.word().to_owned())).collect()
+}
+
+fn needed(sizing: &Sizing) -> String {
+    let units = |units: Option<Units>| units.map_or_else(|| "-".to_owned(), |u| u.0.to_string());
+    let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
+    let capacity =
+        sizing.capacity_milli.map_or_else(|| "unknown".to_owned(), |c| format!("{}/s", rate(c)));
+    format!(
+        "forecast {} now, {} in the hold window (at {level}), reactive {}; wanted {}; a unit carries {capacity}",
+        units(sizing.needed_lead),
+        units(sizing.needed_hold),
+        units(sizing.needed_reactive),
+        sizing.wanted.0
+    )
+}
+
+fn window(window: &Window) -> String {
+    format!(
+        "{} ahead = sample age {} + poll {} + lead time {}; hold window {}",
+        window.lead(),
+        window.sample_age,
+        window.poll_interval,
+        window.lead_time,
+        window.hold
+    )
+}

@@ -1,0 +1,45 @@
+//! The commands, one file each.
+
+use std::path::PathBuf;
+
+use crate::config;
+
+pub mod backtest;
+pub mod check;
+pub mod completions;
+pub mod explain;
+pub mod forecast;
+pub mod init;
+pub mod journal;
+pub mod plan;
+pub mod replay;
+pub mod run;
+pub mod simulate;
+pub mod status;
+
+/// Which journal a command reads.
+#[derive(clap::Args, Debug)]
+pub struct Place {
+    /// The configuration that names the state directory.
+    #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
+    config: PathBuf,
+    /// The state directory itself; no configuration is read then.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// The state directory; `None` after the configuration's faults were printed.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        if let Some(directory) = &self.state_dir {
+            return Some(directory.clone());
+        }
+        match config::load(&self.config) {
+            Ok(config) => Some(config.state_dir),
+            Err(faults) => {
+                crate::report::faults(&faults);
+                None
+            }
+        }
+    }
+}

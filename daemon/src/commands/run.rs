@@ -1,0 +1,348 @@
+//! `neap run`: the daemon.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use planner::{Memory, Seconds, Timestamp};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::assemble::{self, Clouds};
+use crate::config::{self, Config};
+use crate::cycle::{Engine, Turn};
+use crate::journal::{self, Journal, JournalFault, Recovered};
+use crate::report::{Format, Reporter};
+
+/// Watches demand, forecasts it, orders capacity ahead of it, and records why.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap run --config config.example.toml     a simulated day, no account needed
+  neap run --config /etc/neap/neap.toml     the daemon, as systemd runs it
+  neap run --config neap.toml --once        one cycle, then the end
+
+SIGTERM ends it after the running call; SIGHUP takes over a changed configuration.")]
+pub struct Args {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
+    pub config: PathBuf,
+    /// Run one cycle and end.
+    #[arg(long)]
+    pub once: bool,
+    /// How decisions are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// What wakes the daemon besides the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    Reload,
+    Stop,
+}
+
+/// Runs until it is told to stop, or the simulation is over.
+///
+/// # Errors
+/// Where it cannot start; a running daemon holds and says so instead.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = match config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => {
+            crate::report::faults(&faults);
+            return Ok(ExitCode::from(1));
+        }
+    };
+    crate::telemetry::adopt(config.log);
+    let options = journal_options(&config)?;
+    let opened = Journal::open(&config.state_dir, assemble::world(&config), options);
+    let (journal, recovered) = match opened {
+        Ok(opened) => opened,
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            return Ok(ExitCode::from(exit_code(&fault)));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(daemon(args, config, journal, recovered))
+}
+
+/// A journal that must not be written is a no; a disk that cannot be written is a failure.
+fn exit_code(fault: &JournalFault) -> u8 {
+    match fault {
+        JournalFault::Unusable { .. } | JournalFault::Full { .. } => 3,
+        _ => 1,
+    }
+}
+
+fn journal_options(config: &Config) -> anyhow::Result<journal::Options> {
+    Ok(journal::Options {
+        retention: journal::Retention {
+            age: config.journal.max_age,
+            bytes: config.journal.max_size_bytes,
+        },
+        fault_points: fault_points()?,
+        ..journal::Options::default()
+    })
+}
+
+#[cfg(not(feature = "test-clock"))]
+fn fault_points() -> anyhow::Result<Option<journal::FaultPoints>> {
+    Ok(None)
+}
+
+#[cfg(feature = "test-clock")]
+fn fault_points() -> anyhow::Result<Option<journal::FaultPoints>> {
+    use crate::clock::test;
+    let Some(path) = std::env::var_os(test::SOCKET_VARIABLE) else { return Ok(None) };
+    let remote = test::remote(std::path::Path::new(&path))?;
+    Ok(Some(Arc::new(move |name: &str| remote.point(name))))
+}
+
+struct Daemon {
+    path: PathBuf,
+    config: Config,
+    journal: Journal,
+    clouds: Clouds,
+    engine: Engine,
+    reporter: Reporter,
+    status: Arc<Mutex<Value>>,
+    stopping: Arc<AtomicBool>,
+}
+
+async fn daemon(
+    args: &Args,
+    config: Config,
+    journal: Journal,
+    recovered: Recovered,
+) -> anyhow::Result<ExitCode> {
+    let (stopping, mut wakes) = listen()?;
+    let mut daemon = start(args, config, journal, &recovered, stopping).await?;
+    let status = Arc::clone(&daemon.status);
+    let source = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let _server = journal::socket::serve(&daemon.journal, Arc::new(source))?;
+    daemon.until_stopped(args.once, &mut wakes).await?;
+    daemon.reporter.summary(&daemon.clouds);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Signals: what they ask is done between cycles, but a stop forbids new calls at once.
+fn listen() -> anyhow::Result<(Arc<AtomicBool>, mpsc::UnboundedReceiver<Wake>)> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let flag = Arc::clone(&stopping);
+    tokio::spawn(async move {
+        loop {
+            let wake = tokio::select! {
+                _ = terminate.recv() => Wake::Stop,
+                _ = interrupt.recv() => Wake::Stop,
+                _ = hang_up.recv() => Wake::Reload,
+            };
+            if wake == Wake::Stop {
+                flag.store(true, Ordering::SeqCst);
+            }
+            if sender.send(wake).is_err() {
+                return;
+            }
+        }
+    });
+    Ok((stopping, receiver))
+}
+
+async fn start(
+    args: &Args,
+    config: Config,
+    journal: Journal,
+    recovered: &Recovered,
+    stopping: Arc<AtomicBool>,
+) -> anyhow::Result<Daemon> {
+    for note in &recovered.notes {
+        tracing::warn!(note, "journal");
+    }
+    let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
+    let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
+    let now = clouds.clock.now();
+    let (policy, models) = assemble::expanded(&config, &clouds.providers).await;
+    let source = redacted_source(&args.config)?;
+    let digest = journal.record_policy(&policy, &source, now)?;
+    let standing = assemble::standing(&config, policy, models, digest);
+    let memory: Memory =
+        recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
+    let mut engine = assemble::engine(standing, &clouds.providers, memory);
+    let reader = journal.reader();
+    assemble::restore_samples(&mut engine, &reader, now)?;
+    engine.last_taken_at = last_cycle_at;
+    engine.unresolved.clone_from(&recovered.open_intents);
+    recall_orders(&mut engine, &reader, recovered, now)?;
+    let reporter = Reporter::new(args.format);
+    tracing::info!(
+        services = engine.standing.policy.services.len(),
+        mode = %config.policy.mode,
+        state_dir = %config.state_dir.display(),
+        unresolved = engine.unresolved.len(),
+        "started"
+    );
+    let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
+    let path = args.config.clone();
+    Ok(Daemon { path, config, journal, clouds, engine, reporter, status, stopping })
+}
+
+/// The configuration's text; it holds names of secret files, never secrets.
+fn redacted_source(path: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))
+}
+
+/// Orders of the last hours, and results that no cycle has seen.
+fn recall_orders(
+    engine: &mut Engine,
+    reader: &journal::Reader,
+    recovered: &Recovered,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    for cycle in reader.cycles(now - Seconds::hours(2)..now + Seconds(1)) {
+        let cycle = cycle?;
+        let intents = reader.intents(cycle.id)?;
+        for intent in &intents {
+            engine.remember_order(&intent.service, intent.at);
+        }
+        if Some(cycle.id) != recovered.last_cycle {
+            continue;
+        }
+        for outcome in reader.outcomes(cycle.id)?.iter().filter(|o| o.is_final()) {
+            let Some(intent) = intents.iter().find(|intent| intent.id == outcome.id) else {
+                continue;
+            };
+            let seen = planner::snapshot::OrderOutcome {
+                decision: outcome.id.to_string(),
+                at: outcome.at,
+                change: intent.change,
+                result: outcome.result.clone(),
+            };
+            engine.remember_outcome(&intent.service, seen);
+        }
+    }
+    Ok(())
+}
+
+impl Daemon {
+    async fn until_stopped(
+        &mut self,
+        once: bool,
+        wakes: &mut mpsc::UnboundedReceiver<Wake>,
+    ) -> anyhow::Result<()> {
+        let mut compacted_at = self.clouds.clock.now();
+        while !self.stopping.load(Ordering::SeqCst) {
+            let now = self.clouds.clock.now();
+            if self.clouds.ends_at.is_some_and(|end| now >= end) {
+                break;
+            }
+            self.turn(now).await;
+            if once {
+                break;
+            }
+            if now.since(compacted_at) >= Seconds::days(1) {
+                compacted_at = now;
+                if let Err(fault) = self.journal.compact(now) {
+                    tracing::warn!(%fault, "old records were not removed");
+                }
+            }
+            self.wait(now, wakes).await;
+        }
+        self.journal.flush()?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// A turn whose record fails has done nothing, and the next one tries again.
+    async fn turn(&mut self, now: Timestamp) {
+        let Daemon { engine, journal, stopping, reporter, .. } = self;
+        match engine.turn(journal, now, stopping).await {
+            Ok(turn) => {
+                reporter.turn(&turn, &engine.standing.policy);
+                self.publish(&turn);
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "nothing is changed in any cloud: the journal cannot be written");
+            }
+        }
+    }
+
+    fn publish(&self, turn: &Turn) {
+        let next = self.next_tick(turn.snapshot.taken_at);
+        let value = crate::report::status(turn, &self.engine, &self.clouds.providers, next);
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+
+    /// The next whole multiple of the poll interval; ticks that went by during a slow cycle are
+    /// left out.
+    fn next_tick(&self, now: Timestamp) -> Timestamp {
+        let interval = self.engine.standing.policy.poll_interval;
+        let step = u32::try_from(interval.0).ok().and_then(planner::Step::new);
+        step.map_or(now + interval, |step| now.floor_to(step) + interval)
+    }
+
+    async fn wait(&mut self, now: Timestamp, wakes: &mut mpsc::UnboundedReceiver<Wake>) {
+        let clock = Arc::clone(&self.clouds.clock);
+        let next = self.next_tick(clock.now().max(now));
+        let mut sleep = clock.sleep_until(next);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return,
+                wake = wakes.recv() => match wake {
+                    Some(Wake::Reload) => self.reload().await,
+                    Some(Wake::Stop) | None => return,
+                },
+            }
+        }
+    }
+
+    /// Takes over the configuration's file where it is valid; keeps the old one, loudly, where it
+    /// is not.
+    async fn reload(&mut self) {
+        let next = match config::load(&self.path) {
+            Ok(next) => next,
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "configuration refused, the old one stays in force");
+                }
+                return;
+            }
+        };
+        let differences = config::differences(&self.config, &next);
+        for difference in &differences {
+            if difference.needs_restart {
+                tracing::error!(
+                    key = difference.key,
+                    "configuration refused: this key needs a restart; the old one stays in force"
+                );
+                return;
+            }
+        }
+        if let Err(error) = self.take_over(next).await {
+            tracing::error!(%error, "configuration refused, the old one stays in force");
+            return;
+        }
+        crate::telemetry::adopt(self.config.log);
+        for difference in &differences {
+            let (before, after) = (&difference.before, &difference.after);
+            tracing::info!(key = difference.key, ?before, ?after, "configuration changed");
+        }
+        tracing::info!(changes = differences.len(), "configuration taken over");
+    }
+
+    async fn take_over(&mut self, next: Config) -> anyhow::Result<()> {
+        let (policy, models) = assemble::expanded(&next, &self.clouds.providers).await;
+        let source = redacted_source(&self.path)?;
+        let now = self.clouds.clock.now();
+        let digest = self.journal.record_policy(&policy, &source, now)?;
+        self.engine.reload(assemble::standing(&next, policy, models, digest));
+        self.config = next;
+        Ok(())
+    }
+}

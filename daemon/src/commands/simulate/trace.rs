@@ -1,0 +1,393 @@
+//! Decides over one recorded load, step by step, knowing the past alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use forecaster::{Marks, ModelKind, Series, SeriesFault, ServiceForecaster, Step};
+use planner::demand::{Assembly, Member};
+use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
+use planner::snapshot::{
+    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome,
+    OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
+};
+use planner::{GroupId, Memory, Seconds, ServiceName, Timestamp, Units};
+use serde::Serialize;
+
+use super::Group;
+
+/// What a unit serves, in the simulation's own unit of demand: loads are scaled to it.
+pub const UNIT: f64 = 1000.0;
+
+/// Which part of a series is decided over, and what a unit serves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// The first decision.
+    pub first: Timestamp,
+    /// From here on it counts.
+    pub scored: Timestamp,
+    /// The last decision.
+    pub last: Timestamp,
+    /// What a unit serves, in the series' own unit.
+    pub capacity: f64,
+}
+
+impl Part {
+    /// Decisions start a day before the end of the warm-up; the 95th percentile of the warm-up is
+    /// served by 20 units. `None` where that percentile is zero.
+    pub fn after_warmup(series: &Series, warmup: f64) -> Option<Part> {
+        let split = (series.len() as f64 * warmup) as usize;
+        let day = (86_400 / series.step().seconds()) as usize;
+        let mut past: Vec<f64> = (0..split).filter_map(|index| series.get(index)).collect();
+        past.sort_by(f64::total_cmp);
+        let capacity = quantile(&past, 0.95)? / 20.0;
+        (capacity > 0.0).then(|| Part {
+            first: series.start_of(split.saturating_sub(day)),
+            scored: series.start_of(split),
+            last: series.start_of(series.len() - 1),
+            capacity,
+        })
+    }
+}
+
+/// Linear between neighbours.
+fn quantile(sorted: &[f64], level: f64) -> Option<f64> {
+    let place = level * sorted.len().checked_sub(1)? as f64;
+    let (below, part) = (place as usize, place.fract());
+    let above = sorted.get(below + 1).copied().unwrap_or(sorted[below]);
+    Some(sorted[below] + (above - sorted[below]) * part)
+}
+
+/// Reads a table of parts by series name.
+///
+/// # Errors
+/// A file that cannot be read, and rows that are no tasks.
+pub fn read_tasks(path: &Path) -> anyhow::Result<BTreeMap<String, Part>> {
+    #[derive(serde::Deserialize)]
+    struct Row {
+        series: String,
+        first_decision: String,
+        scored_from: String,
+        last_decision: String,
+        capacity: f64,
+    }
+    let reading = || format!("reading `{}`", path.display());
+    let mut reader = csv::Reader::from_path(path).with_context(reading)?;
+    let mut parts = BTreeMap::new();
+    for row in reader.deserialize() {
+        let row: Row = row.with_context(reading)?;
+        let stamp = |text: &str| {
+            let fault = || format!("{}: `{text}` is no stamp", path.display());
+            Timestamp::parse(text).with_context(fault)
+        };
+        if !(row.capacity > 0.0 && row.capacity.is_finite()) {
+            bail!("{}: `{}` has capacity {}", path.display(), row.series, row.capacity);
+        }
+        let part = Part {
+            first: stamp(&row.first_decision)?,
+            scored: stamp(&row.scored_from)?,
+            last: stamp(&row.last_decision)?,
+            capacity: row.capacity,
+        };
+        parts.insert(row.series, part);
+    }
+    Ok(parts)
+}
+
+/// What is ordered at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// The capacity the group is told to have from here on.
+    pub desired: Units,
+}
+
+/// How it went over the part that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Steps with a sample.
+    pub steps: u32,
+    /// The share of them whose demand exceeded capacity in service.
+    pub violations: f64,
+    /// Units paid for, on the mean.
+    pub mean_units: f64,
+    /// Units that demand itself asked for, on the mean.
+    pub mean_needed: f64,
+    /// How often the order changed.
+    pub changes_a_day: f64,
+}
+
+/// The forecaster of one series: it refits when that is due.
+#[derive(Debug)]
+pub struct Foresight {
+    forecaster: ServiceForecaster,
+}
+
+impl Foresight {
+    /// A forecaster that has seen nothing.
+    pub fn new(step: Step) -> Foresight {
+        Foresight { forecaster: ServiceForecaster::new(step, ModelKind::Auto) }
+    }
+
+    /// The demand ahead of the samples known.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn look(&mut self, known: &Series, window: Window) -> Result<ReducedForecast, NoForecast> {
+        let windows = window.steps(known.step())?;
+        self.forecaster.observe(known);
+        if self.forecaster.refit_due(known).is_some() {
+            // Too short a history leaves the earlier model, or none: `forecast` then says so.
+            let _ = self.forecaster.refit(known, windows);
+        }
+        ReducedForecast::of(&self.forecaster.forecast(known, windows)?, window)
+    }
+}
+
+/// A recorded load, and how to decide over it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace<'a> {
+    /// The load.
+    pub series: &'a Series,
+    /// Which part.
+    pub part: Part,
+    /// From an order to capacity in service.
+    pub lead_time: Seconds,
+}
+
+/// Samples handed to the planner: more than an hour of minutes and the last one there is.
+const POINTS_KEPT: usize = 256;
+
+impl Trace<'_> {
+    /// Decides at every step of the part, with `foresee` in the forecaster's place.
+    ///
+    /// # Errors
+    /// A part that lies outside the series.
+    pub fn decide(
+        &self,
+        service: &ServicePolicy,
+        foresee: &mut impl FnMut(&Series, Window) -> Result<ReducedForecast, NoForecast>,
+    ) -> anyhow::Result<(Vec<Decision>, Summary)> {
+        let index = |stamp| self.series.index_of(stamp).context("its task lies outside the series");
+        let (first, last) = (index(self.part.first)?, index(self.part.last)?);
+        let scored = index(self.part.scored)?;
+        let mut run = Run::start(self, service.clone());
+        for past in 0..first {
+            run.learn(past)?;
+        }
+        let mut decisions = Vec::with_capacity(last + 1 - first);
+        let mut tally = Tally::default();
+        for now in first..=last {
+            let desired = run.step(now, now == first, foresee);
+            decisions.push(Decision { at: self.series.start_of(now), desired: Units(desired) });
+            if now >= scored {
+                tally.count(run.scaled(now), &run.group, desired);
+            }
+            run.learn(now)?;
+        }
+        Ok((decisions, tally.summary(self.series.step())))
+    }
+}
+
+/// A simulation under way.
+struct Run<'a> {
+    trace: &'a Trace<'a>,
+    name: ServiceName,
+    policy: Policy,
+    memory: Memory,
+    known: Series,
+    points: Vec<DemandPoint>,
+    group: Group,
+    desired: u32,
+    outcomes: Vec<OrderOutcome>,
+}
+
+impl<'a> Run<'a> {
+    fn start(trace: &'a Trace<'a>, service: ServicePolicy) -> Run<'a> {
+        let step = trace.series.step();
+        let name = ServiceName::new("service").expect("a constant name is not empty");
+        Run {
+            trace,
+            policy: Policy {
+                mode: Mode::Act,
+                poll_interval: step.span(),
+                budgets: Budgets { group: None, account: None, fleet: None },
+                spend_ceiling_usd_milli_hourly: None,
+                services: BTreeMap::from([(name.clone(), service)]),
+            },
+            name,
+            memory: Memory::default(),
+            known: Series::new(step),
+            points: Vec::new(),
+            group: Group::new(0, step.samples_to_cover(trace.lead_time)),
+            desired: 0,
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// The load at a step, as a multiple of [`UNIT`].
+    fn scaled(&self, index: usize) -> Option<f64> {
+        self.trace.series.get(index).map(|value| value / self.trace.part.capacity * UNIT)
+    }
+
+    /// A sample becomes known.
+    fn learn(&mut self, index: usize) -> Result<(), SeriesFault> {
+        let Some(value) = self.scaled(index) else { return Ok(()) };
+        let start = self.trace.series.start_of(index);
+        self.known.put(start, value, Marks::NONE)?;
+        self.points.push(DemandPoint { start, value, censored: false });
+        if self.points.len() > 2 * POINTS_KEPT {
+            self.points.drain(..POINTS_KEPT);
+        }
+        Ok(())
+    }
+
+    /// One decision; the first is in service at once, as if it had always stood.
+    fn step(
+        &mut self,
+        now: usize,
+        first: bool,
+        foresee: &mut impl FnMut(&Series, Window) -> Result<ReducedForecast, NoForecast>,
+    ) -> u32 {
+        let at = self.trace.series.start_of(now);
+        self.group.begin();
+        let seen = self.observe(at, foresee);
+        let snapshot = Snapshot {
+            taken_at: at,
+            kill_switch: KillSwitch::Clear,
+            freezes: Vec::new(),
+            disk: Disk::Ample,
+            acknowledged: Vec::new(),
+            services: BTreeMap::from([(self.name.clone(), seen)]),
+        };
+        let (plan, memory) = planner::plan(&self.policy, &snapshot, &self.memory);
+        self.memory = memory;
+        for action in &plan.actions {
+            self.desired = action.change.to().0;
+            self.outcomes.push(OrderOutcome {
+                decision: at.to_string(),
+                at,
+                change: action.change,
+                result: OrderResult::Applied,
+            });
+        }
+        if first {
+            self.group = Group::new(self.desired, self.group_boot());
+        }
+        self.group.order(self.desired);
+        self.desired
+    }
+
+    fn group_boot(&self) -> usize {
+        self.trace.series.step().samples_to_cover(self.trace.lead_time)
+    }
+
+    fn observe(
+        &mut self,
+        at: Timestamp,
+        foresee: &mut impl FnMut(&Series, Window) -> Result<ReducedForecast, NoForecast>,
+    ) -> Observation {
+        let step = self.trace.series.step();
+        let own = self.memory.services.get(&self.name);
+        let newest = self.points.last().map(|point| point.start + step.span());
+        let age = newest.map_or(Seconds::ZERO, |end| at.since(end));
+        let pool = &self.policy.services[&self.name].pool;
+        let window = planner::window(pool, own, step.span(), age);
+        let demand = DemandView::from_members(
+            &[Member { points: &self.points, fault: None }],
+            &Assembly {
+                taken_at: at,
+                step,
+                settling: Seconds::ZERO,
+                lead: window.lead(),
+                counted: own.and_then(|memory| memory.violations.counted),
+                fixed_capacity: 0.0,
+                utilisation: None,
+            },
+        );
+        let forecast = if self.known.is_empty() {
+            Err(NoForecast::NoData)
+        } else {
+            foresee(&self.known, window)
+        };
+        Observation {
+            group: Ok(self.view(at)),
+            demand,
+            forecast,
+            signals: SignalsView::default(),
+            outcomes: std::mem::take(&mut self.outcomes),
+            lead_times: Vec::new(),
+        }
+    }
+
+    fn view(&self, at: Timestamp) -> GroupView {
+        let of = &self.policy.services[&self.name].pool.group;
+        GroupView {
+            id: GroupId {
+                provider: of.provider.clone(),
+                account: of.account.clone(),
+                region: of.region.clone(),
+                id: of.name.clone(),
+            },
+            read_at: at,
+            desired: Units(self.desired),
+            min: Units(0),
+            max: Units(u32::MAX),
+            in_service: Units(self.group.in_service),
+            pending: Units(self.group.pending()),
+            terminating: Units(0),
+            protected: Units(0),
+            unknown: Units(0),
+            warming: Units(0),
+            launch_suspended: false,
+            terminate_suspended: false,
+            refresh: None,
+            policies: Vec::new(),
+            scheduled: Vec::new(),
+            owner: None,
+            newest_foreign_activity: None,
+            out_of_capacity: false,
+        }
+    }
+}
+
+/// Counts over the part that counts.
+#[derive(Default)]
+struct Tally {
+    steps: u32,
+    decisions: u32,
+    violations: u32,
+    units: u64,
+    needed: f64,
+    changes: u32,
+    before: Option<u32>,
+}
+
+impl Tally {
+    fn count(&mut self, demand: Option<f64>, group: &Group, desired: u32) {
+        self.decisions += 1;
+        self.units += u64::from(group.paid());
+        self.changes += u32::from(self.before.is_some_and(|before| before != desired));
+        self.before = Some(desired);
+        if let Some(demand) = demand {
+            self.steps += 1;
+            self.needed += (demand / UNIT - 1e-6).ceil().max(1.0);
+            let capacity = f64::from(group.in_service) * UNIT;
+            self.violations += u32::from(demand > capacity * (1.0 + 1e-6));
+        }
+    }
+
+    fn summary(&self, step: Step) -> Summary {
+        let steps = f64::from(self.steps.max(1));
+        let decisions = f64::from(self.decisions.max(1));
+        let days = decisions * f64::from(step.seconds()) / 86_400.0;
+        Summary {
+            steps: self.steps,
+            violations: f64::from(self.violations) / steps,
+            mean_units: self.units as f64 / decisions,
+            mean_needed: self.needed / steps,
+            changes_a_day: f64::from(self.changes) / days,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What a key means where the file leaves it out.
+
+use planner::policy::Share;
+use planner::{Seconds, Units};
+
+/// The documented defaults of the configuration; those of guards are beside
+/// [`planner::policy::Budgets`] and [`planner::policy::PoolPolicy`].
+pub struct Defaults;
+
+impl Defaults {
+    /// A cycle a minute: the finest step that clouds bill as ordinary metrics.
+    pub const POLL_INTERVAL: Seconds = Seconds::minutes(1);
+    /// A cycle has most of a poll interval, so that the next one starts on time.
+    pub const CYCLE_DEADLINE_SHARE: Share = Share::percent(75);
+    /// Where the journal lives.
+    pub const STATE_DIR: &str = "/var/lib/neap";
+    /// The kill switch: outside /run, so that it outlives a reboot.
+    pub const KILL_SWITCH: &str = "/etc/neap/stop";
+    /// A year and a month: this year's peak can be held against last year's.
+    pub const JOURNAL_AGE: Seconds = Seconds::days(395);
+    /// What a year of 500 groups needs at most: 40 GiB.
+    pub const JOURNAL_SIZE_BYTES: u64 = 40 << 30;
+    /// Four times the reserve: with less, nothing would be left to keep.
+    pub const JOURNAL_SIZE_LEAST_BYTES: u64 = 256 << 20;
+    /// One interval in 200 may exceed capacity.
+    pub const VIOLATION_BUDGET: f64 = 0.005;
+    /// One unit is the least that serves at all.
+    pub const POOL_MIN: Units = Units(1);
+    /// What booting an ordinary image takes, until the group's own activities are measured.
+    pub const LEAD_TIME: Seconds = Seconds::minutes(5);
+    /// In service is fully useful, unless the operator knows better.
+    pub const WARM_UP: Seconds = Seconds::ZERO;
+    /// Linux instances are billed by the second, a minute at least.
+    pub const BILLING_MINIMUM: Seconds = Seconds::minutes(1);
+    /// The step of a metric.
+    pub const METRIC_PERIOD: Seconds = Seconds::minutes(1);
+
+    /// [`Defaults::VIOLATION_BUDGET`] as a share.
+    pub fn violation_budget() -> Share {
+        Share::from_fraction(Defaults::VIOLATION_BUDGET).unwrap_or(Share::NONE)
+    }
+}

@@ -1,0 +1,258 @@
+//! Metrics as the file names them.
+
+use std::collections::BTreeMap;
+
+use planner::metric::{MetricQuery, Statistic, WhenMissing};
+use planner::{AccountId, ProviderName, Region, Seconds, Step};
+
+use super::defaults::Defaults;
+use super::provider::{ProviderConfig, Providers};
+use super::reader::{Entry, Table, did_you_mean, either};
+
+/// Somewhere in a cloud.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub provider: ProviderName,
+    pub account: AccountId,
+    pub region: Region,
+}
+
+/// What metrics are read against: the providers, and where the service's own pool lives.
+pub(super) struct Surroundings<'a> {
+    pub providers: &'a Providers,
+    /// Where a metric is looked for unless it says otherwise; `None` where the pool is faulty.
+    pub home: Option<Place>,
+}
+
+impl Surroundings<'_> {
+    /// Reads `provider_key`, `account` and `region`; each may be left out where only one is possible.
+    ///
+    /// `None` with a fault noted, or where the provider itself is faulty.
+    pub fn place(&self, table: &Table<'_>, provider_key: &str) -> Option<Place> {
+        let (account, region) = (table.get("account"), table.get("region"));
+        let name = self.provider(table, provider_key)?;
+        let config = self.providers.read.get(&name)?;
+        let home = self.home.as_ref().filter(|home| home.provider == name);
+        let account = match account {
+            Some(entry) => known(&entry, AccountId::new, &config.accounts(), "account"),
+            None => home
+                .map(|home| home.account.clone())
+                .or_else(|| only(table, "account", config.accounts())),
+        };
+        let region = match region {
+            Some(entry) => known(&entry, Region::new, &config.regions(), "region"),
+            None => home
+                .map(|home| home.region.clone())
+                .or_else(|| only(table, "region", config.regions())),
+        };
+        Some(Place { provider: name, account: account?, region: region? })
+    }
+
+    /// Reads the name of a provider, which may be left out where only one is possible.
+    pub fn provider(&self, table: &Table<'_>, key: &str) -> Option<ProviderName> {
+        match table.get(key) {
+            Some(entry) => self.provider_name(&entry),
+            None => self.only_provider(table, key),
+        }
+    }
+
+    fn only_provider(&self, table: &Table<'_>, key: &str) -> Option<ProviderName> {
+        if let Some(home) = &self.home {
+            return Some(home.provider.clone());
+        }
+        let names: Vec<String> = self.providers.named.iter().cloned().collect();
+        match names.as_slice() {
+            [] => {
+                let hint = "add a table `[provider.NAME]` with `kind`".to_owned();
+                table.missing(key, "the name of a provider, of which there is none", Some(hint));
+                None
+            }
+            [one] => ProviderName::new(one.clone()),
+            several => {
+                table.missing(key, &either(several), None);
+                None
+            }
+        }
+    }
+
+    fn provider_name(&self, entry: &Entry<'_>) -> Option<ProviderName> {
+        let found = entry.text("the name of a provider")?;
+        if !self.providers.named.contains(found) {
+            let names: Vec<String> = self.providers.named.iter().cloned().collect();
+            let hint = did_you_mean(found, names.iter().map(String::as_str))
+                .or_else(|| Some(format!("add a table `[provider.{found}]` with `kind`")));
+            let message = format!("unknown provider `{found}`, expected {}", either(&names));
+            entry.fault(message, hint);
+            return None;
+        }
+        ProviderName::new(found)
+    }
+}
+
+/// A name that must be among the provider's own.
+fn known<T: PartialEq + ToString>(
+    entry: &Entry<'_>,
+    new: impl Fn(String) -> Option<T>,
+    among: &[T],
+    what: &str,
+) -> Option<T> {
+    let found = entry.name(new, &format!("the name of an {what}").replace("an r", "a r"))?;
+    if among.contains(&found) {
+        return Some(found);
+    }
+    let names: Vec<String> = among.iter().map(ToString::to_string).collect();
+    if !names.is_empty() {
+        let hint = did_you_mean(&found.to_string(), names.iter().map(String::as_str))
+            .or_else(|| Some(format!("add it to the provider's `{what}s`")));
+        entry.unexpected(&format!("{}, as its provider has", either(&names)), hint);
+    }
+    None
+}
+
+/// The only possibility, or a fault that names them all.
+fn only<T: ToString + Clone>(table: &Table<'_>, key: &str, among: Vec<T>) -> Option<T> {
+    match among.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            table.missing(key, &either(&names), None);
+            None
+        }
+    }
+}
+
+/// What a metric is for, which decides its defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Demand,
+    Utilisation,
+    Errors,
+    HealthyHosts,
+}
+
+impl Purpose {
+    fn statistic(self) -> Statistic {
+        match self {
+            Purpose::Demand | Purpose::Errors => Statistic::Sum,
+            Purpose::Utilisation => Statistic::Average,
+            // The worst moment of the interval is the one that tells an outage.
+            Purpose::HealthyHosts => Statistic::Minimum,
+        }
+    }
+}
+
+/// Reads a metric.
+pub(super) fn metric(
+    table: &Table<'_>,
+    around: &Surroundings<'_>,
+    purpose: Purpose,
+) -> Option<MetricQuery> {
+    let place = around.place(table, "from");
+    let namespace = table
+        .required("namespace", "one such as `\"AWS/ApplicationELB\"`")
+        .and_then(|entry| entry.text("a namespace"));
+    let name = table
+        .required("metric", "the name of a metric such as `\"RequestCount\"`")
+        .and_then(|entry| entry.text("the name of a metric"));
+    let statistic = table.get("stat").map_or(Some(purpose.statistic()), |e| statistic(&e));
+    let period = table.get("period").map_or(Step::new(METRIC_PERIOD), |e| period(&e));
+    let dimensions = table.get("dimensions").map_or(Some(BTreeMap::new()), |e| dimensions(&e));
+    let when_missing =
+        table.get("when_missing").map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
+    table.finish();
+    let place = place?;
+    Some(MetricQuery {
+        provider: place.provider,
+        account: place.account,
+        region: place.region,
+        namespace: namespace?.to_owned(),
+        metric: name?.to_owned(),
+        statistic: statistic?,
+        dimensions: dimensions?,
+        period: period?,
+        when_missing: when_missing?,
+    })
+}
+
+/// The step of a metric in seconds.
+const METRIC_PERIOD: u32 = Defaults::METRIC_PERIOD.0 as u32;
+const WHEN_MISSING: [(&str, WhenMissing); 2] =
+    [("unknown", WhenMissing::Unknown), ("zero", WhenMissing::Zero)];
+
+fn statistic(entry: &Entry<'_>) -> Option<Statistic> {
+    const STATISTICS: [(&str, Statistic); 5] = [
+        ("Sum", Statistic::Sum),
+        ("Average", Statistic::Average),
+        ("Minimum", Statistic::Minimum),
+        ("Maximum", Statistic::Maximum),
+        ("SampleCount", Statistic::SampleCount),
+    ];
+    let expected =
+        "`Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount` or a percentile such as `p99`";
+    let found = entry.text(expected)?;
+    if let Some((_, statistic)) = STATISTICS.iter().find(|(word, _)| *word == found) {
+        return Some(*statistic);
+    }
+    let percentile = found
+        .strip_prefix('p')
+        .filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        .and_then(|digits| digits.parse::<f64>().ok())
+        .filter(|percentile| *percentile > 0.0 && *percentile < 100.0);
+    if percentile.is_none() {
+        entry.unexpected(expected, did_you_mean(found, STATISTICS.iter().map(|(word, _)| *word)));
+    }
+    percentile.map(Statistic::Percentile)
+}
+
+/// 1, 5, 10 or 30 seconds, or whole minutes up to a day: what every source can fold.
+fn period(entry: &Entry<'_>) -> Option<Step> {
+    let found = entry.duration(Seconds(1)..=Seconds::days(1))?;
+    if found.0 % 60 != 0 && ![1, 5, 10, 30].contains(&found.0) {
+        entry.unexpected("`1s`, `5s`, `10s`, `30s` or whole minutes", None);
+        return None;
+    }
+    u32::try_from(found.0).ok().and_then(Step::new)
+}
+
+fn dimensions(entry: &Entry<'_>) -> Option<BTreeMap<String, String>> {
+    let table = entry.table()?;
+    let entries = table.entries();
+    let read: BTreeMap<String, String> = entries
+        .iter()
+        .filter_map(|e| Some((e.key().to_owned(), e.text("the dimension's value")?.to_owned())))
+        .collect();
+    (read.len() == entries.len()).then_some(read)
+}
+
+/// Whether a metric is known to report nothing instead of zero.
+pub fn known_sparse(query: &MetricQuery) -> bool {
+    let load_balancer = ["AWS/ApplicationELB", "AWS/ELB", "AWS/NetworkELB"];
+    load_balancer.contains(&query.namespace.as_str())
+        && (query.metric == "RequestCount"
+            || query.metric.starts_with("HTTPCode_")
+            || query.metric.ends_with("ErrorCount")
+            || query.metric == "NewFlowCount")
+}
+
+/// The mean CPU utilisation that a cloud measures of every group by itself.
+pub(super) fn own_utilisation(config: &ProviderConfig, place: &Place, group: &str) -> MetricQuery {
+    // The simulated cloud spells its metrics as AWS does.
+    let (namespace, metric, dimension) = ("AWS/EC2", "CPUUtilization", "AutoScalingGroupName");
+    let period = match config {
+        // Basic monitoring reports every five minutes; detailed monitoring answers too.
+        ProviderConfig::Aws(_) => Step::FIVE_MINUTES,
+        ProviderConfig::Sim(_) => Step::MINUTE,
+    };
+    MetricQuery {
+        provider: place.provider.clone(),
+        account: place.account.clone(),
+        region: place.region.clone(),
+        namespace: namespace.to_owned(),
+        metric: metric.to_owned(),
+        statistic: Statistic::Average,
+        dimensions: BTreeMap::from([(dimension.to_owned(), group.to_owned())]),
+        period,
+        when_missing: WhenMissing::Unknown,
+    }
+}

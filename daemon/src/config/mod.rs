@@ -1,0 +1,155 @@
+//! Configuration: text in, policy out, or every fault at once.
+//!
+//! Text becomes a spanned document, the document becomes [`Config`]; after that nothing checks
+//! again. Defaults are named constants beside the types they fill in.
+
+mod defaults;
+mod difference;
+mod fault;
+mod freeze;
+mod metric;
+mod pool;
+mod provider;
+mod reader;
+mod root;
+mod service;
+mod template;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use planner::policy::Policy;
+use planner::{ProviderName, Seconds, ServiceName};
+use serde::Serialize;
+
+pub use defaults::Defaults;
+pub use difference::{Difference, differences};
+pub use fault::ConfigFault;
+pub use freeze::{FreezeRule, FreezeWindow, Weekly, Zone, freezes_active};
+pub use metric::known_sparse;
+pub use provider::{ApiBudget, AwsAccount, AwsConfig, ProviderConfig, SimConfig};
+pub use template::{ServiceTemplate, TemplateFault};
+
+/// All that the operator wants, parsed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// What decides a plan. Services that come from templates are added after discovery, see
+    /// [`ServiceTemplate::expand`].
+    pub policy: Policy,
+    /// Services to be made of every group that matches.
+    pub templates: Vec<ServiceTemplate>,
+    /// The clouds and metric sources by name.
+    pub providers: BTreeMap<ProviderName, ProviderConfig>,
+    /// Where the journal lives.
+    pub state_dir: PathBuf,
+    /// A file whose existence stops every change.
+    pub kill_switch: PathBuf,
+    /// The page, where one is wanted.
+    pub page: Option<Page>,
+    /// How much of the journal is kept.
+    pub journal: Retention,
+    /// When changes are restrained.
+    pub freezes: Vec<FreezeRule>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How long a cycle may take before what is missing counts as unread.
+    pub cycle_deadline: Seconds,
+    /// Services whose forecasting model is named by the operator; all others use `auto`.
+    pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+}
+
+/// The read-only page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// How much of the journal is kept: what is older or more is dropped, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    /// Records older than this go.
+    pub max_age: Seconds,
+    /// Bytes on disk above which the oldest records go.
+    pub max_size_bytes: u64,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// The least severity that is logged.
+    pub level: LogLevel,
+}
+
+/// For people or for machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line an event.
+    #[default]
+    Human,
+    /// One JSON object an event.
+    Json,
+}
+
+/// The least severity that is logged.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// A human must act.
+    Error,
+    /// Something works less well.
+    Warn,
+    /// Each decision that changes something.
+    #[default]
+    Info,
+    /// Each call.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The model that forecasts a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelChoice {
+    /// The best by backtest.
+    #[default]
+    Auto,
+    /// Tomorrow is as now: the model that all others must beat.
+    LastValue,
+    /// The value a day ago.
+    SeasonalDay,
+    /// The value a week ago.
+    SeasonalWeek,
+    /// Exponential smoothing with damped trend.
+    Ets,
+    /// Direct linear model on lags and time of day and week.
+    Linear,
+}
+
+/// Reads and parses a configuration file.
+///
+/// # Errors
+/// Every fault of the file at once, in file order; a single one where it cannot be read.
+pub fn load(path: &Path) -> Result<Config, Vec<ConfigFault>> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => Err(vec![ConfigFault::unreadable(&name, &error)]),
+    }
+}
+
+/// Parses the text of a configuration; `file_name` is for the faults alone.
+///
+/// # Errors
+/// Every fault of the text at once, in file order.
+pub fn parse(file_name: &str, text: &str) -> Result<Config, Vec<ConfigFault>> {
+    root::parse(file_name, text)
+}

@@ -1,0 +1,354 @@
+//! `[provider.NAME]`: the clouds and metric sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
+use providers::sim::Preset;
+use serde::Serialize;
+
+use super::reader::{Entry, Table};
+
+/// A configured cloud or metric source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ProviderConfig {
+    /// Amazon Web Services.
+    Aws(AwsConfig),
+    /// The simulated cloud.
+    Sim(SimConfig),
+}
+
+/// `kind = "aws"`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AwsConfig {
+    /// The regions to look in; at least one.
+    pub regions: Vec<Region>,
+    /// The accounts to look in; at least one. Without `accounts` in the file it is the account of
+    /// the SDK's own credentials, named `default`.
+    pub accounts: Vec<AwsAccount>,
+    /// Another address for every service, for private endpoints and tests.
+    pub endpoint_url: Option<String>,
+    /// What reading metrics may cost.
+    pub api_budget: ApiBudget,
+}
+
+/// An account and the role to read and write it with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AwsAccount {
+    /// The account's id, taken from the role where there is one.
+    pub id: AccountId,
+    /// The role to assume; `None` uses the SDK's own credentials as they are.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust asks for.
+    pub external_id: Option<String>,
+}
+
+/// What reading metrics may cost in a month of 30 days. The stricter limit holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ApiBudget {
+    /// Metrics read; `None` is no limit.
+    pub metrics_monthly: Option<u64>,
+    /// Millionths of a US dollar; `None` is no limit.
+    pub usd_micros_monthly: Option<u64>,
+}
+
+/// `kind = "sim"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SimConfig {
+    /// What every random draw comes from: the same seed gives the same world.
+    pub seed: u64,
+    /// When the simulated clock starts.
+    pub start: Timestamp,
+    /// How long the simulation runs; `None` is until it is stopped.
+    pub duration: Option<Seconds>,
+    /// How much faster than real time its clock runs; `None` is as fast as the machine can.
+    pub speed: Option<u32>,
+    /// The world by name, such as `day`.
+    pub scenario: String,
+}
+
+impl SimConfig {
+    /// The account of every simulated group.
+    pub const ACCOUNT: &str = providers::sim::ACCOUNT;
+    /// The region of every simulated group.
+    pub const REGION: &str = providers::sim::REGION;
+    /// The seed where none is given.
+    const SEED: u64 = 1;
+    /// A Monday at midnight UTC, so that a week begins at its beginning.
+    const START: Timestamp = Timestamp(1_772_409_600);
+    /// A simulated day in a minute and a half.
+    const SPEED: u32 = 1000;
+    /// Faster than this no machine computes a cycle of a minute.
+    const SPEED_MAX: u64 = 1_000_000;
+}
+
+impl AwsAccount {
+    /// The account of the SDK's own credentials.
+    pub const DEFAULT: &str = "default";
+}
+
+impl ProviderConfig {
+    /// Its kind, as the file spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ProviderConfig::Aws(_) => "aws",
+            ProviderConfig::Sim(_) => "sim",
+        }
+    }
+
+    /// The regions it looks in; empty where any name goes.
+    pub fn regions(&self) -> Vec<Region> {
+        match self {
+            ProviderConfig::Aws(aws) => aws.regions.clone(),
+            ProviderConfig::Sim(_) => Region::new(SimConfig::REGION).into_iter().collect(),
+        }
+    }
+
+    /// The accounts it looks in.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        match self {
+            ProviderConfig::Aws(aws) => aws.accounts.iter().map(|a| a.id.clone()).collect(),
+            ProviderConfig::Sim(_) => AccountId::new(SimConfig::ACCOUNT).into_iter().collect(),
+        }
+    }
+}
+
+/// The providers of a file: those that could be read, and the names of all.
+#[derive(Default)]
+pub(super) struct Providers {
+    pub read: BTreeMap<ProviderName, ProviderConfig>,
+    pub named: BTreeSet<String>,
+}
+
+/// Reads `[provider.*]`.
+pub(super) fn providers(root: &Table<'_>) -> Providers {
+    let mut providers = Providers::default();
+    let Some(table) = root.get("provider").and_then(|entry| entry.table()) else {
+        return providers;
+    };
+    let entries = table.entries();
+    for entry in &entries {
+        providers.named.insert(entry.key().to_owned());
+        let Some(name) = name(entry) else { continue };
+        if let Some(config) = entry.table().and_then(|table| provider(&table)) {
+            providers.read.insert(name, config);
+        }
+    }
+    check_one_clock(&entries, &providers.read);
+    providers
+}
+
+/// A provider's name stands in keys and in names of files.
+fn name(entry: &Entry<'_>) -> Option<ProviderName> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if entry.key().is_empty() || !entry.key().chars().all(sound) {
+        let message = format!(
+            "a provider is named `{}`, expected ASCII letters, digits, `-` and `_`",
+            entry.key()
+        );
+        entry.key_fault(message, None);
+        return None;
+    }
+    ProviderName::new(entry.key())
+}
+
+/// A simulation brings its own clock, on which no real cloud runs.
+fn check_one_clock(entries: &[Entry<'_>], read: &BTreeMap<ProviderName, ProviderConfig>) {
+    let is_sim = |provider: &ProviderConfig| matches!(provider, ProviderConfig::Sim(_));
+    if read.len() < 2 || !read.values().any(is_sim) {
+        return;
+    }
+    let of_sim =
+        |e: &&Entry<'_>| read.iter().any(|(name, p)| name.as_str() == e.key() && is_sim(p));
+    for entry in entries.iter().filter(of_sim) {
+        let message = format!(
+            "`provider.{}` is simulated beside another provider, expected it alone: a simulation has \
+             a clock of its own",
+            entry.key()
+        );
+        entry.key_fault(message, None);
+    }
+}
+
+/// What `kind` may say.
+#[derive(Clone, Copy)]
+enum Kind {
+    Aws,
+    Sim,
+    NotBuilt(&'static str),
+}
+
+fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
+    const KINDS: [(&str, Kind); 9] = [
+        ("aws", Kind::Aws),
+        ("sim", Kind::Sim),
+        ("alibaba", Kind::NotBuilt("Alibaba Cloud")),
+        ("azure", Kind::NotBuilt("Azure")),
+        ("google", Kind::NotBuilt("Google Cloud")),
+        ("huawei", Kind::NotBuilt("Huawei Cloud")),
+        ("prometheus", Kind::NotBuilt("Prometheus")),
+        ("tencent", Kind::NotBuilt("Tencent Cloud")),
+        ("kubernetes", Kind::NotBuilt("Kubernetes")),
+    ];
+    let entry = table.required("kind", "`\"aws\"` or `\"sim\"`")?;
+    let known = entry.as_text().is_some_and(|word| KINDS.iter().any(|(kind, _)| *kind == word));
+    let kind = match known {
+        true => entry.choice(&KINDS)?,
+        // Offers the kinds that work only.
+        false => entry.choice(&KINDS[..2])?,
+    };
+    let built = match kind {
+        Kind::Aws => cfg!(feature = "aws"),
+        Kind::Sim => cfg!(feature = "sim"),
+        Kind::NotBuilt(_) => false,
+    };
+    if !built {
+        let what = if let Kind::NotBuilt(what) = kind { what } else { "this kind" };
+        let message = format!("{}: {what} is not built in yet", entry.found());
+        entry.fault(message, Some("kinds of this version: `aws`, `sim`".to_owned()));
+        return None;
+    }
+    let config = match kind {
+        Kind::Aws => ProviderConfig::Aws(aws(table)),
+        _ => ProviderConfig::Sim(sim(table)),
+    };
+    table.finish();
+    Some(config)
+}
+
+fn aws(table: &Table<'_>) -> AwsConfig {
+    let expected = "a list of regions such as `[\"eu-west-1\"]`";
+    let regions = table.required("regions", expected).map_or_else(Vec::new, |entry| {
+        let regions: Vec<Region> = entry
+            .list(expected)
+            .iter()
+            .filter_map(|member| member.name(Region::new, "a region such as `\"eu-west-1\"`"))
+            .collect();
+        if entry.list_is_empty() {
+            entry.unexpected(expected, None);
+        }
+        regions
+    });
+    let endpoint_url = table.get("endpoint_url").and_then(|entry| endpoint(&entry));
+    AwsConfig {
+        regions,
+        accounts: accounts(table),
+        endpoint_url,
+        api_budget: table
+            .get("api_budget")
+            .and_then(|e| e.table())
+            .map_or_else(ApiBudget::default, |table| api_budget(&table)),
+    }
+}
+
+fn endpoint(entry: &Entry<'_>) -> Option<String> {
+    let expected = "an address such as `\"https://vpce.example.com\"`";
+    let url = entry.text(expected)?;
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+        entry.unexpected(expected, None);
+        return None;
+    }
+    Some(url.to_owned())
+}
+
+fn accounts(table: &Table<'_>) -> Vec<AwsAccount> {
+    let Some(entry) = table.get("accounts") else {
+        let id = AccountId::new(AwsAccount::DEFAULT);
+        return id
+            .map(|id| AwsAccount { id, role_arn: None, external_id: None })
+            .into_iter()
+            .collect();
+    };
+    if entry.list_is_empty() {
+        let hint = "leave `accounts` out to use the credentials' own account".to_owned();
+        entry.unexpected("at least one account", Some(hint));
+    }
+    let mut accounts: Vec<AwsAccount> = Vec::new();
+    for member in entry.tables() {
+        let Some(account) = account(&member) else { continue };
+        if accounts.iter().any(|other| other.id == account.id) {
+            member.fault(format!("account `{}` is there twice, expected once", account.id), None);
+            continue;
+        }
+        accounts.push(account);
+    }
+    accounts
+}
+
+fn account(table: &Table<'_>) -> Option<AwsAccount> {
+    let expected = "a role such as `\"arn:aws:iam::111122223333:role/neap\"`";
+    let role = table.required("role_arn", expected);
+    let external_id =
+        table.get("external_id").and_then(|e| e.text("the external id that the role asks for"));
+    table.finish();
+    let role = role?;
+    let arn = role.text(expected)?;
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let id = match parts.as_slice() {
+        ["arn", partition, "iam", "", id, resource]
+            if partition.starts_with("aws")
+                && id.len() == 12
+                && id.chars().all(|c| c.is_ascii_digit())
+                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty()) =>
+        {
+            AccountId::new(*id)?
+        }
+        _ => {
+            role.unexpected(expected, None);
+            return None;
+        }
+    };
+    let (role_arn, external_id) = (Some(arn.to_owned()), external_id.map(str::to_owned));
+    Some(AwsAccount { id, role_arn, external_id })
+}
+
+fn api_budget(table: &Table<'_>) -> ApiBudget {
+    let metrics = table.get("metrics_per_month").and_then(|entry| entry.whole(1..=u64::MAX));
+    let usd = table.get("usd_per_month").and_then(|e| e.positive("US dollars above 0"));
+    table.finish();
+    ApiBudget {
+        metrics_monthly: metrics,
+        // Saturates at 18 trillion dollars.
+        usd_micros_monthly: usd.map(|usd| (usd * 1e6).round() as u64),
+    }
+}
+
+fn sim(table: &Table<'_>) -> SimConfig {
+    let day = Seconds::days(1);
+    SimConfig {
+        seed: table
+            .get("seed")
+            .and_then(|entry| entry.whole(0..=u64::MAX))
+            .unwrap_or(SimConfig::SEED),
+        start: table
+            .get("start")
+            .and_then(|entry| {
+                entry.parsed(Timestamp::parse, "a moment such as `\"2026-03-02T00:00:00Z\"`")
+            })
+            .unwrap_or(SimConfig::START),
+        duration: table
+            .get("duration")
+            .and_then(|entry| entry.duration(Seconds::minutes(1)..=Seconds(366 * day.0))),
+        speed: speed(table),
+        scenario: table
+            .get("scenario")
+            .and_then(|entry| {
+                entry.choice(&Preset::ALL.map(|preset| (preset.name(), preset.name())))
+            })
+            .unwrap_or(Preset::default().name())
+            .to_owned(),
+    }
+}
+
+fn speed(table: &Table<'_>) -> Option<u32> {
+    let Some(entry) = table.get("speed") else { return Some(SimConfig::SPEED) };
+    if entry.as_text() == Some("max") {
+        return None;
+    }
+    if entry.as_text().is_some() {
+        entry.unexpected("`\"max\"` or how many times faster than real time, such as `1000`", None);
+        return None;
+    }
+    entry.whole(1..=SimConfig::SPEED_MAX).and_then(|speed| u32::try_from(speed).ok())
+}

@@ -1,0 +1,495 @@
+//! Typed readers over a spanned document: a wrong value is noted with its place, and reading goes on.
+
+use std::cell::RefCell;
+use std::ops::{Range, RangeInclusive};
+
+use planner::policy::Share;
+use planner::{Seconds, Units};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{ConfigFault, place};
+use super::value;
+
+/// Longest piece of the file that a message repeats.
+const FOUND_CHARS_MAX: usize = 60;
+/// Names closer than this (Jaro-Winkler) are taken for slips of the pen.
+const SLIP_SIMILARITY: f64 = 0.75;
+/// From this length on a part of a name is taken for the name.
+const PART_CHARS_LEAST: usize = 4;
+
+/// A file being read, and the faults found so far.
+pub(super) struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+    faults: RefCell<Vec<Noted>>,
+}
+
+/// A fault with what sorting and filtering need.
+struct Noted {
+    offset: usize,
+    missing: bool,
+    fault: ConfigFault,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(file: &'a str, text: &'a str) -> Source<'a> {
+        Source { file, text, faults: RefCell::new(Vec::new()) }
+    }
+
+    /// Notes a fault at a byte offset.
+    pub fn fault(&self, offset: usize, key: &str, message: String, hint: Option<String>) {
+        self.note(offset, false, key, message, hint);
+    }
+
+    fn note(&self, offset: usize, missing: bool, key: &str, message: String, hint: Option<String>) {
+        let (line, column) = place(self.text, offset);
+        let (file, key) = (self.file.to_owned(), key.to_owned());
+        let fault = ConfigFault { file, line, column, key, message, hint };
+        self.faults.borrow_mut().push(Noted { offset, missing, fault });
+    }
+
+    /// All faults in file order.
+    ///
+    /// With syntax faults the rest of the document cannot be trusted, so only what stands before
+    /// the first of them is judged, and nothing is called missing.
+    pub fn into_faults(self, syntax: &[toml::de::Error]) -> Vec<ConfigFault> {
+        let mut noted = self.faults.take();
+        let first_break = syntax.iter().filter_map(|e| e.span()).map(|s| s.start).min();
+        if !syntax.is_empty() {
+            noted.retain(|n| !n.missing && first_break.is_some_and(|at| n.offset < at));
+        }
+        for error in syntax {
+            let offset = error.span().map_or(0, |span| span.start);
+            let (line, column) = place(self.text, offset);
+            let what = one_line(error.message());
+            let message = match (what.as_str(), error.span()) {
+                ("duplicate key", Some(span)) => {
+                    format!("key `{}` is there twice, expected once", self.excerpt(span))
+                }
+                _ => format!("not TOML: {what}"),
+            };
+            let (file, key) = (self.file.to_owned(), String::new());
+            let fault = ConfigFault { file, line, column, key, message, hint: None };
+            noted.push(Noted { offset, missing: false, fault });
+        }
+        noted.sort_by_key(|n| n.offset);
+        let mut faults: Vec<ConfigFault> = noted.into_iter().map(|n| n.fault).collect();
+        faults.dedup();
+        faults
+    }
+
+    fn excerpt(&self, span: Range<usize>) -> String {
+        let text = self.text.get(span).unwrap_or_default();
+        let mut short: String = one_line(text).chars().take(FOUND_CHARS_MAX).collect();
+        if short.len() < one_line(text).len() {
+            short.push('…');
+        }
+        short
+    }
+}
+
+/// Line breaks would tear a message apart.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A table being read: what is never asked for is an unknown key.
+pub(super) struct Table<'a> {
+    source: &'a Source<'a>,
+    path: String,
+    start: usize,
+    entries: &'a DeTable<'a>,
+    asked: RefCell<Vec<String>>,
+}
+
+impl<'a> Table<'a> {
+    pub fn root(source: &'a Source<'a>, entries: &'a DeTable<'a>) -> Table<'a> {
+        let (path, asked) = (String::new(), RefCell::default());
+        Table { source, path, start: 0, entries, asked }
+    }
+
+    /// The dotted key of the table itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of a key, if it is there.
+    pub fn get(&self, key: &str) -> Option<Entry<'a>> {
+        self.asked.borrow_mut().push(key.to_owned());
+        self.entry(key)
+    }
+
+    /// The value of a key; a fault if it is not there.
+    pub fn required(&self, key: &str, expected: &str) -> Option<Entry<'a>> {
+        let entry = self.get(key);
+        if entry.is_none() {
+            self.missing(key, expected, None);
+        }
+        entry
+    }
+
+    /// Notes that a key is missing.
+    pub fn missing(&self, key: &str, expected: &str, hint: Option<String>) {
+        let of = match self.path.as_str() {
+            "" => String::new(),
+            path => format!("`{path}` has "),
+        };
+        let message = format!("{of}no `{key}`, expected {expected}");
+        self.source.note(self.start, true, &join(&self.path, key), message, hint);
+    }
+
+    /// Notes a fault of the table as a whole.
+    pub fn fault(&self, message: String, hint: Option<String>) {
+        self.source.fault(self.start, &self.path, message, hint);
+    }
+
+    /// Every entry, in file order, for tables whose keys the operator chooses.
+    pub fn entries(&self) -> Vec<Entry<'a>> {
+        let mut all: Vec<Entry<'a>> =
+            self.entries.keys().filter_map(|key| self.get(key.get_ref())).collect();
+        all.sort_by_key(|entry| entry.key_start);
+        all
+    }
+
+    /// Whether nothing stands in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn entry(&self, key: &str) -> Option<Entry<'a>> {
+        let (name, value) = self.entries.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some(Entry {
+            source: self.source,
+            path: join(&self.path, key),
+            key: key.to_owned(),
+            key_start: name.span().start,
+            value,
+        })
+    }
+
+    /// Notes every key that nobody asked for. Call it last.
+    pub fn finish(&self) {
+        let asked = self.asked.borrow();
+        for (name, _) in self.entries {
+            let key = name.get_ref().as_ref();
+            if asked.iter().any(|known| known == key) {
+                continue;
+            }
+            let whose = match self.path.as_str() {
+                "" => "at the top of the file".to_owned(),
+                path => format!("in `{path}`"),
+            };
+            let message = format!("unknown key `{key}` {whose}");
+            let hint = did_you_mean(key, asked.iter().map(String::as_str))
+                .or_else(|| Some(format!("known here: {}", listed(&asked))));
+            self.source.fault(name.span().start, &join(&self.path, key), message, hint);
+        }
+    }
+}
+
+/// A key and its value.
+pub(super) struct Entry<'a> {
+    source: &'a Source<'a>,
+    path: String,
+    key: String,
+    key_start: usize,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// The last part of the dotted key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Notes a fault at the key.
+    pub fn key_fault(&self, message: String, hint: Option<String>) {
+        self.source.fault(self.key_start, &self.path, message, hint);
+    }
+
+    /// Notes a fault at the value.
+    pub fn fault(&self, message: String, hint: Option<String>) {
+        self.source.fault(self.value.span().start, &self.path, message, hint);
+    }
+
+    /// Notes that something else was expected.
+    pub fn unexpected(&self, expected: &str, hint: Option<String>) {
+        self.fault(format!("{}, expected {expected}", self.found()), hint);
+    }
+
+    /// The key and its value as they stand in the file, for messages.
+    pub fn found(&self) -> String {
+        match self.value.get_ref() {
+            DeValue::Table(table) if table.is_empty() => format!("`{}` is empty", self.key),
+            DeValue::Table(_) => format!("`{}` is a table", self.key),
+            _ => format!("`{} = {}`", self.key, self.source.excerpt(self.value.span())),
+        }
+    }
+
+    /// Text of at least one character.
+    pub fn text(&self, expected: &str) -> Option<&'a str> {
+        match self.value.get_ref().as_str() {
+            Some(text) if !text.trim().is_empty() => Some(text),
+            _ => {
+                self.unexpected(expected, None);
+                None
+            }
+        }
+    }
+
+    /// A name, by its own constructor.
+    pub fn name<T>(&self, new: impl Fn(String) -> Option<T>, expected: &str) -> Option<T> {
+        let name = new(self.text(expected)?.to_owned());
+        if name.is_none() {
+            self.unexpected(&format!("{expected} without surrounding blanks"), None);
+        }
+        name
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self) -> Option<bool> {
+        let flag = self.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.unexpected("`true` or `false`", None);
+        }
+        flag
+    }
+
+    /// A whole number in a range.
+    pub fn whole(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let found = self.value.get_ref().as_integer().and_then(|number| {
+            u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
+        });
+        let inside = found.filter(|number| range.contains(number));
+        if inside.is_none() {
+            let expected = match *range.end() {
+                u64::MAX => format!("a whole number, {} or more", range.start()),
+                end => format!("a whole number from {} to {end}", range.start()),
+            };
+            self.unexpected(&expected, None);
+        }
+        inside
+    }
+
+    /// A count of units.
+    pub fn units(&self, least: u32) -> Option<Units> {
+        let count = self.whole(u64::from(least)..=u64::from(UNITS_MAX))?;
+        u32::try_from(count).ok().map(Units)
+    }
+
+    /// A number without checks of its range; `None` where it is none (not noted).
+    fn number(&self) -> Option<f64> {
+        let value = self.value.get_ref();
+        let text = value
+            .as_float()
+            .map(|float| float.as_str())
+            .or_else(|| value.as_integer().filter(|i| i.radix() == 10).map(|int| int.as_str()))?;
+        text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// A finite number above zero.
+    pub fn positive(&self, expected: &str) -> Option<f64> {
+        let found = self.number().filter(|number| *number > 0.0);
+        if found.is_none() {
+            self.unexpected(expected, None);
+        }
+        found
+    }
+
+    /// A finite number of at least zero.
+    pub fn not_negative(&self, expected: &str) -> Option<f64> {
+        let found = self.number().filter(|number| *number >= 0.0);
+        if found.is_none() {
+            self.unexpected(expected, None);
+        }
+        found
+    }
+
+    /// A duration with a unit, in a range.
+    pub fn duration(&self, range: RangeInclusive<Seconds>) -> Option<Seconds> {
+        let text = self.value.get_ref().as_str();
+        let Some(found) = text.and_then(value::duration) else {
+            self.not_a_duration();
+            return None;
+        };
+        if range.contains(&found) {
+            return Some(found);
+        }
+        let (low, high) = (range.start(), range.end());
+        self.unexpected(&format!("a duration from `{low}` to `{high}`"), None);
+        None
+    }
+
+    fn not_a_duration(&self) {
+        let bare = match self.value.get_ref() {
+            DeValue::Integer(_) | DeValue::Float(_) => self.source.excerpt(self.value.span()),
+            DeValue::String(text) => text.trim().to_owned(),
+            _ => String::new(),
+        };
+        if !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit()) {
+            let message = format!("{} has no unit, expected {}", self.found(), value::DURATION);
+            self.fault(message, Some(format!("write `{} = \"{bare}s\"` for seconds", self.key)));
+        } else {
+            self.unexpected(value::DURATION, None);
+        }
+    }
+
+    /// A share in percent.
+    pub fn share(&self) -> Option<Share> {
+        let found = self.value.get_ref().as_str().and_then(value::share);
+        if found.is_none() {
+            self.unexpected(value::SHARE, self.share_hint());
+        }
+        found
+    }
+
+    /// A bare number up to 1 is most likely a fraction, one up to 100 a percentage.
+    fn share_hint(&self) -> Option<String> {
+        let number = self.number().filter(|number| (0.0..=100.0).contains(number))?;
+        let percent = if number <= 1.0 { number * 100.0 } else { number };
+        // Cuts what binary fractions leave over.
+        let percent = (percent * 1e4).round() / 1e4;
+        Some(format!("a share has its unit, such as `{} = \"{percent}%\"`", self.key))
+    }
+
+    /// Text read by `read`.
+    pub fn parsed<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str) -> Option<T> {
+        let found = self.value.get_ref().as_str().and_then(read);
+        if found.is_none() {
+            self.unexpected(expected, None);
+        }
+        found
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<String> = choices.iter().map(|(word, _)| (*word).to_owned()).collect();
+        let found = self.value.get_ref().as_str();
+        let chosen = choices.iter().find(|(word, _)| Some(*word) == found).map(|(_, t)| *t);
+        if chosen.is_none() {
+            let hint = found.and_then(|word| did_you_mean(word, choices.iter().map(|(w, _)| *w)));
+            self.unexpected(&either(&words), hint);
+        }
+        chosen
+    }
+
+    /// Whether it is text: for keys that take text or something else.
+    pub fn as_text(&self) -> Option<&'a str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// Whether it is a date or time of TOML's own: their text.
+    pub fn as_datetime(&self) -> Option<String> {
+        self.value.get_ref().as_datetime().map(ToString::to_string)
+    }
+
+    /// A table.
+    pub fn table(&self) -> Option<Table<'a>> {
+        match self.value.get_ref().as_table() {
+            Some(entries) => Some(self.as_table_of(entries)),
+            None => {
+                self.unexpected(&format!("a table such as `{{ … }}` or `[{}]`", self.path), None);
+                None
+            }
+        }
+    }
+
+    fn as_table_of(&self, entries: &'a DeTable<'a>) -> Table<'a> {
+        Table {
+            source: self.source,
+            path: self.path.clone(),
+            start: self.value.span().start,
+            entries,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The members of an array of tables, named after their `name` (or their place).
+    pub fn tables(&self) -> Vec<Table<'a>> {
+        let Some(array) = self.value.get_ref().as_array() else {
+            self.unexpected("a list of tables such as `[{ … }]`", None);
+            return Vec::new();
+        };
+        let members = array.iter().enumerate().map(|(at, value)| self.member(at, value));
+        members.filter_map(|member| member.table()).collect()
+    }
+
+    /// The members of an array.
+    pub fn list(&self, expected: &str) -> Vec<Entry<'a>> {
+        let Some(array) = self.value.get_ref().as_array() else {
+            self.unexpected(expected, None);
+            return Vec::new();
+        };
+        array.iter().enumerate().map(|(at, value)| self.member(at, value)).collect()
+    }
+
+    /// Whether it is a list without members.
+    pub fn list_is_empty(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|array| array.is_empty())
+    }
+
+    fn member(&self, at: usize, value: &'a Spanned<DeValue<'a>>) -> Entry<'a> {
+        let name = value.get_ref().as_table().and_then(|t| t.get("name")?.get_ref().as_str());
+        let path = match name {
+            Some(name) => format!("{}.{name}", self.path),
+            None => format!("{}[{}]", self.path, at + 1),
+        };
+        Entry {
+            source: self.source,
+            path,
+            key: self.key.clone(),
+            key_start: value.span().start,
+            value,
+        }
+    }
+}
+
+/// More units than any cloud puts in one group: a slip of the pen.
+const UNITS_MAX: u32 = 1_000_000;
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// The known name that was probably meant.
+pub(super) fn did_you_mean<'n>(
+    found: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> Option<String> {
+    known
+        .map(|name| (similarity(found, name), name))
+        .filter(|(similarity, _)| *similarity >= SLIP_SIMILARITY)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| format!("did you mean `{name}`?"))
+}
+
+/// 0 to 1; letters changed about and parts of a name count as slips too.
+fn similarity(found: &str, name: &str) -> f64 {
+    let (lower, long) = (found.to_lowercase(), found.chars().count() >= PART_CHARS_LEAST);
+    let swapped = found.chars().count() > 1 && strsim::osa_distance(&lower, name) <= 1;
+    let slip = swapped || (long && name.contains(&lower));
+    let base = if slip { SLIP_SIMILARITY } else { 0.0 };
+    strsim::jaro_winkler(found, name).max(base)
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(super) fn either(words: &[String]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{one}`"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} or `{last}`", first.join(", "))
+        }
+    }
+}
+
+/// `` `a`, `b`, `c` ``, by name.
+fn listed(words: &[String]) -> String {
+    let mut words = words.to_vec();
+    words.sort();
+    words.dedup();
+    let names: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    names.join(", ")
+}

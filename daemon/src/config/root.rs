@@ -1,0 +1,187 @@
+//! The top of the file, and what holds for everything in it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use planner::Seconds;
+use planner::policy::{Budget, Budgets, Mode, Policy};
+use toml::de::DeTable;
+
+use super::defaults::Defaults;
+use super::freeze::freezes;
+use super::provider::providers;
+use super::reader::{Source, Table};
+use super::service::{MODES, ServiceKeys, services};
+use super::template::templates;
+use super::value;
+use super::{Config, ConfigFault, Log, LogFormat, LogLevel, Page, Retention};
+
+/// Text to configuration, or every fault in file order.
+pub(super) fn parse(file: &str, text: &str) -> Result<Config, Vec<ConfigFault>> {
+    let source = Source::new(file, text);
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let config = config(&Table::root(&source, document.get_ref()));
+    let faults = source.into_faults(&syntax);
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn config(root: &Table<'_>) -> Config {
+    let mode = root.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or_default();
+    let poll_interval = root
+        .get("poll_interval")
+        .and_then(|entry| entry.duration(Seconds(1)..=Seconds::hours(1)))
+        .unwrap_or(Defaults::POLL_INTERVAL);
+    let providers = providers(root);
+    let keys = ServiceKeys::new(Mode::Act).with_defaults(root);
+    let services = services(root, &keys, &providers);
+    let templates = templates(root, &keys, &providers);
+    if services.named.is_empty() && root.get("service").is_none() && templates.is_empty() {
+        nothing_to_do(root);
+    }
+    let known = templates.is_empty().then_some(services.named.as_slice());
+    let limits = limits(root);
+    let config = Config {
+        policy: Policy {
+            mode,
+            poll_interval,
+            budgets: limits.removals,
+            spend_ceiling_usd_milli_hourly: limits.spend_usd_milli_hourly,
+            services: services.policies,
+        },
+        templates,
+        providers: providers.read,
+        state_dir: path(root, "state_dir", Defaults::STATE_DIR, "a directory"),
+        kill_switch: kill_switch(root),
+        page: page(root),
+        journal: journal(root),
+        freezes: freezes(root, known),
+        log: log(root),
+        cycle_deadline: cycle_deadline(root, poll_interval),
+        forecasters: services.forecasters,
+    };
+    not_supported_yet(root);
+    root.finish();
+    config
+}
+
+fn nothing_to_do(root: &Table<'_>) {
+    if root.get("service_template").is_none() {
+        let hint = "`neap init` prints a configuration to start from".to_owned();
+        root.missing("service", "at least one table `[[service]]`", Some(hint));
+    }
+}
+
+/// Tables of later versions: to pass over them would be to break a promise in silence.
+fn not_supported_yet(root: &Table<'_>) {
+    for key in ["idle", "schedule", "alert"] {
+        if let Some(entry) = root.get(key) {
+            let message = format!("`[[{key}]]` is not supported yet by this version");
+            entry.key_fault(message, Some("leave it out, or write it as a comment".to_owned()));
+        }
+    }
+}
+
+fn path(root: &Table<'_>, key: &str, default: &str, what: &str) -> PathBuf {
+    let found = root.get(key).and_then(|entry| entry.text(&format!("the path of {what}")));
+    PathBuf::from(found.unwrap_or(default))
+}
+
+/// The kill switch must outlive a reboot, so it does not live where a reboot cleans up.
+fn kill_switch(root: &Table<'_>) -> PathBuf {
+    let path = path(root, "kill_switch", Defaults::KILL_SWITCH, "a file");
+    let swept = ["/run", "/var/run", "/dev/shm"];
+    if swept.iter().any(|dir| path.starts_with(dir))
+        && let Some(entry) = root.get("kill_switch")
+    {
+        let hint = format!("such as `{}`", Defaults::KILL_SWITCH);
+        entry.unexpected("a path that a reboot does not empty", Some(hint));
+    }
+    path
+}
+
+fn page(root: &Table<'_>) -> Option<Page> {
+    let table = root.get("page").and_then(|entry| entry.table())?;
+    let expected = "an address such as `\"127.0.0.1:7317\"`";
+    let listen = table.required("listen", expected);
+    let listen = listen.and_then(|e| e.parsed(|text| text.parse::<SocketAddr>().ok(), expected));
+    table.finish();
+    listen.map(|listen| Page { listen })
+}
+
+fn journal(root: &Table<'_>) -> Retention {
+    let mut retention =
+        Retention { max_age: Defaults::JOURNAL_AGE, max_size_bytes: Defaults::JOURNAL_SIZE_BYTES };
+    let Some(table) = root.get("journal").and_then(|entry| entry.table()) else {
+        return retention;
+    };
+    let ages = Seconds::days(1)..=Seconds::days(3650);
+    if let Some(age) = table.get("max_age").and_then(|entry| entry.duration(ages)) {
+        retention.max_age = age;
+    }
+    if let Some(entry) = table.get("max_size")
+        && let Some(size) = entry.parsed(value::size, value::SIZE)
+    {
+        if size < Defaults::JOURNAL_SIZE_LEAST_BYTES {
+            entry.unexpected("at least `256 MiB`", None);
+        }
+        retention.max_size_bytes = size;
+    }
+    table.finish();
+    retention
+}
+
+fn log(root: &Table<'_>) -> Log {
+    const FORMATS: [(&str, LogFormat); 2] =
+        [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    const LEVELS: [(&str, LogLevel); 5] = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let mut log = Log { format: LogFormat::default(), level: LogLevel::default() };
+    let Some(table) = root.get("log").and_then(|entry| entry.table()) else { return log };
+    if let Some(format) = table.get("format").and_then(|entry| entry.choice(&FORMATS)) {
+        log.format = format;
+    }
+    if let Some(level) = table.get("level").and_then(|entry| entry.choice(&LEVELS)) {
+        log.level = level;
+    }
+    table.finish();
+    log
+}
+
+fn cycle_deadline(root: &Table<'_>, poll_interval: Seconds) -> Seconds {
+    let most = Defaults::CYCLE_DEADLINE_SHARE.fraction() * poll_interval.0 as f64;
+    let default = Seconds((most as u64).max(1));
+    root.get("cycle_deadline")
+        .and_then(|entry| entry.duration(Seconds(1)..=poll_interval))
+        .unwrap_or(default)
+}
+
+/// `[budgets]`: limits that span groups.
+struct Limits {
+    removals: Budgets,
+    spend_usd_milli_hourly: Option<u64>,
+}
+
+fn limits(root: &Table<'_>) -> Limits {
+    let defaults = Budgets::default();
+    let Some(table) = root.get("budgets").and_then(|entry| entry.table()) else {
+        return Limits { removals: defaults, spend_usd_milli_hourly: None };
+    };
+    let read = |key: &str, default: Option<Budget>| {
+        let entry = table.get(key);
+        entry.and_then(|entry| entry.parsed(value::budget, value::BUDGET)).or(default)
+    };
+    let removals = Budgets {
+        group: read("group", defaults.group),
+        account: read("account", defaults.account),
+        fleet: read("fleet", defaults.fleet),
+    };
+    let spend = table.get("spend_usd_hourly");
+    let spend = spend.and_then(|entry| entry.positive("US dollars an hour, above 0"));
+    table.finish();
+    Limits { removals, spend_usd_milli_hourly: spend.map(|usd| (usd * 1e3).round() as u64) }
+}

@@ -1,0 +1,261 @@
+//! `[service_defaults]` and `[[service]]`.
+
+use std::collections::BTreeMap;
+
+use planner::metric::MetricQuery;
+use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
+use planner::{GroupRef, ServiceName, Step};
+
+use super::ModelChoice;
+use super::defaults::Defaults;
+use super::metric::{Place, Purpose, Surroundings, metric, own_utilisation};
+use super::pool::{PoolKeys, above_nothing, pools};
+use super::provider::Providers;
+use super::reader::{Entry, Table};
+
+pub(super) const MODES: [(&str, Mode); 2] = [("observe", Mode::Observe), ("act", Mode::Act)];
+
+const MODELS: [(&str, ModelChoice); 6] = [
+    ("auto", ModelChoice::Auto),
+    ("last-value", ModelChoice::LastValue),
+    ("seasonal-day", ModelChoice::SeasonalDay),
+    ("seasonal-week", ModelChoice::SeasonalWeek),
+    ("ets", ModelChoice::Ets),
+    ("linear", ModelChoice::Linear),
+];
+
+/// The keys of a service that `[service_defaults]` may set for all.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceKeys {
+    mode: Mode,
+    violation_budget: Share,
+    forecaster: ModelChoice,
+    upstreams: Vec<String>,
+    pool: PoolKeys,
+}
+
+impl ServiceKeys {
+    /// What holds where neither the service nor `[service_defaults]` says anything.
+    pub fn new(mode: Mode) -> ServiceKeys {
+        ServiceKeys {
+            mode,
+            violation_budget: Defaults::violation_budget(),
+            forecaster: ModelChoice::default(),
+            upstreams: Vec::new(),
+            pool: PoolKeys::default(),
+        }
+    }
+
+    /// These keys, with those of `[service_defaults]` laid over them.
+    pub fn with_defaults(&self, root: &Table<'_>) -> ServiceKeys {
+        let Some(table) = root.get("service_defaults").and_then(|entry| entry.table()) else {
+            return self.clone();
+        };
+        let mut keys = self.overlaid(&table);
+        if let Some(pool) = table.get("pool").and_then(|entry| entry.table()) {
+            keys.pool = keys.pool.overlaid(&pool);
+            pool.finish();
+        }
+        table.finish();
+        keys
+    }
+
+    /// These keys, with those of `table` laid over them; pools are the caller's.
+    fn overlaid(&self, table: &Table<'_>) -> ServiceKeys {
+        let budget = table.get("violation_budget").and_then(|entry| above_nothing(&entry));
+        let upstreams = table.get("upstreams");
+        ServiceKeys {
+            mode: table.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or(self.mode),
+            violation_budget: budget.unwrap_or(self.violation_budget),
+            forecaster: table
+                .get("forecaster")
+                .and_then(|entry| entry.choice(&MODELS))
+                .unwrap_or(self.forecaster),
+            upstreams: upstreams.map_or_else(|| self.upstreams.clone(), |entry| names(&entry)),
+            pool: self.pool.clone(),
+        }
+    }
+}
+
+/// A list of names such as upstreams.
+fn names(entry: &Entry<'_>) -> Vec<String> {
+    let expected = "a list of names such as `[\"lb-1\"]`";
+    let members = entry.list(expected);
+    members.iter().filter_map(|member| member.text("a name").map(str::to_owned)).collect()
+}
+
+/// The services of a file.
+#[derive(Default)]
+pub(super) struct Services {
+    pub policies: BTreeMap<ServiceName, ServicePolicy>,
+    pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+    /// The names of all, faulty ones too.
+    pub named: Vec<String>,
+}
+
+/// Reads every `[[service]]`.
+pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Services {
+    let mut services = Services::default();
+    let mut groups: BTreeMap<GroupRef, String> = BTreeMap::new();
+    for table in root.get("service").map_or_else(Vec::new, |entry| entry.tables()) {
+        let name = service_name(&table, &mut services.named);
+        let keys = keys.overlaid(&table);
+        let model = keys.forecaster;
+        let policy = service(&table, &keys, providers);
+        table.finish();
+        let (Some(name), Some(policy)) = (name, policy) else { continue };
+        if let Some(other) = groups.insert(policy.pool.group.clone(), name.to_string()) {
+            let message = format!(
+                "group `{}` is sized by `{other}` and by `{name}`, expected one service a group",
+                policy.pool.group.name
+            );
+            table.fault(message, None);
+        }
+        if model != ModelChoice::Auto {
+            services.forecasters.insert(name.clone(), model);
+        }
+        services.policies.insert(name, policy);
+    }
+    services
+}
+
+fn service_name(table: &Table<'_>, named: &mut Vec<String>) -> Option<ServiceName> {
+    let entry = table.required("name", "the service's name")?;
+    let name = entry.name(ServiceName::new, "a name")?;
+    if named.iter().any(|other| other == name.as_str()) {
+        entry.fault(format!("service `{name}` is there twice, expected each name once"), None);
+        return None;
+    }
+    named.push(name.to_string());
+    Some(name)
+}
+
+fn service(table: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Option<ServicePolicy> {
+    let mut around = Surroundings { providers, home: None };
+    let pools = pools(table, &keys.pool, &around);
+    around.home = pools.sized.as_ref().map(|pool| place_of(&pool.group));
+    let mut policy = workload(table, keys, &around, pools.sized)?;
+    policy.fixed_capacity += pools.fixed_capacity;
+    Some(policy)
+}
+
+/// Where a group is.
+pub(super) fn place_of(group: &planner::GroupRef) -> Place {
+    Place {
+        provider: group.provider.clone(),
+        account: group.account.clone(),
+        region: group.region.clone(),
+    }
+}
+
+/// Reads what a service and a template have in common, all but the pool.
+pub(super) fn workload(
+    table: &Table<'_>,
+    keys: &ServiceKeys,
+    around: &Surroundings<'_>,
+    pool: Option<PoolPolicy>,
+) -> Option<ServicePolicy> {
+    let demand = demand(table, around);
+    let fixed = table.get("fixed_capacity");
+    let fixed_capacity =
+        fixed.and_then(|entry| entry.not_negative("demand per second, 0 or more")).unwrap_or(0.0);
+    let utilisation = table.get("utilisation");
+    let utilisation = utilisation.and_then(|entry| {
+        entry.table().and_then(|table| metric(&table, around, Purpose::Utilisation))
+    });
+    let signals = signals(table, around);
+    let pool = pool?;
+    let utilisation = utilisation.or_else(|| learned_from(&pool, around));
+    Some(ServicePolicy {
+        mode: keys.mode,
+        demand: demand?,
+        fixed_capacity,
+        utilisation,
+        signals,
+        pool,
+        violation_budget: keys.violation_budget,
+        upstreams: keys.upstreams.clone(),
+    })
+}
+
+/// A capacity to be learned needs a utilisation: the cloud's own, unless the file names one.
+fn learned_from(pool: &PoolPolicy, around: &Surroundings<'_>) -> Option<MetricQuery> {
+    if pool.capacity_per_unit != CapacityPerUnit::Learn {
+        return None;
+    }
+    let config = around.providers.read.get(&pool.group.provider)?;
+    Some(own_utilisation(config, &place_of(&pool.group), &pool.group.name))
+}
+
+fn demand(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Vec<MetricQuery>> {
+    let expected =
+        "a list of metrics such as `[{ from = \"aws\", namespace = \"…\", metric = \"…\" }]`";
+    let hint = "demand is total load such as requests, never average utilisation".to_owned();
+    let Some(entry) = table.get("demand") else {
+        table.missing("demand", expected, Some(hint));
+        return None;
+    };
+    if entry.list_is_empty() {
+        entry.unexpected(expected, Some(hint));
+        return None;
+    }
+    let mut metrics: Vec<MetricQuery> = Vec::new();
+    let mut sound = true;
+    for member in entry.tables() {
+        let Some(query) = metric(&member, around, Purpose::Demand) else {
+            sound = false;
+            continue;
+        };
+        if metrics.iter().any(|other| other.key() == query.key()) {
+            let message = format!("`{}` is there twice and would count twice", query.metric);
+            member.fault(message, None);
+        }
+        let step = metrics.first().map_or(query.period, |first| first.period);
+        if query.period != step {
+            member.fault(differing_periods(step, query.period), None);
+        }
+        metrics.push(query);
+    }
+    (sound && !metrics.is_empty()).then_some(metrics)
+}
+
+fn differing_periods(first: Step, other: Step) -> String {
+    format!(
+        "`period = \"{}\"` differs from `\"{}\"` of the first metric, expected one period in a sum",
+        other.span(),
+        first.span()
+    )
+}
+
+fn signals(table: &Table<'_>, around: &Surroundings<'_>) -> Signals {
+    let Some(table) = table.get("signals").and_then(|entry| entry.table()) else {
+        return Signals::default();
+    };
+    let read = |key: &str, purpose| {
+        let table = table.get(key).and_then(|entry| entry.table());
+        table.and_then(|table| metric(&table, around, purpose))
+    };
+    let signals = Signals {
+        errors: read("errors", Purpose::Errors),
+        healthy_hosts: read("healthy_hosts", Purpose::HealthyHosts),
+    };
+    table.finish();
+    signals
+}
+
+impl ServiceKeys {
+    /// The pool keys that hold for every service.
+    pub fn pool(&self) -> &PoolKeys {
+        &self.pool
+    }
+
+    /// The model that forecasts.
+    pub fn forecaster(&self) -> ModelChoice {
+        self.forecaster
+    }
+
+    /// These keys, with those of a template laid over them.
+    pub fn of_template(&self, table: &Table<'_>) -> ServiceKeys {
+        self.overlaid(table)
+    }
+}

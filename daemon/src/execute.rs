@@ -1,0 +1,187 @@
+//! Carries out actions one by one; chooses nothing.
+//!
+//! No cloud compares and sets. So each action is: look at the switch, read, check, set, read back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use planner::group::{GroupState, Process};
+use planner::plan::{Action, Change};
+use planner::snapshot::{KillSwitch, OrderResult};
+use planner::{Fault, FaultKind, GroupId, ServiceName, Units};
+use providers::{Deadline, GroupWriter, Provider};
+
+/// How long one action may take: read, set and read back.
+const ACTION_WITHIN: Duration = Duration::from_secs(20);
+
+/// The right to change groups: one handle a service in mode `act`, bound to its group. Dropped
+/// and made anew on every reload; empty in `observe`.
+#[derive(Default)]
+pub struct Handles {
+    by_service: BTreeMap<ServiceName, Handle>,
+}
+
+struct Handle {
+    writer: Arc<dyn GroupWriter>,
+    provider: Arc<dyn Provider>,
+}
+
+impl Handles {
+    /// Gives `service` the right to change `group`, and no other.
+    pub fn grant(&mut self, service: &ServiceName, group: &GroupId, provider: &Arc<dyn Provider>) {
+        let known = self.by_service.get(service).is_some_and(|h| h.writer.group() == group);
+        if !known {
+            let writer = Arc::from(provider.writer(group));
+            let provider = Arc::clone(provider);
+            self.by_service.insert(service.clone(), Handle { writer, provider });
+        }
+    }
+}
+
+/// Reads the kill switch. A path that cannot be checked counts as thrown.
+pub fn kill_switch(path: &Path) -> KillSwitch {
+    match path.try_exists() {
+        Ok(false) => KillSwitch::Clear,
+        Ok(true) => KillSwitch::Thrown { why: format!("`{}` exists", path.display()) },
+        Err(error) => {
+            KillSwitch::Thrown { why: format!("`{}` cannot be checked: {error}", path.display()) }
+        }
+    }
+}
+
+/// Carries out one action and says how it ended.
+///
+/// `permitted` is asked immediately before every single call that changes something.
+pub async fn carry_out(
+    action: &Action,
+    decision: &str,
+    handles: &Handles,
+    permitted: &(dyn Fn() -> bool + Send + Sync),
+) -> OrderResult {
+    let Some(handle) = handles.by_service.get(&action.service) else {
+        return OrderResult::Stopped;
+    };
+    if action.dry_run || handle.writer.group() != &action.group {
+        return OrderResult::Stopped;
+    }
+    let deadline = Deadline::within(ACTION_WITHIN);
+    let inventory = handle.provider.inventory();
+    let before = match inventory.group(&action.group, deadline).await {
+        Ok(group) => group,
+        Err(fault) => return OrderResult::Failed { fault },
+    };
+    if let Err(refusal) = still_right(action.change, &before) {
+        return refusal;
+    }
+    if !permitted() {
+        return OrderResult::Stopped;
+    }
+    match handle.writer.set(action.change, decision, deadline).await {
+        Ok(()) => {}
+        Err(fault) if fault.kind == FaultKind::Unconfirmed => {
+            return look_for_effect(action, handle).await;
+        }
+        Err(fault) => return OrderResult::Failed { fault },
+    }
+    let Ok(after) = inventory.group(&action.group, deadline).await else {
+        // Taken by the cloud, and nobody saw it: the next cycle looks.
+        return OrderResult::Unconfirmed { effect_seen: None };
+    };
+    let found = others_wish(action.change, &before, &after)
+        .unwrap_or_else(|| number(action.change, &after));
+    settle(action.change, found, decision, handle, permitted, deadline).await
+}
+
+/// A desired capacity that somebody else set between our reading and our writing, which our
+/// absolute value has overwritten.
+fn others_wish(change: Change, before: &GroupState, after: &GroupState) -> Option<Units> {
+    let new = |id: &str| before.activities.iter().all(|old| old.id != id);
+    let Change::Desired { to, .. } = change else { return None };
+    after
+        .activities
+        .iter()
+        .filter(|activity| new(&activity.id))
+        .filter_map(|activity| activity.capacity_set_to)
+        .find(|set| *set != to && *set != before.desired)
+}
+
+/// The number of the group that a change is about.
+fn number(change: Change, group: &GroupState) -> Units {
+    match change {
+        Change::Desired { .. } => group.desired,
+        Change::Minimum { .. } => group.min,
+    }
+}
+
+/// Whether the plan still fits the group, and the cloud can be expected to accept it.
+fn still_right(change: Change, group: &GroupState) -> Result<(), OrderResult> {
+    let found = number(change, group);
+    // A larger absolute size is still right after somebody else's smaller step in between.
+    let fits = if change.is_increase() { found < change.to() } else { found == change.from() };
+    if !fits {
+        return Err(OrderResult::Moved { found });
+    }
+    let refuse = |why: String| {
+        Err(OrderResult::Failed {
+            fault: Fault {
+                kind: FaultKind::Refused,
+                operation: "check before writing".to_owned(),
+                detail: why,
+                request_id: None,
+            },
+        })
+    };
+    let to = change.to();
+    if to > group.max {
+        return refuse(format!("{to} is above the group's maximum of {}", group.max.0));
+    }
+    if matches!(change, Change::Desired { .. }) && to < group.min {
+        return refuse(format!("{to} is below the group's minimum of {}", group.min.0));
+    }
+    let process = if change.is_increase() { Process::Launch } else { Process::Terminate };
+    if group.suspended.contains(&process) {
+        return refuse(format!("the group's process `{process:?}` is suspended"));
+    }
+    if let (Some(id), false) = (&group.refresh, change.is_increase()) {
+        return refuse(format!("instance refresh `{id}` is under way"));
+    }
+    if !change.is_increase() && group.protected() > to {
+        return refuse(format!("{} are protected from scale-in", group.protected()));
+    }
+    Ok(())
+}
+
+/// After a lost answer: looks once, and never sends again.
+async fn look_for_effect(action: &Action, handle: &Handle) -> OrderResult {
+    let deadline = Deadline::within(ACTION_WITHIN);
+    let seen = handle.provider.inventory().group(&action.group, deadline).await;
+    let effect_seen = seen.ok().map(|group| number(action.change, &group) == action.change.to());
+    OrderResult::Unconfirmed { effect_seen }
+}
+
+/// What was read back decides: for a scale-out the larger of ours and another writer's value is
+/// restored in the same cycle; a scale-in is not defended.
+async fn settle(
+    change: Change,
+    found: Units,
+    decision: &str,
+    handle: &Handle,
+    permitted: &(dyn Fn() -> bool + Send + Sync),
+    deadline: Deadline,
+) -> OrderResult {
+    if found == change.to() {
+        return OrderResult::Applied;
+    }
+    if !change.is_increase() || !permitted() {
+        return OrderResult::Contested { found, restored: false };
+    }
+    let larger = found.max(change.to());
+    let again = match change {
+        Change::Desired { .. } => Change::Desired { from: found, to: larger },
+        Change::Minimum { .. } => Change::Minimum { from: found, to: larger },
+    };
+    let restored = handle.writer.set(again, decision, deadline).await.is_ok();
+    OrderResult::Contested { found, restored }
+}

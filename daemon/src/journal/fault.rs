@@ -1,0 +1,138 @@
+//! What is wrong with a journal, and which file or record says so.
+
+use std::path::PathBuf;
+
+use super::World;
+
+/// Why the journal cannot be used, or what is damaged in it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum JournalFault {
+    /// The state directory or a file in it cannot be written or read.
+    #[error("`{path}` cannot be used: {why}{hint}", path = path.display(), hint = hint_line(hint))]
+    Unusable {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's own words.
+        why: String,
+        /// What to do, or nothing.
+        hint: String,
+    },
+    /// Another process holds the journal.
+    #[error("journal `{path}` is in use by another process\n  hint: a running daemon answers at `{socket}`; stop it first to run a second one here",
+        path = path.display(), socket = socket.display())]
+    Locked {
+        /// The journal's directory.
+        path: PathBuf,
+        /// Where the daemon that holds it would answer.
+        socket: PathBuf,
+    },
+    /// There is no journal.
+    #[error("there is no journal in `{path}`\n  hint: `neap run` makes one; `--state-dir` names another place", path = path.display())]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The journal belongs to another world.
+    #[error("journal `{path}` belongs to {found}, expected {expected}\n  hint: give each world a `state_dir` of its own", path = path.display())]
+    OtherWorld {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The world it belongs to.
+        found: World,
+        /// The world it was opened for.
+        expected: World,
+    },
+    /// Records are damaged or missing.
+    #[error("journal `{path}` is damaged: {damage}{more}\n  hint: `neap journal verify` lists it all; the daemon does not run on a damaged journal: move `{path}` aside to begin a new one",
+        path = path.display(), damage = first(damage), more = more(damage))]
+    Damaged {
+        /// The journal's directory, or the file.
+        path: PathBuf,
+        /// What is damaged; never empty.
+        damage: Vec<Damage>,
+    },
+    /// The store's own files cannot be opened.
+    #[error("store `{path}` does not open: {why}{hint}", path = path.display(), hint = hint_line(hint))]
+    DoesNotOpen {
+        /// The store's directory, or where it was moved to.
+        path: PathBuf,
+        /// The store's own words.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// No room is left, the reserve included.
+    #[error("no room is left for journal `{path}`\n  hint: free some; until then nothing is changed in any cloud", path = path.display())]
+    Full {
+        /// The journal's directory.
+        path: PathBuf,
+    },
+    /// A write failed before: nothing is trusted until the journal is opened again.
+    #[error("journal `{path}` failed before and must be opened again: {why}", path = path.display())]
+    Failed {
+        /// The journal's directory.
+        path: PathBuf,
+        /// What failed then.
+        why: String,
+    },
+    /// The format is of another version.
+    #[error("journal `{path}` has format {found}, expected {expected}\n  hint: read it with the version of neap that wrote it", path = path.display())]
+    OtherFormat {
+        /// The journal's directory.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The format this version reads.
+        expected: u32,
+    },
+    /// The daemon's socket gave no sound answer.
+    #[error("socket `{path}` gave no sound answer: {why}", path = path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What happened.
+        why: String,
+    },
+    /// No record has this id.
+    #[error(
+        "no {what} with id `{id}` is in the journal\n  hint: `neap journal ls` lists what there is"
+    )]
+    NoSuch {
+        /// What was looked for, such as `cycle`.
+        what: String,
+        /// The id asked for.
+        id: String,
+    },
+}
+
+/// One damaged or missing record, or a damaged file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Damage {
+    /// The tree, or the file, it was found in.
+    pub tree: String,
+    /// The id of the record, or of the last sound one before it; `-` where none is known.
+    pub id: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` at `{}`: {}", self.tree, self.id, self.what)
+    }
+}
+
+fn hint_line(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("\n  hint: {text}") }
+}
+
+fn first(damage: &[Damage]) -> String {
+    damage.first().map(Damage::to_string).unwrap_or_default()
+}
+
+fn more(damage: &[Damage]) -> String {
+    match damage.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more)", n - 1),
+    }
+}

@@ -1,0 +1,171 @@
+//! What the records say when they are read in order: the state that the next one builds on.
+
+use std::collections::BTreeMap;
+
+use planner::Timestamp;
+use planner::memory::Memory;
+use planner::metric::MetricKey;
+use serde::{Deserialize, Serialize};
+
+use super::engine::Tree;
+use super::frame::Frame;
+use super::head::Mark;
+use super::mirror::{Mirror, Patch, Unfit};
+use super::pack::{pack, unpack};
+use super::record::{Intent, Outcome, SampleBatch};
+use super::samples::{self, Dictionary};
+use super::{CycleId, DecisionId, PolicyDigest};
+
+/// The body of a cycle's record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CycleBody {
+    pub(crate) taken_at: Timestamp,
+    pub(crate) policy: PolicyDigest,
+    pub(crate) planner_revision: u32,
+    pub(crate) patch: Patch,
+}
+
+/// The body of a checkpoint: what the records after it build on, so that nothing before it is
+/// needed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CheckpointBody {
+    /// Where the checkpoint stands.
+    pub(crate) before: Mark,
+    pub(crate) memory: Memory,
+    pub(crate) metrics: Vec<MetricKey>,
+    pub(crate) open: Vec<Intent>,
+    pub(crate) last_cycle: Option<CycleId>,
+}
+
+/// The body of a policy's record. Its digest is that of `policy`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PolicyBody {
+    pub(crate) digest: PolicyDigest,
+    pub(crate) policy: Vec<u8>,
+    pub(crate) source: String,
+}
+
+/// Encodes a body that is packed whole.
+pub(crate) fn encode<T: Serialize>(body: &T) -> Vec<u8> {
+    // A `Vec` takes any length, and the bodies hold nothing that postcard refuses.
+    let plain = postcard::to_stdvec(body).expect("a body serializes");
+    let mut out = Vec::new();
+    super::wire::put(&mut out, plain.len() as u64);
+    out.extend_from_slice(&pack(&[], &plain));
+    out
+}
+
+/// Decodes what [`encode`] wrote.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(mut body: &[u8]) -> Result<T, String> {
+    let length = super::wire::take(&mut body).ok_or("it is cut short")?;
+    let length = usize::try_from(length).map_err(|error| error.to_string())?;
+    let plain = unpack(&[], body, length)?;
+    postcard::from_bytes(&plain).map_err(|error| error.to_string())
+}
+
+/// The state after the records read so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fold {
+    /// The parts of the newest cycle; `None` before the first checkpoint.
+    pub(crate) mirror: Option<Mirror>,
+    pub(crate) dictionary: Dictionary,
+    pub(crate) open: BTreeMap<DecisionId, Intent>,
+    pub(crate) last_cycle: Option<CycleId>,
+    pub(crate) last_taken_at: Option<Timestamp>,
+    /// The checkpoint the state builds on.
+    pub(crate) checkpoint: Option<super::RecordId>,
+    /// Policies recorded since that checkpoint, with their bodies.
+    pub(crate) policies: BTreeMap<PolicyDigest, Vec<u8>>,
+}
+
+/// What a record held.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Samples(Vec<SampleBatch>),
+    Cycle(CycleBody),
+    Checkpoint(Box<CheckpointBody>),
+    Intent(Intent),
+    Outcome(Outcome),
+    Policy(PolicyBody),
+    Alert(Vec<u8>),
+}
+
+/// Why a record that is sound as bytes says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("it cannot be read: {0}")]
+    Body(String),
+    #[error("it builds on a checkpoint that is not there")]
+    NoCheckpoint,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("its digest is not that of its policy")]
+    Digest,
+}
+
+impl Fold {
+    /// Reads the next record.
+    pub(crate) fn step(&mut self, frame: &Frame) -> Result<Held, Unreadable> {
+        match frame.tree {
+            Tree::Samples => samples::decode(&mut self.dictionary, &frame.body)
+                .map(Held::Samples)
+                .ok_or_else(|| Unreadable::Body("it is no list of samples".to_string())),
+            Tree::Cycles => self.cycle(frame),
+            Tree::Intents => {
+                let intent: Intent = plain(&frame.body)?;
+                self.open.insert(intent.id, intent.clone());
+                Ok(Held::Intent(intent))
+            }
+            Tree::Outcomes => {
+                let outcome: Outcome = plain(&frame.body)?;
+                if outcome.is_final() {
+                    self.open.remove(&outcome.id);
+                }
+                Ok(Held::Outcome(outcome))
+            }
+            Tree::Alerts => Ok(Held::Alert(frame.body.clone())),
+            Tree::Checkpoints => self.checkpoint(frame),
+            Tree::Policies => {
+                let body: PolicyBody = decode(&frame.body).map_err(Unreadable::Body)?;
+                if digest_of(&body.policy) != body.digest {
+                    return Err(Unreadable::Digest);
+                }
+                self.policies.insert(body.digest, frame.body.clone());
+                Ok(Held::Policy(body))
+            }
+        }
+    }
+
+    fn cycle(&mut self, frame: &Frame) -> Result<Held, Unreadable> {
+        let body: CycleBody = plain(&frame.body)?;
+        let mirror = self.mirror.as_mut().ok_or(Unreadable::NoCheckpoint)?;
+        if let Err(unfit) = mirror.follow(&body.patch) {
+            self.mirror = None;
+            return Err(unfit.into());
+        }
+        self.last_cycle = Some(CycleId(frame.id));
+        self.last_taken_at = Some(body.taken_at);
+        Ok(Held::Cycle(body))
+    }
+
+    fn checkpoint(&mut self, frame: &Frame) -> Result<Held, Unreadable> {
+        let body: CheckpointBody = decode(&frame.body).map_err(Unreadable::Body)?;
+        self.mirror = Some(Mirror::of_memory(&body.memory));
+        self.dictionary = Dictionary::new(body.metrics.clone());
+        self.open = body.open.iter().map(|intent| (intent.id, intent.clone())).collect();
+        self.last_cycle = body.last_cycle;
+        self.last_taken_at = body.last_cycle.map(CycleId::at);
+        self.checkpoint = Some(frame.id);
+        self.policies.clear();
+        Ok(Held::Checkpoint(Box::new(body)))
+    }
+}
+
+fn plain<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+    postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
+}
+
+/// The identity of a policy in its plain encoding.
+pub(crate) fn digest_of(policy: &[u8]) -> PolicyDigest {
+    PolicyDigest(super::frame::truncated(&blake3::hash(policy)))
+}

@@ -1,0 +1,181 @@
+//! The high-water file: what the journal was when it was last flushed, outside the store.
+//!
+//! Two places of 4 KiB, written in turn and in place, so that a torn write leaves the other one
+//! and a full disk is no obstacle. Each holds a checksum; the newer sound one counts.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{Hash, NO_HASH, truncated};
+use super::{Damage, Instance, JournalFault, RecordId, World};
+
+/// The format of the journal as a whole.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The file's name in the journal's directory.
+pub(crate) const FILE: &str = "high-water";
+
+const PLACE: usize = 4096;
+
+/// Where a chain of records begins or ends: just after the record `id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The last record before the mark.
+    pub(crate) id: RecordId,
+    /// Its hash.
+    pub(crate) hash: Hash,
+    /// How many records each tree has had up to there.
+    pub(crate) counts: [u64; 7],
+}
+
+impl Mark {
+    pub(crate) const START: Mark = Mark { id: RecordId::FIRST, hash: NO_HASH, counts: [0; 7] };
+}
+
+/// What the journal is, and how far it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) format: u32,
+    /// Rises with each write of the file.
+    pub(crate) writes: u64,
+    pub(crate) instance: Instance,
+    pub(crate) world: World,
+    /// What was removed for age or size ends here.
+    pub(crate) anchor: Mark,
+    /// What is on disk ends here, at least.
+    pub(crate) end: Mark,
+}
+
+/// The file, open for writing.
+#[derive(Debug)]
+pub(crate) struct HeadFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl HeadFile {
+    /// Opens the file in `dir`, made with two empty places where there is none.
+    pub(crate) fn open(dir: &Path) -> Result<HeadFile, JournalFault> {
+        let path = dir.join(FILE);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .and_then(|mut file| {
+                if file.metadata()?.len() == 0 {
+                    file.write_all(&[0; 2 * PLACE])?;
+                    file.sync_all()?;
+                }
+                Ok(file)
+            })
+            .map_err(|error| super::unusable(&path, &error))?;
+        Ok(HeadFile { path, file })
+    }
+
+    /// Writes `head` over the older place. On disk when it returns.
+    pub(crate) fn write(&mut self, head: &mut Head) -> Result<(), JournalFault> {
+        head.writes += 1;
+        let bytes = seal(head);
+        let at = (head.writes % 2) * PLACE as u64;
+        let mut write = || {
+            self.file.seek(SeekFrom::Start(at))?;
+            self.file.write_all(&bytes)?;
+            self.file.sync_data()
+        };
+        write().map_err(|error| super::unusable(&self.path, &error))
+    }
+}
+
+/// Reads the file in `dir`: the newer sound place, and what is damaged.
+pub(crate) fn read(dir: &Path) -> Result<(Option<Head>, Vec<Damage>), JournalFault> {
+    let path = dir.join(FILE);
+    let mut bytes = Vec::new();
+    match File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((None, Vec::new()));
+        }
+        Err(error) => return Err(super::unusable(&path, &error)),
+    }
+    bytes.resize(2 * PLACE, 0);
+    let mut damage = Vec::new();
+    let mut newest: Option<Head> = None;
+    for place in bytes.chunks_exact(PLACE) {
+        match unseal(place) {
+            Ok(Some(head)) if newest.as_ref().is_none_or(|n| n.writes < head.writes) => {
+                newest = Some(head);
+            }
+            Ok(_) => {}
+            Err(what) => damage.push(what),
+        }
+    }
+    let id = newest.as_ref().map_or("-".to_string(), |head| head.end.id.to_string());
+    let damage = damage
+        .into_iter()
+        .map(|what| Damage { tree: FILE.to_string(), id: id.clone(), what })
+        .collect();
+    Ok((newest, damage))
+}
+
+fn seal(head: &Head) -> Vec<u8> {
+    // A `Vec` takes any length, and the types hold nothing that postcard refuses.
+    let body = postcard::to_stdvec(head).expect("a head serializes");
+    let mut place = Vec::with_capacity(PLACE);
+    place.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
+    place.extend_from_slice(&body);
+    place.resize(PLACE - 16, 0);
+    let hash = truncated(&blake3::hash(&place));
+    place.extend_from_slice(&hash);
+    place
+}
+
+/// `None` for a place that was never written.
+fn unseal(place: &[u8]) -> Result<Option<Head>, String> {
+    if place.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let (covered, stored) = place.split_at(PLACE - 16);
+    if truncated(&blake3::hash(covered)) != stored {
+        return Err("its checksum is wrong".to_string());
+    }
+    let head: Head = postcard::from_bytes(&covered[4..]).map_err(|error| error.to_string())?;
+    Ok(Some(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_place_is_reported_and_the_older_one_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path()), Ok((None, Vec::new())));
+        let mut file = HeadFile::open(dir.path()).unwrap();
+        let mut head = Head {
+            format: FORMAT,
+            writes: 0,
+            instance: Instance(5),
+            world: World::Real,
+            anchor: Mark::START,
+            end: Mark::START,
+        };
+        for n in 1..=3 {
+            head.end.counts[0] = n;
+            file.write(&mut head).unwrap();
+            let (found, damage) = read(dir.path()).unwrap();
+            assert_eq!((found.unwrap().end.counts[0], damage.len()), (n, 0));
+        }
+        // The third write went to the second place.
+        let path = dir.path().join(FILE);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[PLACE + 20] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (found, damage) = read(dir.path()).unwrap();
+        assert_eq!((found.unwrap().end.counts[0], damage.len()), (2, 1));
+    }
+}

@@ -1,0 +1,15 @@
+//! The daemon: configuration, cycle, journal and command line around the pure core.
+
+pub mod assemble;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod cycle;
+pub mod execute;
+pub mod gather;
+pub mod journal;
+pub mod report;
+pub mod series_file;
+pub mod store;
+pub mod telemetry;

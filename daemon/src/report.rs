@@ -1,0 +1,319 @@
+//! What people and machines are shown of a cycle: one truth, worded once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, What};
+use planner::policy::{Mode, Policy};
+use planner::snapshot::OrderResult;
+use planner::{ServiceName, Timestamp};
+use serde_json::{Value, json};
+
+use crate::assemble::Clouds;
+use crate::config::ConfigFault;
+use crate::cycle::{Engine, Turn};
+use crate::gather::Providers;
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For machines: one JSON value, or one a line.
+    Json,
+}
+
+/// Prints every fault of a configuration to stderr.
+pub fn faults(faults: &[ConfigFault]) {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    let count = faults.len();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    eprintln!("error: {count} {noun} in the configuration, nothing was started");
+}
+
+/// The reason of an action, in one line.
+pub fn reason(sizing: &Sizing) -> String {
+    let why = match sizing.decided_by {
+        DecidedBy::Forecast => forecast_reason(sizing),
+        DecidedBy::ReactiveFloor => {
+            let needed = sizing.needed_reactive.map_or_else(String::new, |u| format!(" {u}"));
+            format!("demand now and its fastest recent rise need{needed}")
+        }
+        DecidedBy::Minimum => "the lower bound".to_owned(),
+        DecidedBy::Maximum => "the upper bound".to_owned(),
+        DecidedBy::LastTrusted => "the last trusted value, as too little is known".to_owned(),
+    };
+    match sizing.demand_milli {
+        Some(demand) => format!("{why}; now {}/s", rate(demand)),
+        None => why,
+    }
+}
+
+fn forecast_reason(sizing: &Sizing) -> String {
+    let lead = sizing.window.lead();
+    let demand = sizing.sized_for_milli.map(|d| format!("{}/s", rate(d)));
+    let level = sizing.level.map(|level| format!(" at q{level}"));
+    let capacity = sizing.capacity_milli.map(|c| format!(", {}/s a unit", rate(c)));
+    format!(
+        "forecast {}{} within {lead}{}",
+        demand.unwrap_or_default(),
+        level.unwrap_or_default(),
+        capacity.unwrap_or_default()
+    )
+}
+
+/// Thousandths as a number with at most one decimal.
+pub fn rate(milli: u64) -> String {
+    let value = milli as f64 / 1000.0;
+    if value >= 100.0 || milli.is_multiple_of(1000) {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// How an order ended, in a few words.
+pub fn ending(result: &OrderResult) -> String {
+    match result {
+        OrderResult::Applied => "done".to_owned(),
+        OrderResult::Contested { found, restored: true } => {
+            format!("done, after another writer had set {}", found.0)
+        }
+        OrderResult::Contested { found, restored: false } => {
+            format!("another writer set {} meanwhile, left to it", found.0)
+        }
+        OrderResult::Moved { found } => format!("not sent: the group is at {} by now", found.0),
+        OrderResult::Stopped => "not sent: stopped by kill switch or mode".to_owned(),
+        OrderResult::Failed { fault } => format!("failed: {fault}"),
+        OrderResult::Unconfirmed { effect_seen: Some(true) } => {
+            "sent, the answer was lost, the effect is there".to_owned()
+        }
+        OrderResult::Unconfirmed { effect_seen: Some(false) } => {
+            "sent, the answer was lost, no effect was seen".to_owned()
+        }
+        OrderResult::Unconfirmed { effect_seen: None } => {
+            "sent, no answer; the next cycle looks before it acts".to_owned()
+        }
+    }
+}
+
+/// Holds that come and go all day long: told by `explain`, not by `run`.
+fn is_routine(hold: &Hold) -> bool {
+    matches!(
+        hold,
+        Hold::RightSize
+            | Hold::CoolingDown { .. }
+            | Hold::HoldWindow { .. }
+            | Hold::Dwelling { .. }
+            | Hold::GroupIsChanging { .. }
+            | Hold::WarmingUp { .. }
+            | Hold::OverBudget { .. }
+            | Hold::BillingMinimum { .. }
+            | Hold::Provisional
+            | Hold::ObserveOnly
+    )
+}
+
+/// Prints decisions as they are made: every action, and every hold that is new and not
+/// routine.
+pub struct Reporter {
+    format: Format,
+    colour: bool,
+    shown: BTreeSet<(Option<ServiceName>, &'static str)>,
+    actions: u64,
+    cycles: u64,
+}
+
+impl Reporter {
+    /// Prints to stdout.
+    pub fn new(format: Format) -> Reporter {
+        let colour = crate::cli::colored(&std::io::stdout());
+        Reporter { format, colour, shown: BTreeSet::new(), actions: 0, cycles: 0 }
+    }
+
+    /// Prints what is new in a turn.
+    pub fn turn(&mut self, turn: &Turn, policy: &Policy) {
+        self.cycles += 1;
+        self.actions += turn.results.len() as u64;
+        let lines: Vec<String> = match self.format {
+            Format::Json => vec![turn_json(turn).to_string()],
+            Format::Human => self.human(turn, policy),
+        };
+        let mut out = std::io::stdout().lock();
+        for line in lines {
+            // A reader that went away is no reason to stop sizing groups.
+            let _gone = writeln!(out, "{line}");
+        }
+    }
+
+    fn human(&mut self, turn: &Turn, policy: &Policy) -> Vec<String> {
+        let at = turn.snapshot.taken_at;
+        let width = policy.services.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
+        let line = |name: &str, text: String| format!("{at}  {name:width$}  {text}");
+        let mut lines = Vec::new();
+        for action in &turn.plan.actions {
+            let ended = turn.results.iter().find(|(done, _)| done.service == action.service);
+            let ending = match ended {
+                Some((_, OrderResult::Applied)) => String::new(),
+                Some((_, result)) => format!(" ({})", ending(result)),
+                None => " (dry run)".to_owned(),
+            };
+            let change = self.paint(action);
+            let why = reason(&action.sizing);
+            lines.push(line(action.service.as_str(), format!("{change}  {why}{ending}")));
+        }
+        let before = std::mem::take(&mut self.shown);
+        for finding in &turn.plan.findings {
+            let subject = finding.service.as_ref().map_or("fleet", ServiceName::as_str);
+            let told = (finding.service.clone(), finding.hold.word());
+            let known = before.contains(&told);
+            self.shown.insert(told);
+            if is_routine(&finding.hold) || known {
+                continue;
+            }
+            let verb = match finding.what {
+                What::Held => "held",
+                What::Narrowed { .. } => "cut",
+                What::Noted => "note",
+            };
+            lines.push(line(subject, format!("{verb}: {}", finding.hold)));
+        }
+        lines
+    }
+
+    fn paint(&self, action: &Action) -> String {
+        let text = action.change.to_string();
+        match (self.colour, action.change.is_increase()) {
+            (false, _) => text,
+            (true, true) => format!("\x1b[32m{text}\x1b[0m"),
+            (true, false) => format!("\x1b[36m{text}\x1b[0m"),
+        }
+    }
+
+    /// After a simulation: what it cost and what it missed.
+    pub fn summary(&self, clouds: &Clouds) {
+        if clouds.worlds.is_empty() || self.format == Format::Json {
+            return;
+        }
+        println!();
+        println!("{} cycles, {} orders. What really happened:", self.cycles, self.actions);
+        println!(
+            "{:<16} {:>10} {:>12} {:>10} {:>10} {:>9}",
+            "group", "peak units", "unit-hours", "at peak", "saved", "violated"
+        );
+        for world in clouds.worlds.values() {
+            for (name, truth) in world.ledger() {
+                let always = f64::from(truth.peak_units) * truth.minutes as f64 / 60.0;
+                let saved =
+                    if always > 0.0 { 100.0 * (1.0 - truth.unit_hours() / always) } else { 0.0 };
+                println!(
+                    "{name:<16} {:>10} {:>12.1} {always:>10.1} {saved:>9.0}% {:>8.2}%",
+                    truth.peak_units,
+                    truth.unit_hours(),
+                    100.0 * truth.violated_share()
+                );
+            }
+        }
+        println!(
+            "`at peak`: unit-hours had the group stood at its peak all day; `violated`: minutes whose"
+        );
+        println!("load was above what the units in service could carry.");
+    }
+}
+
+/// A plan for machines.
+pub fn plan_json(plan: &Plan) -> Value {
+    let actions: Vec<Value> = plan
+        .actions
+        .iter()
+        .map(|action| {
+            json!({
+                "service": action.service,
+                "group": action.group.to_string(),
+                "change": action.change,
+                "summary": format!("{}: {}", action.change, reason(&action.sizing)),
+                "sizing": action.sizing,
+                "dry_run": action.dry_run,
+            })
+        })
+        .collect();
+    let findings: Vec<Value> = plan.findings.iter().map(finding_json).collect();
+    json!({ "actions": actions, "findings": findings })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "service": finding.service,
+        "what": finding.what,
+        "hold": finding.hold.word(),
+        "text": finding.hold.to_string(),
+        "detail": finding.hold,
+        "sizing": finding.sizing,
+    })
+}
+
+/// A turn for machines.
+pub fn turn_json(turn: &Turn) -> Value {
+    let results: Vec<Value> = turn
+        .results
+        .iter()
+        .map(|(action, result)| {
+            json!({ "service": action.service, "change": action.change, "result": result })
+        })
+        .collect();
+    let mut value = plan_json(&turn.plan);
+    value["cycle"] = json!(turn.id.to_string());
+    value["taken_at"] = json!(turn.snapshot.taken_at.to_string());
+    value["results"] = json!(results);
+    value
+}
+
+/// What `neap status` shows.
+pub fn status(turn: &Turn, engine: &Engine, providers: &Providers, next: Timestamp) -> Value {
+    let policy = &engine.standing.policy;
+    let services: BTreeMap<&str, Value> = policy
+        .services
+        .iter()
+        .map(|(name, service)| {
+            let act = policy.mode == Mode::Act && service.mode == Mode::Act;
+            (name.as_str(), service_status(turn, name, act))
+        })
+        .collect();
+    let read: BTreeMap<&str, u64> = providers
+        .iter()
+        .map(|(name, provider)| (name.as_str(), provider.metrics().metrics_read()))
+        .collect();
+    json!({
+        "taken_at": turn.snapshot.taken_at.to_string(),
+        "next_look": next.to_string(),
+        "cycle": turn.id.to_string(),
+        "mode": policy.mode,
+        "kill_switch": turn.snapshot.kill_switch,
+        "unresolved_orders": engine.unresolved.len(),
+        "metrics_read": read,
+        "services": services,
+    })
+}
+
+fn service_status(turn: &Turn, name: &ServiceName, act: bool) -> Value {
+    let action = turn.plan.actions.iter().find(|action| &action.service == name);
+    let finding = turn.plan.findings.iter().find(|f| f.service.as_ref() == Some(name));
+    let verdict = match (action, finding) {
+        (Some(action), _) => format!("{}: {}", action.change, reason(&action.sizing)),
+        (None, Some(finding)) => finding.hold.to_string(),
+        (None, None) => "not looked at".to_owned(),
+    };
+    let seen = turn.snapshot.services.get(name);
+    let group = seen.and_then(|seen| seen.group.as_ref().ok());
+    json!({
+        "mode": if act { Mode::Act } else { Mode::Observe },
+        "desired": group.map(|group| group.desired),
+        "in_service": group.map(|group| group.in_service),
+        "demand": seen.and_then(|s| s.demand.settled).map(|point| point.value),
+        "model": seen.and_then(|s| s.forecast.as_ref().ok()).map(|f| f.model.clone()),
+        "verdict": verdict,
+    })
+}

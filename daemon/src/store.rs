@@ -1,0 +1,333 @@
+//! Samples and their revisions in memory: what was known when.
+//!
+//! A metric's series holds the newest revision of each interval; older revisions are in the
+//! journal. A service's demand is the sum of its metrics, per second.
+
+use std::collections::BTreeMap;
+
+use forecaster::{Marks, Series, SeriesFault};
+use planner::demand::Member;
+use planner::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
+use planner::policy::ServicePolicy;
+use planner::snapshot::{DemandPoint, Trend};
+use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+
+/// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.
+const HISTORY_FINE: Seconds = Seconds::days(15);
+
+/// How much history is held of steps from five minutes on: as long as any source keeps them.
+const HISTORY_COARSE: Seconds = Seconds::days(63);
+
+/// How much history is held of samples this far apart.
+pub fn history(step: Step) -> Seconds {
+    if step < Step::FIVE_MINUTES { HISTORY_FINE } else { HISTORY_COARSE }
+}
+
+/// How far back a decision looks for the fastest rise and the last value of a silent metric.
+const RECENT: Seconds = Seconds::hours(2);
+
+/// Utilisation in percent from which a sample is only a lower bound of demand.
+const CENSORED_FROM_PERCENT: f64 = 90.0;
+
+/// Everything measured that decisions need, by metric.
+#[derive(Debug, Default)]
+pub struct Store {
+    metrics: BTreeMap<MetricKey, Held>,
+}
+
+/// One metric's samples, and how the last reading of it went.
+#[derive(Debug)]
+struct Held {
+    series: Series,
+    fault: Option<Fault>,
+    back_filled: bool,
+}
+
+impl Store {
+    /// Takes in samples of a metric and gives back those that are new or differ from what was
+    /// known: what the journal has to keep. Values that no service can have are left out.
+    pub fn take(&mut self, query: &MetricQuery, samples: &[Sample]) -> Vec<Sample> {
+        let held = self.held(query);
+        held.fault = None;
+        let mut news = Vec::new();
+        for sample in samples {
+            let known = held.series.at(sample.start);
+            let value = per_second(query, sample.value);
+            // Kept as f32: what differs by less is the same reading.
+            if known.is_some_and(|known| known as f32 == value as f32) {
+                continue;
+            }
+            match held.series.put(sample.start, value, Marks::NONE) {
+                Ok(()) => news.push(*sample),
+                Err(fault) => held.fault = Some(unusable(query, &fault)),
+            }
+        }
+        news
+    }
+
+    /// Takes in a sample as the journal kept it.
+    pub fn restore(&mut self, query: &MetricQuery, sample: Sample) {
+        let value = per_second(query, sample.value);
+        let held = self.held(query);
+        held.back_filled = true;
+        // Refused when it was read for the first time, too.
+        let _known = held.series.put(sample.start, value, Marks::NONE);
+    }
+
+    /// Remembers that a metric could not be read, and why.
+    pub fn failed(&mut self, query: &MetricQuery, fault: Fault) {
+        self.held(query).fault = Some(fault);
+    }
+
+    /// Whether the source's history of this metric was read.
+    pub fn is_back_filled(&self, query: &MetricQuery) -> bool {
+        self.metrics.get(&query.key()).is_some_and(|held| held.back_filled)
+    }
+
+    /// Takes in the source's history of a metric, which may be older than what is held.
+    pub fn back_fill(&mut self, query: &MetricQuery, history: &[Sample]) -> Vec<Sample> {
+        let held = self.held(query);
+        let newer = std::mem::replace(&mut held.series, Series::new(query.period));
+        held.back_filled = true;
+        let news = self.take(query, history);
+        let held = self.held(query);
+        for (start, value) in newer.iter() {
+            if let Some(value) = value {
+                // Was accepted before.
+                let _known = held.series.put(start, value, Marks::NONE);
+            }
+        }
+        news.into_iter().filter(|sample| newer.at(sample.start).is_none()).collect()
+    }
+
+    /// The start of the newest interval of which there is a sample.
+    pub fn newest(&self, query: &MetricQuery) -> Option<Timestamp> {
+        self.metrics.get(&query.key())?.series.end()
+    }
+
+    /// Drops what is older than any decision or model needs.
+    pub fn forget(&mut self, now: Timestamp) {
+        for held in self.metrics.values_mut() {
+            // Once a day's worth is over, so that the cost is not paid every cycle.
+            let keep = history(held.series.step());
+            if now.since(held.series.start()) > keep + Seconds::days(1) {
+                held.series.drop_before(now - keep);
+            }
+        }
+    }
+
+    /// Keeps only metrics that `wanted` names.
+    pub fn retain(&mut self, wanted: &dyn Fn(&MetricKey) -> bool) {
+        self.metrics.retain(|key, _| wanted(key));
+    }
+
+    fn held(&mut self, query: &MetricQuery) -> &mut Held {
+        self.metrics.entry(query.key()).or_insert_with(|| Held {
+            series: Series::new(query.period),
+            fault: None,
+            back_filled: false,
+        })
+    }
+
+    fn value(&self, query: &MetricQuery, start: Timestamp) -> Option<f64> {
+        self.metrics.get(&query.key())?.series.at(start)
+    }
+
+    /// A metric's value in an interval, where a silent one may count as zero: only while another
+    /// metric of the same source arrives for the same interval.
+    fn demand_value(
+        &self,
+        query: &MetricQuery,
+        start: Timestamp,
+        service: &ServicePolicy,
+    ) -> Option<f64> {
+        let value = self.value(query, start);
+        if value.is_some() || query.when_missing == WhenMissing::Unknown {
+            return value;
+        }
+        let heartbeat = heartbeats(service, query).any(|other| {
+            let aligned = start.floor_to(other.period);
+            self.value(other, aligned).is_some()
+        });
+        heartbeat.then_some(0.0)
+    }
+
+    /// Whether the service was saturated in the interval, so that demand is only a lower bound.
+    fn censored(&self, service: &ServicePolicy, start: Timestamp) -> bool {
+        let Some(query) = &service.utilisation else { return false };
+        self.value(query, start.floor_to(query.period))
+            .is_some_and(|percent| percent >= CENSORED_FROM_PERCENT)
+    }
+
+    /// The demand's recent points by member, for [`planner::snapshot::DemandView::from_members`].
+    pub fn members<'a>(&'a self, service: &ServicePolicy, now: Timestamp) -> Vec<MemberPoints<'a>> {
+        service
+            .demand
+            .iter()
+            .map(|query| MemberPoints {
+                points: self.recent(query, service, now),
+                fault: self.metrics.get(&query.key()).and_then(|held| held.fault.as_ref()),
+            })
+            .collect()
+    }
+
+    fn recent(
+        &self,
+        query: &MetricQuery,
+        service: &ServicePolicy,
+        now: Timestamp,
+    ) -> Vec<DemandPoint> {
+        let step = query.period;
+        let mut points: Vec<DemandPoint> = Vec::new();
+        let mut start = (now - RECENT).floor_to(step);
+        if let Some(newest) = self.newest(query).filter(|newest| *newest < start) {
+            let value = self.value(query, newest);
+            points.extend(value.map(|value| DemandPoint { start: newest, value, censored: false }));
+        }
+        while start < now {
+            if let Some(value) = self.demand_value(query, start, service) {
+                let censored = self.censored(service, start);
+                points.push(DemandPoint { start, value, censored });
+            }
+            start = start + step.span();
+        }
+        points
+    }
+
+    /// Brings a service's demand series up to date with its metrics, from the oldest interval that
+    /// may have changed. Intervals that end after `settled_until` are provisional.
+    pub fn refresh(
+        &self,
+        demand: &mut Series,
+        service: &ServicePolicy,
+        changed_from: Option<Timestamp>,
+        settled_until: Timestamp,
+    ) {
+        let held: Vec<&Series> = service
+            .demand
+            .iter()
+            .filter_map(|query| self.metrics.get(&query.key()).map(|held| &held.series))
+            .filter(|series| !series.is_empty())
+            .collect();
+        let (Some(begin), Some(end)) =
+            (held.iter().map(|s| s.start()).min(), held.iter().filter_map(|s| s.end()).max())
+        else {
+            return;
+        };
+        let step = demand.step();
+        let mut start = changed_from.unwrap_or(begin).max(begin).floor_to(step);
+        while start <= end {
+            let sum: Option<f64> =
+                service.demand.iter().map(|query| self.demand_value(query, start, service)).sum();
+            if let Some(sum) = sum {
+                let marks = Marks {
+                    provisional: start + step.span() > settled_until,
+                    censored: self.censored(service, start),
+                };
+                // A sum that no service can have stays a gap.
+                let _taken = demand.put(start, (sum - service.fixed_capacity).max(0.0), marks);
+            }
+            start = start + step.span();
+        }
+        demand.settle(settled_until - step.span());
+    }
+
+    /// Mean utilisation of the interval, 0 to 1, where measured.
+    pub fn utilisation(&self, service: &ServicePolicy, start: Timestamp) -> Option<f64> {
+        let query = service.utilisation.as_ref()?;
+        let percent = self.value(query, start.floor_to(query.period))?;
+        (0.0..=1000.0).contains(&percent).then_some(percent / 100.0)
+    }
+
+    /// Errors against their usual level of the last day.
+    ///
+    /// Worse is above four times the median, or above the median by six median deviations,
+    /// whichever is higher, and not a single stray error.
+    pub fn errors_trend(&self, query: &MetricQuery, now: Timestamp) -> Trend {
+        let Some(held) = self.metrics.get(&query.key()) else { return Trend::Unknown };
+        let step = query.period.span();
+        let newest = (now - step - step).floor_to(query.period);
+        let Some(value) = held.series.at(newest).or_else(|| held.series.at(newest - step)) else {
+            return Trend::Unknown;
+        };
+        let day = held.series.slice(newest - Seconds::days(1), newest - step);
+        let values: Vec<f64> = day.iter().filter_map(|(_, value)| value).collect();
+        let Some(usual) = median(values.clone()) else { return Trend::Unknown };
+        let spread = median(values.iter().map(|v| (v - usual).abs()).collect()).unwrap_or(0.0);
+        let limit = (4.0 * usual).max(usual + 6.0 * spread);
+        let stray = 1.0 / f64::from(query.period.seconds());
+        if value > limit && value > stray { Trend::Worse } else { Trend::Usual }
+    }
+
+    /// Healthy hosts against the hosts in service: under three quarters of them is worse.
+    pub fn hosts_trend(&self, query: &MetricQuery, in_service: f64, now: Timestamp) -> Trend {
+        let step = query.period.span();
+        let newest = (now - step - step).floor_to(query.period);
+        match self.value(query, newest) {
+            Some(healthy) if in_service > 0.0 && healthy < 0.75 * in_service => Trend::Worse,
+            Some(_) => Trend::Usual,
+            None => Trend::Unknown,
+        }
+    }
+}
+
+/// One metric's recent points, owned.
+pub struct MemberPoints<'a> {
+    points: Vec<DemandPoint>,
+    fault: Option<&'a Fault>,
+}
+
+impl MemberPoints<'_> {
+    /// As the planner reads it.
+    pub fn as_member(&self) -> Member<'_> {
+        Member { points: &self.points, fault: self.fault }
+    }
+}
+
+/// A service's demand series' step: the coarsest of its metrics, so that every sum has all parts.
+pub fn demand_step(service: &ServicePolicy) -> Step {
+    service.demand.iter().map(|query| query.period).max().unwrap_or(Step::MINUTE)
+}
+
+/// `Sum` is what happened within the interval: divided by its length it is a rate.
+fn per_second(query: &MetricQuery, value: f64) -> f64 {
+    match query.statistic {
+        Statistic::Sum => value / f64::from(query.period.seconds()),
+        _ => value,
+    }
+}
+
+/// Other metrics of the same source, whose arrival shows that the source is alive.
+fn heartbeats<'a>(
+    service: &'a ServicePolicy,
+    query: &'a MetricQuery,
+) -> impl Iterator<Item = &'a MetricQuery> {
+    let signals = &service.signals;
+    [&service.utilisation, &signals.healthy_hosts, &signals.errors]
+        .into_iter()
+        .flatten()
+        .chain(service.demand.iter())
+        .filter(move |other| {
+            other.key() != query.key()
+                && other.when_missing == WhenMissing::Unknown
+                && (&other.provider, &other.account, &other.region)
+                    == (&query.provider, &query.account, &query.region)
+        })
+}
+
+fn unusable(query: &MetricQuery, fault: &SeriesFault) -> Fault {
+    Fault {
+        kind: FaultKind::Unreadable,
+        operation: format!("sample of {}", query.metric),
+        detail: fault.to_string(),
+        request_id: None,
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    Some(values[values.len() / 2])
+}

@@ -1,0 +1,101 @@
+//! Logging to stderr, for people or for machines.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::{fmt, reload};
+
+use crate::cli;
+use crate::config::{Log, LogFormat, LogLevel};
+
+type Filtered = tracing_subscriber::layer::Layered<reload::Layer<Targets, Registry>, Registry>;
+type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
+
+/// What can be changed while logging goes on, and what the command line has fixed.
+struct Handles {
+    filter: reload::Handle<Targets, Registry>,
+    lines: reload::Handle<Lines, Filtered>,
+    format: Option<LogFormat>,
+    level: Option<LogLevel>,
+}
+
+static HANDLES: OnceLock<Handles> = OnceLock::new();
+
+/// Starts logging, by the command line or else by the defaults; a second start changes nothing.
+pub fn start(format: Option<LogFormat>, level: Option<LogLevel>) {
+    let (filter, filter_handle) = reload::Layer::new(targets(level.unwrap_or_default()));
+    let (layer, lines_handle) = reload::Layer::new(lines(format.unwrap_or_default()));
+    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        return;
+    }
+    let handles = Handles { filter: filter_handle, lines: lines_handle, format, level };
+    if HANDLES.set(handles).is_ok() {
+        log_panics();
+    }
+}
+
+/// Takes over `[log]` of a configuration, as far as the command line did not decide.
+pub fn adopt(log: Log) {
+    let Some(handles) = HANDLES.get() else { return };
+    let adopted = handles
+        .filter
+        .reload(targets(handles.level.unwrap_or(log.level)))
+        .and_then(|()| handles.lines.reload(lines(handles.format.unwrap_or(log.format))));
+    if let Err(error) = adopted {
+        tracing::warn!(%error, "logging stays as it was");
+    }
+}
+
+/// Our own lines from `level` on; those of libraries only where they warn, unless all is asked for.
+fn targets(level: LogLevel) -> Targets {
+    let ours = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => return Targets::new().with_default(LevelFilter::TRACE),
+    };
+    let libraries = ours.min(LevelFilter::WARN);
+    Targets::new()
+        .with_default(libraries)
+        .with_target("daemon", ours)
+        .with_target("neap", ours)
+        .with_target("providers", ours)
+}
+
+fn lines(format: LogFormat) -> Lines {
+    let stderr = std::io::stderr();
+    // systemd's journal stamps every line itself and shows no colours.
+    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !stderr.is_terminal();
+    let colored = cli::colored(&stderr) && !to_journal;
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colored);
+    match (format, to_journal) {
+        (LogFormat::Json, _) => layer.json().flatten_event(true).boxed(),
+        (LogFormat::Human, true) => layer.without_time().with_target(false).boxed(),
+        (LogFormat::Human, false) => layer.with_target(false).boxed(),
+    }
+}
+
+/// A panic becomes one line of the log with its place, so that no supervisor's log misses it.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        tracing::error!(
+            place,
+            message,
+            thread,
+            "panic: this is a defect of neap, please report it"
+        );
+    }));
+}

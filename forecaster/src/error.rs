@@ -1,0 +1,85 @@
+//! What makes a series unusable, with the numbers that would have been enough.
+
+use crate::{Seconds, Step, Timestamp};
+
+/// Values above this are refused: no demand of a service is that large, a unit is wrong.
+pub const VALUE_MAX: f64 = 1e15;
+
+/// A sample, or a whole series, that cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SeriesFault {
+    /// A demand is never below zero.
+    #[error("value `{value}` at {stamp} is negative, expected zero or more")]
+    Negative {
+        /// Start of the sample's interval.
+        stamp: Timestamp,
+        /// The value found.
+        value: f64,
+    },
+    /// Above [`VALUE_MAX`], infinite or not a number.
+    #[error("value `{value}` at {stamp} is no usable demand, expected a number from 0 to 1e15")]
+    Absurd {
+        /// Start of the sample's interval.
+        stamp: Timestamp,
+        /// The value found.
+        value: f64,
+    },
+    /// A stamp that is not a whole number of steps after the series' first.
+    #[error("stamp {stamp} is off the grid of {step} that starts at {start}")]
+    OffGrid {
+        /// The stamp found.
+        stamp: Timestamp,
+        /// First stamp of the series.
+        start: Timestamp,
+        /// The series' step.
+        step: Seconds,
+    },
+    /// A stamp before the first sample that is kept.
+    #[error("stamp {stamp} is before the first sample kept, {start}")]
+    BeforeStart {
+        /// The stamp found.
+        stamp: Timestamp,
+        /// First stamp of the series.
+        start: Timestamp,
+    },
+    /// A stamp so late that the gap before it would be longer than [`crate::Series::GAP_MAX`].
+    #[error("stamp {stamp} leaves a gap of {gap} after {end}, expected at most {max}")]
+    GapTooLong {
+        /// The stamp found.
+        stamp: Timestamp,
+        /// Last stamp of the series.
+        end: Timestamp,
+        /// The gap that would follow it.
+        gap: Seconds,
+        /// The longest gap accepted.
+        max: Seconds,
+    },
+    /// Too little history for what was asked.
+    #[error("{found} usable samples of {step} are too few, expected at least {needed} ({span})")]
+    TooShort {
+        /// Usable samples found.
+        found: usize,
+        /// Samples that would have been enough.
+        needed: usize,
+        /// The series' step.
+        step: Seconds,
+        /// The history that would have been enough.
+        span: Seconds,
+    },
+    /// More horizon than a model is made for.
+    #[error("a horizon of {found} steps is out of range, expected 1 to {max}")]
+    Horizon {
+        /// Steps asked for.
+        found: usize,
+        /// Most steps possible.
+        max: usize,
+    },
+}
+
+impl SeriesFault {
+    /// [`SeriesFault::TooShort`] with the span worked out from the step.
+    pub(crate) fn too_short(found: usize, needed: usize, step: Step) -> SeriesFault {
+        let span = Seconds(step.span().0.saturating_mul(needed as u64));
+        SeriesFault::TooShort { found, needed, step: step.span(), span }
+    }
+}

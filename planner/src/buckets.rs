@@ -1,0 +1,83 @@
+//! Token buckets: how many removals a group, an account and the fleet have left.
+
+use crate::memory::Bucket;
+use crate::policy::Budget;
+use crate::{Seconds, Timestamp, Units};
+
+/// What a bucket holds for a whole of `size` units: the budget's share of it, in thousandths.
+fn holds_milli(budget: &Budget, size: u64) -> u64 {
+    let share = (budget.share.fraction() * 1e6).round() as u128;
+    let of_size = u128::from(size) * share / 1000;
+    u64::try_from(of_size).unwrap_or(u64::MAX).max(u64::from(budget.at_least.0) * 1000)
+}
+
+impl Bucket {
+    /// What is still drawn at `now`.
+    fn used(&self, budget: &Budget, size: u64, now: Timestamp) -> u64 {
+        if budget.per == Seconds::ZERO {
+            return 0;
+        }
+        let elapsed = u128::from(now.since(self.at).0);
+        let drained = elapsed * u128::from(holds_milli(budget, size)) / u128::from(budget.per.0);
+        self.used_milli.saturating_sub(u64::try_from(drained).unwrap_or(u64::MAX))
+    }
+
+    /// Whole units that may go now.
+    pub(crate) fn left(&self, budget: &Budget, size: u64, now: Timestamp) -> Units {
+        let left = holds_milli(budget, size).saturating_sub(self.used(budget, size, now)) / 1000;
+        Units(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
+    /// When a whole unit may go again.
+    pub(crate) fn refills_at(&self, budget: &Budget, size: u64, now: Timestamp) -> Timestamp {
+        let holds = holds_milli(budget, size);
+        if holds < 1000 {
+            return Timestamp(i64::MAX);
+        }
+        let surplus = u128::from(self.used(budget, size, now).saturating_sub(holds - 1000));
+        let wait = (surplus * u128::from(budget.per.0)).div_ceil(u128::from(holds));
+        now + Seconds(u64::try_from(wait).unwrap_or(u64::MAX))
+    }
+
+    /// Draws `units`.
+    pub(crate) fn draw(&mut self, budget: &Budget, size: u64, now: Timestamp, units: Units) {
+        let used = self.used(budget, size, now);
+        *self = Bucket { used_milli: used.saturating_add(u64::from(units.0) * 1000), at: now };
+    }
+
+    /// Gives back `units` that were drawn and never removed.
+    pub(crate) fn give_back(&mut self, units: Units) {
+        self.used_milli = self.used_milli.saturating_sub(u64::from(units.0) * 1000);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Budgets;
+
+    #[test]
+    fn a_group_of_thirty_loses_three_in_ten_minutes_and_gets_them_back_one_by_one() {
+        let budget = Budgets::default().group.unwrap();
+        let mut bucket = Bucket::default();
+        let now = Timestamp(1_000_000);
+        assert_eq!(bucket.left(&budget, 30, now), Units(3));
+        bucket.draw(&budget, 30, now, Units(3));
+        assert_eq!(bucket.left(&budget, 30, now), Units(0));
+        assert_eq!(bucket.refills_at(&budget, 30, now), now + Seconds(200));
+        assert_eq!(bucket.left(&budget, 30, now + Seconds(199)), Units(0));
+        assert_eq!(bucket.left(&budget, 30, now + Seconds(200)), Units(1));
+        assert_eq!(bucket.left(&budget, 30, now + Seconds(600)), Units(3));
+        bucket.give_back(Units(3));
+        assert_eq!(bucket.left(&budget, 30, now), Units(3));
+    }
+
+    #[test]
+    fn a_small_group_is_never_frozen_and_a_budget_of_nothing_never_refills() {
+        let budget = Budgets::default().group.unwrap();
+        assert_eq!(Bucket::default().left(&budget, 2, Timestamp(0)), Units(1));
+        let none = Budget { at_least: Units(0), ..budget };
+        assert_eq!(Bucket::default().left(&none, 2, Timestamp(0)), Units(0));
+        assert_eq!(Bucket::default().refills_at(&none, 2, Timestamp(0)), Timestamp(i64::MAX));
+    }
+}

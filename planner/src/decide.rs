@@ -1,0 +1,282 @@
+//! `plan`: the one function that decides.
+
+use std::collections::BTreeMap;
+
+use crate::guards::{Case, Docket, judge};
+use crate::learn::{actuate, learn, mode};
+use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
+use crate::plan::{Action, BudgetOf, Change, Finding, Hold, Plan, What};
+use crate::policy::{Actuate, Budget, Mode, Policy};
+use crate::sizing::wish;
+use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
+use crate::{ServiceName, Timestamp, Units, guards, outage};
+
+/// Decides what to change now, and says why nothing else. Same arguments, same result, on every
+/// machine.
+///
+/// The second value is the memory for the next cycle. It is to be kept whether or not the actions
+/// are carried out; what became of them comes back in the next snapshot's outcomes.
+pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Memory) {
+    let at = snapshot.taken_at;
+    let mut next = memory.clone();
+    next.services.retain(|name, _| policy.services.contains_key(name));
+    let mut findings = Vec::new();
+    for (name, service) in &policy.services {
+        let Some(seen) = snapshot.services.get(name) else {
+            findings.push(held(name, Hold::Unobserved));
+            continue;
+        };
+        let own = next.services.entry(name.clone()).or_default();
+        give_back(seen, own, &mut next.fleet);
+        learn(policy.mode, service, at, seen, own);
+        outage::look(at, policy.poll_interval, seen, own);
+        crate::learn::remember_band(seen, own);
+    }
+    let outages = outage::shapes(policy, snapshot, &mut next.services);
+    let mut cases = Vec::new();
+    for (name, service) in &policy.services {
+        let (Some(seen), Some(own)) = (snapshot.services.get(name), next.services.get_mut(name))
+        else {
+            continue;
+        };
+        let view = match &seen.group {
+            Ok(view) => view,
+            Err(fault) => {
+                findings.push(held(name, Hold::GroupUnread { fault: fault.clone() }));
+                continue;
+            }
+        };
+        let wish = wish(service, policy.poll_interval, at, view, seen, own);
+        remember_wish(at, service, view, &wish, own);
+        let outage = outages.get(name).copied();
+        let docket = Docket { policy, snapshot, name, service, view, seen, memory: own, outage };
+        cases.push(judge(&docket, wish));
+    }
+    spend(policy, &mut cases);
+    removals(policy, at, &mut cases, &mut next);
+    let plan = assemble(at, cases, findings, &mut next);
+    (plan, next)
+}
+
+fn held(name: &ServiceName, hold: Hold) -> Finding {
+    Finding { service: Some(name.clone()), what: What::Held, hold, sizing: None }
+}
+
+/// What the wish leaves behind for later cycles.
+fn remember_wish(
+    at: Timestamp,
+    service: &crate::policy::ServicePolicy,
+    view: &crate::snapshot::GroupView,
+    wish: &crate::sizing::Wish,
+    memory: &mut ServiceMemory,
+) {
+    let current = match actuate(service, view) {
+        Actuate::Desired => view.desired,
+        Actuate::Floor => view.min,
+    };
+    memory.dwell = guards::dwell(at, &service.pool, current, wish, memory);
+    if wish.sizing.capacity_milli.is_some() {
+        memory.ordered.record(at, wish.grow_to, crate::learn::LOG_KEPT);
+    }
+    if let Some(needed) = wish.sizing.needed_lead {
+        memory.last_trusted = Some(needed);
+    }
+}
+
+/// Removals that were drawn from the budgets and never happened.
+fn give_back(seen: &Observation, memory: &mut ServiceMemory, fleet: &mut FleetMemory) {
+    for outcome in &seen.outcomes {
+        let drawn = memory.orders.open.as_ref().is_some_and(|open| open.change == outcome.change);
+        if !drawn || outcome.change.is_increase() || took_effect(outcome) {
+            continue;
+        }
+        let units = Units(outcome.change.from().0.saturating_sub(outcome.change.to().0));
+        memory.removals.give_back(units);
+        fleet.removals.give_back(units);
+        if let Some(id) = &memory.group
+            && let Some(bucket) = fleet.accounts.get_mut(&account_of(id))
+        {
+            bucket.give_back(units);
+        }
+    }
+}
+
+/// Whether an order changed something, or may have.
+fn took_effect(outcome: &OrderOutcome) -> bool {
+    match &outcome.result {
+        OrderResult::Applied | OrderResult::Contested { .. } => true,
+        OrderResult::Unconfirmed { effect_seen } => *effect_seen != Some(false),
+        OrderResult::Failed { fault } => fault.kind == crate::FaultKind::Unconfirmed,
+        OrderResult::Moved { .. } | OrderResult::Stopped => false,
+    }
+}
+
+fn account_of(id: &crate::GroupId) -> String {
+    format!("{}/{}", id.provider, id.account)
+}
+
+/// The spend ceiling, the one limit across services that may stop an increase.
+fn spend(policy: &Policy, cases: &mut [Case<'_>]) {
+    let Some(ceiling) = policy.spend_ceiling_usd_milli_hourly else { return };
+    // In millionths of a US dollar an hour, so that cheap units count too.
+    let price = |case: &Case<'_>| {
+        let usd = case.service.pool.price_usd_hourly.and_then(crate::numbers::sane);
+        usd.map(|usd| (usd * 1e6).round() as u128)
+    };
+    let spent: u128 =
+        cases.iter().map(|case| price(case).unwrap_or(0) * u128::from(case.view.desired.0)).sum();
+    let mut room = (u128::from(ceiling) * 1000).saturating_sub(spent);
+    for case in cases.iter_mut() {
+        let (Some(change), Some(price)) = (case.change, price(case)) else { continue };
+        if !change.is_increase() || price == 0 {
+            continue;
+        }
+        let more = change.to().0 - change.from().0;
+        let granted = u32::try_from(room / price).unwrap_or(u32::MAX).min(more);
+        if !case.dry_run {
+            room -= price * u128::from(granted);
+        }
+        cut(case, granted, Hold::SpendCeiling { usd_milli_hourly: ceiling });
+    }
+}
+
+/// Cuts a case's change to `granted` units, with its reason.
+fn cut(case: &mut Case<'_>, granted: u32, hold: Hold) {
+    let Some(change) = case.change else { return };
+    let (from, wanted) = (change.from(), change.to());
+    if granted >= from.0.abs_diff(wanted.0) {
+        return;
+    }
+    let to = if change.is_increase() { Units(from.0 + granted) } else { Units(from.0 - granted) };
+    let what = if granted == 0 { What::Held } else { What::Narrowed { wanted, to } };
+    case.change = (granted > 0).then_some(match change {
+        Change::Desired { .. } => Change::Desired { from, to },
+        Change::Minimum { .. } => Change::Minimum { from, to },
+    });
+    if case.change.is_none() {
+        case.findings.retain(|finding| finding.hold != Hold::ObserveOnly);
+    }
+    let (service, sizing) = (Some(case.name.clone()), Some(case.sizing.clone()));
+    // Before what is only noted: the binding reason comes first.
+    let place = case.findings.iter().take_while(|f| f.what != What::Noted).count();
+    case.findings.insert(place, Finding { service, what, hold, sizing });
+}
+
+/// What a decrease saves an hour: where no price is known, a unit counts a tenth of a dollar.
+fn saving(case: &Case<'_>) -> f64 {
+    let removed = case.change.map_or(0, |c| c.from().0.saturating_sub(c.to().0));
+    let price = case.service.pool.price_usd_hourly.and_then(crate::numbers::sane);
+    f64::from(removed) * price.unwrap_or(0.1)
+}
+
+/// The budgets of removals, largest saving first. A dry run is told of a breach and draws nothing.
+fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut Memory) {
+    let mut accounts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut fleet = 0u64;
+    for case in cases.iter() {
+        let size = u64::from(case.view.desired.0);
+        *accounts.entry(account_of(&case.view.id)).or_default() += size;
+        fleet += size;
+    }
+    let mut order: Vec<usize> = (0..cases.len())
+        .filter(|&i| cases[i].change.is_some_and(|change| !change.is_increase()))
+        .collect();
+    order.sort_by(|&a, &b| saving(&cases[b]).total_cmp(&saving(&cases[a])).then(a.cmp(&b)));
+    let budgets = &policy.budgets;
+    // Shown and never carried out: a dry run draws from a copy.
+    let mut shown = next.clone_buckets();
+    for i in order {
+        let case = &mut cases[i];
+        let account = account_of(&case.view.id);
+        let group_size = u64::from(case.view.desired.max(case.view.min).0);
+        let sizes = [group_size, accounts[&account], fleet];
+        let of = [BudgetOf::Group, BudgetOf::Account(account.clone()), BudgetOf::Fleet];
+        let limits: [Option<Budget>; 3] = [budgets.group, budgets.account, budgets.fleet];
+        let buckets = if case.dry_run { &mut shown } else { &mut *next };
+        for ((budget, size), of) in limits.iter().zip(sizes).zip(of) {
+            let (Some(budget), Some(change)) = (budget, case.change) else { continue };
+            let bucket = bucket_of(buckets, case.name, &of);
+            let left = bucket.left(budget, size, at);
+            let granted = left.0.min(change.from().0 - change.to().0);
+            let mut after = *bucket;
+            after.draw(budget, size, at, Units(granted));
+            let refills_at = after.refills_at(budget, size, at);
+            cut(case, granted, Hold::OverBudget { budget: of, left, refills_at });
+        }
+        let Some(change) = case.change else { continue };
+        let removed = Units(change.from().0 - change.to().0);
+        let of = [BudgetOf::Group, BudgetOf::Account(account), BudgetOf::Fleet];
+        for ((budget, size), of) in limits.iter().zip(sizes).zip(of) {
+            if let Some(budget) = budget {
+                bucket_of(buckets, case.name, &of).draw(budget, size, at, removed);
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// The budgets alone.
+    fn clone_buckets(&self) -> Memory {
+        let services = self.services.iter().map(|(name, memory)| {
+            (name.clone(), ServiceMemory { removals: memory.removals, ..Default::default() })
+        });
+        Memory { fleet: self.fleet.clone(), services: services.collect() }
+    }
+}
+
+fn bucket_of<'a>(
+    memory: &'a mut Memory,
+    name: &ServiceName,
+    of: &BudgetOf,
+) -> &'a mut crate::memory::Bucket {
+    match of {
+        BudgetOf::Group => &mut memory.services.entry(name.clone()).or_default().removals,
+        BudgetOf::Account(account) => memory.fleet.accounts.entry(account.clone()).or_default(),
+        BudgetOf::Fleet => &mut memory.fleet.removals,
+    }
+}
+
+/// Orders the actions, and notes the real ones as open.
+fn assemble(
+    at: Timestamp,
+    mut cases: Vec<Case<'_>>,
+    mut findings: Vec<Finding>,
+    next: &mut Memory,
+) -> Plan {
+    cases.sort_by(|a, b| {
+        let decrease = |case: &Case<'_>| case.change.is_some_and(|change| !change.is_increase());
+        let (a_down, b_down) = (decrease(a), decrease(b));
+        let by_saving = if a_down && b_down {
+            saving(b).total_cmp(&saving(a))
+        } else {
+            std::cmp::Ordering::Equal
+        };
+        a_down.cmp(&b_down).then(by_saving).then_with(|| a.name.cmp(b.name))
+    });
+    let mut actions = Vec::new();
+    for case in cases {
+        findings.extend(case.findings);
+        let Some(change) = case.change else { continue };
+        if let (false, Some(memory)) = (case.dry_run, next.services.get_mut(case.name)) {
+            memory.orders.open = Some(OpenOrder { decision: None, change, at });
+            if !change.is_increase() {
+                memory.dwell = None;
+            }
+        }
+        actions.push(Action {
+            service: case.name.clone(),
+            group: case.view.id.clone(),
+            change,
+            sizing: case.sizing,
+            dry_run: case.dry_run,
+        });
+    }
+    // Stable: within a service the binding reason stays first.
+    findings.sort_by(|a, b| a.service.cmp(&b.service));
+    Plan { actions, findings }
+}
+
+/// The mode a service is in, the stricter of its own and the global one.
+pub fn mode_of(policy: &Policy, service: &ServiceName) -> Mode {
+    policy.services.get(service).map_or(Mode::Observe, |own| mode(policy.mode, own))
+}

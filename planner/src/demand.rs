@@ -1,0 +1,158 @@
+//! From the samples of a demand's metrics to what the planner reads of it.
+
+use std::collections::BTreeMap;
+
+use crate::numbers::sane;
+use crate::policy::Share;
+use crate::snapshot::{DemandPoint, DemandView};
+use crate::{Fault, Seconds, Step, Timestamp};
+
+/// At most so many newly settled intervals are handed to the account: an hour of minutes.
+const NEWLY_SETTLED_MAX: usize = 64;
+/// The fastest rise is looked for this far back.
+const RISE_WITHIN: Seconds = Seconds::hours(1);
+
+/// One metric of a demand, as known at the time of the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The newest revision of each interval, oldest first, per second. Give at least an hour and
+    /// the last value there is, however old.
+    pub points: &'a [DemandPoint],
+    /// Why nothing arrives, where the source said so.
+    pub fault: Option<&'a Fault>,
+}
+
+/// How the members of a demand are put together.
+#[derive(Clone, Copy, Debug)]
+pub struct Assembly {
+    /// Now.
+    pub taken_at: Timestamp,
+    /// The length of an interval.
+    pub step: Step,
+    /// Intervals whose end is younger than this may still change.
+    pub settling: Seconds,
+    /// Over how long the fastest rise is taken: the whole lead window.
+    pub lead: Seconds,
+    /// The newest interval that the account of violations has counted
+    /// ([`crate::memory::ViolationAccount::counted`]).
+    pub counted: Option<Timestamp>,
+    /// Demand that fixed pools serve, per second: subtracted from the sum.
+    pub fixed_capacity: f64,
+    /// Mean utilisation over the settled interval, 0 to 1, where measured.
+    pub utilisation: Option<f64>,
+}
+
+/// An interval of the sum.
+#[derive(Clone, Copy)]
+struct Summed {
+    point: DemandPoint,
+    /// How much of the value was measured in the interval itself, not carried on.
+    measured: f64,
+    /// How many members were.
+    members: usize,
+}
+
+impl DemandView {
+    /// The sum of `members`: a missing member counts with its last value, and its share shows in
+    /// [`DemandView::missing`].
+    ///
+    /// An interval in which no member has a sample is not there. Numbers that cannot be demand
+    /// are handed on as they are, for the planner to refuse by name.
+    pub fn from_members(members: &[Member<'_>], how: &Assembly) -> DemandView {
+        let all = sum(members, how);
+        let settled_by = |p: &DemandPoint| p.start + how.step.span() + how.settling <= how.taken_at;
+        let split = all.partition_point(|s| settled_by(&s.point));
+        let (old, young) = all.split_at(split);
+        let newly: Vec<DemandPoint> = old
+            .iter()
+            .filter(|s| how.counted.is_none_or(|counted| s.point.start > counted))
+            // An interval with a member missing is judged as far as it is known.
+            .map(|s| s.point)
+            .collect();
+        let skip = newly.len().saturating_sub(NEWLY_SETTLED_MAX);
+        DemandView {
+            step: how.step,
+            settled: old.last().map(|s| s.point),
+            provisional: young.iter().map(|s| s.point).collect(),
+            newly_settled: newly[skip..].to_vec(),
+            fastest_rise: fastest_rise(&all, how),
+            missing: old.last().or(young.last()).map_or(Share::NONE, |s| missing(s, members)),
+            fault: members.iter().find_map(|member| member.fault.cloned()),
+            utilisation: how.utilisation,
+            settling: how.settling,
+        }
+    }
+}
+
+fn sum(members: &[Member<'_>], how: &Assembly) -> Vec<Summed> {
+    // Intervals that have begun only: a stamp from the future is a broken clock's.
+    let known = |point: &&DemandPoint| point.start < how.taken_at;
+    let mut starts: BTreeMap<Timestamp, ()> = BTreeMap::new();
+    for member in members {
+        starts.extend(member.points.iter().filter(known).map(|point| (point.start, ())));
+    }
+    let mut next = vec![0usize; members.len()];
+    let mut out = Vec::with_capacity(starts.len());
+    for &start in starts.keys() {
+        let (mut total, mut measured, mut count, mut censored) = (0.0, 0.0, 0, false);
+        for (member, next) in members.iter().zip(&mut next) {
+            while member.points.get(*next).is_some_and(|p| p.start <= start) {
+                *next += 1;
+            }
+            let Some(last) = next.checked_sub(1).map(|i| member.points[i]) else { continue };
+            total += last.value;
+            if last.start == start {
+                measured += last.value;
+                count += 1;
+                censored |= last.censored;
+            }
+        }
+        let value = net(total, how.fixed_capacity);
+        out.push(Summed {
+            point: DemandPoint { start, value, censored },
+            measured: if total > 0.0 { measured / total } else { 0.0 },
+            members: count,
+        });
+    }
+    out
+}
+
+/// What the fixed pools leave; a number that cannot be demand stays what it is.
+fn net(total: f64, fixed: f64) -> f64 {
+    let fixed = sane(fixed).unwrap_or(0.0);
+    if total >= 0.0 { (total - fixed).max(0.0) } else { total }
+}
+
+/// The share of demand whose members have no sample in this interval: by what they last measured,
+/// and by their number for those that never did or where all is zero.
+fn missing(newest: &Summed, members: &[Member<'_>]) -> Share {
+    let count = members.len().max(1);
+    let never = members.iter().filter(|m| m.points.is_empty()).count();
+    if newest.members == members.len() {
+        return Share::NONE;
+    }
+    let by_number = (count - newest.members.min(count)) as f64 / count as f64;
+    let known = 1.0 - never as f64 / count as f64;
+    let by_value = if newest.measured > 0.0 { 1.0 - newest.measured * known } else { by_number };
+    Share::from_fraction(by_value.clamp(0.0, 1.0)).unwrap_or(Share::ALL)
+}
+
+/// The largest gain from one interval to a later one, at most a lead window apart, in the last
+/// hour.
+fn fastest_rise(all: &[Summed], how: &Assembly) -> f64 {
+    let from = how.taken_at - RISE_WITHIN.max(Seconds(how.lead.0.saturating_mul(2)));
+    let points: Vec<(Timestamp, f64)> = all
+        .iter()
+        .filter(|s| s.point.start >= from)
+        .filter_map(|s| Some((s.point.start, sane(s.point.value)?)))
+        .collect();
+    let mut fastest = 0.0f64;
+    for (i, (start, value)) in points.iter().enumerate() {
+        let within =
+            points[i + 1..].iter().take_while(|(later, _)| later.since(*start) <= how.lead);
+        for (_, later) in within {
+            fastest = fastest.max(later - value);
+        }
+    }
+    fastest
+}

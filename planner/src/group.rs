@@ -1,0 +1,242 @@
+//! A scaling group as a cloud shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{GroupId, Seconds, Timestamp, Units};
+
+/// A group as it was at `read_at`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupState {
+    /// Which group.
+    pub id: GroupId,
+    /// Its name, for people.
+    pub name: String,
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// The capacity it is told to have.
+    pub desired: Units,
+    /// The cloud's own lower bound.
+    pub min: Units,
+    /// The cloud's own upper bound.
+    pub max: Units,
+    /// Its members, by instance id.
+    pub instances: Vec<Instance>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Processes that are suspended.
+    pub suspended: BTreeSet<Process>,
+    /// The id of an instance refresh (or rolling update) under way.
+    pub refresh: Option<String>,
+    /// Scaling policies of the cloud's own.
+    pub policies: Vec<NativePolicy>,
+    /// Scheduled actions of the cloud's own that are still to come.
+    pub scheduled: Vec<ScheduledAction>,
+    /// The orchestrator that owns it, where tags or names say so.
+    pub owner: Option<Owner>,
+    /// Whether new instances are protected from scale-in.
+    pub new_instances_protected: bool,
+    /// How long after an instance's start its health is not looked at.
+    pub health_check_grace: Seconds,
+    /// How long a new instance counts as warming up.
+    pub warm_up: Option<Seconds>,
+    /// What it has done lately, newest first; empty where the cloud does not tell.
+    pub activities: Vec<Activity>,
+}
+
+impl GroupState {
+    /// Units in service.
+    pub fn in_service(&self) -> Units {
+        self.sum(|instance| instance.lifecycle == Lifecycle::InService)
+    }
+
+    /// Units ordered and not in service yet.
+    pub fn pending(&self) -> Units {
+        self.sum(|instance| instance.lifecycle == Lifecycle::Pending)
+    }
+
+    /// Units on their way out.
+    pub fn terminating(&self) -> Units {
+        self.sum(|instance| instance.lifecycle == Lifecycle::Terminating)
+    }
+
+    /// Units that a scale-in may not take.
+    pub fn protected(&self) -> Units {
+        self.sum(|instance| instance.protected && instance.lifecycle == Lifecycle::InService)
+    }
+
+    fn sum(&self, counts: impl Fn(&Instance) -> bool) -> Units {
+        Units(self.instances.iter().filter(|i| counts(i)).map(|i| i.weight.0).sum())
+    }
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The cloud's id.
+    pub id: String,
+    /// Where it stands.
+    pub lifecycle: Lifecycle,
+    /// What it counts for.
+    pub weight: Units,
+    /// Whether a scale-in must leave it.
+    pub protected: bool,
+    /// Whether the cloud holds it for healthy.
+    pub healthy: bool,
+    /// When it was started, where known.
+    pub launched_at: Option<Timestamp>,
+    /// Its zone.
+    pub zone: Option<String>,
+    /// Its instance type, as the cloud names it.
+    pub instance_type: Option<String>,
+}
+
+/// Where a member stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifecycle {
+    /// Ordered, booting, or waiting in a launch hook.
+    Pending,
+    /// Serving.
+    InService,
+    /// Draining or on its way out.
+    Terminating,
+    /// Taken out by hand, or stopped in a warm pool: no capacity.
+    Standby,
+    /// A state this version does not know: it counts as no capacity and blocks scale-in.
+    Unknown(String),
+}
+
+/// A process of the group that can be suspended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Process {
+    /// Starting instances.
+    Launch,
+    /// Ending instances.
+    Terminate,
+    /// Acting on alarms of its own policies.
+    AlarmNotification,
+    /// Acting on its own schedule.
+    ScheduledActions,
+    /// Another one, by the cloud's name.
+    Other(String),
+}
+
+/// A scaling policy of the cloud's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativePolicy {
+    /// Its name.
+    pub name: String,
+    /// What kind it is.
+    pub kind: NativePolicyKind,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Whether it may take units away.
+    pub scales_in: bool,
+}
+
+/// The kinds of scaling policies clouds have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NativePolicyKind {
+    /// Holds a metric at a target.
+    TargetTracking,
+    /// Steps by how far an alarm is exceeded.
+    Step,
+    /// One adjustment an alarm.
+    Simple,
+    /// The cloud's own forecast.
+    Predictive,
+    /// Another one, by the cloud's name.
+    Other(String),
+}
+
+/// A change of bounds or size that the cloud will make by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledAction {
+    /// Its name.
+    pub name: String,
+    /// When it next acts, where known.
+    pub at: Option<Timestamp>,
+    /// The cloud's own recurrence text.
+    pub recurrence: Option<String>,
+    /// The desired capacity it sets.
+    pub desired: Option<Units>,
+    /// The minimum it sets.
+    pub min: Option<Units>,
+    /// The maximum it sets.
+    pub max: Option<Units>,
+}
+
+/// An orchestrator that owns a group, so that nobody else may size it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Which one, such as `cluster-autoscaler` or `Karpenter`.
+    pub name: String,
+    /// The tag or property that says so.
+    pub evidence: String,
+}
+
+/// Something the group did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// The cloud's id.
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it has.
+    pub ended_at: Option<Timestamp>,
+    /// What it did.
+    pub kind: ActivityKind,
+    /// How it went.
+    pub status: ActivityStatus,
+    /// Who or what caused it.
+    pub cause: Cause,
+    /// The cloud's words on the cause, shortened to 300 characters.
+    pub cause_text: String,
+    /// The desired capacity that somebody set and that caused this, where the cloud names it.
+    pub capacity_set_to: Option<Units>,
+}
+
+/// What an activity did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivityKind {
+    /// Started an instance.
+    Launch,
+    /// Ended an instance.
+    Terminate,
+    /// Something else.
+    Other,
+}
+
+/// How an activity went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivityStatus {
+    /// Under way.
+    InProgress,
+    /// Done.
+    Successful,
+    /// Failed; `no_capacity` where the cloud had no machine to give.
+    Failed {
+        /// The cloud had no machine of this kind.
+        no_capacity: bool,
+    },
+    /// Given up.
+    Cancelled,
+}
+
+/// Who or what caused an activity, by the cloud's typed fields or documented wording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A user or program set the capacity; it may be us.
+    UserRequest,
+    /// An alarm of a native policy.
+    NativePolicy,
+    /// A scheduled action.
+    Schedule,
+    /// An unhealthy instance was replaced.
+    Health,
+    /// Instance refresh, zone rebalancing and other upkeep.
+    Upkeep,
+    /// The cloud does not say.
+    Unknown,
+}

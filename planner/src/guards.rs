@@ -1,0 +1,345 @@
+//! The guards, in order: each lets a change pass, narrows it, or holds it with its reason.
+
+use crate::learn::{actuate, mode};
+use crate::memory::{Dwell, Quality, ServiceMemory};
+use crate::outage::Shape;
+use crate::plan::{Bound, Change, Finding, Hold, Sizing, What};
+use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, Policy, PoolPolicy, ServicePolicy};
+use crate::sizing::Wish;
+use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
+use crate::{Seconds, ServiceName, Timestamp, Units};
+
+/// One service's case before the guards that look across services.
+pub(crate) struct Case<'a> {
+    pub name: &'a ServiceName,
+    pub service: &'a ServicePolicy,
+    pub view: &'a GroupView,
+    pub change: Option<Change>,
+    pub findings: Vec<Finding>,
+    pub sizing: Sizing,
+    pub dry_run: bool,
+}
+
+/// What the guards of one service look at.
+pub(crate) struct Docket<'a, 'm> {
+    pub policy: &'a Policy,
+    pub snapshot: &'a Snapshot,
+    pub name: &'a ServiceName,
+    pub service: &'a ServicePolicy,
+    pub view: &'a GroupView,
+    pub seen: &'a Observation,
+    pub memory: &'m ServiceMemory,
+    pub outage: Option<Shape>,
+}
+
+/// A change on its way through the guards.
+struct Passage<'a> {
+    docket: &'a Docket<'a, 'a>,
+    current: Units,
+    to: Units,
+    findings: Vec<Finding>,
+    sizing: &'a Sizing,
+}
+
+/// A guard held the change; its finding says why.
+struct Stopped;
+
+impl Passage<'_> {
+    fn find(&mut self, what: What, hold: Hold) {
+        self.findings.push(Finding {
+            service: Some(self.docket.name.clone()),
+            what,
+            hold,
+            sizing: Some(self.sizing.clone()),
+        });
+    }
+
+    fn stop(&mut self, hold: Hold) -> Result<(), Stopped> {
+        self.find(What::Held, hold);
+        Err(Stopped)
+    }
+
+    fn stop_if(&mut self, held: bool, hold: impl FnOnce() -> Hold) -> Result<(), Stopped> {
+        if held { self.stop(hold()) } else { Ok(()) }
+    }
+
+    /// Takes less: to `limit` instead, which is nearer to what there is.
+    fn narrow(&mut self, limit: Units, hold: Hold) -> Result<(), Stopped> {
+        let wanted = self.to;
+        let growing = self.to > self.current;
+        let narrower = if growing { limit < self.to } else { limit > self.to };
+        if !narrower {
+            return Ok(());
+        }
+        let nothing_left = if growing { limit <= self.current } else { limit >= self.current };
+        if nothing_left {
+            self.to = self.current;
+            return self.stop(hold);
+        }
+        self.to = limit;
+        self.find(What::Narrowed { wanted, to: limit }, hold);
+        Ok(())
+    }
+}
+
+/// Judges what is wished for one service.
+pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
+    let (view, service) = (docket.view, docket.service);
+    let writes = actuate(service, view);
+    let current = match writes {
+        Actuate::Desired => view.desired,
+        Actuate::Floor => view.min,
+    };
+    let ceiling = service.pool.max.map_or(view.max, |max| max.min(view.max));
+    let floor = match writes {
+        Actuate::Desired => service.pool.min.max(view.min),
+        Actuate::Floor => service.pool.min,
+    };
+    // Down to the operator's own maximum whatever demand says; the cloud's is the cloud's matter.
+    let own_max = service.pool.max.unwrap_or(Units(u32::MAX));
+    let kept = shrink_to(docket, &wish, current).min(own_max);
+    let shrink_to = kept.max(floor);
+    let mut passage =
+        Passage { docket, current, to: current, findings: Vec::new(), sizing: &wish.sizing };
+    let outcome = if let Some(owner) = &view.owner {
+        let (owner, evidence) = (owner.name.clone(), owner.evidence.clone());
+        passage.stop(Hold::Owned { owner, evidence })
+    } else if wish.grow_to > current {
+        passage.to = wish.grow_to;
+        increase(&mut passage, ceiling)
+    } else if shrink_to < current {
+        passage.to = wish.grow_to.min(own_max);
+        decrease(&mut passage, &wish, Limits { floor, kept, writes })
+    } else {
+        stay(&mut passage, &wish, floor, writes)
+    };
+    let dry_run = mode(docket.policy.mode, service) == Mode::Observe;
+    let change = outcome.is_ok().then_some(match writes {
+        Actuate::Desired => Change::Desired { from: current, to: passage.to },
+        Actuate::Floor => Change::Minimum { from: current, to: passage.to },
+    });
+    if change.is_some() && dry_run {
+        passage.find(What::Held, Hold::ObserveOnly);
+    }
+    for note in wish.notes {
+        passage.findings.push(Finding {
+            service: Some(docket.name.clone()),
+            what: What::Noted,
+            hold: note,
+            sizing: None,
+        });
+    }
+    let findings = passage.findings;
+    Case { name: docket.name, service, view, change, findings, sizing: wish.sizing, dry_run }
+}
+
+/// The size that scale-in may go for: without a forecast the most that was needed lately counts.
+fn shrink_to(docket: &Docket<'_, '_>, wish: &Wish, current: Units) -> Units {
+    match docket.memory.dwell {
+        Some(dwell) if dwell.most < current => wish.shrink_to.max(dwell.most),
+        _ => wish.shrink_to,
+    }
+}
+
+fn all_frozen<'a>(docket: &Docket<'a, '_>, scope: FreezeScope) -> Option<&'a ActiveFreeze> {
+    docket.snapshot.freezes.iter().find(|freeze| {
+        let for_us = freeze.services.is_empty() || freeze.services.contains(docket.name);
+        for_us && freeze.scope == scope && freeze.until > docket.snapshot.taken_at
+    })
+}
+
+fn frozen(freeze: &ActiveFreeze) -> Hold {
+    Hold::Frozen { name: freeze.name.clone(), scope: freeze.scope, until: freeze.until }
+}
+
+/// Kill switch and freezes of everything: what may stop both directions.
+fn both_ways(passage: &mut Passage<'_>) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    if let KillSwitch::Thrown { why } = &docket.snapshot.kill_switch {
+        return passage.stop(Hold::KillSwitch { why: why.clone() });
+    }
+    match all_frozen(docket, FreezeScope::All) {
+        Some(freeze) => passage.stop(frozen(freeze)),
+        None => Ok(()),
+    }
+}
+
+/// Nothing else may stop an increase than what is written here.
+fn increase(passage: &mut Passage<'_>, ceiling: Units) -> Result<(), Stopped> {
+    both_ways(passage)?;
+    let (view, pool) = (passage.docket.view, &passage.docket.service.pool);
+    passage.stop_if(view.launch_suspended, || Hold::Suspended { process: "Launch".to_owned() })?;
+    let bound = match pool.max {
+        Some(max) if max <= view.max => Bound::PolicyMax,
+        _ => Bound::CloudMax,
+    };
+    passage.narrow(ceiling, Hold::AtBound { bound, value: ceiling })?;
+    if let Some(step) = pool.max_step_up {
+        // A step of nothing would be a stop.
+        let step = step.max(Units(1));
+        let limit = Units(passage.current.0.saturating_add(step.0));
+        passage.narrow(limit, Hold::StepLimit { step })?;
+    }
+    if view.out_of_capacity {
+        let short = Units(view.desired.0.saturating_sub(view.in_service.0));
+        passage.find(What::Noted, Hold::OutOfCapacity { short });
+    }
+    Ok(())
+}
+
+/// How far a decrease may go.
+struct Limits {
+    /// The lower bounds.
+    floor: Units,
+    /// What the hold window or the recent past keeps.
+    kept: Units,
+    writes: Actuate,
+}
+
+fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<(), Stopped> {
+    both_ways(passage)?;
+    let docket = passage.docket;
+    let writes = limits.writes;
+    passage.stop_if(docket.snapshot.disk == Disk::ReserveOnly, || Hold::DiskReserve)?;
+    if let Some(freeze) = all_frozen(docket, FreezeScope::Decreases) {
+        return passage.stop(frozen(freeze));
+    }
+    others(passage, writes)?;
+    data(passage, wish)?;
+    changing(passage)?;
+    let bound = lower_bound(docket, writes);
+    passage.narrow(limits.floor, Hold::AtBound { bound, value: limits.floor })?;
+    windows(passage, wish, limits.kept)?;
+    if writes == Actuate::Desired && docket.view.protected > Units(0) {
+        let protected = docket.view.protected;
+        passage.narrow(protected, Hold::Protected { protected })?;
+    }
+    Ok(())
+}
+
+/// Another scaler, or somebody else's hand.
+fn others(passage: &mut Passage<'_>, writes: Actuate) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    let scales_in = docket.view.policies.iter().find(|policy| policy.enabled && policy.scales_in);
+    if let (Actuate::Desired, Some(policy)) = (writes, scales_in) {
+        return passage.stop(Hold::NativePolicy { name: policy.name.clone() });
+    }
+    let lease = docket.memory.lease.as_ref().filter(|l| l.until > docket.snapshot.taken_at);
+    if let Some(lease) = lease {
+        let who = lease.who.clone();
+        let (from, to, until) = (lease.from, lease.to, lease.until);
+        return passage.stop(Hold::Override { who, from, to, until });
+    }
+    Ok(())
+}
+
+/// Data that justify no decrease, or only a part of it.
+fn data(passage: &mut Passage<'_>, wish: &Wish) -> Result<(), Stopped> {
+    if let Some(hold) = &wish.no_decrease {
+        return passage.stop(hold.clone());
+    }
+    if let Some(Shape { fallen, of, since }) = passage.docket.outage {
+        return passage.stop(Hold::OutageShape { fallen, of, since });
+    }
+    let missing = passage.docket.seen.demand.missing;
+    let present = 1.0 - missing.fraction();
+    let removed = f64::from(passage.current.0 - passage.to.0);
+    // To the nearest, so that one dead member of many does not keep the last unit for ever.
+    let justified = (removed * present - 0.5).ceil().clamp(0.0, removed) as u32;
+    let limit = Units(passage.current.0 - justified);
+    passage.narrow(limit, Hold::DemandIncomplete { missing })
+}
+
+/// A group that is in motion.
+fn changing(passage: &mut Passage<'_>) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    let view = docket.view;
+    passage.stop_if(view.terminate_suspended, || Hold::Suspended {
+        process: "Terminate".to_owned(),
+    })?;
+    if let Some(id) = &view.refresh {
+        return passage.stop(Hold::Refreshing { id: id.clone() });
+    }
+    if let Some(order) = &docket.memory.orders.open {
+        let decision = order.decision.clone().unwrap_or_else(|| format!("of {}", order.at));
+        return passage.stop(Hold::OrderUnconfirmed { decision });
+    }
+    let units = view.unknown;
+    passage.stop_if(units > Units(0), || Hold::UnknownMembers { units })?;
+    let (pending, terminating) = (view.pending, view.terminating);
+    let moving = pending > Units(0) || terminating > Units(0);
+    passage.stop_if(moving, || Hold::GroupIsChanging { pending, terminating })?;
+    passage.stop_if(view.warming > Units(0), || Hold::WarmingUp { units: view.warming })
+}
+
+/// Cooldown, hold windows and billing.
+fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    let (now, pool) = (docket.snapshot.taken_at, &docket.service.pool);
+    let after = |since: Option<Timestamp>, span: Seconds| {
+        since.map(|at| at + span).filter(|until| *until > now)
+    };
+    if let Some(until) = after(docket.memory.orders.changed_at, pool.cooldown) {
+        return passage.stop(Hold::CoolingDown { until });
+    }
+    if let Some(Dwell { since, most }) = docket.memory.dwell {
+        let until = since + pool.hold_window;
+        passage.stop_if(until > now, || Hold::Dwelling { most, until })?;
+        passage.narrow(kept, Hold::Dwelling { most, until })?;
+    }
+    let window = wish.sizing.window.hold;
+    passage.narrow(kept, Hold::HoldWindow { needed: kept, window })?;
+    if let Some(until) = after(docket.memory.orders.grew_at, pool.billing_minimum) {
+        return passage.stop(Hold::BillingMinimum { until });
+    }
+    Ok(())
+}
+
+/// Nothing is to be changed: which limit keeps it so, if not demand itself.
+fn stay(
+    passage: &mut Passage<'_>,
+    wish: &Wish,
+    floor: Units,
+    writes: Actuate,
+) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    if let Some(hold) = &wish.no_decrease {
+        return passage.stop(hold.clone());
+    }
+    if let Some((needed, window)) = wish.hold_keeps.filter(|_| wish.grow_to < passage.current) {
+        return passage.stop(Hold::HoldWindow { needed, window });
+    }
+    let unbounded = wish.sizing.needed_lead.max(wish.sizing.needed_reactive);
+    if floor == passage.current && unbounded.is_some_and(|needed| needed < floor) {
+        let bound = lower_bound(docket, writes);
+        return passage.stop(Hold::AtBound { bound, value: floor });
+    }
+    let hold = if wish.provisional_calls_for_less { Hold::Provisional } else { Hold::RightSize };
+    passage.stop(hold)
+}
+
+fn lower_bound(docket: &Docket<'_, '_>, writes: Actuate) -> Bound {
+    let own = docket.service.pool.min >= docket.view.min || writes == Actuate::Floor;
+    if own { Bound::PolicyMin } else { Bound::CloudMin }
+}
+
+/// How long demand has fitted in a smaller size; with a trusted forecast, its hold window decides
+/// instead.
+pub(crate) fn dwell(
+    at: Timestamp,
+    pool: &PoolPolicy,
+    current: Units,
+    wish: &Wish,
+    memory: &ServiceMemory,
+) -> Option<Dwell> {
+    let forecast = wish.sizing.needed_hold.is_some() && memory.quality == Quality::Trusted;
+    if forecast || wish.shrink_to >= current || pool.hold_window == Seconds::ZERO {
+        return None;
+    }
+    match memory.dwell {
+        Some(dwell) if dwell.most < current => {
+            Some(Dwell { most: dwell.most.max(wish.shrink_to), ..dwell })
+        }
+        _ => Some(Dwell { since: at, most: wish.shrink_to }),
+    }
+}

@@ -1,0 +1,33 @@
+//! The fleet's vocabulary, and `plan`: what to change now, and why nothing else.
+//!
+//! No clock, no I/O, no async, no logging, no global state: now is [`Snapshot::taken_at`], and
+//! the same arguments give the same plan on every machine.
+
+mod buckets;
+pub mod check;
+pub mod decide;
+mod delta;
+pub mod demand;
+mod display;
+pub mod fault;
+pub mod group;
+mod guards;
+mod learn;
+pub mod memory;
+pub mod metric;
+pub mod names;
+mod numbers;
+pub mod observe;
+mod outage;
+pub mod plan;
+pub mod policy;
+mod sizing;
+pub mod snapshot;
+
+pub use check::{Violation, check_plan};
+pub use decide::plan;
+pub use fault::{Fault, FaultKind};
+pub use forecaster::{Level, LevelOutOfRange, Seconds, Step, Timestamp};
+pub use memory::Memory;
+pub use names::{AccountId, GroupId, GroupRef, ProviderName, Region, ServiceName, Units};
+pub use observe::window;

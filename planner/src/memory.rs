@@ -1,0 +1,246 @@
+//! All that outlives a cycle, as plain data; and what changed of it in one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, delta};
+
+use crate::plan::Change;
+use crate::{Seconds, ServiceName, Timestamp, Units};
+
+/// The planner's revision: plans of another revision need not be equal on replay.
+pub const REVISION: u32 = 1;
+
+/// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What belongs to no single service.
+    pub fleet: FleetMemory,
+    /// The services by name.
+    pub services: BTreeMap<ServiceName, ServiceMemory>,
+}
+
+/// Budgets that services share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetMemory {
+    /// The fleet's budget of removals.
+    pub removals: Bucket,
+    /// The accounts' budgets of removals, by `provider/account`.
+    pub accounts: BTreeMap<String, Bucket>,
+}
+
+/// What a service's past teaches. At most 4 KiB; every field changes seldom.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceMemory {
+    /// Which group this was learned on: a group made anew under the same name starts afresh.
+    pub group: Option<crate::GroupId>,
+    /// The account of violations.
+    pub violations: ViolationAccount,
+    /// The quantile in force and the reactive headroom.
+    pub calibration: Calibration,
+    /// Units in service lately.
+    pub in_service: ChangeLog,
+    /// Units ordered or wanted lately: what each settled interval is judged by.
+    pub ordered: ChangeLog,
+    /// The group's budget of removals.
+    pub removals: Bucket,
+    /// Changes of ours and what the group is expected to show.
+    pub orders: Orders,
+    /// Respect for somebody else's change.
+    pub lease: Option<Lease>,
+    /// Whether the forecast has a say.
+    pub quality: Quality,
+    /// The bands of the newest three intervals forecast, oldest first.
+    pub bands: Vec<Band>,
+    /// Demand that fell out of its band.
+    pub fall: Option<Fall>,
+    /// Capacity of a unit, as learned.
+    pub capacity: LearnedCapacity,
+    /// The newest lead times measured, oldest first, in seconds; at most [`LEAD_TIMES_KEPT`].
+    pub lead_times: Vec<u32>,
+    /// Scale-in waits for this.
+    pub dwell: Option<Dwell>,
+    /// What the last trusted forecast asked for.
+    pub last_trusted: Option<Units>,
+    /// Samples in a row that were only a lower bound.
+    pub censored: Option<Censored>,
+}
+
+/// Samples in a row that were only a lower bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Censored {
+    /// How many.
+    pub count: u32,
+    /// The newest one's interval.
+    pub newest: Timestamp,
+}
+
+/// Where the next interval's demand was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Band {
+    /// The interval that was known when it was forecast.
+    pub origin: Timestamp,
+    /// Its demand, in thousandths per second.
+    pub demand_milli: u64,
+    /// The lowest quantile forecast for the next interval, likewise.
+    pub low_milli: u64,
+}
+
+/// Lead times kept a service.
+pub const LEAD_TIMES_KEPT: usize = 16;
+
+/// A budget's use. It drains at the budget's own rate, so nothing changes while nobody draws.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Thousandths of a unit drawn and not yet drained, as of `at`.
+    pub used_milli: u64,
+    /// When `used_milli` was true.
+    pub at: Timestamp,
+}
+
+/// Intervals and violations over a rolling 28 days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViolationAccount {
+    /// The start of the newest interval that was counted.
+    pub counted: Option<Timestamp>,
+    /// Counts by quarter of a day, numbered from 1970, rising; at most 113.
+    pub quarters: Vec<(u32, Count)>,
+}
+
+/// Intervals of a quarter of a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Intervals that settled.
+    pub intervals: u32,
+    /// Those among them whose demand exceeded capacity.
+    pub violations: u32,
+}
+
+/// What the budget of violations has taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// How far out in the forecast's tail demand is sized for, in millionths of a halving of the
+    /// tail: 1 is the median, 2 leaves a quarter above it, 10 about a thousandth. `None` until the
+    /// first forecast: then it starts at the budget.
+    pub depth_micro: Option<i64>,
+    /// How much of the fastest recent rise is added to demand now, in millionths.
+    /// `None` until the first interval is judged without a forecast: then it starts at all of it.
+    pub headroom_micro: Option<i64>,
+}
+
+/// Values over time, one entry a change, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeLog {
+    /// Since when, and what.
+    pub entries: Vec<(Timestamp, Units)>,
+}
+
+/// Changes of ours, and what the group should show if nobody else touches it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The numbers the group is expected to show.
+    pub expected: Option<Expected>,
+    /// An order given whose result is not known.
+    pub open: Option<OpenOrder>,
+    /// When the size was last changed by anybody: the cooldown runs from here.
+    pub changed_at: Option<Timestamp>,
+    /// When units were last added by us: a billing minimum runs from here.
+    pub grew_at: Option<Timestamp>,
+}
+
+/// What a group should show if nobody else touches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The capacity it is told to have.
+    pub desired: Units,
+    /// Its lower bound.
+    pub min: Units,
+    /// Its upper bound.
+    pub max: Units,
+}
+
+/// An order whose result is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOrder {
+    /// The decision that gave it, once an outcome named it.
+    pub decision: Option<String>,
+    /// What was ordered.
+    pub change: Change,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Respect for somebody else's change: no decrease until it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who, where the activity says so; at most 120 characters.
+    pub who: String,
+    /// From what.
+    pub from: Units,
+    /// To what.
+    pub to: Units,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// Whether the forecast has a say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Quality {
+    /// It has.
+    #[default]
+    Trusted,
+    /// It has lately been worse than last-value.
+    Distrusted,
+}
+
+/// Demand that fell out of the forecast's band, and whether others fell with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fall {
+    /// When it was first seen below.
+    pub since: Timestamp,
+    /// Demand is back in the band from here, in thousandths per second.
+    pub back_at_milli: u64,
+    /// Set once the fall has an outage's shape: services that fell together, and of how many.
+    pub outage: Option<(u32, u32)>,
+}
+
+/// Capacity of a unit, learned from demand, units and utilisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedCapacity {
+    /// Estimates at target utilisation in thousandths per second and unit, oldest first.
+    pub estimates_milli: Vec<u64>,
+    /// The highest demand per unit seen with them, in thousandths per second.
+    pub highest_milli: u64,
+    /// When the newest was taken.
+    pub at: Timestamp,
+}
+
+/// How long demand has fitted in a smaller size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dwell {
+    /// Since when.
+    pub since: Timestamp,
+    /// The most units that were needed since.
+    pub most: Units,
+}
+
+impl Default for Calibration {
+    /// Nothing learned: both start from the budget.
+    fn default() -> Calibration {
+        Calibration { depth_micro: None, headroom_micro: None }
+    }
+}
+
+impl ServiceMemory {
+    /// The lead time to plan with: a high quantile of those measured, `start` until there are
+    /// enough.
+    pub fn lead_time(&self, start: Seconds) -> Seconds {
+        let mut seen: Vec<u64> = self.lead_times.iter().map(|&s| u64::from(s)).collect();
+        while seen.len() < 4 {
+            seen.push(start.0);
+        }
+        seen.sort_unstable();
+        Seconds(seen[(seen.len() * 9).div_ceil(10) - 1])
+    }
+}

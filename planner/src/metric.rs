@@ -1,0 +1,111 @@
+//! Metrics: what to ask a source for, and what it answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, ProviderName, Region, Step, Timestamp};
+
+/// How a source folds what happened within an interval into one number.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub enum Statistic {
+    /// The sum; divided by the period it is a rate per second.
+    Sum,
+    /// The mean.
+    Average,
+    /// The smallest value.
+    Minimum,
+    /// The largest value.
+    Maximum,
+    /// How many values were seen.
+    SampleCount,
+    /// A percentile above 0 and below 100, such as 99.0.
+    Percentile(f64),
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Statistic::Sum => f.write_str("Sum"),
+            Statistic::Average => f.write_str("Average"),
+            Statistic::Minimum => f.write_str("Minimum"),
+            Statistic::Maximum => f.write_str("Maximum"),
+            Statistic::SampleCount => f.write_str("SampleCount"),
+            Statistic::Percentile(p) => write!(f, "p{p}"),
+        }
+    }
+}
+
+/// What a missing sample means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WhenMissing {
+    /// Nothing is known about the interval.
+    #[default]
+    Unknown,
+    /// Nothing happened: zero. Honoured only while `heartbeat` of the same source arrives.
+    Zero,
+}
+
+/// One metric of one source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricQuery {
+    /// The provider to ask, which need not be the one that holds the group.
+    pub provider: ProviderName,
+    /// The account to ask in.
+    pub account: AccountId,
+    /// The region to ask in.
+    pub region: Region,
+    /// The namespace, such as `AWS/ApplicationELB`.
+    pub namespace: String,
+    /// The metric's name, such as `RequestCount`.
+    pub metric: String,
+    /// How an interval is folded.
+    pub statistic: Statistic,
+    /// The dimensions, all of which must match.
+    pub dimensions: BTreeMap<String, String>,
+    /// The length of an interval.
+    pub period: Step,
+    /// What a missing sample means.
+    pub when_missing: WhenMissing,
+}
+
+impl MetricQuery {
+    /// A stable key for stores and journals: equal queries have equal keys.
+    pub fn key(&self) -> MetricKey {
+        let mut key = format!(
+            "{}/{}/{}/{}/{}/{}/{}",
+            self.provider,
+            self.account,
+            self.region,
+            self.namespace,
+            self.metric,
+            self.statistic,
+            self.period.seconds()
+        );
+        for (name, value) in &self.dimensions {
+            key.push_str(&format!("/{name}={value}"));
+        }
+        MetricKey(key)
+    }
+}
+
+/// The identity of a metric's series.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricKey(pub String);
+
+impl fmt::Display for MetricKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One value of one interval, as a source answered it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The START of the interval, UTC, a whole multiple of the metric's period.
+    pub start: Timestamp,
+    /// The value, never NaN; a `Sum` is NOT yet divided by the period.
+    pub value: f64,
+}

@@ -1,0 +1,105 @@
+//! Names and counts: things that must not be mistaken for each other.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// `None` for an empty name or one with control characters or surrounding blanks.
+            pub fn new(text: impl Into<String>) -> Option<$name> {
+                let text = text.into();
+                let sound = !text.is_empty()
+                    && text.trim() == text
+                    && !text.chars().any(char::is_control);
+                sound.then_some($name(text))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// A workload as the operator named it in the configuration.
+    ServiceName
+}
+name! {
+    /// A configured provider, the `NAME` of `[provider.NAME]`.
+    ProviderName
+}
+name! {
+    /// A cloud account (AWS account id, Alibaba Cloud uid), `default` where the credentials decide.
+    AccountId
+}
+name! {
+    /// A cloud region, as the cloud spells it.
+    Region
+}
+
+/// Where to look for a group, as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupRef {
+    /// The provider that holds it.
+    pub provider: ProviderName,
+    /// The account it lives in.
+    pub account: AccountId,
+    /// The region it lives in.
+    pub region: Region,
+    /// Its name (AWS) or scaling-group id (Alibaba Cloud) within account and region.
+    pub name: String,
+}
+
+impl fmt::Display for GroupRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.provider, self.region, self.name)
+    }
+}
+
+/// One group and no other: a group made anew under the same name has another `id`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupId {
+    /// The provider that holds it.
+    pub provider: ProviderName,
+    /// The account it lives in.
+    pub account: AccountId,
+    /// The region it lives in.
+    pub region: Region,
+    /// What the cloud never gives twice: the ARN or the scaling-group id.
+    pub id: String,
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.id)
+    }
+}
+
+/// An amount of capacity in the group's own units: the weight of its instances, 1 each unless
+/// the group says otherwise. Not a count of instances.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Units(pub u32);
+
+impl fmt::Display for Units {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 1 { f.write_str("1 unit") } else { write!(f, "{} units", self.0) }
+    }
+}

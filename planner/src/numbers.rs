@@ -1,0 +1,128 @@
+//! Plain arithmetic that gives the same result on every machine.
+
+use forecaster::Level;
+
+use crate::Units;
+
+/// Numbers above this are taken for faults of the source: 10^15 a second.
+const SANE_MAX: f64 = 1e15;
+
+/// One halving of the tail, in the unit of [`crate::memory::Calibration::depth_micro`].
+pub(crate) const HALVING: i64 = 1_000_000;
+
+/// `value` if it can be a demand: finite, not negative, not absurdly large.
+pub(crate) fn sane(value: f64) -> Option<f64> {
+    (0.0..=SANE_MAX).contains(&value).then_some(value)
+}
+
+/// A sane number in thousandths.
+pub(crate) fn milli(value: f64) -> Option<u64> {
+    sane(value).map(|v| (v * 1000.0).round() as u64)
+}
+
+/// The smallest count whose capacity covers `demand_milli`.
+pub(crate) fn units_for(demand_milli: u64, capacity: f64) -> Units {
+    // A billionth of slack, so that rounding does not buy a unit.
+    let exact = demand_milli as f64 / (capacity * 1000.0);
+    Units((exact - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32)
+}
+
+/// How far out a level lies: how often the probability above it must be halved from 1, linear
+/// between whole halvings. 0.5 is 1, 0.75 is 2, 0.99 is about 6.56.
+pub(crate) fn depth_of(level: Level) -> i64 {
+    let mut above = 1.0 - level.get();
+    let mut halvings = 0;
+    while above < 0.5 && halvings < 40 {
+        above *= 2.0;
+        halvings += 1;
+    }
+    // `above` is now in [0.5, 1): 1/above - 1 runs from 0 to 1 over the last, partial halving.
+    let part = (1.0 / above - 1.0).clamp(0.0, 1.0);
+    halvings * HALVING + (part * HALVING as f64).round() as i64
+}
+
+/// The level at a depth: the reverse of [`depth_of`].
+pub(crate) fn level_at(depth: i64) -> Option<Level> {
+    let depth = depth.clamp(0, 40 * HALVING);
+    let mut above = 1.0 / (1.0 + (depth % HALVING) as f64 / HALVING as f64);
+    for _ in 0..depth / HALVING {
+        above /= 2.0;
+    }
+    // Rounded to what a reader can use: a ten-thousandth.
+    Level::new(((1.0 - above) * 1e4).round() / 1e4).ok()
+}
+
+/// The value at `depth` of a distribution known at `levels` (rising) with `values` (never
+/// falling): linear between levels; beyond the last, each further halving of the tail adds what
+/// the last known one did, as in an exponential tail. `None` for an empty or uneven table.
+pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u64> {
+    if levels.len() != values.len() {
+        return None;
+    }
+    let first = *values.first()?;
+    let last = values.len() - 1;
+    let at: Vec<i64> = levels.iter().map(|&level| depth_of(level)).collect();
+    if depth <= at[0] || last == 0 {
+        return Some(if depth > at[last] { values[last] } else { first });
+    }
+    let right = at.iter().position(|&known| known >= depth).unwrap_or(last);
+    let left = right - 1;
+    let span = (at[right] - at[left]).max(1) as f64;
+    let rise = values[right].saturating_sub(values[left]) as f64;
+    let value = values[left] as f64 + rise * ((depth - at[left]) as f64 / span);
+    Some(value.clamp(0.0, SANE_MAX * 1000.0).round() as u64)
+}
+
+/// `value` times `per_mille` thousandths.
+pub(crate) fn times_milli(value: u64, per_mille: u64) -> u64 {
+    u64::try_from(u128::from(value) * u128::from(per_mille) / 1000).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels() -> Vec<Level> {
+        [0.5, 0.9, 0.99].map(|l| Level::new(l).unwrap()).into()
+    }
+
+    #[test]
+    fn depth_counts_halvings_of_the_tail() {
+        let depth = |l: f64| depth_of(Level::new(l).unwrap());
+        assert_eq!([depth(0.5), depth(0.75), depth(0.875)], [1_000_000, 2_000_000, 3_000_000]);
+        assert_eq!(depth(0.99), 6_562_500);
+        for l in [0.01, 0.5, 0.8, 0.95, 0.995, 0.999] {
+            let back = level_at(depth(l)).unwrap().get();
+            assert!((back - l).abs() < 1e-4, "{l} came back as {back}");
+        }
+    }
+
+    #[test]
+    fn beyond_the_last_level_the_tail_goes_on_with_its_slope() {
+        let values = [100, 200, 300];
+        let at = |depth| value_at(&levels(), &values, depth).unwrap();
+        assert_eq!(at(0), 100);
+        assert_eq!(at(depth_of(Level::new(0.9).unwrap())), 200);
+        assert_eq!(at(depth_of(Level::new(0.99).unwrap())), 300);
+        // The last known stretch is 3.3125 halvings for 100: one more halving adds about 30.
+        assert_eq!(at(7_562_500), 330);
+        assert_eq!(value_at(&levels(), &[1, 2], 0), None);
+        assert_eq!(value_at(&[], &[], 0), None);
+    }
+
+    #[test]
+    fn units_cover_demand_and_no_rounding_buys_one() {
+        assert_eq!(units_for(0, 50.0), Units(0));
+        assert_eq!(units_for(100_000, 50.0), Units(2));
+        assert_eq!(units_for(100_001, 50.0), Units(3));
+        assert_eq!(units_for(u64::MAX, 1e-300), Units(u32::MAX));
+    }
+
+    #[test]
+    fn hostile_numbers_are_not_demand() {
+        for bad in [f64::NAN, f64::INFINITY, -1.0, -0.5, 1e300] {
+            assert_eq!(sane(bad), None, "{bad}");
+        }
+        assert_eq!(milli(1.2345), Some(1235));
+    }
+}

@@ -1,0 +1,159 @@
+//! From a group as a cloud shows it to what the planner reads of it; and the windows it plans for.
+
+use forecaster::{SeriesFault, WindowForecast, Windows};
+
+use crate::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Lifecycle};
+use crate::memory::ServiceMemory;
+use crate::numbers::milli;
+use crate::policy::PoolPolicy;
+use crate::snapshot::{GroupView, NoForecast, ReducedForecast, Window};
+use crate::{Seconds, Step, Timestamp, Units};
+
+/// A user's request that began so soon after an order of ours is ours.
+const OURS_WITHIN: Seconds = Seconds(120);
+
+impl GroupView {
+    /// What a decision needs of `state`.
+    ///
+    /// `warm_up` is the operator's (the group's own counts where longer); `ours` are the times of
+    /// our own recent orders to this group, by which our activities are told from other people's.
+    pub fn of(
+        state: &GroupState,
+        taken_at: Timestamp,
+        warm_up: Seconds,
+        ours: &[Timestamp],
+    ) -> GroupView {
+        let warm_up = warm_up.max(state.warm_up.unwrap_or_default()).max(state.health_check_grace);
+        let suspended = |process| state.suspended.contains(&process);
+        GroupView {
+            id: state.id.clone(),
+            read_at: state.read_at,
+            desired: state.desired,
+            min: state.min,
+            max: state.max,
+            in_service: state.in_service(),
+            pending: state.pending(),
+            terminating: state.terminating(),
+            protected: state.protected(),
+            unknown: sum(state, |i| matches!(i.lifecycle, Lifecycle::Unknown(_))),
+            warming: sum(state, |i| {
+                i.lifecycle == Lifecycle::InService
+                    && i.launched_at.is_some_and(|at| taken_at.since(at) < warm_up)
+            }),
+            launch_suspended: suspended(crate::group::Process::Launch),
+            terminate_suspended: suspended(crate::group::Process::Terminate),
+            refresh: state.refresh.clone(),
+            policies: state.policies.iter().filter(|p| p.enabled).cloned().collect(),
+            scheduled: state.scheduled.clone(),
+            owner: state.owner.clone(),
+            newest_foreign_activity: newest_foreign(state, ours),
+            out_of_capacity: newest_launch_found_no_machine(state),
+        }
+    }
+}
+
+fn sum(state: &GroupState, counts: impl Fn(&crate::group::Instance) -> bool) -> Units {
+    let total: u64 =
+        state.instances.iter().filter(|i| counts(i)).map(|i| u64::from(i.weight.0)).sum();
+    Units(u32::try_from(total).unwrap_or(u32::MAX))
+}
+
+/// Replacing an unhealthy instance changes no size, so health and upkeep are nobody's change.
+fn newest_foreign(state: &GroupState, ours: &[Timestamp]) -> Option<Activity> {
+    let is_ours = |activity: &Activity| {
+        ours.iter().any(|&at| {
+            activity.started_at.0 >= at.0 - 5 && activity.started_at.since(at) <= OURS_WITHIN
+        })
+    };
+    let mut foreign: Vec<&Activity> = state
+        .activities
+        .iter()
+        .filter(|a| !matches!(a.cause, Cause::Health | Cause::Upkeep))
+        .filter(|a| a.cause != Cause::UserRequest || !is_ours(a))
+        .collect();
+    foreign.sort_by_key(|a| std::cmp::Reverse(a.started_at));
+    foreign.first().map(|a| (*a).clone())
+}
+
+fn newest_launch_found_no_machine(state: &GroupState) -> bool {
+    state
+        .activities
+        .iter()
+        .filter(|a| a.kind == ActivityKind::Launch && a.status != ActivityStatus::InProgress)
+        .max_by_key(|a| a.started_at)
+        .is_some_and(|a| a.status == ActivityStatus::Failed { no_capacity: true })
+}
+
+/// The parts of the lead window, as they stand now: what to forecast for.
+///
+/// `sample_age` is the age of the end of the newest settled interval; `memory` is absent for a new
+/// service, whose lead time is the configured start value.
+pub fn window(
+    pool: &PoolPolicy,
+    memory: Option<&ServiceMemory>,
+    poll_interval: Seconds,
+    sample_age: Seconds,
+) -> Window {
+    let measured = memory.map_or(pool.lead_time, |memory| memory.lead_time(pool.lead_time));
+    let lead_time = measured + pool.warm_up;
+    Window { sample_age, poll_interval, lead_time, hold: pool.hold_window.max(lead_time) }
+}
+
+impl ReducedForecast {
+    /// What a decision reads of `made`, rounded to thousandths: replay must not hang on the last
+    /// bit of a float.
+    ///
+    /// # Errors
+    /// Values that cannot be demand.
+    pub fn of(made: &WindowForecast, window: Window) -> Result<ReducedForecast, NoForecast> {
+        let unusable = || NoForecast::Unusable { why: "its values cannot be demand".to_owned() };
+        let all = |values: &[f64]| -> Result<Vec<u64>, NoForecast> {
+            values.iter().map(|&v| milli(v).ok_or_else(unusable)).collect()
+        };
+        Ok(ReducedForecast {
+            origin: made.origin,
+            levels: made.levels.clone(),
+            lead_milli: all(&made.lead)?,
+            hold_milli: all(&made.hold)?,
+            next_milli: all(&made.next)?,
+            model: made.model.clone(),
+            window,
+            recent_loss_milli: milli(made.recent_loss).ok_or_else(unusable)?,
+            last_value_loss_milli: milli(made.last_value_loss).ok_or_else(unusable)?,
+        })
+    }
+}
+
+impl From<SeriesFault> for NoForecast {
+    fn from(fault: SeriesFault) -> NoForecast {
+        match fault {
+            SeriesFault::TooShort { found, needed, .. } => NoForecast::TooLittleHistory {
+                have: u32::try_from(found).unwrap_or(u32::MAX),
+                need: u32::try_from(needed).unwrap_or(u32::MAX),
+            },
+            other => NoForecast::Unusable { why: other.to_string() },
+        }
+    }
+}
+
+impl Window {
+    /// Both windows in steps from the newest settled interval, for the forecaster.
+    ///
+    /// # Errors
+    /// A window beyond what the forecaster looks ahead.
+    pub fn steps(&self, step: Step) -> Result<Windows, SeriesFault> {
+        let steps = |span| step.samples_to_cover(span).max(1);
+        Windows::new(steps(self.lead()), steps(self.hold_ahead()))
+    }
+
+    /// How long the lead window is, from the end of the newest settled interval.
+    pub fn lead(&self) -> Seconds {
+        self.sample_age + self.poll_interval + self.lead_time
+    }
+
+    /// How long the hold window is, from the end of the newest settled interval; never shorter
+    /// than the lead window.
+    pub fn hold_ahead(&self) -> Seconds {
+        (self.sample_age + self.poll_interval + self.hold).max(self.lead())
+    }
+}

@@ -1,0 +1,126 @@
+//! Outage's shape: demand that collapses in many services at once, or in one that is also sick.
+
+use std::collections::BTreeMap;
+
+use crate::memory::{Fall, ServiceMemory};
+use crate::numbers::milli;
+use crate::policy::Policy;
+use crate::snapshot::{Observation, Snapshot, Trend};
+use crate::{Seconds, ServiceName, Timestamp};
+
+/// A fall is sharp when demand is below the band and has lost this much of what it was, in
+/// percent, within three cycles. An ordinary night takes hours for that.
+const LOST_PERCENT: u64 = 30;
+/// A fall that nobody shares is forgotten after so many cycles.
+const CYCLES: u64 = 3;
+/// An outage shows in at least a third of those that share something, and in two at least.
+const SHARED_MIN: usize = 2;
+
+/// An outage that holds a service back, as its operators see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Services that fell together.
+    pub fallen: u32,
+    /// Services that share what broke.
+    pub of: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Looks whether a service's demand fell out of its band, or came back.
+pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mut ServiceMemory) {
+    let Some(demand) = seen.demand.settled.and_then(|point| milli(point.value)) else { return };
+    if let Some(fall) = memory.fall {
+        let lasts = Seconds(poll.max(seen.demand.step.span()).0.saturating_mul(CYCLES));
+        let forgotten = fall.outage.is_none() && at.since(fall.since) > lasts;
+        if demand >= fall.back_at_milli || forgotten {
+            memory.fall = None;
+        }
+        if forgotten {
+            memory.bands.clear();
+        }
+        return;
+    }
+    let fell_from = memory.bands.iter().rev().find(|band| {
+        let left = u128::from(band.demand_milli) * u128::from(100 - LOST_PERCENT);
+        demand < band.low_milli && u128::from(demand) * 100 < left
+    });
+    if let Some(band) = fell_from {
+        memory.fall = Some(Fall { since: at, back_at_milli: band.low_milli, outage: None });
+    }
+}
+
+/// Gives the falls that belong together an outage's shape, and tells whom it holds back: everybody
+/// who shares what broke, fallen or not.
+pub(crate) fn shapes(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    services: &mut BTreeMap<ServiceName, ServiceMemory>,
+) -> BTreeMap<ServiceName, Shape> {
+    for name in &snapshot.acknowledged {
+        if let Some(memory) = services.get_mut(name) {
+            memory.fall = None;
+            memory.bands.clear();
+        }
+    }
+    for (name, seen) in &snapshot.services {
+        let sick =
+            seen.signals.errors == Trend::Worse || seen.signals.healthy_hosts == Trend::Worse;
+        let fall = services.get_mut(name).and_then(|memory| memory.fall.as_mut());
+        if let (true, Some(fall)) = (sick, fall) {
+            fall.outage = fall.outage.or(Some((1, 1)));
+        }
+    }
+    let mut held = BTreeMap::new();
+    for sharers in sharing(policy, snapshot, services).into_values() {
+        let fallen: Vec<Timestamp> =
+            sharers.iter().filter_map(|name| services[*name].fall.map(|fall| fall.since)).collect();
+        if fallen.len() < SHARED_MIN.max(sharers.len().div_ceil(3)) {
+            continue;
+        }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let shape = Shape {
+            fallen: count(fallen.len()),
+            of: count(sharers.len()),
+            since: fallen.iter().min().copied().unwrap_or(snapshot.taken_at),
+        };
+        for name in sharers {
+            held.insert(name.clone(), shape);
+            if let Some(fall) = services.get_mut(name).and_then(|memory| memory.fall.as_mut()) {
+                fall.outage = Some((shape.fallen, shape.of));
+            }
+        }
+    }
+    for (name, memory) in services.iter() {
+        if let Some(Fall { since, outage: Some((fallen, of)), .. }) = memory.fall {
+            held.entry(name.clone()).or_insert(Shape { fallen, of, since });
+        }
+    }
+    held
+}
+
+/// The services whose band is known, by what they share: upstreams and accounts.
+fn sharing<'a>(
+    policy: &'a Policy,
+    snapshot: &Snapshot,
+    services: &BTreeMap<ServiceName, ServiceMemory>,
+) -> BTreeMap<String, Vec<&'a ServiceName>> {
+    let mut by_key: BTreeMap<String, Vec<&ServiceName>> = BTreeMap::new();
+    for (name, service) in &policy.services {
+        let looked = snapshot.services.contains_key(name);
+        if !looked || services.get(name).is_none_or(|memory| memory.bands.is_empty()) {
+            continue;
+        }
+        let group = &service.pool.group;
+        let account = format!("account {}/{}", group.provider, group.account);
+        let mut keys: Vec<String> =
+            service.upstreams.iter().map(|upstream| format!("upstream {upstream}")).collect();
+        keys.push(account);
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            by_key.entry(key).or_default().push(name);
+        }
+    }
+    by_key
+}

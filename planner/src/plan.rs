@@ -1,0 +1,380 @@
+//! Actions, and findings that say why there are not more.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::policy::{FreezeScope, Share};
+use crate::snapshot::{NoForecast, Window};
+use crate::{GroupId, Level, Seconds, ServiceName, Timestamp, Units};
+
+/// What to change now, and why nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[must_use]
+pub struct Plan {
+    /// What to do, in this order: increases first, then decreases by saving. At most one action a
+    /// service.
+    pub actions: Vec<Action>,
+    /// At least one a service, by service name: why it is left as it is, or why its action is
+    /// smaller than wanted.
+    pub findings: Vec<Finding>,
+}
+
+/// One change of one group: absolute and conditional, so that repeating it is harmless and a stale
+/// plan is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// For which service.
+    pub service: ServiceName,
+    /// To which group.
+    pub group: GroupId,
+    /// What to change.
+    pub change: Change,
+    /// The sizes it was decided from.
+    pub sizing: Sizing,
+    /// In `observe` an action is shown and never carried out.
+    pub dry_run: bool,
+}
+
+/// A number of the group and its new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// The desired capacity.
+    Desired {
+        /// The value the plan saw.
+        from: Units,
+        /// The value it is to have.
+        to: Units,
+    },
+    /// The minimum size.
+    Minimum {
+        /// The value the plan saw.
+        from: Units,
+        /// The value it is to have.
+        to: Units,
+    },
+}
+
+impl Change {
+    /// The value the plan saw.
+    pub fn from(self) -> Units {
+        match self {
+            Change::Desired { from, .. } | Change::Minimum { from, .. } => from,
+        }
+    }
+
+    /// The value it is to have.
+    pub fn to(self) -> Units {
+        match self {
+            Change::Desired { to, .. } | Change::Minimum { to, .. } => to,
+        }
+    }
+
+    /// Whether it adds capacity.
+    pub fn is_increase(self) -> bool {
+        self.to() > self.from()
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Desired { from, to } => write!(f, "desired {} -> {}", from.0, to.0),
+            Change::Minimum { from, to } => write!(f, "minimum {} -> {}", from.0, to.0),
+        }
+    }
+}
+
+/// The numbers behind a decision, for explanation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sizing {
+    /// Demand now, in thousandths per second, as far as known.
+    pub demand_milli: Option<u64>,
+    /// Capacity of one unit at target utilisation, in thousandths per second.
+    pub capacity_milli: Option<u64>,
+    /// The quantile level in force.
+    pub level: Option<Level>,
+    /// The demand it was sized for at that level in the lead window, in thousandths per second.
+    pub sized_for_milli: Option<u64>,
+    /// Units the forecast asks for in the lead window.
+    pub needed_lead: Option<Units>,
+    /// Units the forecast asks for in the hold window.
+    pub needed_hold: Option<Units>,
+    /// Units demand now and its fastest recent rise ask for.
+    pub needed_reactive: Option<Units>,
+    /// Which of them decided.
+    pub decided_by: DecidedBy,
+    /// What was wanted before the guards.
+    pub wanted: Units,
+    /// The parts of the lead window.
+    pub window: Window,
+}
+
+/// What decided the size that was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DecidedBy {
+    /// The forecast.
+    Forecast,
+    /// Demand now and its fastest recent rise.
+    ReactiveFloor,
+    /// The lower bound.
+    Minimum,
+    /// The upper bound.
+    Maximum,
+    /// The last trusted value: too little is known.
+    LastTrusted,
+}
+
+/// Something an operator should know of a service (or of the fleet) this cycle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Of which service; `None` for the fleet.
+    pub service: Option<ServiceName>,
+    /// What was held or cut.
+    pub what: What,
+    /// Why.
+    pub hold: Hold,
+    /// The sizes behind it, where there are any.
+    pub sizing: Option<Sizing>,
+}
+
+/// What became of what was wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// Nothing is done.
+    Held,
+    /// Less is done than wanted.
+    Narrowed {
+        /// What was wanted.
+        wanted: Units,
+        /// What is done.
+        to: Units,
+    },
+    /// It is done all the same; good to know.
+    Noted,
+}
+
+/// Why a service is left as it is, or gets less than wanted. Shown to operators, stored, and
+/// branched on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Hold {
+    /// The size is right.
+    RightSize,
+    /// The kill switch is thrown.
+    KillSwitch {
+        /// Path and what was found.
+        why: String,
+    },
+    /// Mode `observe`: the action is shown only.
+    ObserveOnly,
+    /// A freeze window is open.
+    Frozen {
+        /// Its name.
+        name: String,
+        /// What it restrains.
+        scope: FreezeScope,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// An orchestrator owns the group.
+    Owned {
+        /// Which.
+        owner: String,
+        /// The tag or property that says so.
+        evidence: String,
+    },
+    /// A native policy sizes the group too, and may scale in.
+    NativePolicy {
+        /// Its name.
+        name: String,
+    },
+    /// Somebody else changed the group.
+    Override {
+        /// Who, where the activity says so.
+        who: String,
+        /// From what.
+        from: Units,
+        /// To what.
+        to: Units,
+        /// Until when no unit is taken away.
+        until: Timestamp,
+    },
+    /// The service was not looked at in this cycle.
+    Unobserved,
+    /// The group could not be read.
+    GroupUnread {
+        /// Why.
+        fault: Fault,
+    },
+    /// Nothing is known of demand.
+    NoDemand {
+        /// Why, where known.
+        fault: Option<Fault>,
+    },
+    /// Demand is older than it may be.
+    DemandStale {
+        /// Age of the newest sample's end.
+        age: Seconds,
+        /// The limit.
+        limit: Seconds,
+    },
+    /// Metrics of a part of demand are missing.
+    DemandIncomplete {
+        /// The share that is missing.
+        missing: Share,
+    },
+    /// Only provisional samples call for less.
+    Provisional,
+    /// The sample is a lower bound: capacity was full.
+    Censored,
+    /// A number that cannot be true.
+    Absurd {
+        /// What was found.
+        what: String,
+    },
+    /// There is no forecast; demand now decides alone.
+    NoForecast {
+        /// Why.
+        why: NoForecast,
+    },
+    /// The forecast has lately been worse than last-value and has no say.
+    ForecastDistrusted {
+        /// Its recent pinball loss relative to last-value's, in percent.
+        loss_percent: u32,
+    },
+    /// The capacity of a unit is not known well enough.
+    CapacityUnknown {
+        /// Intervals seen so far.
+        have: u32,
+        /// Intervals that would be enough.
+        need: u32,
+    },
+    /// Units are on their way in or out.
+    GroupIsChanging {
+        /// Units on their way in.
+        pending: Units,
+        /// Units on their way out.
+        terminating: Units,
+    },
+    /// Units are in service and not fully useful yet.
+    WarmingUp {
+        /// How many.
+        units: Units,
+    },
+    /// Members are in a state this version does not know.
+    UnknownMembers {
+        /// How many.
+        units: Units,
+    },
+    /// An instance refresh is under way.
+    Refreshing {
+        /// Its id.
+        id: String,
+    },
+    /// A process is suspended.
+    Suspended {
+        /// Which.
+        process: String,
+    },
+    /// A bound is reached.
+    AtBound {
+        /// Which: `min`, `max`, or the cloud's own.
+        bound: Bound,
+        /// Its value.
+        value: Units,
+    },
+    /// No unit is taken away so soon after a change.
+    CoolingDown {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Demand does not fit the smaller size over the whole hold window.
+    HoldWindow {
+        /// Units the hold window asks for.
+        needed: Units,
+        /// How long the window is.
+        window: Seconds,
+    },
+    /// Without a forecast, demand must have fitted the smaller size for a while.
+    Dwelling {
+        /// The most units needed meanwhile.
+        most: Units,
+        /// When it will have lasted long enough.
+        until: Timestamp,
+    },
+    /// A step up is limited.
+    StepLimit {
+        /// The largest step.
+        step: Units,
+    },
+    /// The budget of removals is used up.
+    OverBudget {
+        /// Whose budget.
+        budget: BudgetOf,
+        /// Removals left now.
+        left: Units,
+        /// When a whole unit is there again.
+        refills_at: Timestamp,
+    },
+    /// Too many units are protected.
+    Protected {
+        /// How many.
+        protected: Units,
+    },
+    /// Demand collapsed as in an outage.
+    OutageShape {
+        /// Services that fell together.
+        fallen: u32,
+        /// Services that share the upstream.
+        of: u32,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The unit's billing minimum makes taking it away worthless.
+    BillingMinimum {
+        /// Until when it is paid for anyway.
+        until: Timestamp,
+    },
+    /// An earlier order has no known result yet.
+    OrderUnconfirmed {
+        /// The decision that gave it.
+        decision: String,
+    },
+    /// The cloud has no machines now; the order stands.
+    OutOfCapacity {
+        /// Units ordered and not there.
+        short: Units,
+    },
+    /// The journal has only its reserve left.
+    DiskReserve,
+    /// A spend ceiling.
+    SpendCeiling {
+        /// The ceiling in thousandths of a US dollar an hour.
+        usd_milli_hourly: u64,
+    },
+}
+
+/// Which bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bound {
+    /// `min` of the configuration.
+    PolicyMin,
+    /// `max` of the configuration.
+    PolicyMax,
+    /// The group's own minimum.
+    CloudMin,
+    /// The group's own maximum.
+    CloudMax,
+}
+
+/// Whose budget of removals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BudgetOf {
+    /// The group's.
+    Group,
+    /// The account's.
+    Account(String),
+    /// The fleet's.
+    Fleet,
+}

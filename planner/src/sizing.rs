@@ -1,0 +1,248 @@
+//! How many units a service needs: the forecast over its windows, and demand now.
+
+use crate::learn::{HEADROOM_START, capacity_per_unit, newest, start_depth};
+use crate::memory::{Quality, ServiceMemory};
+use crate::numbers::{HALVING, level_at, milli, times_milli, units_for, value_at};
+use crate::plan::{DecidedBy, Hold, Sizing};
+use crate::policy::ServicePolicy;
+use crate::snapshot::{GroupView, NoForecast, Observation};
+use crate::{Seconds, Timestamp, Units};
+
+/// Three periods beyond settling: one late sample is normal, two happen, three mean that the
+/// source is gone.
+const STALE_AFTER_PERIODS: u64 = 3;
+/// A censored sample multiplies what demand now asks for by this, in thousandths, once a sample.
+const CENSORED_MILLI: u64 = 1_500;
+/// After so many the multiplier no longer grows: it is beyond eleven.
+const CENSORED_MAX: u32 = 6;
+/// Estimates that make a capacity known, for messages.
+const CAPACITY_NEEDED: u32 = crate::learn::CAPACITY_NEEDED as u32;
+
+/// What a service should have, before any guard.
+pub(crate) struct Wish {
+    /// The numbers behind it.
+    pub sizing: Sizing,
+    /// To grow to, where that is more than there is.
+    pub grow_to: Units,
+    /// To shrink to, where that is less than there is.
+    pub shrink_to: Units,
+    /// What the forecast over the hold window keeps, where it is more than growth needs.
+    pub hold_keeps: Option<(Units, Seconds)>,
+    /// Why the data justify no decrease at all.
+    pub no_decrease: Option<Hold>,
+    /// The settled sample decides, and a younger one that may still change is lower.
+    pub provisional_calls_for_less: bool,
+    /// Good to know.
+    pub notes: Vec<Hold>,
+}
+
+/// What is known of demand at `at`.
+struct Known {
+    /// The larger of the settled and the provisional samples, in thousandths.
+    now_milli: Option<u64>,
+    /// Why no unit may be taken away on its account.
+    no_decrease: Option<Hold>,
+}
+
+/// Sizes a service.
+pub(crate) fn wish(
+    service: &ServicePolicy,
+    poll_interval: Seconds,
+    at: Timestamp,
+    view: &GroupView,
+    seen: &Observation,
+    memory: &ServiceMemory,
+) -> Wish {
+    let known = demand_known(at, seen);
+    let (capacity, capacity_hold) = match capacity_per_unit(service, memory) {
+        Ok(capacity) => (Some(capacity), None),
+        Err((some, have)) => {
+            let have = u32::try_from(have).unwrap_or(u32::MAX);
+            (some, Some(Hold::CapacityUnknown { have, need: CAPACITY_NEEDED }))
+        }
+    };
+    let mut notes: Vec<Hold> = Vec::new();
+    let forecast = forecast_need(service, seen, memory, capacity, &mut notes);
+    let needed_reactive = reactive_need(service, view, seen, memory, capacity, known.now_milli);
+    let mut no_decrease = known.no_decrease.or(capacity_hold);
+    if no_decrease.is_none() && newest(&seen.demand).is_some_and(|point| point.censored) {
+        no_decrease = Some(Hold::Censored);
+    }
+    // With stale or missing data: what there is, what a floor asks for, or what was last trusted.
+    let fallback = match &no_decrease {
+        Some(Hold::NoDemand { .. } | Hold::DemandStale { .. }) => memory.last_trusted,
+        _ => None,
+    };
+    let lead = forecast.as_ref().map(|f| f.lead);
+    let grow_to = [lead, needed_reactive, fallback].into_iter().flatten().max();
+    let wanted = grow_to.unwrap_or(Units(0)).max(service.pool.min);
+    let decided_by = decided_by(wanted, lead, needed_reactive, fallback, service.pool.min);
+    let window = match &seen.forecast {
+        Ok(forecast) => forecast.window,
+        Err(_) => {
+            let age = seen
+                .demand
+                .settled
+                .map_or(Seconds::ZERO, |p| at.since(p.start + seen.demand.step.span()));
+            crate::observe::window(&service.pool, Some(memory), poll_interval, age)
+        }
+    };
+    let hold = forecast.as_ref().map(|f| f.hold);
+    let shrink_to = wanted.max(hold.unwrap_or(Units(0)));
+    let young = seen.demand.provisional.last().and_then(|point| milli(point.value));
+    let lower = capacity.zip(young).is_some_and(|(c, young)| units_for(young, c) < wanted);
+    Wish {
+        provisional_calls_for_less: lower && decided_by == DecidedBy::ReactiveFloor,
+        grow_to: wanted,
+        shrink_to,
+        hold_keeps: (shrink_to > wanted).then_some((shrink_to, window.hold)),
+        no_decrease: no_decrease.or_else(|| {
+            // Nothing at all to size by: what is there stays.
+            (grow_to.is_none()).then_some(Hold::NoDemand { fault: seen.demand.fault.clone() })
+        }),
+        sizing: Sizing {
+            demand_milli: known.now_milli,
+            capacity_milli: capacity.and_then(milli),
+            level: forecast.as_ref().and_then(|f| level_at(f.depth)),
+            sized_for_milli: forecast.as_ref().map(|f| f.sized_for_milli),
+            needed_lead: lead,
+            needed_hold: hold,
+            needed_reactive,
+            decided_by,
+            wanted,
+            window,
+        },
+        notes,
+    }
+}
+
+fn decided_by(
+    wanted: Units,
+    lead: Option<Units>,
+    reactive: Option<Units>,
+    fallback: Option<Units>,
+    min: Units,
+) -> DecidedBy {
+    if lead == Some(wanted) {
+        DecidedBy::Forecast
+    } else if reactive == Some(wanted) {
+        DecidedBy::ReactiveFloor
+    } else if fallback == Some(wanted) {
+        DecidedBy::LastTrusted
+    } else if wanted == min {
+        DecidedBy::Minimum
+    } else {
+        DecidedBy::LastTrusted
+    }
+}
+
+/// How old demand may be.
+pub(crate) fn stale_limit(seen: &Observation) -> Seconds {
+    let periods = seen.demand.step.span().0.saturating_mul(STALE_AFTER_PERIODS);
+    seen.demand.settling + Seconds(periods)
+}
+
+fn demand_known(at: Timestamp, seen: &Observation) -> Known {
+    let demand = &seen.demand;
+    let unknown = |hold| Known { now_milli: None, no_decrease: Some(hold) };
+    let Some(newest) = newest(demand) else {
+        return unknown(Hold::NoDemand { fault: demand.fault.clone() });
+    };
+    let (age, limit) = (at.since(newest.start + demand.step.span()), stale_limit(seen));
+    if age > limit {
+        return unknown(Hold::DemandStale { age, limit });
+    }
+    let points = || demand.settled.iter().chain(&demand.provisional);
+    let now_milli = points().filter_map(|point| milli(point.value)).max();
+    let absurd = points().find(|point| milli(point.value).is_none());
+    let no_decrease = match (absurd, demand.settled) {
+        (Some(point), _) => {
+            let what = format!("demand of {} at {}", point.value, point.start);
+            Some(Hold::Absurd { what })
+        }
+        (None, None) => Some(Hold::Provisional),
+        (None, Some(_)) => None,
+    };
+    Known { now_milli, no_decrease }
+}
+
+/// What a trusted forecast asks for.
+struct Need {
+    depth: i64,
+    sized_for_milli: u64,
+    lead: Units,
+    hold: Units,
+}
+
+fn forecast_need(
+    service: &ServicePolicy,
+    seen: &Observation,
+    memory: &ServiceMemory,
+    capacity: Option<f64>,
+    notes: &mut Vec<Hold>,
+) -> Option<Need> {
+    let forecast = match &seen.forecast {
+        Ok(forecast) => forecast,
+        Err(why) => {
+            notes.push(Hold::NoForecast { why: why.clone() });
+            return None;
+        }
+    };
+    if memory.quality == Quality::Distrusted {
+        let other = forecast.last_value_loss_milli.max(1);
+        let percent = u128::from(forecast.recent_loss_milli) * 100 / u128::from(other);
+        let loss_percent = u32::try_from(percent).unwrap_or(u32::MAX);
+        notes.push(Hold::ForecastDistrusted { loss_percent });
+        return None;
+    }
+    let depth = memory.calibration.depth_micro.unwrap_or_else(|| start_depth(service));
+    let at = |values| value_at(&forecast.levels, values, depth);
+    let (Some(lead), Some(hold)) = (at(&forecast.lead_milli), at(&forecast.hold_milli)) else {
+        let why = "its levels and values do not match".to_owned();
+        notes.push(Hold::NoForecast { why: NoForecast::Unusable { why } });
+        return None;
+    };
+    let capacity = capacity?;
+    Some(Need {
+        depth,
+        sized_for_milli: lead,
+        lead: units_for(lead, capacity),
+        hold: units_for(hold, capacity),
+    })
+}
+
+/// Demand now and its fastest recent rise, with the headroom that the budget has taught.
+fn reactive_need(
+    service: &ServicePolicy,
+    view: &GroupView,
+    seen: &Observation,
+    memory: &ServiceMemory,
+    capacity: Option<f64>,
+    now_milli: Option<u64>,
+) -> Option<Units> {
+    let Some(capacity) = capacity else {
+        return by_utilisation(service, view, seen);
+    };
+    let now = now_milli?;
+    let rise = milli(seen.demand.fastest_rise.max(0.0)).unwrap_or(0);
+    let trusted = seen.forecast.is_ok() && memory.quality == Quality::Trusted;
+    let headroom = memory.calibration.headroom_micro.unwrap_or(HEADROOM_START);
+    // A trusted forecast knows the rise already: only what was learned beyond it is added.
+    let headroom = if trusted { headroom - HEADROOM_START } else { headroom };
+    let headroom = u64::try_from(headroom.clamp(0, 100 * HALVING) / 1000).unwrap_or(0);
+    let mut demand = now.saturating_add(times_milli(rise, headroom));
+    for _ in 0..memory.censored.map_or(0, |c| c.count.min(CENSORED_MAX)) {
+        demand = times_milli(demand, CENSORED_MILLI);
+    }
+    Some(units_for(demand, capacity))
+}
+
+/// Without a known capacity, utilisation alone says how many units would be at their target.
+fn by_utilisation(service: &ServicePolicy, view: &GroupView, seen: &Observation) -> Option<Units> {
+    let utilisation = seen.demand.utilisation.filter(|u| (0.0..=10.0).contains(u))?;
+    let target = service.pool.target_utilisation.fraction();
+    if target <= 0.0 {
+        return None;
+    }
+    Some(units_for((f64::from(view.in_service.0) * utilisation * 1000.0).round() as u64, target))
+}

@@ -1,0 +1,272 @@
+//! Everything observed that a decision may depend on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::group::{Activity, NativePolicy, ScheduledAction};
+use crate::policy::ActiveFreeze;
+use crate::policy::Share;
+use crate::{GroupId, Level, Seconds, ServiceName, Step, Timestamp, Units};
+
+/// The world at `taken_at`, as far as it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Now.
+    pub taken_at: Timestamp,
+    /// The kill switch.
+    pub kill_switch: KillSwitch,
+    /// Freeze windows open now.
+    pub freezes: Vec<ActiveFreeze>,
+    /// Whether the journal can still be written.
+    pub disk: Disk,
+    /// Services whose fall in demand an operator has acknowledged since the last snapshot: it is
+    /// real, and scale-in may go on.
+    pub acknowledged: Vec<ServiceName>,
+    /// The services by name. A service of the policy that is absent here could not be looked at.
+    pub services: BTreeMap<ServiceName, Observation>,
+}
+
+/// The operator's big red button.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KillSwitch {
+    /// Not thrown.
+    Clear,
+    /// Thrown, or it cannot be checked, which counts as thrown.
+    Thrown {
+        /// The path, and what was found there.
+        why: String,
+    },
+}
+
+/// Room for the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Disk {
+    /// Enough.
+    Ample,
+    /// Only the reserve is left: increases go on and are journaled, decreases and stops cease.
+    ReserveOnly,
+}
+
+/// What was seen of one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Its group, or why it could not be read.
+    pub group: Result<GroupView, Fault>,
+    /// Its demand.
+    pub demand: DemandView,
+    /// Its forecast, or why there is none.
+    pub forecast: Result<ReducedForecast, NoForecast>,
+    /// Signs of an outage.
+    pub signals: SignalsView,
+    /// What became of orders since the last snapshot, oldest first.
+    pub outcomes: Vec<OrderOutcome>,
+    /// Lead times seen since the last snapshot: ordered to in service.
+    pub lead_times: Vec<Seconds>,
+}
+
+/// What a decision needs of a group; see [`crate::group::GroupState`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Which group.
+    pub id: GroupId,
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// The capacity it is told to have.
+    pub desired: Units,
+    /// The cloud's own lower bound.
+    pub min: Units,
+    /// The cloud's own upper bound.
+    pub max: Units,
+    /// Units in service.
+    pub in_service: Units,
+    /// Units ordered and not in service yet.
+    pub pending: Units,
+    /// Units on their way out.
+    pub terminating: Units,
+    /// Units that a scale-in may not take.
+    pub protected: Units,
+    /// Members in a state this version does not know.
+    pub unknown: Units,
+    /// In-service units younger than health-check grace and warm-up.
+    pub warming: Units,
+    /// Whether launches are suspended.
+    pub launch_suspended: bool,
+    /// Whether terminations are suspended.
+    pub terminate_suspended: bool,
+    /// The instance refresh under way.
+    pub refresh: Option<String>,
+    /// The cloud's own scaling policies that are switched on.
+    pub policies: Vec<NativePolicy>,
+    /// The cloud's own scheduled actions to come.
+    pub scheduled: Vec<ScheduledAction>,
+    /// The orchestrator that owns it: name and evidence.
+    pub owner: Option<crate::group::Owner>,
+    /// The newest change of size that was not ours, where the activity tells.
+    pub newest_foreign_activity: Option<Activity>,
+    /// Whether the newest launches failed for want of machines.
+    pub out_of_capacity: bool,
+}
+
+/// A value of one interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DemandPoint {
+    /// The START of the interval.
+    pub start: Timestamp,
+    /// Demand per second.
+    pub value: f64,
+    /// The sample is only a lower bound of demand: taken at 90 % utilisation or more, or with
+    /// errors or queue above their limit.
+    pub censored: bool,
+}
+
+/// Demand as far as it is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DemandView {
+    /// The length of an interval.
+    pub step: Step,
+    /// The newest interval that is settled, and its value.
+    pub settled: Option<DemandPoint>,
+    /// Intervals after it, oldest first: they may raise a target, never lower it.
+    pub provisional: Vec<DemandPoint>,
+    /// Intervals that settled since the last snapshot, oldest first, for the account of
+    /// violations; at most 64.
+    pub newly_settled: Vec<DemandPoint>,
+    /// The fastest rise lately, demand per second gained within one lead window; at least 0.
+    pub fastest_rise: f64,
+    /// The share of the demand (by what its metrics measured when all were there) whose metrics
+    /// are missing in the newest interval; the values above already count those members with
+    /// their last trusted value.
+    pub missing: Share,
+    /// Why nothing is known, where `settled` and `provisional` are both empty.
+    pub fault: Option<Fault>,
+    /// Mean utilisation of in-service instances over the settled interval, 0 to 1, where measured.
+    pub utilisation: Option<f64>,
+    /// How long the source takes to settle an interval.
+    pub settling: Seconds,
+}
+
+/// The distribution of the highest demand in two windows, as the planner reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReducedForecast {
+    /// Made from samples up to the interval that starts here.
+    pub origin: Timestamp,
+    /// The levels, rising, at most 8; the same for both windows.
+    pub levels: Vec<Level>,
+    /// Highest demand within the lead window at each level, in thousandths of a unit of demand
+    /// per second, never falling with the level.
+    pub lead_milli: Vec<u64>,
+    /// Highest demand within the hold window, likewise.
+    pub hold_milli: Vec<u64>,
+    /// Demand in the next interval at each level, likewise: the band an outage's shape falls out of.
+    pub next_milli: Vec<u64>,
+    /// The model that made it, such as `linear` or `seasonal-day`.
+    pub model: String,
+    /// The parts of the lead window.
+    pub window: Window,
+    /// Pinball loss lately, and last-value's on the same intervals, in thousandths: a forecast
+    /// that has been worse than last-value loses its say.
+    pub recent_loss_milli: u64,
+    /// See `recent_loss_milli`.
+    pub last_value_loss_milli: u64,
+}
+
+/// Why the lead window is as long as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Age of the last settled sample.
+    pub sample_age: Seconds,
+    /// One poll interval: until the next chance to decide.
+    pub poll_interval: Seconds,
+    /// Ordered to in service, warm-up and health-check grace included.
+    pub lead_time: Seconds,
+    /// Length of the hold window, from now.
+    pub hold: Seconds,
+}
+
+/// Why a service has no forecast.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoForecast {
+    /// Too few samples yet.
+    TooLittleHistory {
+        /// Samples there are.
+        have: u32,
+        /// Samples that would be enough.
+        need: u32,
+    },
+    /// The model is being made: a service's turn comes worst-first.
+    WaitingForRefit,
+    /// The samples cannot be used, and why.
+    Unusable {
+        /// The forecaster's own words.
+        why: String,
+    },
+    /// Nothing arrives.
+    NoData,
+}
+
+/// Outage signals over the newest interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalsView {
+    /// Errors against their usual level.
+    pub errors: Trend,
+    /// Healthy hosts against their usual number.
+    pub healthy_hosts: Trend,
+}
+
+/// A signal against its usual level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trend {
+    /// Not configured, or not measured now.
+    #[default]
+    Unknown,
+    /// As usual or better.
+    Usual,
+    /// Worse than usual.
+    Worse,
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderOutcome {
+    /// The decision that gave the order.
+    pub decision: String,
+    /// When it was carried out or given up.
+    pub at: Timestamp,
+    /// What the order was.
+    pub change: crate::plan::Change,
+    /// How it ended.
+    pub result: OrderResult,
+}
+
+/// How an order ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderResult {
+    /// Done, and read back.
+    Applied,
+    /// Done; another writer came between: the value found afterwards.
+    Contested {
+        /// What the group was told by the other.
+        found: Units,
+        /// Whether our larger value was restored.
+        restored: bool,
+    },
+    /// Not sent: the group was no longer as the plan saw it.
+    Moved {
+        /// What was found instead.
+        found: Units,
+    },
+    /// Not sent: the kill switch or mode stopped it at the last moment.
+    Stopped,
+    /// The cloud said no, or could not.
+    Failed {
+        /// What it said.
+        fault: Fault,
+    },
+    /// Sent, no answer; looked at later: whether the effect was there.
+    Unconfirmed {
+        /// `None` while nobody could look yet.
+        effect_seen: Option<bool>,
+    },
+}

@@ -1,0 +1,174 @@
+//! What the adapter needs and costs: permissions, calls and US dollars a month.
+
+use std::collections::BTreeMap;
+
+use planner::Seconds;
+
+use super::USD_MICROS_PER_THOUSAND_METRICS;
+use super::groups::{
+    DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES,
+    DESCRIBE_REFRESHES, DESCRIBE_SCHEDULED, PAGE,
+};
+use super::meter::MONTH;
+use super::metrics::GET_METRIC_DATA;
+use super::write::{SET_DESIRED, UPDATE_GROUP};
+
+/// The permissions of the two roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// What the observer's role needs: enough for `check`, `plan` and mode `observe`.
+    pub read: Vec<String>,
+    /// What the actor's role needs besides.
+    pub write: Vec<String>,
+}
+
+/// The IAM actions that are called. `sts:GetCallerIdentity` needs no permission.
+pub fn required_permissions() -> Permissions {
+    let read = [
+        DESCRIBE_GROUPS,
+        DESCRIBE_REFRESHES,
+        DESCRIBE_POLICIES,
+        DESCRIBE_ACTIVITIES,
+        DESCRIBE_SCHEDULED,
+        GET_METRIC_DATA,
+        DESCRIBE_INSTANCES,
+    ];
+    let write = [SET_DESIRED, UPDATE_GROUP];
+    Permissions {
+        read: read.iter().map(|call| call.permission()).collect(),
+        write: write.iter().map(|call| call.permission()).collect(),
+    }
+}
+
+/// How much is watched in one account and region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Groups.
+    pub groups: u64,
+    /// Distinct metrics, each asked for once a cycle.
+    pub metrics: u64,
+    /// Time between two cycles.
+    pub poll_interval: Seconds,
+}
+
+/// What that comes to in a month of 30 days.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Calls by permission.
+    pub calls: BTreeMap<String, u64>,
+    /// Metrics that CloudWatch bills for.
+    pub metrics: u64,
+    /// Their price in millionths of a US dollar; the other calls are free.
+    pub usd_micros: u64,
+}
+
+impl Expected {
+    /// All calls together.
+    pub fn calls_total(&self) -> u64 {
+        self.calls.values().sum()
+    }
+
+    /// The sum of two, for the whole of several accounts and regions.
+    pub fn plus(mut self, other: &Expected) -> Expected {
+        for (call, count) in &other.calls {
+            *self.calls.entry(call.clone()).or_default() += count;
+        }
+        self.metrics += other.metrics;
+        self.usd_micros += other.usd_micros;
+        self
+    }
+}
+
+/// The calls of one account and region in a month in which nothing happens.
+///
+/// A group that changes adds a call for its activities in each cycle of the change, and a write
+/// adds three calls before it and three after. Policies and scheduled actions are counted as one
+/// page for every 100 groups. The first back-fill is not counted: one metric each.
+pub fn expected_calls(volume: Volume) -> Expected {
+    let every = |span: Seconds| MONTH.0.div_ceil(span.0.max(1));
+    let cycles = every(volume.poll_interval);
+    let at_most_each_cycle = |span: Seconds| every(span).min(cycles);
+    let pages = |of: u64| of.div_ceil(u64::try_from(PAGE).unwrap_or(u64::MAX));
+    let sweeps = at_most_each_cycle(Seconds::minutes(5)) * pages(volume.groups);
+    let metrics = volume.metrics * cycles;
+    let calls = BTreeMap::from([
+        (DESCRIBE_GROUPS.permission(), pages(volume.groups) * cycles),
+        (DESCRIBE_POLICIES.permission(), sweeps),
+        (DESCRIBE_SCHEDULED.permission(), sweeps),
+        (
+            DESCRIBE_ACTIVITIES.permission(),
+            volume.groups * at_most_each_cycle(Seconds::minutes(10)),
+        ),
+        (DESCRIBE_REFRESHES.permission(), volume.groups * at_most_each_cycle(Seconds::minutes(15))),
+        (GET_METRIC_DATA.permission(), volume.metrics.div_ceil(500) * cycles),
+    ]);
+    Expected { calls, metrics, usd_micros: metrics * USD_MICROS_PER_THOUSAND_METRICS / 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_of_fifty_groups_at_one_minute() {
+        let volume = Volume { groups: 50, metrics: 100, poll_interval: Seconds(60) };
+        let expected = expected_calls(volume);
+        let calls: Vec<(&str, u64)> =
+            expected.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
+        assert_eq!(
+            calls,
+            [
+                ("autoscaling:DescribeAutoScalingGroups", 43_200),
+                ("autoscaling:DescribeInstanceRefreshes", 50 * 2_880),
+                ("autoscaling:DescribePolicies", 8_640),
+                ("autoscaling:DescribeScalingActivities", 50 * 4_320),
+                ("autoscaling:DescribeScheduledActions", 8_640),
+                ("cloudwatch:GetMetricData", 43_200),
+            ]
+        );
+        assert_eq!(expected.metrics, 100 * 43_200);
+        // 4.32 million metrics at $0.01 per 1,000.
+        assert_eq!(expected.usd_micros, 43_200_000);
+        let twice = expected.clone().plus(&expected);
+        assert_eq!(twice.calls_total(), 2 * expected.calls_total());
+        assert_eq!(twice.usd_micros, 86_400_000);
+    }
+
+    #[test]
+    fn a_slow_poll_never_costs_more_than_a_fast_one() {
+        let at = |seconds| {
+            let poll_interval = Seconds(seconds);
+            expected_calls(Volume { groups: 501, metrics: 1001, poll_interval })
+        };
+        let (fast, slow) = (at(60), at(3600));
+        for (call, count) in &slow.calls {
+            assert!(count <= &fast.calls[call], "{call}");
+        }
+        assert!(slow.calls_total() < fast.calls_total());
+    }
+
+    #[test]
+    fn the_policies_that_are_shipped_allow_just_what_is_called() {
+        let text = |name: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
+            std::fs::read_to_string(format!("{folder}{name}")).unwrap()
+        };
+        let allowed = |name: &str| -> Vec<String> {
+            let policy: serde_json::Value = serde_json::from_str(&text(name)).unwrap();
+            let statements = policy["Statement"].as_array().unwrap().clone();
+            let mut actions: Vec<String> = statements
+                .iter()
+                .filter(|statement| statement["Effect"] == "Allow")
+                .flat_map(|statement| statement["Action"].as_array().unwrap().clone())
+                .map(|action| action.as_str().unwrap().to_owned())
+                .collect();
+            actions.sort();
+            actions
+        };
+        let Permissions { mut read, mut write } = required_permissions();
+        read.sort();
+        write.sort();
+        assert_eq!(allowed("aws-observer-policy.json"), read);
+        assert_eq!(allowed("aws-actor-policy.json"), write);
+    }
+}

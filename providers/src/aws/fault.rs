@@ -1,0 +1,395 @@
+//! What went wrong in a call, sorted by what the caller does next.
+
+use std::error::Error;
+use std::io;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_autoscaling::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use planner::{Fault, FaultKind};
+
+const ASSUME_ROLE: Call = Call::read("sts", "AssumeRole");
+/// The longest detail of a fault, in characters.
+const DETAIL_CHARS: usize = 300;
+
+/// A call, as IAM and the documentation name it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// The prefix of its permission.
+    pub(super) service: &'static str,
+    /// Its name.
+    pub(super) operation: &'static str,
+    /// Whether repeating it blindly could do harm.
+    pub(super) effect: Effect,
+}
+
+/// Whether a call changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Read,
+    Write,
+}
+
+impl Call {
+    pub(super) const fn read(service: &'static str, operation: &'static str) -> Call {
+        Call { service, operation, effect: Effect::Read }
+    }
+
+    pub(super) const fn write(service: &'static str, operation: &'static str) -> Call {
+        Call { service, operation, effect: Effect::Write }
+    }
+
+    /// The permission it needs.
+    pub(super) fn permission(self) -> String {
+        format!("{}:{}", self.service, self.operation)
+    }
+
+    /// A fault of this call with no request behind it.
+    pub(super) fn fault(self, kind: FaultKind, detail: impl Into<String>) -> Fault {
+        Fault {
+            kind,
+            operation: self.operation.to_owned(),
+            detail: shortened(&detail.into()),
+            request_id: None,
+        }
+    }
+
+    /// The deadline came before anything was sent.
+    pub(super) fn unsent(self, why: &str) -> Fault {
+        match self.effect {
+            Effect::Read => self.fault(FaultKind::TimedOut, why),
+            Effect::Write => self.fault(FaultKind::Unreachable, why),
+        }
+    }
+
+    /// The deadline came first: for a write that may have left, its result is unknown.
+    pub(super) fn timed_out(self) -> Fault {
+        match self.effect {
+            Effect::Read => self.fault(FaultKind::TimedOut, "no answer before the deadline"),
+            Effect::Write => self.fault(FaultKind::Unconfirmed, "no answer before the deadline"),
+        }
+    }
+
+    /// Sorts what the SDK reports.
+    pub(super) fn failed<E>(self, error: &SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let words = chain(error);
+        let role = assume_role(error);
+        let failure = Failure {
+            stage: stage(error),
+            status: error.raw_response().map(|response| response.status().as_u16()),
+            code: error.code().or(role.and_then(|meta| meta.code())),
+            message: error.message().or(role.and_then(|meta| meta.message())),
+            words: &words,
+        };
+        let mut fault = self.sorted(&failure);
+        let id = error.request_id().or(role.and_then(|meta| meta.request_id()));
+        fault.request_id = id.map(str::to_owned);
+        fault
+    }
+
+    fn sorted(self, failure: &Failure<'_>) -> Fault {
+        let kind = match failure.stage {
+            Stage::Unsent => FaultKind::Unreachable,
+            Stage::Unbuilt => FaultKind::Refused,
+            Stage::Credentials => {
+                FaultKind::Denied { permission: failure.message.and_then(permission_in) }
+            }
+            Stage::Sent => self.unanswered(),
+            Stage::Answered => self.answered(failure),
+        };
+        self.fault(kind, detail(failure))
+    }
+
+    /// What an answer that never came means.
+    fn unanswered(self) -> FaultKind {
+        match self.effect {
+            Effect::Read => FaultKind::Unreachable,
+            Effect::Write => FaultKind::Unconfirmed,
+        }
+    }
+
+    /// Sorts an answer by its code, and by its status where it has none.
+    fn answered(self, failure: &Failure<'_>) -> FaultKind {
+        let message = failure.message.unwrap_or_default();
+        if let Some(kind) = failure.code.and_then(|code| self.by_code(code, message)) {
+            return kind;
+        }
+        match failure.status {
+            // Internal errors and gateways' timeouts say nothing about whether it was done.
+            Some(408 | 500..) => self.unanswered(),
+            Some(400..) if failure.code.is_some() => FaultKind::Refused,
+            Some(403 | 401) => FaultKind::Denied { permission: Some(self.permission()) },
+            Some(429) => FaultKind::Throttled { retry_after: None },
+            Some(400..) => FaultKind::Refused,
+            _ if self.effect == Effect::Write => FaultKind::Unconfirmed,
+            _ => FaultKind::Unreadable,
+        }
+    }
+
+    fn by_code(self, code: &str, message: &str) -> Option<FaultKind> {
+        // Some services append `Exception` or `Fault`, some do not.
+        let bare = code.trim_end_matches("Exception").trim_end_matches("Fault");
+        Some(match bare {
+            "Throttling"
+            | "RequestLimitExceeded"
+            | "TooManyRequests"
+            | "RequestThrottled"
+            | "Throttled"
+            | "ThrottledException"
+            | "SlowDown"
+            | "EC2Throttled"
+            | "BandwidthLimitExceeded"
+            | "TransactionInProgress"
+            | "PriorRequestNotComplete" => FaultKind::Throttled { retry_after: None },
+            // Refused because something else is being done to the group: nothing has happened,
+            // and it will be taken a little later.
+            "ResourceContention" | "ScalingActivityInProgress" => {
+                FaultKind::Throttled { retry_after: None }
+            }
+            "AccessDenied"
+            | "UnauthorizedOperation"
+            | "NotAuthorized"
+            | "OptInRequired"
+            | "Forbidden" => FaultKind::Denied {
+                permission: Some(permission_in(message).unwrap_or_else(|| self.permission())),
+            },
+            "AuthFailure"
+            | "UnrecognizedClient"
+            | "InvalidClientTokenId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "RequestExpired"
+            | "MissingAuthenticationToken"
+            | "IncompleteSignature"
+            | "InvalidToken"
+            | "InvalidAccessKeyId" => FaultKind::Denied { permission: None },
+            "InsufficientInstanceCapacity"
+            | "InsufficientCapacity"
+            | "InsufficientHostCapacity"
+            | "UnfulfillableCapacity" => FaultKind::OutOfCapacity,
+            "ValidationError" if names_missing_group(message) => FaultKind::Missing,
+            "RequestTimeout" => self.unanswered(),
+            _ => return None,
+        })
+    }
+}
+
+/// How far a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The request could not be made: our own error.
+    Unbuilt,
+    /// There were no credentials to sign it with.
+    Credentials,
+    /// No connection stood, so nothing was sent.
+    Unsent,
+    /// Something may have been sent, and no answer came.
+    Sent,
+    /// An answer came.
+    Answered,
+}
+
+/// What is known of a failed call, apart from the SDK's types.
+struct Failure<'a> {
+    stage: Stage,
+    status: Option<u16>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    words: &'a [String],
+}
+
+fn stage<E>(error: &SdkError<E, HttpResponse>) -> Stage
+where
+    E: Error + 'static,
+{
+    match error {
+        SdkError::ConstructionFailure(_) => without_credentials(error).unwrap_or(Stage::Unbuilt),
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => without_credentials(error)
+            .unwrap_or(if never_connected(error) { Stage::Unsent } else { Stage::Sent }),
+        _ => Stage::Answered,
+    }
+}
+
+/// Where the credentials were not there, nothing was signed and nothing sent: either their source
+/// could not be reached, or it said no.
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<Stage> {
+    let cause = sources(error).find_map(|e| e.downcast_ref::<CredentialsError>())?;
+    let said_no = match cause {
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
+            true
+        }
+        CredentialsError::ProviderTimedOut(_) => false,
+        _ => match assume_role(cause) {
+            Some(meta) => meta.code().is_some_and(denies),
+            None => !sources(cause).any(|e| e.is::<ConnectorError>() || e.is::<io::Error>()),
+        },
+    };
+    Some(if said_no { Stage::Credentials } else { Stage::Unsent })
+}
+
+/// What STS said to taking a role, where it said anything.
+fn assume_role<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ErrorMetadata> {
+    sources(error).find_map(|e| {
+        let plain = e.downcast_ref::<AssumeRoleError>().map(ProvideErrorMetadata::meta);
+        plain.or_else(|| {
+            e.downcast_ref::<AssumeRoleWithWebIdentityError>().map(ProvideErrorMetadata::meta)
+        })
+    })
+}
+
+/// Codes that say that a permission or a credential is missing.
+fn denies(code: &str) -> bool {
+    let denied = |kind| matches!(kind, Some(FaultKind::Denied { .. }));
+    denied(ASSUME_ROLE.by_code(code, ""))
+}
+
+/// Whether the connection never stood. The SDK keeps this to itself, so it is read from the chain
+/// of causes: the connector's own "client error (Connect)", or a refusal, which TCP knows only at
+/// connecting. What is not recognised counts as sent.
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    sources(error).any(|e| {
+        let words = e.to_string();
+        words == "client error (Connect)"
+            // Credentials come before the connection.
+            || words.starts_with("identity resolver timed out")
+            || e.downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    })
+}
+
+fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+/// The words of an error and of what caused it, without repetition.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for error in sources(error) {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push(text);
+        }
+    }
+    words
+}
+
+fn detail(failure: &Failure<'_>) -> String {
+    match (failure.code, failure.message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => match failure.status {
+            Some(status) => format!("HTTP {status} without a code"),
+            None => failure.words.join(": "),
+        },
+    }
+}
+
+/// The permission named in AWS's sentence "… is not authorized to perform: `autoscaling:…` on …".
+fn permission_in(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let name = rest.split([' ', ',', '"']).next()?.trim_end_matches('.');
+    name.contains(':').then(|| name.to_owned())
+}
+
+/// Auto Scaling answers `ValidationError` for a group that is not there, and says so in words.
+fn names_missing_group(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("group")
+        && (message.contains("not found") || message.contains("does not exist"))
+}
+
+fn shortened(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(DETAIL_CHARS) {
+        Some((at, _)) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Call = Call::read("autoscaling", "DescribeAutoScalingGroups");
+    const WRITE: Call = Call::write("autoscaling", "SetDesiredCapacity");
+
+    fn kind(call: Call, stage: Stage, status: u16, code: &str, message: &str) -> String {
+        let failure = Failure {
+            stage,
+            status: (status > 0).then_some(status),
+            code: (!code.is_empty()).then_some(code),
+            message: (!message.is_empty()).then_some(message),
+            words: &["dispatch failure".to_owned()],
+        };
+        call.sorted(&failure).to_string()
+    }
+
+    #[test]
+    fn answers_are_sorted_by_what_to_do_next() {
+        let denied = "User: arn:aws:sts::111122223333:assumed-role/neap/neap is not authorized \
+                      to perform: autoscaling:SetDesiredCapacity on resource: web";
+        let table = [
+            (400, "Throttling", "Rate exceeded", "throttled"),
+            (400, "ThrottlingException", "Rate exceeded", "throttled"),
+            (503, "RequestLimitExceeded", "Request limit exceeded.", "throttled"),
+            (429, "", "", "throttled"),
+            (400, "ResourceContention", "You already have a pending update", "throttled"),
+            (400, "ScalingActivityInProgress", "Scaling activity in progress", "throttled"),
+            (403, "AccessDenied", denied, "denied, permission `autoscaling:SetDesiredCapacity`"),
+            (403, "", "", "denied, permission `autoscaling:SetDesiredCapacity`"),
+            (403, "ExpiredToken", "The security token is expired", "denied: "),
+            (403, "InvalidClientTokenId", "The token is invalid", "denied: "),
+            (400, "ValidationError", "AutoScalingGroup name not found - null", "missing"),
+            (400, "ValidationError", "New SetDesiredCapacity value 9 is above max", "refused"),
+            (400, "SomethingNew", "no", "refused"),
+            (400, "InsufficientInstanceCapacity", "none", "out of capacity"),
+            (413, "", "", "refused"),
+            (500, "InternalFailure", "oops", "unconfirmed"),
+            (503, "ServiceUnavailable", "oops", "unconfirmed"),
+            (502, "", "", "unconfirmed"),
+            (200, "", "", "unconfirmed"),
+        ];
+        for (status, code, message, expected) in table {
+            let found = kind(WRITE, Stage::Answered, status, code, message);
+            let expected = format!("`SetDesiredCapacity` {expected}");
+            assert!(found.starts_with(&expected), "{status} {code}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_read_that_failed_is_repeated_a_write_is_looked_at() {
+        let both = |stage, status, code: &str| {
+            let word = |call: Call| {
+                let text = kind(call, stage, status, code, "");
+                text.split('`').nth(2).unwrap().split(':').next().unwrap().trim().to_owned()
+            };
+            (word(READ), word(WRITE))
+        };
+        let same = |word: &str| (word.to_owned(), word.to_owned());
+        let differ = |read: &str, write: &str| (read.to_owned(), write.to_owned());
+        assert_eq!(both(Stage::Unsent, 0, ""), same("unreachable"));
+        assert_eq!(both(Stage::Credentials, 0, ""), same("denied"));
+        assert_eq!(both(Stage::Unbuilt, 0, ""), same("refused"));
+        assert_eq!(both(Stage::Sent, 0, ""), differ("unreachable", "unconfirmed"));
+        assert_eq!(both(Stage::Answered, 500, ""), differ("unreachable", "unconfirmed"));
+        assert_eq!(both(Stage::Answered, 200, ""), differ("unreadable", "unconfirmed"));
+        assert_eq!(READ.timed_out().kind, FaultKind::TimedOut);
+        assert_eq!(WRITE.timed_out().kind, FaultKind::Unconfirmed);
+    }
+
+    #[test]
+    fn details_are_one_line_of_bounded_length() {
+        let fault = READ.fault(FaultKind::Refused, format!("a\n  b {}", "é".repeat(400)));
+        assert!(fault.detail.starts_with("a b é"));
+        assert_eq!(fault.detail.chars().count(), DETAIL_CHARS);
+    }
+}

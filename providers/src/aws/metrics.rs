@@ -1,0 +1,311 @@
+//! Reads samples through `GetMetricData`: full batches, every page, each query answering for itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
+};
+use aws_smithy_types::DateTime;
+use planner::metric::{MetricQuery, Sample};
+use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use tokio::task::JoinSet;
+
+use super::access::{Access, Seat};
+use super::batches::{Batch, batches, window};
+use super::fault::Call;
+use crate::Deadline;
+
+pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
+
+/// What is left for putting answers together after the last call was given up.
+const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
+/// Pages of one call; each holds up to 100,800 datapoints, so more than a few are senseless.
+const PAGES_MAX: usize = 50;
+
+/// Reads queries of one account, region and period; whatever happens, each has an answer.
+pub(super) async fn of_place(
+    access: &Access,
+    queries: Vec<MetricQuery>,
+    span: (Timestamp, Timestamp),
+    deadline: Deadline,
+) -> Vec<Answer> {
+    let count = queries.len();
+    let Some(first) = queries.first() else { return Vec::new() };
+    let (account, region, period) = (first.account.clone(), first.region.clone(), first.period);
+    let read = async {
+        let seat = access.seat(GET_METRIC_DATA, &account, &region).await?;
+        Ok(samples(&seat, period, queries, span, deadline).await)
+    };
+    let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
+    match read.unwrap_or_else(|_| Err(GET_METRIC_DATA.timed_out())) {
+        Ok(answers) => answers,
+        Err(fault) => vec![Err(fault); count],
+    }
+}
+
+/// Asks for one metric that every account has, or none, to see whether asking is allowed.
+pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
+    let metric = Metric::builder().namespace("AWS/AutoScaling").metric_name("GroupDesiredCapacity");
+    let stat = MetricStat::builder().metric(metric.build()).period(300).stat("Average").build();
+    let query = MetricDataQuery::builder().id("q0").metric_stat(stat).build();
+    let now = seat.now();
+    seat.meter.take(1, now).map_err(|(why, wait)| {
+        GET_METRIC_DATA.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
+    })?;
+    let send = seat
+        .cloudwatch
+        .get_metric_data()
+        .metric_data_queries(query)
+        .start_time(DateTime::from_secs((now - Seconds::minutes(10)).0))
+        .end_time(DateTime::from_secs(now.0))
+        .send();
+    seat.call(GET_METRIC_DATA, deadline, send).await.map(drop)
+}
+
+/// One answer, in samples or why not.
+pub(super) type Answer = Result<Vec<Sample>, Fault>;
+
+/// Reads these queries of one period, one answer each, in their order.
+pub(super) async fn samples(
+    seat: &Arc<Seat>,
+    period: Step,
+    queries: Vec<MetricQuery>,
+    (from, to): (Timestamp, Timestamp),
+    deadline: Deadline,
+) -> Vec<Answer> {
+    let Some((start, end)) = window(period, from, to, seat.now()) else {
+        return vec![Ok(Vec::new()); queries.len()];
+    };
+    let queries = Arc::new(queries);
+    let mut jobs = JoinSet::new();
+    for batch in batches(queries.len(), period, start, end) {
+        let (seat, queries) = (Arc::clone(seat), Arc::clone(&queries));
+        jobs.spawn(async move {
+            let answers = read(&seat, &queries[batch.queries.clone()], period, &batch, deadline);
+            (batch.queries.clone(), batch.from, answers.await)
+        });
+    }
+    let mut parts: Vec<BTreeMap<Timestamp, Answer>> = vec![BTreeMap::new(); queries.len()];
+    let mut broken = false;
+    while let Some(done) = jobs.join_next().await {
+        let Ok((range, from, answers)) = done else {
+            broken = true;
+            continue;
+        };
+        for (index, answer) in range.zip(answers) {
+            parts[index].insert(from, answer);
+        }
+    }
+    parts.into_iter().map(|parts| joined(parts, broken)).collect()
+}
+
+/// The windows of one query, oldest first; one that failed fails it, for a gap would lie.
+fn joined(parts: BTreeMap<Timestamp, Answer>, broken: bool) -> Answer {
+    if parts.is_empty() || broken {
+        return Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, "reading was broken off"));
+    }
+    let mut samples = Vec::new();
+    for part in parts.into_values() {
+        samples.extend(part?);
+    }
+    Ok(samples)
+}
+
+/// One batch with all its pages.
+async fn read(
+    seat: &Seat,
+    queries: &[MetricQuery],
+    period: Step,
+    batch: &Batch,
+    deadline: Deadline,
+) -> Vec<Answer> {
+    let all = |fault: Fault| queries.iter().map(|_| Err(fault.clone())).collect();
+    let wire: Vec<MetricDataQuery> =
+        queries.iter().enumerate().map(|(index, query)| asked(index, query)).collect();
+    let mut series: Vec<Series> = vec![Series::default(); queries.len()];
+    let mut token = None;
+    for _ in 0..PAGES_MAX {
+        let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
+        if let Err((why, wait)) = seat.meter.take(count, seat.now()) {
+            let kind = FaultKind::Throttled { retry_after: Some(wait) };
+            return all(GET_METRIC_DATA.fault(kind, why));
+        }
+        let send = seat
+            .cloudwatch
+            .get_metric_data()
+            .set_metric_data_queries(Some(wire.clone()))
+            .start_time(DateTime::from_secs(batch.from.0))
+            .end_time(DateTime::from_secs(batch.to.0))
+            .scan_by(ScanBy::TimestampAscending)
+            .set_next_token(token)
+            .send();
+        let page = match seat.call(GET_METRIC_DATA, deadline, send).await {
+            Ok(page) => page,
+            Err(fault) => return all(fault),
+        };
+        for result in page.metric_data_results() {
+            let index = result.id().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
+            if let Some(series) = index.and_then(|index| series.get_mut(index)) {
+                series.add(result);
+            }
+        }
+        token = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if token.is_none() {
+            return series.into_iter().map(|s| s.answer(period, batch)).collect();
+        }
+    }
+    all(GET_METRIC_DATA.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+}
+
+fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {
+    let dimensions = query
+        .dimensions
+        .iter()
+        .map(|(name, value)| Dimension::builder().name(name).value(value).build())
+        .collect();
+    let metric = Metric::builder()
+        .namespace(&query.namespace)
+        .metric_name(&query.metric)
+        .set_dimensions(Some(dimensions))
+        .build();
+    let stat = MetricStat::builder()
+        .metric(metric)
+        .period(i32::try_from(query.period.seconds()).unwrap_or(i32::MAX))
+        .stat(query.statistic.to_string())
+        .build();
+    MetricDataQuery::builder().id(format!("q{index}")).metric_stat(stat).return_data(true).build()
+}
+
+/// What the pages say of one query.
+#[derive(Clone, Debug, Default)]
+struct Series {
+    points: BTreeMap<i64, f64>,
+    status: Option<String>,
+    messages: Vec<String>,
+    uneven: bool,
+}
+
+impl Series {
+    fn add(&mut self, result: &MetricDataResult) {
+        self.uneven |= result.timestamps().len() != result.values().len();
+        for (time, value) in result.timestamps().iter().zip(result.values()) {
+            self.points.insert(time.secs(), *value);
+        }
+        if let Some(status) = result.status_code() {
+            self.status = Some(status.as_str().to_owned());
+        }
+        for message in result.messages() {
+            let code = message.code().unwrap_or_default();
+            self.messages.push(format!("{code}: {}", message.value().unwrap_or_default()));
+        }
+    }
+
+    /// The samples of the batch's window, or why there are none to be trusted.
+    ///
+    /// `PartialData` on the last page means that points are missing and will not follow: taken as
+    /// gaps they would pass for silence, so the query fails and is repeated.
+    fn answer(self, period: Step, batch: &Batch) -> Answer {
+        let detail = |what: &str| match self.messages.as_slice() {
+            [] => what.to_owned(),
+            messages => format!("{what}: {}", messages.join("; ")),
+        };
+        let fault = |kind, what: &str| Err(GET_METRIC_DATA.fault(kind, detail(what)));
+        match self.status.as_deref() {
+            Some("Complete") => {}
+            None if !self.points.is_empty() => {}
+            None => return fault(FaultKind::Unreadable, "no result for the query"),
+            Some("Forbidden") => {
+                let permission = Some(GET_METRIC_DATA.permission());
+                return fault(FaultKind::Denied { permission }, "Forbidden");
+            }
+            Some(status @ ("PartialData" | "InternalError")) => {
+                return fault(FaultKind::Unreachable, status);
+            }
+            Some(status) => return fault(FaultKind::Unreadable, status),
+        }
+        if self.uneven {
+            return fault(FaultKind::Unreadable, "timestamps and values differ in number");
+        }
+        let mut samples: BTreeMap<Timestamp, f64> = BTreeMap::new();
+        for (seconds, value) in self.points {
+            if !value.is_finite() {
+                let what = format!("a value of {value} at {}", Timestamp(seconds));
+                return Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, what));
+            }
+            let start = Timestamp(seconds).floor_to(period);
+            if start >= batch.from && start < batch.to {
+                samples.insert(start, value);
+            }
+        }
+        Ok(samples.into_iter().map(|(start, value)| Sample { start, value }).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::types::{MessageData, StatusCode};
+
+    use super::*;
+
+    const FROM: i64 = 6_000;
+
+    fn page(status: &str, points: &[(i64, f64)]) -> MetricDataResult {
+        let mut page = MetricDataResult::builder().id("q0").status_code(StatusCode::from(status));
+        for (seconds, value) in points {
+            page = page.timestamps(DateTime::from_secs(*seconds)).values(*value);
+        }
+        page.build()
+    }
+
+    /// What the pages come to: the samples, or the kind of the fault and its detail.
+    fn answer(pages: &[MetricDataResult]) -> String {
+        let mut series = Series::default();
+        for page in pages {
+            series.add(page);
+        }
+        let batch = Batch { queries: 0..1, from: Timestamp(FROM), to: Timestamp(FROM + 300) };
+        match series.answer(Step::MINUTE, &batch) {
+            Ok(samples) => samples
+                .iter()
+                .map(|sample| format!("{}={}", sample.start.0, sample.value))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Err(fault) => format!("{}: {}", fault.kind.word(), fault.detail),
+        }
+    }
+
+    #[test]
+    fn pages_of_a_query_are_put_together() {
+        let first = page("PartialData", &[(6_000, 1.0), (6_060, 2.0)]);
+        let last = page("Complete", &[(6_120, 3.0), (6_060, 2.5)]);
+        assert_eq!(answer(&[first, last]), "6000=1 6060=2.5 6120=3", "the newer value counts");
+        assert_eq!(answer(&[page("Complete", &[])]), "", "nothing happened, and that is known");
+    }
+
+    #[test]
+    fn samples_lie_in_the_window_and_begin_their_interval() {
+        let points = [(5_940, 9.0), (6_030, 1.0), (6_299, 5.0), (6_300, 9.0)];
+        assert_eq!(answer(&[page("Complete", &points)]), "6000=1 6240=5");
+    }
+
+    #[test]
+    fn what_is_not_complete_does_not_pass_for_silence() {
+        let some = [(6_000, 1.0)];
+        assert_eq!(answer(&[]), "unreadable: no result for the query");
+        assert_eq!(answer(&[page("PartialData", &some)]), "unreachable: PartialData");
+        assert_eq!(answer(&[page("InternalError", &some)]), "unreachable: InternalError");
+        assert_eq!(answer(&[page("Forbidden", &[])]), "denied: Forbidden");
+        assert_eq!(answer(&[page("Sulking", &some)]), "unreadable: Sulking");
+        let absurd = page("Complete", &[(6_000, f64::NAN)]);
+        assert_eq!(answer(&[absurd]), "unreadable: a value of NaN at 1970-01-01T01:40:00Z");
+        let uneven = MetricDataResult::builder().status_code(StatusCode::Complete).values(1.0);
+        let why = "unreadable: timestamps and values differ in number";
+        assert_eq!(answer(&[uneven.build()]), why);
+        let message = MessageData::builder().code("ArithmeticError").value("by zero").build();
+        let told = MetricDataResult::builder().status_code(StatusCode::InternalError);
+        let why = "unreachable: InternalError: ArithmeticError: by zero";
+        assert_eq!(answer(&[told.messages(message).build()]), why);
+    }
+}

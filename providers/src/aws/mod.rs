@@ -1,0 +1,250 @@
+//! AWS Auto Scaling groups as our groups, and CloudWatch as a source of metrics.
+//!
+//! - [`Settings`]: regions, accounts, endpoint, timeouts, budget.
+//! - Reading a group: `groups.rs` asks, `translate.rs`, `owner.rs` and `cause.rs` put it into our
+//!   words, `details.rs` remembers what need not be asked each cycle.
+//! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks, `meter.rs` keeps the
+//!   API budget.
+//! - Writing: `write.rs`, one attempt, never more.
+//! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs
+//!   and costs.
+
+mod access;
+mod batches;
+mod cause;
+mod cost;
+mod details;
+mod fault;
+mod groups;
+mod http;
+mod meter;
+mod metrics;
+mod owner;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod translate;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use planner::group::{Activity, GroupState};
+use planner::metric::{MetricQuery, Sample};
+use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
+use tokio::task::JoinSet;
+
+pub use cost::{Expected, Permissions, Volume, expected_calls, required_permissions};
+pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings, Timeouts};
+
+use access::Access;
+use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
+use metrics::GET_METRIC_DATA;
+
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+
+/// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
+const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
+/// Intervals that CloudWatch may still correct.
+const SETTLING_PERIODS: u64 = 2;
+
+/// AWS in the configured accounts and regions.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    access: Arc<Access>,
+}
+
+/// What a probe of one account and region found, for `check`.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The account as configured, `default` where the credentials decide.
+    pub account: AccountId,
+    /// The region.
+    pub region: Region,
+    /// The account that the credentials really belong to.
+    pub identity: Result<AccountId, Fault>,
+    /// The reading calls that were tried, by permission, and what came of them.
+    pub calls: BTreeMap<String, Result<(), Fault>>,
+}
+
+impl Aws {
+    /// AWS as configured. Connects to nothing yet; `now` is also the SDK's clock.
+    pub fn new(settings: Settings, now: Arc<dyn Now>) -> Aws {
+        Aws { access: Arc::new(Access::new(settings, now, None)) }
+    }
+
+    /// Tries every permission of the observer's role once, in each account and region.
+    ///
+    /// `DescribeInstanceRefreshes` needs a group's name and is tried on the first one found.
+    pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {
+        let mut jobs = JoinSet::new();
+        for (account, region) in self.places() {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move { groups::probe(&access, account, region, deadline).await });
+        }
+        let mut probes: Vec<Probe> = jobs.join_all().await;
+        probes.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
+        probes
+    }
+
+    /// Every configured account in every configured region.
+    fn places(&self) -> Vec<(AccountId, Region)> {
+        let regions = &self.access.settings.regions;
+        let accounts = self.access.accounts();
+        accounts
+            .into_iter()
+            .flat_map(|account| regions.iter().map(move |region| (account.clone(), region.clone())))
+            .collect()
+    }
+}
+
+impl Provider for Aws {
+    fn inventory(&self) -> &dyn Inventory {
+        self
+    }
+
+    fn metrics(&self) -> &dyn Metrics {
+        self
+    }
+
+    fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+        Box::new(write::Writer { access: Arc::clone(&self.access), group: group.clone() })
+    }
+}
+
+#[async_trait]
+impl Inventory for Aws {
+    async fn groups(
+        &self,
+        wanted: &[GroupRef],
+        deadline: Deadline,
+    ) -> Vec<Result<GroupState, Fault>> {
+        let mut places: BTreeMap<(AccountId, Region), BTreeSet<String>> = BTreeMap::new();
+        for group in wanted {
+            let place = (group.account.clone(), group.region.clone());
+            places.entry(place).or_default().insert(group.name.clone());
+        }
+        let mut jobs = JoinSet::new();
+        for ((account, region), names) in places {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let answers = groups::of_place(&access, &account, &region, names, deadline).await;
+                ((account, region), answers)
+            });
+        }
+        let mut read = BTreeMap::new();
+        while let Some(done) = jobs.join_next().await {
+            read.extend(done.ok());
+        }
+        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
+        let answer = |group: &GroupRef| {
+            let answers = read.get(&(group.account.clone(), group.region.clone()));
+            answers.and_then(|answers| answers.get(&group.name)).cloned().unwrap_or_else(lost)
+        };
+        wanted.iter().map(answer).collect()
+    }
+
+    async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
+        let read = async {
+            let seat = self.access.seat(DESCRIBE_GROUPS, &id.account, &id.region).await?;
+            groups::fresh(&seat, id, deadline).await
+        };
+        let read = tokio::time::timeout_at(deadline.0, read).await;
+        read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+    }
+
+    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+        let places = self.places();
+        let mut jobs = JoinSet::new();
+        for (index, (account, region)) in places.iter().cloned().enumerate() {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let read = async {
+                    let seat = access.seat(DESCRIBE_GROUPS, &account, &region).await?;
+                    groups::all(&seat, &access.settings.provider, &account, deadline).await
+                };
+                let read = tokio::time::timeout_at(deadline.0, read).await;
+                (index, read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())))
+            });
+        }
+        let mut read = BTreeMap::new();
+        while let Some(done) = jobs.join_next().await {
+            read.extend(done.ok());
+        }
+        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
+        (0..places.len()).map(|index| read.remove(&index).unwrap_or_else(lost)).collect()
+    }
+
+    async fn activities(
+        &self,
+        id: &GroupId,
+        since: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<Activity>, Fault> {
+        let name = translate::name_in(&id.id).ok_or_else(|| {
+            DESCRIBE_ACTIVITIES.fault(FaultKind::Missing, format!("no group `{}`", id.id))
+        })?;
+        let read = async {
+            let seat = self.access.seat(DESCRIBE_ACTIVITIES, &id.account, &id.region).await?;
+            groups::activities_of(&seat, name, since, deadline).await
+        };
+        let read = tokio::time::timeout_at(deadline.0, read).await;
+        read.unwrap_or_else(|_| Err(DESCRIBE_ACTIVITIES.timed_out()))
+    }
+}
+
+#[async_trait]
+impl Metrics for Aws {
+    async fn samples(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        // Equal queries are asked, and billed, once.
+        let mut distinct: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (index, query) in queries.iter().enumerate() {
+            let place = (query.account.clone(), query.region.clone(), query.period.seconds());
+            distinct.entry((place, query.key())).or_default().push(index);
+        }
+        let mut jobs: BTreeMap<_, Vec<Vec<usize>>> = BTreeMap::new();
+        for ((place, _), indexes) in distinct {
+            jobs.entry(place).or_default().push(indexes);
+        }
+        let mut running = JoinSet::new();
+        for indexes in jobs.into_values() {
+            let asked: Vec<MetricQuery> =
+                indexes.iter().map(|same| queries[same[0]].clone()).collect();
+            let access = Arc::clone(&self.access);
+            running.spawn(async move {
+                let answers = metrics::of_place(&access, asked, (from, to), deadline).await;
+                indexes.into_iter().zip(answers).collect::<Vec<_>>()
+            });
+        }
+        let lost = || Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, "reading was broken off"));
+        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
+            std::iter::repeat_with(lost).take(queries.len()).collect();
+        while let Some(done) = running.join_next().await {
+            for (same, answer) in done.unwrap_or_default() {
+                for index in same {
+                    answers[index] = answer.clone();
+                }
+            }
+        }
+        answers
+    }
+
+    fn keeps(&self, query: &MetricQuery) -> Retention {
+        Retention {
+            history: batches::history(query.period),
+            settling: planner::Seconds(u64::from(query.period.seconds()) * SETTLING_PERIODS),
+            usd_micros_per_thousand_metrics: USD_MICROS_PER_THOUSAND_METRICS,
+        }
+    }
+
+    fn metrics_read(&self) -> u64 {
+        self.access.metrics_read()
+    }
+}

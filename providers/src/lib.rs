@@ -1,0 +1,134 @@
+//! The seam: what every cloud must do for us, and what each answer means.
+//!
+//! Adapters translate; they decide nothing, never retry beyond their SDK's own rate control, and
+//! never log. One folder a cloud, each behind a cargo feature.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod contract;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod traced;
+
+use async_trait::async_trait;
+use planner::group::{Activity, GroupState};
+use planner::metric::{MetricQuery, Sample};
+use planner::plan::Change;
+use planner::{Fault, GroupId, GroupRef, Timestamp};
+
+/// What an adapter may find out. Needs the read-only role alone.
+#[async_trait]
+pub trait Inventory: Send + Sync {
+    /// Reads groups as they are now, activities of the last hour included.
+    ///
+    /// One answer a group, in the order asked; a group that does not exist is
+    /// [`planner::FaultKind::Missing`]. A slow or dead region spoils the answers of its own groups
+    /// only, and every call is back by `deadline`, with [`planner::FaultKind::TimedOut`] for what
+    /// is not there by then.
+    async fn groups(
+        &self,
+        wanted: &[GroupRef],
+        deadline: Deadline,
+    ) -> Vec<Result<GroupState, Fault>>;
+
+    /// Reads one group afresh, past any cache: what a write is checked against.
+    async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault>;
+
+    /// All groups that the role sees in the configured accounts and regions, for `init` and
+    /// templates.
+    ///
+    /// One answer an account and region; an empty list is an answer.
+    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>>;
+
+    /// What a group did since `since`, newest first, for lead times.
+    async fn activities(
+        &self,
+        id: &GroupId,
+        since: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<Activity>, Fault>;
+}
+
+/// A source of metrics. It need not be the cloud that holds the group.
+#[async_trait]
+pub trait Metrics: Send + Sync {
+    /// Samples whose interval starts in `[from, to)`, oldest first, at most one an interval.
+    ///
+    /// One answer a query, in the order asked. Intervals without a sample are absent. Stamps are
+    /// interval starts.
+    async fn samples(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>>;
+
+    /// How far back the source keeps samples of this period, and how long an interval takes to
+    /// settle.
+    fn keeps(&self, query: &MetricQuery) -> Retention;
+
+    /// Metrics counted for billing since the start of the process.
+    fn metrics_read(&self) -> u64;
+}
+
+/// What a metric source promises of a query's samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Samples older than this are gone.
+    pub history: planner::Seconds,
+    /// Intervals whose end is younger than this may still change.
+    pub settling: planner::Seconds,
+    /// The price of reading 1,000 metrics in millionths of a US dollar; 0 where reading is free.
+    pub usd_micros_per_thousand_metrics: u64,
+}
+
+/// A write handle, bound to one group when it was made: the call site cannot name another.
+///
+/// Made by [`Provider::writer`] from a service's mode, dropped on reload.
+#[async_trait]
+pub trait GroupWriter: Send + Sync {
+    /// The group this handle may write.
+    fn group(&self) -> &GroupId;
+
+    /// Sets the number that `change` names to its `to`, unconditionally and once: reading before
+    /// and after is the caller's. Returns when the cloud has taken it.
+    ///
+    /// # Errors
+    /// [`planner::FaultKind::Unconfirmed`] where the request may have left and no answer came: it
+    /// must be looked at, never sent again blindly. [`planner::FaultKind::Unreachable`] only where
+    /// the request cannot have had an effect.
+    async fn set(&self, change: Change, decision: &str, deadline: Deadline) -> Result<(), Fault>;
+}
+
+/// A cloud.
+pub trait Provider: Send + Sync {
+    /// Its reading side.
+    fn inventory(&self) -> &dyn Inventory;
+    /// Its metrics.
+    fn metrics(&self) -> &dyn Metrics;
+    /// A handle that writes this group and no other.
+    fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
+}
+
+/// When an answer is no longer of use, on the process's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub tokio::time::Instant);
+
+impl Deadline {
+    /// A deadline so far from now.
+    pub fn within(span: std::time::Duration) -> Deadline {
+        Deadline(tokio::time::Instant::now() + span)
+    }
+
+    /// What is left of it.
+    pub fn left(self) -> std::time::Duration {
+        self.0.saturating_duration_since(tokio::time::Instant::now())
+    }
+}
+
+/// Where an adapter takes the time from: the system's clock, a simulation's, or a test's.
+pub trait Now: Send + Sync + std::fmt::Debug {
+    /// The wall-clock time.
+    fn now(&self) -> Timestamp;
+}

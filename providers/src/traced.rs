@@ -1,0 +1,348 @@
+//! Wraps any provider: enforces the deadline, and counts calls, time and faults.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use planner::group::{Activity, GroupState};
+use planner::metric::{MetricQuery, Sample};
+use planner::plan::Change;
+use planner::{Fault, FaultKind, GroupId, GroupRef, Timestamp};
+use tokio::time::Instant;
+
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Provider, Retention};
+
+/// How much later than the deadline an adapter's own answer is still taken. An adapter knows which
+/// part of a batch is there; cutting it off loses all of it.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Upper bounds of the latency buckets in milliseconds; a last bucket holds what is above.
+pub const LATENCY_BOUNDS_MS: [u64; 8] = [5, 25, 100, 250, 1_000, 2_500, 10_000, 30_000];
+
+/// What was called. A closed list: it labels metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// [`Inventory::groups`].
+    Groups,
+    /// [`Inventory::group`].
+    Group,
+    /// [`Inventory::discover`].
+    Discover,
+    /// [`Inventory::activities`].
+    Activities,
+    /// [`Metrics::samples`].
+    Samples,
+    /// [`GroupWriter::set`].
+    Set,
+}
+
+impl Operation {
+    /// A short, stable word for labels.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::Groups => "groups",
+            Operation::Group => "group",
+            Operation::Discover => "discover",
+            Operation::Activities => "activities",
+            Operation::Samples => "samples",
+            Operation::Set => "set",
+        }
+    }
+}
+
+/// What became of the calls of one operation since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Calls made.
+    pub count: u64,
+    /// Answers that were faults, by [`FaultKind::word`]. A batch may hold several in a call.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Calls by how long they took: up to each of [`LATENCY_BOUNDS_MS`], then what is above.
+    pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    /// How long all of them took together, in milliseconds.
+    pub latency_sum_ms: u64,
+    /// Calls that were cut off, since they did not come back by the deadline themselves.
+    pub cut_off: u64,
+}
+
+/// Counts that the daemon reads and adapters need not repeat.
+#[derive(Debug, Default)]
+struct Counters(Mutex<BTreeMap<Operation, Calls>>);
+
+impl Counters {
+    fn note(&self, operation: Operation, began: Instant, cut_off: bool, faults: &[&'static str]) {
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < took_ms);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = all.entry(operation).or_default();
+        calls.count += 1;
+        calls.latency[bucket] += 1;
+        calls.latency_sum_ms += took_ms;
+        calls.cut_off += u64::from(cut_off);
+        for word in faults {
+            *calls.faults.entry(word).or_default() += 1;
+        }
+    }
+}
+
+/// Any provider, with its deadline enforced and its calls counted.
+#[derive(Clone)]
+pub struct Traced {
+    inner: Arc<dyn Provider>,
+    counters: Arc<Counters>,
+}
+
+impl Traced {
+    /// Wraps a provider.
+    pub fn new(inner: Arc<dyn Provider>) -> Traced {
+        Traced { inner, counters: Arc::default() }
+    }
+
+    /// What became of the calls since the start of the process.
+    pub fn calls(&self) -> BTreeMap<Operation, Calls> {
+        self.counters.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A batch: what did not come back in time counts as timed out, every part of it.
+    async fn batch<T>(
+        &self,
+        operation: Operation,
+        parts: usize,
+        deadline: Deadline,
+        call: impl Future<Output = Vec<Result<T, Fault>>> + Send,
+    ) -> Vec<Result<T, Fault>> {
+        let began = Instant::now();
+        let answers = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
+        let cut_off = answers.is_err();
+        let answers = answers.unwrap_or_else(|_elapsed| {
+            (0..parts).map(|_| Err(too_late(FaultKind::TimedOut, operation))).collect()
+        });
+        let faults: Vec<&'static str> =
+            answers.iter().filter_map(|a| a.as_ref().err()).map(|f| f.kind.word()).collect();
+        self.counters.note(operation, began, cut_off, &faults);
+        answers
+    }
+}
+
+/// A single call: what did not come back in time is `late`.
+async fn single<T>(
+    counters: &Counters,
+    operation: Operation,
+    late: FaultKind,
+    deadline: Deadline,
+    call: impl Future<Output = Result<T, Fault>> + Send,
+) -> Result<T, Fault> {
+    let began = Instant::now();
+    let answer = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
+    let cut_off = answer.is_err();
+    let answer = answer.unwrap_or_else(|_elapsed| Err(too_late(late, operation)));
+    let faults: Vec<&'static str> =
+        answer.as_ref().err().map(|f| f.kind.word()).into_iter().collect();
+    counters.note(operation, began, cut_off, &faults);
+    answer
+}
+
+fn too_late(kind: FaultKind, operation: Operation) -> Fault {
+    Fault {
+        kind,
+        operation: operation.word().to_owned(),
+        detail: "no answer by the cycle's deadline".to_owned(),
+        request_id: None,
+    }
+}
+
+impl Provider for Traced {
+    fn inventory(&self) -> &dyn Inventory {
+        self
+    }
+
+    fn metrics(&self) -> &dyn Metrics {
+        self
+    }
+
+    fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+        let inner = self.inner.writer(group);
+        Box::new(TracedWriter { inner, counters: Arc::clone(&self.counters) })
+    }
+}
+
+#[async_trait]
+impl Inventory for Traced {
+    async fn groups(
+        &self,
+        wanted: &[GroupRef],
+        deadline: Deadline,
+    ) -> Vec<Result<GroupState, Fault>> {
+        let call = self.inner.inventory().groups(wanted, deadline);
+        self.batch(Operation::Groups, wanted.len(), deadline, call).await
+    }
+
+    async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
+        let call = self.inner.inventory().group(id, deadline);
+        single(&self.counters, Operation::Group, FaultKind::TimedOut, deadline, call).await
+    }
+
+    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+        let call = self.inner.inventory().discover(deadline);
+        self.batch(Operation::Discover, 1, deadline, call).await
+    }
+
+    async fn activities(
+        &self,
+        id: &GroupId,
+        since: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<Activity>, Fault> {
+        let call = self.inner.inventory().activities(id, since, deadline);
+        single(&self.counters, Operation::Activities, FaultKind::TimedOut, deadline, call).await
+    }
+}
+
+#[async_trait]
+impl Metrics for Traced {
+    async fn samples(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let call = self.inner.metrics().samples(queries, from, to, deadline);
+        self.batch(Operation::Samples, queries.len(), deadline, call).await
+    }
+
+    fn keeps(&self, query: &MetricQuery) -> Retention {
+        self.inner.metrics().keeps(query)
+    }
+
+    fn metrics_read(&self) -> u64 {
+        self.inner.metrics().metrics_read()
+    }
+}
+
+struct TracedWriter {
+    inner: Box<dyn GroupWriter>,
+    counters: Arc<Counters>,
+}
+
+#[async_trait]
+impl GroupWriter for TracedWriter {
+    fn group(&self) -> &GroupId {
+        self.inner.group()
+    }
+
+    /// A write that was cut off may have left: it is unconfirmed.
+    async fn set(&self, change: Change, decision: &str, deadline: Deadline) -> Result<(), Fault> {
+        let call = self.inner.set(change, decision, deadline);
+        single(&self.counters, Operation::Set, FaultKind::Unconfirmed, deadline, call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use planner::{AccountId, ProviderName, Region, Units};
+
+    use super::*;
+
+    /// A cloud that never answers, not even at the deadline.
+    struct Dead;
+
+    #[async_trait]
+    impl Inventory for Dead {
+        async fn groups(&self, _: &[GroupRef], _: Deadline) -> Vec<Result<GroupState, Fault>> {
+            std::future::pending().await
+        }
+        async fn group(&self, _: &GroupId, _: Deadline) -> Result<GroupState, Fault> {
+            std::future::pending().await
+        }
+        async fn discover(&self, _: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+            std::future::pending().await
+        }
+        async fn activities(
+            &self,
+            _: &GroupId,
+            _: Timestamp,
+            _: Deadline,
+        ) -> Result<Vec<Activity>, Fault> {
+            std::future::pending().await
+        }
+    }
+
+    #[async_trait]
+    impl Metrics for Dead {
+        async fn samples(
+            &self,
+            _: &[MetricQuery],
+            _: Timestamp,
+            _: Timestamp,
+            _: Deadline,
+        ) -> Vec<Result<Vec<Sample>, Fault>> {
+            std::future::pending().await
+        }
+        fn keeps(&self, _: &MetricQuery) -> Retention {
+            Retention {
+                history: planner::Seconds::ZERO,
+                settling: planner::Seconds::ZERO,
+                usd_micros_per_thousand_metrics: 0,
+            }
+        }
+        fn metrics_read(&self) -> u64 {
+            0
+        }
+    }
+
+    #[async_trait]
+    impl GroupWriter for GroupId {
+        fn group(&self) -> &GroupId {
+            self
+        }
+        async fn set(&self, _: Change, _: &str, _: Deadline) -> Result<(), Fault> {
+            std::future::pending().await
+        }
+    }
+
+    impl Provider for Dead {
+        fn inventory(&self) -> &dyn Inventory {
+            self
+        }
+        fn metrics(&self) -> &dyn Metrics {
+            self
+        }
+        fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+            Box::new(group.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cloud_that_never_answers_is_cut_off_and_counted() {
+        let traced = Traced::new(Arc::new(Dead));
+        let provider = ProviderName::new("dead").unwrap();
+        let account = AccountId::new("a").unwrap();
+        let region = Region::new("r").unwrap();
+        let wanted = GroupRef {
+            provider: provider.clone(),
+            account: account.clone(),
+            region: region.clone(),
+            name: "web".to_owned(),
+        };
+        let deadline = || Deadline::within(Duration::from_millis(10));
+        let answers = traced.groups(&[wanted.clone(), wanted], deadline()).await;
+        let kinds: Vec<_> = answers.iter().map(|a| a.as_ref().unwrap_err().kind.clone()).collect();
+        assert_eq!(kinds, [FaultKind::TimedOut, FaultKind::TimedOut]);
+
+        let id = GroupId { provider, account, region, id: "1".to_owned() };
+        let change = Change::Desired { from: Units(1), to: Units(2) };
+        let fault = traced.writer(&id).set(change, "d", deadline()).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Unconfirmed);
+
+        let calls = traced.calls();
+        assert_eq!(calls[&Operation::Groups].faults, BTreeMap::from([("timed out", 2)]));
+        assert_eq!(calls[&Operation::Set].faults, BTreeMap::from([("unconfirmed", 1)]));
+        assert_eq!((calls[&Operation::Set].count, calls[&Operation::Set].cut_off), (1, 1));
+        // No call was cut off before the grace was over: the buckets below 250 ms are empty.
+        assert_eq!(calls[&Operation::Set].latency[..4], [0; 4]);
+        assert_eq!(calls[&Operation::Set].latency.iter().sum::<u64>(), 1);
+    }
+}

@@ -1,0 +1,8 @@
+//! Whole-program tests: the peers, the clock and the load that they share.
+
+pub mod clock;
+pub mod load;
+pub mod neap;
+pub mod peers;
+pub mod story;
+pub mod world;

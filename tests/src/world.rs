@@ -1,0 +1,383 @@
+//! A day in the cloud: demand that arrives by the minute, instances that boot, events by the clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use planner::{Seconds, Timestamp};
+
+use crate::clock::{TestTime, Verdict, World, locked};
+use crate::load::Load;
+use crate::peers::{Aws, Moto, NewGroup, Proxy};
+
+/// The region of everything, unless a test says otherwise.
+pub const REGION: &str = "us-east-1";
+/// The namespace of all demand: requests at a load balancer, the commonest source.
+pub const NAMESPACE: &str = "AWS/ApplicationELB";
+/// The metric of all demand.
+pub const METRIC: &str = "RequestCount";
+
+/// Cloud, door and time of one test.
+#[derive(Debug)]
+pub struct Stage {
+    /// The cloud.
+    pub moto: Moto,
+    /// The door before it.
+    pub proxy: Proxy,
+    /// The time all of them share.
+    pub time: TestTime,
+}
+
+impl Stage {
+    /// An empty cloud at `start`.
+    pub fn at(start: Timestamp) -> Arc<Stage> {
+        let moto = Moto::start();
+        let time = TestTime::starting(start);
+        let proxy = Proxy::start(moto.address(), time.clone());
+        Arc::new(Stage { moto, proxy, time })
+    }
+
+    /// Somebody with a hand in the cloud, whom the door neither counts nor troubles.
+    pub fn somebody(&self) -> Aws {
+        self.somebody_in(REGION)
+    }
+
+    /// The same in another region.
+    pub fn somebody_in(&self, region: &str) -> Aws {
+        Aws::at(self.proxy.back_door(), region)
+    }
+
+    /// A service: a group that is seen once, so that its members count as long there.
+    pub fn service(&self, region: &str, group: &NewGroup) {
+        let somebody = self.somebody_in(region);
+        somebody.create_group(group);
+        somebody.desired(&group.name);
+    }
+
+    /// The head of a configuration: this cloud, these regions.
+    pub fn config(&self, mode: &str, regions: &[&str]) -> String {
+        format!(
+            "mode = \"{mode}\"\npoll_interval = \"60s\"\n\n[provider.aws]\nkind = \"aws\"\n\
+             regions = {regions:?}\nendpoint_url = \"{}\"\n",
+            self.proxy.url()
+        )
+    }
+}
+
+/// One service of a configuration: a group and its demand, both named after it.
+#[derive(Clone, Debug)]
+pub struct ServiceText {
+    name: String,
+    region: String,
+    service: String,
+    pool: String,
+}
+
+impl ServiceText {
+    /// A service with a capacity per unit, in requests a second.
+    pub fn new(name: &str, capacity_per_unit: f64) -> ServiceText {
+        ServiceText {
+            name: name.into(),
+            region: REGION.into(),
+            service: String::new(),
+            pool: format!("capacity_per_unit = {capacity_per_unit:?}\nactuate = \"desired\"\n"),
+        }
+    }
+
+    /// A service that leaves it to the program what it sets.
+    pub fn choosing(name: &str, capacity_per_unit: f64) -> ServiceText {
+        let text = ServiceText::new(name, capacity_per_unit);
+        ServiceText { pool: format!("capacity_per_unit = {capacity_per_unit:?}\n"), ..text }
+    }
+
+    /// In another region.
+    pub fn in_region(self, region: &str) -> ServiceText {
+        ServiceText { region: region.into(), ..self }
+    }
+
+    /// With lines of the service's own.
+    pub fn with(mut self, line: &str) -> ServiceText {
+        self.service.push_str(&format!("{line}\n"));
+        self
+    }
+
+    /// With lines of its pool's.
+    pub fn pool(mut self, line: &str) -> ServiceText {
+        self.pool.push_str(&format!("{line}\n"));
+        self
+    }
+
+    /// As the configuration has it.
+    pub fn text(&self) -> String {
+        let ServiceText { name, region, service, pool } = self;
+        format!(
+            "\n[[service]]\nname = \"{name}\"\ndemand = [{{ from = \"aws\", region = \"{region}\", \
+             namespace = \"{NAMESPACE}\", metric = \"{METRIC}\", stat = \"Sum\", dimensions = \
+             {{ LoadBalancer = \"{name}\" }} }}]\n{service}[[service.pool]]\nprovider = \"aws\"\n\
+             region = \"{region}\"\ngroup = \"{name}\"\n{pool}"
+        )
+    }
+}
+
+/// What a group was like in one minute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Minute {
+    /// Its start.
+    pub at: Timestamp,
+    /// What came in, in the whole minute.
+    pub demand: f64,
+    /// Units in service.
+    pub in_service: u32,
+    /// Units ordered in all.
+    pub desired: u32,
+}
+
+type Event = Box<dyn FnMut(&Stage) + Send>;
+type AtPoint = Box<dyn FnMut(&str) -> Verdict + Send>;
+
+/// A world in which demand goes on, whatever the program does.
+pub struct Days {
+    stage: Arc<Stage>,
+    loads: Vec<Service>,
+    late: Seconds,
+    until: Timestamp,
+    at_end: Verdict,
+    events: BTreeMap<Timestamp, Vec<Event>>,
+    at_point: Option<AtPoint>,
+}
+
+struct Service {
+    name: String,
+    region: String,
+    load: Load,
+    /// Minutes from this one on never reach the metric.
+    silent_from: Option<Timestamp>,
+    put_until: Timestamp,
+    seen: Arc<Mutex<Vec<Minute>>>,
+}
+
+impl Days {
+    /// A world that ends the program (`TERM`) once its clock comes to `until`.
+    pub fn until(stage: &Arc<Stage>, until: Timestamp) -> Days {
+        Days {
+            stage: Arc::clone(stage),
+            loads: Vec::new(),
+            late: Seconds(60),
+            until,
+            at_end: Verdict::Terminate,
+            events: BTreeMap::new(),
+            at_point: None,
+        }
+    }
+
+    /// Puts the past of a service's demand into the cloud, and lets it go on. What was seen of it
+    /// is told minute by minute in the list that comes back.
+    pub fn serve(&mut self, name: &str, region: &str, load: Load) -> Arc<Mutex<Vec<Minute>>> {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let put_until = load.start;
+        self.loads.push(Service {
+            name: name.into(),
+            region: region.into(),
+            load,
+            silent_from: None,
+            put_until,
+            seen: Arc::clone(&seen),
+        });
+        self.put(self.stage.time.now());
+        seen
+    }
+
+    /// From `from` on, the metric of a service stops arriving while its load goes on.
+    pub fn silence(&mut self, name: &str, from: Timestamp) {
+        for service in self.loads.iter_mut().filter(|service| service.name == name) {
+            service.silent_from = Some(from);
+        }
+    }
+
+    /// Something happens when the clock comes to `at`.
+    pub fn event(&mut self, at: Timestamp, event: impl FnMut(&Stage) + Send + 'static) {
+        self.events.entry(at).or_default().push(Box::new(event));
+    }
+
+    /// What is done at the end instead of `TERM`.
+    pub fn ending_in(mut self, verdict: Verdict) -> Days {
+        self.at_end = verdict;
+        self
+    }
+
+    /// What happens where the program comes to a named point.
+    pub fn at_points(mut self, verdict: impl FnMut(&str) -> Verdict + Send + 'static) -> Days {
+        self.at_point = Some(Box::new(verdict));
+        self
+    }
+
+    /// Puts all minutes into the cloud that have ended long enough ago.
+    fn put(&mut self, now: Timestamp) {
+        for service in &mut self.loads {
+            let arrived = Timestamp(now.0 - self.late.0 as i64 - 59);
+            let to = service.silent_from.map_or(arrived, |silent| arrived.min(silent));
+            let points = service.load.points(service.put_until, to);
+            if let Some(last) = points.last() {
+                service.put_until = Timestamp(last.start.0 + 60);
+                let cloud = Aws::at(self.stage.proxy.back_door(), &service.region);
+                cloud.put_metric(NAMESPACE, METRIC, &[("LoadBalancer", &service.name)], &points);
+            }
+        }
+    }
+
+    /// Notes every minute that ends by `to`, before anything else changes.
+    fn note(&self, to: Timestamp) {
+        let from = self.stage.time.now();
+        for service in &self.loads {
+            let mut seen = locked(&service.seen);
+            let next =
+                seen.last().map_or(Timestamp(from.0.div_euclid(60) * 60), |minute: &Minute| {
+                    Timestamp(minute.at.0 + 60)
+                });
+            for at in (next.0..to.0).step_by(60).map(Timestamp) {
+                let in_service = self.stage.proxy.in_service_at(&service.name, at);
+                let desired = self.stage.proxy.desired(&service.name);
+                let demand = service.load.at(at);
+                if let (Some(demand), Some(in_service), Some(desired)) =
+                    (demand, in_service, desired)
+                {
+                    seen.push(Minute { at, demand, in_service, desired });
+                }
+            }
+        }
+    }
+}
+
+impl World for Days {
+    fn advance(&mut self, to: Timestamp) -> Verdict {
+        self.note(to);
+        self.put(to);
+        let later = self.events.split_off(&Timestamp(to.0 + 1));
+        for (_, events) in std::mem::replace(&mut self.events, later) {
+            for mut event in events {
+                event(&self.stage);
+            }
+        }
+        if to >= self.until { self.at_end } else { Verdict::Go }
+    }
+
+    fn point(&mut self, name: &str) -> Verdict {
+        self.at_point.as_mut().map_or(Verdict::Go, |at_point| at_point(name))
+    }
+}
+
+/// How well a day went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Score {
+    /// Rises that needed two or more units within the lead time.
+    pub ramps: usize,
+    /// Those of them whose order preceded the demand by the lead time.
+    pub ahead: usize,
+    /// Minutes whose demand exceeded what was in service.
+    pub violated: usize,
+    /// Minutes in all.
+    pub minutes: usize,
+    /// Units in service on average.
+    pub units_mean: f64,
+    /// Units that perfect foresight would have had in service on average.
+    pub needed_mean: f64,
+}
+
+impl Score {
+    /// Judges what was seen from `from` on, at a capacity per unit in requests a minute.
+    ///
+    /// A ramp is a stretch in which the demand (as a mean of five minutes, so that one odd minute
+    /// is none) comes to need two or more units more than a lead time before. Its order came ahead
+    /// if, whenever it asked for more than before, that much had been ordered a lead time earlier.
+    pub fn of(seen: &[Minute], from: Timestamp, capacity: f64, lead: Seconds) -> Score {
+        let lead = usize::try_from(lead.0.div_ceil(60)).expect("a short time");
+        let need: Vec<u32> = (0..seen.len())
+            .map(|n| {
+                let around = &seen[n.saturating_sub(2)..(n + 3).min(seen.len())];
+                let mean = around.iter().map(|m| m.demand).sum::<f64>() / around.len() as f64;
+                (mean / capacity).ceil() as u32
+            })
+            .collect();
+        let first = seen.iter().position(|minute| minute.at >= from).unwrap_or(seen.len());
+        let first = first.max(lead);
+        let mut score = Score::default();
+        let (mut rising, mut ahead, mut top) = (false, true, 0);
+        for n in first..seen.len() {
+            score.minutes += 1;
+            score.units_mean += f64::from(seen[n].in_service);
+            score.needed_mean += (seen[n].demand / capacity).ceil().max(1.0);
+            if seen[n].demand > f64::from(seen[n].in_service) * capacity {
+                score.violated += 1;
+            }
+            let rises = need[n] >= need[n - lead] + 2;
+            if rises && !rising {
+                score.ramps += 1;
+                (ahead, top) = (true, 0);
+            }
+            if rises && need[n] > top {
+                top = need[n];
+                ahead &= seen[n - lead].desired >= need[n];
+            }
+            if rising && !rises {
+                score.ahead += usize::from(ahead);
+            }
+            rising = rises;
+        }
+        score.ahead += usize::from(rising && ahead);
+        score.units_mean /= score.minutes.max(1) as f64;
+        score.needed_mean /= score.minutes.max(1) as f64;
+        score
+    }
+
+    /// The share of ramps whose order came ahead; 1 without ramps.
+    pub fn ahead_share(&self) -> f64 {
+        if self.ramps == 0 { 1.0 } else { self.ahead as f64 / self.ramps as f64 }
+    }
+
+    /// What was paid as a multiple of what perfect foresight pays.
+    pub fn cost(&self) -> f64 {
+        self.units_mean / self.needed_mean
+    }
+
+    /// The share of minutes with a violation.
+    pub fn violated_share(&self) -> f64 {
+        self.violated as f64 / self.minutes.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(demand: &[f64], desired: impl Fn(usize) -> u32) -> Vec<Minute> {
+        let minutes = demand.iter().enumerate();
+        minutes
+            .map(|(n, demand)| Minute {
+                at: Timestamp(n as i64 * 60),
+                demand: *demand,
+                in_service: desired(n.saturating_sub(5)),
+                desired: desired(n),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_order_in_time_is_ahead_and_one_at_the_ramp_is_not() {
+        let demand: Vec<f64> = (0..60).map(|n| if n < 30 { 95.0 } else { 395.0 }).collect();
+        let judge = |ordered: usize| {
+            let seen = day(&demand, |n| if n < ordered { 1 } else { 4 });
+            Score::of(&seen, Timestamp(0), 100.0, Seconds(300))
+        };
+        let early = judge(20);
+        assert_eq!((early.ramps, early.ahead, early.violated), (1, 1, 0));
+        let late = judge(30);
+        assert_eq!((late.ramps, late.ahead, late.violated), (1, 0, 5));
+    }
+
+    #[test]
+    fn one_odd_minute_is_no_ramp_but_a_violation() {
+        let mut demand = vec![95.0; 60];
+        demand[40] = 250.0;
+        let score = Score::of(&day(&demand, |_| 2), Timestamp(0), 100.0, Seconds(300));
+        assert_eq!((score.ramps, score.violated, score.minutes), (0, 1, 55));
+    }
+}

@@ -1,0 +1,151 @@
+//! A day in `act` mode on a real peer: capacity is ordered before the demand that needs it.
+//!
+//! Fourteen days of load are in the cloud before the program starts; then it runs 24 hours of test
+//! time at one cycle a minute while the load goes on. `last-value` in the forecaster's place has to
+//! fail, else the test would praise luck.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use planner::{Seconds, Timestamp};
+use serde_json::{Value, json};
+use tests::clock::{TestClock, locked};
+use tests::load::Load;
+use tests::neap::Neap;
+use tests::peers::{NewGroup, witness};
+use tests::world::{Days, Minute, REGION, Score, ServiceText, Stage};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
+/// 2026-03-06T00:00:00Z, a Friday.
+const START: Timestamp = Timestamp(1_772_755_200);
+const DAY: Seconds = Seconds::days(1);
+const HISTORY_DAYS: i64 = 14;
+/// Ordered to in service.
+const BOOT: Seconds = Seconds(300);
+const BUDGET_PERCENT: f64 = 0.5;
+/// A day of five jumps leaves little room for one that is missed.
+const BUDGET_OF_JUMPS_PERCENT: f64 = 0.25;
+const GROUP: &str = "shop";
+/// Units that carry the busiest minutes of the load.
+const UNITS_AT_PEAK: f64 = 20.0;
+/// What may be paid on a day that jumps, as a multiple of perfect foresight's.
+const COST_MAX: f64 = 2.0;
+
+struct Outcome {
+    stage: Arc<Stage>,
+    neap: Neap,
+    clock: TestClock,
+    seen: Vec<Minute>,
+    score: Score,
+}
+
+/// One day; ends when the program has ended after its last cycle.
+fn day(mode: &str, forecaster: &str, load: Load, budget_percent: f64) -> Outcome {
+    let capacity = (load.quantile(0.995) / UNITS_AT_PEAK / 60.0 * 10.0).round() / 10.0;
+    let stage = Stage::at(START);
+    stage.proxy.boot_takes(BOOT);
+    let first = (load.at(START).expect("the day's load") / 60.0 / capacity).ceil() as u32 + 2;
+    stage.service(REGION, &NewGroup::new(GROUP, 1, 60, first));
+    let mut days = Days::until(&stage, START + DAY);
+    let seen = days.serve(GROUP, REGION, load);
+    let clock = TestClock::start(stage.time.clone(), Box::new(days));
+    let service = ServiceText::new(GROUP, capacity)
+        .with(&format!("violation_budget = \"{budget_percent}%\""))
+        .with(&format!("forecaster = \"{forecaster}\""))
+        .pool("lead_time = \"5m\"\nmin = 1\nmax = 60");
+    // One group is the whole fleet here: by the defaults it could lose one unit an hour.
+    let budgets =
+        "[budgets]\ngroup = \"20% per 10m\"\naccount = \"100% per 1h\"\nfleet = \"100% per 1h\"\n";
+    let config = format!("{}{budgets}{}", stage.config(mode, &[REGION]), service.text());
+    let neap = Neap::on(BINARY, &config, &clock);
+    let begun = Instant::now();
+    let running = neap.start(&clock);
+    let status = running.wait(Duration::from_secs(900));
+    assert!(status.success(), "{status}: {}", running.stderr());
+    let seen = locked(&seen).clone();
+    let score = Score::of(&seen, START, capacity * 60.0, BOOT);
+    eprintln!("{mode}, {forecaster}: {score:?}, cost {:.2} in {:?}", score.cost(), begun.elapsed());
+    Outcome { stage, neap, clock, seen, score }
+}
+
+/// A recorded day where there is one.
+fn recorded() -> Load {
+    Load::days(HISTORY_DAYS + 1, START + DAY)
+}
+
+/// A day that jumps, always at the same times.
+fn jumping() -> Load {
+    Load::jumping(HISTORY_DAYS + 1, START + DAY, 7)
+}
+
+/// What the day must be like.
+fn kept(score: &Score, budget_percent: f64) -> bool {
+    score.ahead_share() >= 0.9 && score.violated_share() <= 2.0 * budget_percent / 100.0
+}
+
+/// With the errors of last-value one can keep the promise, too: by paying for the highest jump of
+/// the day all day long. What a forecast is for is not to.
+fn affordable(score: &Score) -> bool {
+    score.cost() <= COST_MAX
+}
+
+#[test]
+fn capacity_is_ordered_before_the_demand() {
+    let day = day("act", "auto", recorded(), BUDGET_PERCENT);
+    assert_eq!(day.score.minutes + 5, 24 * 60, "all of the day but the first lead time is judged");
+    assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
+    assert!(kept(&day.score, BUDGET_PERCENT), "{:?}", day.score);
+    let named = json!({ "AutoScalingGroupNames": [GROUP] });
+    let read = witness(
+        &day.stage.proxy.url(),
+        REGION,
+        "autoscaling",
+        "describe_auto_scaling_groups",
+        &named,
+    );
+    let group = &read["AutoScalingGroups"][0];
+    let last = day.seen.last().expect("a day was seen");
+    assert_eq!(group["DesiredCapacity"], last.desired, "boto3 reads what was ordered last");
+    assert_eq!(group["Instances"].as_array().map(Vec::len), Some(last.desired as usize));
+    let ordered = day.stage.proxy.writes();
+    assert!(ordered.iter().all(|call| call.operation == "SetDesiredCapacity"), "{ordered:?}");
+    let verified = day.neap.output(&["journal", "verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    let replayed = day.neap.output(&["replay"]);
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stdout));
+}
+
+#[test]
+fn jumps_at_known_times_are_met_and_paid_for_only_then() {
+    let day = day("act", "auto", jumping(), BUDGET_OF_JUMPS_PERCENT);
+    assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
+    assert!(kept(&day.score, BUDGET_OF_JUMPS_PERCENT) && affordable(&day.score), "{:?}", day.score);
+}
+
+#[test]
+fn last_value_in_the_forecasters_place_fails() {
+    let day = day("act", "last-value", jumping(), BUDGET_OF_JUMPS_PERCENT);
+    assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
+    assert!(
+        !(kept(&day.score, BUDGET_OF_JUMPS_PERCENT) && affordable(&day.score)),
+        "as good: {:?}",
+        day.score
+    );
+}
+
+#[test]
+fn observing_writes_nothing_and_says_what_it_would_do() {
+    let day = day("observe", "auto", recorded(), BUDGET_PERCENT);
+    assert_eq!(day.stage.proxy.writes().len(), 0, "{:?}", day.stage.proxy.writes());
+    let plan = day.neap.output(&["plan", "--format", "json"]);
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    let plan: Value = serde_json::from_slice(&plan.stdout).expect("an object on stdout");
+    let action = &plan["actions"][0];
+    assert_eq!(action["service"], GROUP, "{plan:#}");
+    let from = day.seen.last().expect("a day was seen").desired;
+    let of =
+        |name: &str| action.pointer(&format!("/change/Desired/{name}")).and_then(Value::as_u64);
+    assert_eq!(of("from"), Some(u64::from(from)), "{plan:#}");
+    assert_eq!(day.stage.proxy.writes().len(), 0, "a plan writes nothing either");
+    drop(day.clock);
+}

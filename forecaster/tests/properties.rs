@@ -6,6 +6,7 @@ use forecaster::{
     ServiceForecaster, Step, Timestamp, Windows, forecast_once,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const START: Timestamp = Timestamp(1_767_225_600); // 2026-01-01T00:00:00Z, a Thursday
 
@@ -50,8 +51,18 @@ fn run_service(series: &Series, windows: Windows) -> Option<forecaster::WindowFo
     forecaster.forecast(series, windows).ok()
 }
 
+/// The same cases in every run, so that a red run can be run again; `PROPTEST_RNG_SEED` looks at
+/// others.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::with_cases(24);
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(7);
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(config())]
 
     #[test]
     fn quantiles_never_cross_and_are_never_negative(

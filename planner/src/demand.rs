@@ -11,6 +11,8 @@ use crate::{Fault, Seconds, Step, Timestamp};
 const NEWLY_SETTLED_MAX: usize = 64;
 /// The fastest rise is looked for this far back.
 const RISE_WITHIN: Seconds = Seconds::hours(1);
+/// The lowest demand is looked for this far back.
+const LOW_WITHIN: Seconds = Seconds::hours(1);
 
 /// One metric of a demand, as known at the time of the decision.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,7 @@ impl DemandView {
             provisional: young.iter().map(|s| s.point).collect(),
             newly_settled: newly[skip..].to_vec(),
             fastest_rise: fastest_rise(&all, how),
+            recent_low: recent_low(old),
             missing: old.last().or(young.last()).map_or(Share::NONE, |s| missing(s, members)),
             fault: members.iter().find_map(|member| member.fault.cloned()),
             utilisation: how.utilisation,
@@ -135,6 +138,14 @@ fn missing(newest: &Summed, members: &[Member<'_>]) -> Share {
     let known = 1.0 - never as f64 / count as f64;
     let by_value = if newest.measured > 0.0 { 1.0 - newest.measured * known } else { by_number };
     Share::from_fraction(by_value.clamp(0.0, 1.0)).unwrap_or(Share::ALL)
+}
+
+/// The lowest of the settled intervals before the newest.
+fn recent_low(settled: &[Summed]) -> Option<f64> {
+    let (newest, before) = settled.split_last()?;
+    let from = newest.point.start - LOW_WITHIN;
+    let lately = before.iter().rev().take_while(|s| s.point.start >= from);
+    lately.filter_map(|s| sane(s.point.value)).reduce(f64::min)
 }
 
 /// The largest gain from one interval to a later one, at most a lead window apart, in the last

@@ -112,7 +112,7 @@ fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut Se
         }
         OrderResult::Contested { found, restored } => {
             memory.orders.open = None;
-            memory.orders.changed_at = Some(outcome.at);
+            changed(outcome.at, memory);
             let now = if *restored { outcome.change.to() } else { *found };
             expect(outcome.change, now, memory);
             lease(
@@ -137,11 +137,16 @@ fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut Se
 /// An order of ours took effect at `at`.
 fn applied(change: Change, at: Timestamp, memory: &mut ServiceMemory) {
     memory.orders.open = None;
-    memory.orders.changed_at = Some(at);
+    changed(at, memory);
     if change.is_increase() {
-        memory.orders.grew_at = Some(at);
+        memory.orders.grew_at = memory.orders.grew_at.max(Some(at));
     }
     expect(change, change.to(), memory);
+}
+
+/// The cooldown runs from the newest change, in whatever order they become known.
+fn changed(at: Timestamp, memory: &mut ServiceMemory) {
+    memory.orders.changed_at = memory.orders.changed_at.max(Some(at));
 }
 
 fn expect(change: Change, value: Units, memory: &mut ServiceMemory) {
@@ -206,7 +211,7 @@ fn foreign_change(
         None
     };
     if expected.desired != shows.desired {
-        memory.orders.changed_at = Some(at);
+        changed(at, memory);
     }
     let Some((number, from, to)) = change else { return };
     let until = at + service.pool.override_lease;

@@ -11,6 +11,9 @@ use crate::{Seconds, ServiceName, Timestamp};
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
 /// percent, within three cycles. An ordinary night takes hours for that.
 const LOST_PERCENT: u64 = 30;
+/// It also leaves this much of the last hour's lowest demand below it, in percent: when a burst
+/// ends, demand is sharply less and no less than it was before.
+const BELOW_LOW_PERCENT: u64 = 10;
 /// A fall that nobody shares is forgotten after so many cycles.
 const CYCLES: u64 = 3;
 /// An outage shows in at least a third of those that share something, and in two at least.
@@ -41,10 +44,18 @@ pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mu
         }
         return;
     }
-    let fell_from = memory.bands.iter().rev().find(|band| {
-        let left = u128::from(band.demand_milli) * u128::from(100 - LOST_PERCENT);
-        demand < band.low_milli && u128::from(demand) * 100 < left
-    });
+    let below = |what: u64, percent: u64| {
+        u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
+    };
+    let low = seen.demand.recent_low.and_then(milli);
+    if low.is_some_and(|low| !below(low, BELOW_LOW_PERCENT)) {
+        return;
+    }
+    let fell_from = memory
+        .bands
+        .iter()
+        .rev()
+        .find(|band| demand < band.low_milli && below(band.demand_milli, LOST_PERCENT));
     if let Some(band) = fell_from {
         memory.fall = Some(Fall { since: at, back_at_milli: band.low_milli, outage: None });
     }

@@ -58,6 +58,7 @@ fn metrics_are_summed_and_young_intervals_are_provisional() {
     assert_eq!(values(&view.provisional), [44.0, 55.0]);
     assert_eq!(values(&view.newly_settled), [22.0, 33.0]);
     assert_eq!(view.fastest_rise, 44.0);
+    assert_eq!(view.recent_low, Some(11.0));
     assert_eq!(view.missing, Share::NONE);
 }
 
@@ -100,7 +101,7 @@ fn hostile_numbers_pass_through_for_the_planner_to_refuse() {
         let view = assemble(&[series(0, &[Some(bad), Some(bad), Some(bad)])], |_| ());
         let value = view.settled.unwrap().value;
         assert!(value.is_nan() == bad.is_nan() && (bad.is_nan() || value == bad), "{bad}");
-        assert_eq!(view.fastest_rise, 0.0);
+        assert_eq!((view.fastest_rise, view.recent_low), (0.0, None));
     }
 }
 

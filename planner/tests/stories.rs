@@ -5,6 +5,7 @@ mod world;
 use insta::assert_snapshot;
 use planner::fault::{Fault, FaultKind};
 use planner::group::{Cause, Owner};
+use planner::memory::OpenOrder;
 use planner::plan::{Change, Hold};
 use planner::policy::{ActiveFreeze, Actuate, Budgets, CapacityPerUnit, FreezeScope, Mode, Share};
 use planner::snapshot::{
@@ -621,6 +622,20 @@ fn a_miss_moves_the_quantile_out_and_hits_bring_it_back() {
     assert_eq!(counts, [(9, 1)]);
 }
 
+#[test]
+fn the_cooldown_runs_from_the_newest_change_in_whatever_order_they_become_known() {
+    let mut world = World::new();
+    let now = world.snapshot.taken_at;
+    let _ = world.cycle(true);
+    let older = Change::Desired { from: Units(9), to: Units(10) };
+    let orders = &mut world.memory.services.get_mut(&name("web")).unwrap().orders;
+    orders.changed_at = Some(now);
+    orders.open = Some(OpenOrder { decision: None, change: older, at: now - Seconds::hours(1) });
+    world.set_demand(420.0);
+    world.pool().cooldown = Seconds::minutes(5);
+    assert_snapshot!(world.plan(), @"- web: held, the size changed a short while ago; until 2026-03-02T12:05:00Z");
+}
+
 // Outage's shape (idea 5)
 
 fn fleet(services: u32) -> World {
@@ -663,6 +678,36 @@ fn demand_that_collapses_in_a_third_of_the_services_takes_nothing_away() {
     world.snapshot.acknowledged = vec![name("s0"), name("s1")];
     let plan = world.cycle(true);
     assert_eq!(plan.actions.len(), 3, "{}", text(&plan));
+}
+
+#[test]
+fn a_burst_that_ends_is_no_outage() {
+    // Two services double for ten minutes and fall back together: to where they were, and then,
+    // in the other story, to nothing.
+    let fallen_to = |rest: f64| {
+        let mut world = fleet(3);
+        let mut shapes = 0;
+        for minute in 0..60u32 {
+            let burst = (30..40).contains(&minute);
+            for n in 0..3 {
+                let bursts = burst && n < 2;
+                let after = if minute >= 40 && n < 2 { rest } else { 400.0 };
+                let service = format!("s{n}");
+                world.demand_of(&service, if bursts { 900.0 } else { after });
+                world.seen(&service).demand.recent_low = Some(400.0);
+            }
+            shapes += usize::from(
+                world
+                    .cycle(true)
+                    .findings
+                    .iter()
+                    .any(|f| matches!(f.hold, Hold::OutageShape { .. })),
+            );
+        }
+        shapes
+    };
+    assert_eq!(fallen_to(400.0), 0);
+    assert_eq!(fallen_to(20.0), 20);
 }
 
 #[test]

@@ -292,6 +292,7 @@ pub fn observation(service: &str, at: Timestamp) -> Observation {
             provisional: Vec::new(),
             newly_settled: Vec::new(),
             fastest_rise: 0.0,
+            recent_low: None,
             missing: Share::NONE,
             fault: None,
             utilisation: None,

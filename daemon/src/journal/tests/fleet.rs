@@ -231,6 +231,7 @@ fn observation(service: usize, minute: i64) -> Observation {
             provisional: vec![demand(service, minute - 2), demand(service, minute - 1)],
             newly_settled: vec![demand(service, minute - 3)],
             fastest_rise: 10.0 + 5.0 * noise(service as u64, (minute / 30) as u64, 6),
+            recent_low: Some(80.0 + 5.0 * noise(service as u64, (minute / 30) as u64, 7)),
             missing: Share::NONE,
             fault: None,
             utilisation: Some(0.4 + 0.3 * noise(service as u64, minute as u64, 5)),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use forecaster::{ModelKind, Series, ServiceForecaster, Windows};
+use forecaster::{ModelKind, Series, ServiceForecaster};
 use planner::demand::Assembly;
 use planner::group::{ActivityKind, ActivityStatus, GroupState};
 use planner::metric::{MetricKey, MetricQuery, Sample};
@@ -275,9 +275,10 @@ impl Observer {
                 question.policy.poll_interval,
                 settling(watched.demand.step()),
             );
-            let windows = windows(&window, &watched.demand);
             // What makes a series unusable shows again, and is told, when it is to be forecast.
-            let _refit = watched.forecaster.refit(&watched.demand, windows);
+            let _refit = window
+                .steps(watched.demand.step())
+                .and_then(|windows| watched.forecaster.refit(&watched.demand, windows));
         }
     }
 
@@ -376,25 +377,9 @@ impl Observer {
         {
             return Err(NoForecast::WaitingForRefit);
         }
-        let windows = windows(&window, &watched.demand);
-        match watched.forecaster.forecast(&watched.demand, windows) {
-            Ok(forecast) => Ok(ReducedForecast {
-                origin: forecast.origin,
-                levels: forecast.levels.clone(),
-                lead_milli: milli(&forecast.lead),
-                hold_milli: milli(&forecast.hold),
-                next_milli: milli(&forecast.next),
-                model: forecast.model.clone(),
-                window,
-                recent_loss_milli: thousandths(forecast.recent_loss),
-                last_value_loss_milli: thousandths(forecast.last_value_loss),
-            }),
-            Err(forecaster::SeriesFault::TooShort { found, needed, .. }) => {
-                let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                Err(NoForecast::TooLittleHistory { have: count(found), need: count(needed) })
-            }
-            Err(fault) => Err(NoForecast::Unusable { why: fault.to_string() }),
-        }
+        let windows = window.steps(watched.demand.step())?;
+        let made = watched.forecaster.forecast(&watched.demand, windows)?;
+        ReducedForecast::of(&made, window)
     }
 
     fn signals(
@@ -476,19 +461,4 @@ fn newest_present(series: &Series, until: Timestamp) -> Option<Timestamp> {
         start = start - step.span();
     }
     None
-}
-
-fn windows(window: &Window, demand: &Series) -> Windows {
-    let step = demand.step();
-    let lead = step.samples_to_cover(window.lead()).max(1);
-    Windows { lead, hold: step.samples_to_cover(window.hold_ahead()).max(lead) }
-}
-
-fn milli(values: &[f64]) -> Vec<u64> {
-    values.iter().copied().map(thousandths).collect()
-}
-
-fn thousandths(value: f64) -> u64 {
-    // Saturates, and NaN becomes 0.
-    (value * 1000.0).round() as u64
 }

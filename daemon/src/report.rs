@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, What};
+use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::OrderResult;
 use planner::{ServiceName, Timestamp};
@@ -174,11 +174,7 @@ impl Reporter {
             if is_routine(&finding.hold) || known {
                 continue;
             }
-            let verb = match finding.what {
-                What::Held => "held",
-                What::Narrowed { .. } => "cut",
-                What::Noted => "note",
-            };
+            let verb = finding.what.verb();
             lines.push(line(subject, format!("{verb}: {}", finding.hold)));
         }
         lines

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::cursor::Cursor;
 use crate::guards::{Case, Docket, judge};
-use crate::learn::{actuate, learn, mode};
+use crate::learn::{actuate, learn};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Change, Finding, Hold, Plan, What};
-use crate::policy::{Actuate, Budget, Mode, Policy};
+use crate::policy::{Actuate, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
-use crate::{ServiceName, Timestamp, Units, guards, outage};
+use crate::{AccountId, ProviderName, ServiceName, Timestamp, Units, guards, outage};
 
 /// Decides what to change now, and says why nothing else. Same arguments, same result, on every
 /// machine.
@@ -21,8 +22,9 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let mut next = memory.clone();
     next.services.retain(|name, _| policy.services.contains_key(name));
     let mut findings = Vec::new();
+    let mut looked = Cursor::over(&snapshot.services);
     for (name, service) in &policy.services {
-        let Some(seen) = snapshot.services.get(name) else {
+        let Some(seen) = looked.at(name) else {
             findings.push(held(name, Hold::Unobserved));
             continue;
         };
@@ -33,12 +35,11 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         crate::learn::remember_band(seen, own);
     }
     let outages = outage::shapes(policy, snapshot, &mut next.services);
-    let mut cases = Vec::new();
+    let mut cases = Vec::with_capacity(snapshot.services.len());
+    let mut looked = Cursor::over(&snapshot.services);
+    let mut memories = Cursor::over(&mut next.services);
     for (name, service) in &policy.services {
-        let (Some(seen), Some(own)) = (snapshot.services.get(name), next.services.get_mut(name))
-        else {
-            continue;
-        };
+        let Some((seen, own)) = looked.at(name).zip(memories.at(name)) else { continue };
         let view = match &seen.group {
             Ok(view) => view,
             Err(fault) => {
@@ -171,11 +172,11 @@ fn saving(case: &Case<'_>) -> f64 {
 
 /// The budgets of removals, largest saving first. A dry run is told of a breach and draws nothing.
 fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut Memory) {
-    let mut accounts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut accounts: BTreeMap<(&ProviderName, &AccountId), u64> = BTreeMap::new();
     let mut fleet = 0u64;
     for case in cases.iter() {
         let size = u64::from(case.view.desired.0);
-        *accounts.entry(account_of(&case.view.id)).or_default() += size;
+        *accounts.entry((&case.view.id.provider, &case.view.id.account)).or_default() += size;
         fleet += size;
     }
     let mut order: Vec<usize> = (0..cases.len())
@@ -183,56 +184,44 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         .collect();
     order.sort_by(|&a, &b| saving(&cases[b]).total_cmp(&saving(&cases[a])).then(a.cmp(&b)));
     let budgets = &policy.budgets;
-    // Shown and never carried out: a dry run draws from a copy.
-    let mut shown = next.clone_buckets();
+    // A dry run is shown what a copy would grant.
+    let mut shown = next.fleet.clone();
     for i in order {
         let case = &mut cases[i];
-        let account = account_of(&case.view.id);
-        let group_size = u64::from(case.view.desired.max(case.view.min).0);
-        let sizes = [group_size, accounts[&account], fleet];
-        let of = [BudgetOf::Group, BudgetOf::Account(account.clone()), BudgetOf::Fleet];
-        let limits: [Option<Budget>; 3] = [budgets.group, budgets.account, budgets.fleet];
-        let buckets = if case.dry_run { &mut shown } else { &mut *next };
-        for ((budget, size), of) in limits.iter().zip(sizes).zip(of) {
+        let id = &case.view.id;
+        let account = account_of(id);
+        let shared = if case.dry_run { &mut shown } else { &mut next.fleet };
+        let Some(memory) = next.services.get_mut(case.name) else { continue };
+        let mut own = memory.removals;
+        let mut limits = [
+            (budgets.group, case.view.desired.max(case.view.min).0.into(), &mut own),
+            (
+                budgets.account,
+                accounts[&(&id.provider, &id.account)],
+                shared.accounts.entry(account.clone()).or_default(),
+            ),
+            (budgets.fleet, fleet, &mut shared.removals),
+        ];
+        let whose = [BudgetOf::Group, BudgetOf::Account(account), BudgetOf::Fleet];
+        for ((budget, size, bucket), of) in limits.iter().zip(whose) {
             let (Some(budget), Some(change)) = (budget, case.change) else { continue };
-            let bucket = bucket_of(buckets, case.name, &of);
-            let left = bucket.left(budget, size, at);
+            let left = bucket.left(budget, *size, at);
             let granted = left.0.min(change.from().0 - change.to().0);
-            let mut after = *bucket;
-            after.draw(budget, size, at, Units(granted));
-            let refills_at = after.refills_at(budget, size, at);
+            let mut after = **bucket;
+            after.draw(budget, *size, at, Units(granted));
+            let refills_at = after.refills_at(budget, *size, at);
             cut(case, granted, Hold::OverBudget { budget: of, left, refills_at });
         }
         let Some(change) = case.change else { continue };
         let removed = Units(change.from().0 - change.to().0);
-        let of = [BudgetOf::Group, BudgetOf::Account(account), BudgetOf::Fleet];
-        for ((budget, size), of) in limits.iter().zip(sizes).zip(of) {
+        for (budget, size, bucket) in &mut limits {
             if let Some(budget) = budget {
-                bucket_of(buckets, case.name, &of).draw(budget, size, at, removed);
+                bucket.draw(budget, *size, at, removed);
             }
         }
-    }
-}
-
-impl Memory {
-    /// The budgets alone.
-    fn clone_buckets(&self) -> Memory {
-        let services = self.services.iter().map(|(name, memory)| {
-            (name.clone(), ServiceMemory { removals: memory.removals, ..Default::default() })
-        });
-        Memory { fleet: self.fleet.clone(), services: services.collect() }
-    }
-}
-
-fn bucket_of<'a>(
-    memory: &'a mut Memory,
-    name: &ServiceName,
-    of: &BudgetOf,
-) -> &'a mut crate::memory::Bucket {
-    match of {
-        BudgetOf::Group => &mut memory.services.entry(name.clone()).or_default().removals,
-        BudgetOf::Account(account) => memory.fleet.accounts.entry(account.clone()).or_default(),
-        BudgetOf::Fleet => &mut memory.fleet.removals,
+        if !case.dry_run {
+            memory.removals = own;
+        }
     }
 }
 
@@ -274,9 +263,4 @@ fn assemble(
     // Stable: within a service the binding reason stays first.
     findings.sort_by(|a, b| a.service.cmp(&b.service));
     Plan { actions, findings }
-}
-
-/// The mode a service is in, the stricter of its own and the global one.
-pub fn mode_of(policy: &Policy, service: &ServiceName) -> Mode {
-    policy.services.get(service).map_or(Mode::Observe, |own| mode(policy.mode, own))
 }

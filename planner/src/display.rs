@@ -143,6 +143,17 @@ impl fmt::Display for Finding {
     }
 }
 
+impl What {
+    /// In a word, before the reason.
+    pub fn verb(self) -> &'static str {
+        match self {
+            What::Held => "held",
+            What::Narrowed { .. } => "cut",
+            What::Noted => "note",
+        }
+    }
+}
+
 impl Hold {
     /// A stable word for JSON, metrics and scripts.
     pub fn word(&self) -> &'static str {

@@ -5,7 +5,8 @@
 
 mod buckets;
 pub mod check;
-pub mod decide;
+pub mod cursor;
+mod decide;
 mod delta;
 pub mod demand;
 mod display;

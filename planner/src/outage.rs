@@ -1,12 +1,13 @@
 //! Outage's shape: demand that collapses in many services at once, or in one that is also sick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cursor::Cursor;
 use crate::memory::{Fall, ServiceMemory};
 use crate::numbers::milli;
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot, Trend};
-use crate::{Seconds, ServiceName, Timestamp};
+use crate::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
 /// percent, within three cycles. An ordinary night takes hours for that.
@@ -75,17 +76,18 @@ pub(crate) fn shapes(
         }
     }
     for (name, seen) in &snapshot.services {
-        let sick =
-            seen.signals.errors == Trend::Worse || seen.signals.healthy_hosts == Trend::Worse;
-        let fall = services.get_mut(name).and_then(|memory| memory.fall.as_mut());
-        if let (true, Some(fall)) = (sick, fall) {
+        if seen.signals.errors != Trend::Worse && seen.signals.healthy_hosts != Trend::Worse {
+            continue;
+        }
+        if let Some(fall) = services.get_mut(name).and_then(|memory| memory.fall.as_mut()) {
             fall.outage = fall.outage.or(Some((1, 1)));
         }
     }
     let mut held = BTreeMap::new();
     for sharers in sharing(policy, snapshot, services).into_values() {
+        let mut memories = Cursor::over(services.iter());
         let fallen: Vec<Timestamp> =
-            sharers.iter().filter_map(|name| services[*name].fall.map(|fall| fall.since)).collect();
+            sharers.iter().filter_map(|name| Some(memories.at(name)?.fall?.since)).collect();
         if fallen.len() < SHARED_MIN.max(sharers.len().div_ceil(3)) {
             continue;
         }
@@ -110,26 +112,31 @@ pub(crate) fn shapes(
     held
 }
 
-/// The services whose band is known, by what they share: upstreams and accounts.
+/// What services can lose together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Shared<'a> {
+    Account(&'a ProviderName, &'a AccountId),
+    Upstream(&'a str),
+}
+
+/// The services whose band is known, by what they share.
 fn sharing<'a>(
     policy: &'a Policy,
     snapshot: &Snapshot,
     services: &BTreeMap<ServiceName, ServiceMemory>,
-) -> BTreeMap<String, Vec<&'a ServiceName>> {
-    let mut by_key: BTreeMap<String, Vec<&ServiceName>> = BTreeMap::new();
+) -> BTreeMap<Shared<'a>, Vec<&'a ServiceName>> {
+    let mut by_key: BTreeMap<Shared<'a>, Vec<&ServiceName>> = BTreeMap::new();
+    let mut looked = Cursor::over(&snapshot.services);
+    let mut memories = Cursor::over(services);
     for (name, service) in &policy.services {
-        let looked = snapshot.services.contains_key(name);
-        if !looked || services.get(name).is_none_or(|memory| memory.bands.is_empty()) {
+        let looked = looked.at(name).is_some();
+        if !looked || memories.at(name).is_none_or(|memory| memory.bands.is_empty()) {
             continue;
         }
         let group = &service.pool.group;
-        let account = format!("account {}/{}", group.provider, group.account);
-        let mut keys: Vec<String> =
-            service.upstreams.iter().map(|upstream| format!("upstream {upstream}")).collect();
-        keys.push(account);
-        keys.sort();
-        keys.dedup();
-        for key in keys {
+        let upstreams: BTreeSet<&str> = service.upstreams.iter().map(String::as_str).collect();
+        let account = Shared::Account(&group.provider, &group.account);
+        for key in upstreams.into_iter().map(Shared::Upstream).chain([account]) {
             by_key.entry(key).or_default().push(name);
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use planner::plan::{Finding, Sizing, What};
+use planner::plan::{Finding, Sizing};
 use planner::snapshot::Window;
 use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde_json::json;
@@ -24,8 +24,8 @@ pub struct Args {
     #[arg(value_name = "SUBJECT")]
     subject: String,
     /// The last cycle at or before this time; the newest without it.
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ")]
-    at: Option<String>,
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
+    at: Option<Timestamp>,
     #[command(flatten)]
     place: super::Place,
     /// How it is printed.
@@ -39,18 +39,7 @@ pub struct Args {
 /// Where the journal cannot be read, or knows no such service.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
-    let at = match &args.at {
-        None => Timestamp(i64::MAX / 2),
-        Some(text) => match Timestamp::parse(text) {
-            Some(at) => at,
-            None => {
-                eprintln!(
-                    "error: `{text}` is no time, expected one such as `2026-03-02T09:05:00Z`"
-                );
-                return Ok(ExitCode::from(2));
-            }
-        },
-    };
+    let at = args.at.unwrap_or(Timestamp(i64::MAX / 2));
     let reader = Reader::open(&state_dir)?;
     let Some(service) = ServiceName::new(args.subject.clone()) else {
         bail!("`{}` is no service's name", args.subject)
@@ -130,11 +119,7 @@ impl Explanation {
             lines.push(line("because", report::reason(&action.sizing)));
         }
         for finding in self.findings().into_iter().take(4) {
-            let verb = match finding.what {
-                What::Held => "held",
-                What::Narrowed { .. } => "cut",
-                What::Noted => "note",
-            };
+            let verb = finding.what.verb();
             lines.push(line(verb, finding.hold.to_string()));
         }
         lines.push(line("group", self.group()));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use planner::plan::{Hold, What};
+use planner::plan::Hold;
 use planner::policy::Mode;
 use planner::snapshot::Disk;
 use planner::{Memory, ServiceName, Timestamp};
@@ -93,11 +93,7 @@ fn human(decided: &Decided, engine: &Engine) {
             println!("{name:width$}  {}  {}", action.change, report::reason(&action.sizing));
         }
         for finding in decided.plan.findings.iter().filter(|f| f.service.as_ref() == Some(name)) {
-            let verb = match finding.what {
-                What::Held => "held",
-                What::Narrowed { .. } => "cut",
-                What::Noted => "note",
-            };
+            let verb = finding.what.verb();
             if action.is_none() || finding.hold != Hold::ObserveOnly {
                 println!("{name:width$}  {verb}: {}", finding.hold);
             }

@@ -27,10 +27,10 @@ const SHOWN: usize = 20;
 Exit code 1: a plan of this version of the planner came out differently.")]
 pub struct Args {
     /// From this time on.
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = stamp)]
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
     since: Option<Timestamp>,
     /// Up to this time.
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = stamp)]
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
     until: Option<Timestamp>,
     /// What another configuration would have done, with groups simulated from the lead times.
     #[arg(long, value_name = "FILE")]
@@ -40,11 +40,6 @@ pub struct Args {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-fn stamp(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text)
-        .ok_or_else(|| "expected a time such as `2026-03-02T09:05:00Z`".to_owned())
 }
 
 /// Replays.

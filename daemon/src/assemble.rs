@@ -10,6 +10,7 @@ use forecaster::ModelKind;
 use planner::policy::Policy;
 use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::sim::World;
+use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
 
 use crate::clock::{Clock, Shared, Simulated, System};
@@ -76,7 +77,7 @@ pub fn clouds(
                 Arc::new(world)
             }
         };
-        clouds.providers.insert(name.clone(), built);
+        clouds.providers.insert(name.clone(), Traced::new(built));
     }
     Ok(clouds)
 }

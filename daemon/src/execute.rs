@@ -11,6 +11,7 @@ use planner::group::{GroupState, Process};
 use planner::plan::{Action, Change};
 use planner::snapshot::{KillSwitch, OrderResult};
 use planner::{Fault, FaultKind, GroupId, ServiceName, Units};
+use providers::traced::Traced;
 use providers::{Deadline, GroupWriter, Provider};
 
 /// How long one action may take: read, set and read back.
@@ -25,17 +26,16 @@ pub struct Handles {
 
 struct Handle {
     writer: Arc<dyn GroupWriter>,
-    provider: Arc<dyn Provider>,
+    provider: Traced,
 }
 
 impl Handles {
     /// Gives `service` the right to change `group`, and no other.
-    pub fn grant(&mut self, service: &ServiceName, group: &GroupId, provider: &Arc<dyn Provider>) {
+    pub fn grant(&mut self, service: &ServiceName, group: &GroupId, provider: &Traced) {
         let known = self.by_service.get(service).is_some_and(|h| h.writer.group() == group);
         if !known {
             let writer = Arc::from(provider.writer(group));
-            let provider = Arc::clone(provider);
-            self.by_service.insert(service.clone(), Handle { writer, provider });
+            self.by_service.insert(service.clone(), Handle { writer, provider: provider.clone() });
         }
     }
 }

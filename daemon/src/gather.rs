@@ -3,7 +3,6 @@
 //! What could not be read is part of the snapshot, by service: nothing here fails.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use planner::demand::Assembly;
@@ -15,14 +14,15 @@ use planner::snapshot::{
     Trend, Window,
 };
 use planner::{Fault, FaultKind, GroupRef, Memory, ProviderName, Seconds, ServiceName, Timestamp};
+use providers::traced::Traced;
 use providers::{Deadline, Provider};
 use tokio::task::JoinSet;
 
 use crate::journal::SampleBatch;
 use crate::store::{self, Store, demand_step};
 
-/// The configured clouds by name.
-pub type Providers = BTreeMap<ProviderName, Arc<dyn Provider>>;
+/// The configured clouds by name, each with its deadline enforced and its calls counted.
+pub type Providers = BTreeMap<ProviderName, Traced>;
 
 /// Periods that each poll reads again: clouds correct their newest points.
 const READ_AGAIN_PERIODS: u64 = 5;

@@ -7,6 +7,8 @@ use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::OrderResult;
 use planner::{ServiceName, Timestamp};
+use providers::Provider;
+use providers::traced::{Calls, Traced};
 use serde_json::{Value, json};
 
 use crate::assemble::Clouds;
@@ -282,6 +284,8 @@ pub fn status(turn: &Turn, engine: &Engine, providers: &Providers, next: Timesta
         .iter()
         .map(|(name, provider)| (name.as_str(), provider.metrics().metrics_read()))
         .collect();
+    let calls: BTreeMap<&str, Value> =
+        providers.iter().map(|(name, provider)| (name.as_str(), calls_json(provider))).collect();
     json!({
         "taken_at": turn.snapshot.taken_at.to_string(),
         "next_look": next.to_string(),
@@ -290,8 +294,24 @@ pub fn status(turn: &Turn, engine: &Engine, providers: &Providers, next: Timesta
         "kill_switch": turn.snapshot.kill_switch,
         "unresolved_orders": engine.unresolved.len(),
         "metrics_read": read,
+        "calls": calls,
         "services": services,
     })
+}
+
+/// What became of a provider's calls since the daemon's start, by operation.
+fn calls_json(provider: &Traced) -> Value {
+    let all = provider.calls();
+    let of = |calls: &Calls| {
+        let mean_ms = calls.latency_sum_ms / calls.count.max(1);
+        json!({
+            "count": calls.count,
+            "faults": calls.faults,
+            "cut_off": calls.cut_off,
+            "mean_ms": mean_ms,
+        })
+    };
+    all.iter().map(|(operation, calls)| (operation.word(), of(calls))).collect()
 }
 
 fn service_status(turn: &Turn, name: &ServiceName, act: bool) -> Value {

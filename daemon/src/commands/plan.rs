@@ -7,6 +7,7 @@ use planner::plan::Hold;
 use planner::policy::Mode;
 use planner::snapshot::Disk;
 use planner::{Memory, ServiceName, Timestamp};
+use providers::Provider;
 
 use crate::assemble;
 use crate::config::{self, Config};

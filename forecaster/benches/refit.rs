@@ -22,7 +22,7 @@ fn fortnight() -> Series {
 
 fn benchmarks(c: &mut Criterion) {
     let series = fortnight();
-    let windows = Windows::new(2, 12).expect("sound windows");
+    let windows = Windows::new(1, 2, 12).expect("sound windows");
     let levels: Vec<Level> =
         [0.1, 0.5, 0.9, 0.95, 0.99].iter().filter_map(|&l| Level::new(l).ok()).collect();
     c.bench_function("linear, refit and forecast of an hour, step by step", |b| {

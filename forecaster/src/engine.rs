@@ -3,22 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::blend::weights;
-use crate::calibrate::{conformal_quantiles, track};
+use crate::calibrate::track;
 use crate::frame::{Frame, LOOKBACK_DAYS, Space};
-use crate::models::ets::Ets;
-use crate::models::linear::Linear;
-use crate::models::seasonal::Season;
-use crate::models::training::{HeldOut, Training};
+use crate::models::boosted::Boosted;
+use crate::models::training::Training;
 use crate::models::{Expert, Point};
 use crate::quantiles::{pinball, rearrange};
-use crate::select::{Choice, ModelLoss, Reason};
+use crate::select::Choice;
+use crate::trial::{Trial, candidates};
 use crate::{Level, ModelKind, Series, SeriesFault, Target, Timestamp};
 
-/// Rows of the held-out part that experts are weighed on.
-const WEIGHED_ROWS_MAX: usize = 400;
-
 /// How far one error moves the tracked quantiles, in units of the forecast's width.
-const TRACK_GAIN: f64 = 0.02;
+const TRACK_GAIN: f64 = 0.01;
 
 /// A forecast stays below so many times the highest demand of the last week: beyond that an error
 /// of quiet days was multiplied by the unrest of now.
@@ -31,13 +27,54 @@ const SHIFT_MAX: f64 = 3.0;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Member {
     kind: ModelKind,
-    expert: Expert,
+    model: Model,
     /// Whether it takes part in the forecast; the yardstick may only be scored.
     voting: bool,
-    /// Quantiles of its held-out errors in units of its spread: target by target, level by level.
-    quantiles: Vec<f32>,
-    /// Recent pinball losses, likewise.
+    /// Recent pinball losses, target by target, level by level.
     losses: Vec<f32>,
+}
+
+/// How an expert comes to quantiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Model {
+    /// A centre and a spread, and the quantiles of its held-out errors in units of the spread:
+    /// target by target, level by level.
+    Located { expert: Expert, quantiles: Vec<f32> },
+    /// Quantiles themselves.
+    Boosted(Box<Boosted>),
+}
+
+impl Model {
+    fn space(&self) -> Space {
+        match self {
+            Model::Located { expert, .. } => expert.space(),
+            Model::Boosted(boosted) => boosted.space(),
+        }
+    }
+
+    /// Quantiles in demand: target by target, level by level.
+    fn vote(&self, frame: &Frame, t: usize, targets: &[Target], width: usize) -> Vec<f64> {
+        match self {
+            Model::Located { expert, quantiles } => {
+                let points = expert.points(frame, t, targets);
+                let cells = quantiles.iter().enumerate();
+                cells
+                    .map(|(cell, &q)| value(expert.space(), points[cell / width], q.into()))
+                    .collect()
+            }
+            Model::Boosted(boosted) => boosted.vote(frame, t, targets),
+        }
+    }
+}
+
+impl Member {
+    /// The loss that an expert is weighed by for one cell: half the cell's own, half what it lost
+    /// at the same level for all targets, since one cell's record is short.
+    fn recent_loss(&self, cell: usize, width: usize) -> f64 {
+        let of_level = self.losses.iter().skip(cell % width).step_by(width);
+        let sum: f64 = of_level.map(|&loss| f64::from(loss)).sum();
+        0.5 * f64::from(self.losses[cell]) + 0.5 * sum * width as f64 / self.losses.len() as f64
+    }
 }
 
 /// Experts fitted to one series at one moment, and the fold over the samples since.
@@ -57,14 +94,6 @@ pub(crate) struct Engine {
     seen_until: Timestamp,
 }
 
-/// One expert during fitting.
-struct Candidate {
-    kind: ModelKind,
-    expert: Expert,
-    held_out: HeldOut,
-    errors: Vec<f64>,
-}
-
 impl Engine {
     /// Fits `kind` to the settled part of `series`. What `earlier` learned from its own forecasts
     /// is carried over where it was made for the same targets and levels.
@@ -76,18 +105,17 @@ impl Engine {
         earlier: Option<&Engine>,
     ) -> Result<(Engine, Choice), SeriesFault> {
         let training = Training::new(series, targets)?;
-        let candidates = candidates(&training, kind)?;
         let trial = Trial::new(&training, levels);
+        let candidates = candidates(&training, levels, kind);
         let (losses, choice) = trial.judge(&candidates, kind);
         let cells = targets.len() * levels.len();
         let members = candidates
             .into_iter()
             .zip(losses)
             .map(|(candidate, losses)| Member {
-                quantiles: all_quantiles(&candidate.errors, targets.len(), levels, ..),
                 voting: choice.model == ModelKind::Auto || choice.model == candidate.kind,
                 kind: candidate.kind,
-                expert: candidate.expert,
+                model: candidate.finish(targets.len(), levels),
                 losses: losses.iter().map(|&loss| loss as f32).collect(),
             })
             .collect();
@@ -163,13 +191,10 @@ impl Engine {
     /// Each member's quantiles, all targets and levels, in demand.
     fn votes(&self, frames: &Frames, t: usize) -> Vec<Vec<f64>> {
         let width = self.levels.len();
-        self.members
-            .iter()
+        let members = self.members.iter();
+        members
             .map(|member| {
-                let space = member.expert.space();
-                let points = member.expert.points(frames.of(space), t, &self.targets);
-                let quantiles = member.quantiles.iter().enumerate();
-                quantiles.map(|(cell, &q)| value(space, points[cell / width], q.into())).collect()
+                member.model.vote(frames.of(member.model.space()), t, &self.targets, width)
             })
             .collect()
     }
@@ -183,7 +208,7 @@ impl Engine {
             .map(|l| {
                 let cell = k * width + l;
                 let losses: Vec<f64> =
-                    voting.iter().map(|&m| self.members[m].losses[cell].into()).collect();
+                    voting.iter().map(|&m| self.members[m].recent_loss(cell, width)).collect();
                 let shares = weights(&losses);
                 voting.iter().zip(shares).map(|(&m, share)| share * votes[m][cell]).sum()
             })
@@ -204,15 +229,10 @@ impl Engine {
         let found = self.members.iter().find(|m| m.kind == ModelKind::LastValue);
         let (Some(member), true) = (found, until > 0) else { return Vec::new() };
         let frame = Frame::new(series, Space::Plain, from, until);
-        let points = member.expert.points(&frame, until - 1 - from, &self.targets);
-        let rows = points.iter().zip(member.quantiles.chunks(self.levels.len()));
-        rows.map(|(&point, quantiles)| {
-            let mut row: Vec<f64> =
-                quantiles.iter().map(|&q| value(Space::Plain, point, q.into())).collect();
-            rearrange(&mut row);
-            row
-        })
-        .collect()
+        let width = self.levels.len();
+        let mut vote = member.model.vote(&frame, until - 1 - from, &self.targets, width);
+        vote.chunks_mut(width).for_each(rearrange);
+        vote.chunks(width).map(<[f64]>::to_vec).collect()
     }
 
     /// Folds in the samples settled since the last call: scores what would have been forecast
@@ -283,9 +303,9 @@ impl Engine {
         self.scored += 1;
     }
 
-    /// Weight of one new loss: a memory of about a day, two hundred samples at least.
+    /// Weight of one new loss: a memory of a few hours, forty samples at least.
     fn forgetting(&self, series: &Series) -> f64 {
-        1.0 / series.day().clamp(200, 600) as f64
+        5.0 / series.day().clamp(200, 600) as f64
     }
 
     /// Recent loss of the forecast and of last-value for target `k`, over the same samples;
@@ -301,7 +321,7 @@ impl Engine {
 }
 
 /// A forecast of an expert in demand, never negative infinity or beyond any demand.
-fn value(space: Space, point: Point, quantile: f64) -> f64 {
+pub(crate) fn value(space: Space, point: Point, quantile: f64) -> f64 {
     let value = space.leave(point.centre + point.spread * quantile);
     value.clamp(-crate::error::VALUE_MAX, 10.0 * crate::error::VALUE_MAX)
 }
@@ -330,7 +350,7 @@ impl Frames {
     fn new(engine: &Engine, series: &Series, from: usize, until: usize) -> Frames {
         let mut all: Vec<(Space, Frame)> = Vec::new();
         for member in &engine.members {
-            let space = member.expert.space();
+            let space = member.model.space();
             if !all.iter().any(|(made, _)| *made == space) {
                 all.push((space, Frame::new(series, space, from, until)));
             }
@@ -343,193 +363,4 @@ impl Frames {
         let found = self.all.iter().find(|(made, _)| *made == space);
         &found.expect("a frame is made for the space of every member").1
     }
-}
-
-/// The experts for `kind`; last-value is always among them, as the yardstick.
-fn candidates(training: &Training<'_>, kind: ModelKind) -> Result<Vec<Candidate>, SeriesFault> {
-    let wanted = |of: ModelKind, days: usize| {
-        kind == of || (kind == ModelKind::Auto && training.days() >= days)
-    };
-    let plain = training.frame(Space::Plain);
-    let mut found = vec![simple(training, &plain, ModelKind::LastValue, Expert::Last)];
-    if wanted(ModelKind::SeasonalDay, 2) {
-        let day = Expert::Season(Season::Day);
-        found.push(simple(training, &plain, ModelKind::SeasonalDay, day));
-    }
-    if wanted(ModelKind::SeasonalWeek, 8) {
-        let week = Expert::Season(Season::Week);
-        found.push(simple(training, &plain, ModelKind::SeasonalWeek, week));
-    }
-    if wanted(ModelKind::Ets, 0) {
-        let ets = Ets::fit(&plain, training.reach().div_ceil(2), 2000);
-        found.push(simple(training, &plain, ModelKind::Ets, Expert::Ets(ets)));
-    }
-    let mut regress = |kind, space| {
-        let (linear, held_out) = Linear::fit(training, space);
-        let errors = training.errors(space, &held_out);
-        let expert = Expert::Linear(Box::new(linear));
-        found.push(Candidate { kind, expert, held_out, errors });
-    };
-    let enough = training.rows.len() >= LINEAR_ROWS_MIN;
-    if kind == ModelKind::Linear || kind == ModelKind::Auto && enough {
-        regress(ModelKind::Linear, Space::Plain);
-    }
-    if kind == ModelKind::LinearLog || kind == ModelKind::Auto && enough {
-        let mean = plain.mean(0, plain.y.len());
-        regress(ModelKind::LinearLog, Space::Log { offset: 0.1 * mean + 1e-9 });
-    }
-    Ok(found)
-}
-
-/// Fewest rows a regression is tried with on its own accord.
-const LINEAR_ROWS_MIN: usize = 120;
-
-/// An expert that has nothing, or next to nothing, fitted: every row is held out.
-fn simple(training: &Training<'_>, frame: &Frame, kind: ModelKind, expert: Expert) -> Candidate {
-    let states = match &expert {
-        Expert::Ets(ets) => ets.states(frame),
-        _ => Vec::new(),
-    };
-    let mut points = Vec::with_capacity(training.truths.len());
-    for &t in &training.rows {
-        match &expert {
-            Expert::Ets(ets) => {
-                let spread = frame.scale(t);
-                points.extend(
-                    training
-                        .targets
-                        .iter()
-                        .map(|&target| Point { centre: ets.centre(states[t], target), spread }),
-                );
-            }
-            _ => points.extend(expert.points(frame, t, training.targets)),
-        }
-    }
-    let held_out = HeldOut { points };
-    let errors = training.errors(Space::Plain, &held_out);
-    Candidate { kind, expert, held_out, errors }
-}
-
-/// Calibrated quantiles of the errors of some rows: target by target, level by level.
-fn all_quantiles(
-    errors: &[f64],
-    targets: usize,
-    levels: &[Level],
-    rows: impl std::ops::RangeBounds<usize>,
-) -> Vec<f32> {
-    let mut found = Vec::with_capacity(targets * levels.len());
-    for k in 0..targets {
-        let of_target = errors.iter().skip(k).step_by(targets).enumerate();
-        let mut kept: Vec<f64> = of_target
-            .filter(|(row, error)| rows.contains(row) && !error.is_nan())
-            .map(|(_, &error)| error)
-            .collect();
-        found.extend(conformal_quantiles(&mut kept, levels).iter().map(|&q| q as f32));
-    }
-    found
-}
-
-/// The backtest that weighs experts: calibrated on the earlier rows, scored on the later.
-struct Trial<'a> {
-    training: &'a Training<'a>,
-    levels: &'a [Level],
-    cut: usize,
-    rows: Vec<usize>,
-}
-
-impl<'a> Trial<'a> {
-    fn new(training: &'a Training<'a>, levels: &'a [Level]) -> Trial<'a> {
-        let all = training.rows.len();
-        let cut = all * 2 / 3;
-        let stride = (all - cut).div_ceil(WEIGHED_ROWS_MAX).max(1);
-        Trial { training, levels, cut, rows: (cut..all).step_by(stride).collect() }
-    }
-
-    /// Mean loss of each candidate (targets by levels), and the choice among them.
-    fn judge(&self, candidates: &[Candidate], kind: ModelKind) -> (Vec<Vec<f64>>, Choice) {
-        let votes: Vec<Vec<f64>> = candidates.iter().map(|c| self.votes(c)).collect();
-        let half = self.rows.len() / 2;
-        let losses: Vec<Vec<f64>> =
-            votes.iter().map(|vote| self.losses(vote, 0..self.rows.len())).collect();
-        if kind != ModelKind::Auto {
-            let model = candidates.last().map_or(kind, |candidate| candidate.kind);
-            let origins = self.rows.len();
-            let losses_of = candidates.iter().zip(&losses);
-            let tried = losses_of
-                .map(|(c, losses)| ModelLoss { model: c.kind, loss: mean(losses) })
-                .collect();
-            return (losses, Choice { model, losses: tried, origins, why: Reason::Forced });
-        }
-        let weighed: Vec<Vec<f64>> = votes.iter().map(|vote| self.losses(vote, 0..half)).collect();
-        let later = half..self.rows.len();
-        let mut tried: Vec<ModelLoss> = candidates
-            .iter()
-            .zip(&votes)
-            .map(|(c, vote)| ModelLoss {
-                model: c.kind,
-                loss: mean(&self.losses(vote, later.clone())),
-            })
-            .collect();
-        if candidates.len() > 1 {
-            let blended = self.blend(&votes, &weighed);
-            let loss = mean(&self.losses(&blended, later));
-            tried.insert(0, ModelLoss { model: ModelKind::Auto, loss });
-        }
-        (losses, Choice::smallest(tried, self.rows.len() - half))
-    }
-
-    fn cells(&self) -> usize {
-        self.training.targets.len() * self.levels.len()
-    }
-
-    /// Quantiles of a candidate for the trial's rows.
-    fn votes(&self, candidate: &Candidate) -> Vec<f64> {
-        let targets = self.training.targets.len();
-        let quantiles = all_quantiles(&candidate.errors, targets, self.levels, ..self.cut);
-        let space = candidate.expert.space();
-        let mut votes = Vec::with_capacity(self.rows.len() * self.cells());
-        for &row in &self.rows {
-            for k in 0..targets {
-                let point = candidate.held_out.points[row * targets + k];
-                let of_target = &quantiles[k * self.levels.len()..(k + 1) * self.levels.len()];
-                votes.extend(of_target.iter().map(|&q| value(space, point, q.into())));
-            }
-        }
-        votes
-    }
-
-    fn losses(&self, votes: &[f64], rows: std::ops::Range<usize>) -> Vec<f64> {
-        let (width, targets) = (self.levels.len(), self.training.targets.len());
-        let mut sums = vec![0.0; self.cells()];
-        let mut counts = vec![0.0; self.cells()];
-        for index in rows {
-            for cell in 0..self.cells() {
-                let truth = self.rows[index] * targets + cell / width;
-                let vote = votes[index * self.cells() + cell].max(0.0);
-                let actual = self.training.truths[truth];
-                if self.training.usable(truth, actual - vote) {
-                    sums[cell] += pinball(self.levels[cell % width], vote, actual);
-                    counts[cell] += 1.0;
-                }
-            }
-        }
-        sums.iter().zip(counts).map(|(sum, count)| sum / f64::max(count, 1.0)).collect()
-    }
-
-    fn blend(&self, votes: &[Vec<f64>], losses: &[Vec<f64>]) -> Vec<f64> {
-        let shares: Vec<Vec<f64>> = (0..self.cells())
-            .map(|cell| weights(&losses.iter().map(|of| of[cell]).collect::<Vec<f64>>()))
-            .collect();
-        let all = self.rows.len() * self.cells();
-        (0..all)
-            .map(|i| {
-                let shares = &shares[i % self.cells()];
-                votes.iter().zip(shares).map(|(vote, share)| share * vote[i]).sum()
-            })
-            .collect()
-    }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }

@@ -39,6 +39,8 @@ pub(crate) const LOOKBACK_DAYS: usize = 8;
 
 /// A stretch of a series. Indexes `t` count from the frame's own first sample.
 pub(crate) struct Frame {
+    /// The space of `y`.
+    pub(crate) space: Space,
     /// Seconds since the epoch of sample 0.
     start: i64,
     step: i64,
@@ -78,6 +80,7 @@ impl Frame {
         };
         let day = series.day();
         Frame {
+            space,
             start: series.start_of(from).0,
             step: i64::from(series.step().seconds()),
             day,

@@ -16,6 +16,7 @@ pub mod quantiles;
 pub mod select;
 pub mod series;
 mod target;
+mod trial;
 pub mod units;
 
 pub use backtest::{Backtest, Horizon, Score, forecast_once};

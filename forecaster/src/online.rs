@@ -1,5 +1,7 @@
 //! The forecaster of one service: what a daemon keeps between samples, and when it refits.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -15,9 +17,15 @@ pub fn levels() -> Vec<Level> {
 }
 
 /// The two windows a planner asks about, in steps from the origin.
+///
+/// Capacity ordered now serves from the end of its lead time; what is needed before that, earlier
+/// orders had to see to. So growth is sized for `first..=lead` alone, and scale-in, which takes
+/// effect at once, for all steps up to `hold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
-    /// Steps until capacity ordered now is in service; at least 1.
+    /// The first step that capacity ordered now can serve; at least 1.
+    pub first: usize,
+    /// The last step that only an order made now can serve; at least `first`.
     pub lead: usize,
     /// Steps for which capacity given up now must not be missed; at least `lead`.
     pub hold: usize,
@@ -27,18 +35,18 @@ pub struct Windows {
 pub const WINDOW_MAX: usize = 20_000;
 
 impl Windows {
-    /// Both windows, `hold` lifted to `lead` where it is shorter.
+    /// Both windows, `hold` lifted to `lead` where it is shorter and `first` lowered to it.
     ///
     /// # Errors
     /// [`SeriesFault::Horizon`] for a window of no step or above [`WINDOW_MAX`].
-    pub fn new(lead: usize, hold: usize) -> Result<Windows, SeriesFault> {
-        let windows = Windows { lead, hold: hold.max(lead) };
+    pub fn new(first: usize, lead: usize, hold: usize) -> Result<Windows, SeriesFault> {
+        let windows = Windows { first: first.min(lead), lead, hold: hold.max(lead) };
         windows.check()?;
         Ok(windows)
     }
 
     fn check(self) -> Result<(), SeriesFault> {
-        for found in [self.lead, self.hold] {
+        for found in [self.first, self.lead, self.hold] {
             if found == 0 || found > WINDOW_MAX {
                 return Err(SeriesFault::Horizon { found, max: WINDOW_MAX });
             }
@@ -46,16 +54,30 @@ impl Windows {
         Ok(())
     }
 
-    /// What is fitted for these windows: the next step, and maxima up to each window's end and
-    /// half as far again, since the age of the newest sample and measured lead times vary.
+    /// What is fitted for these windows: the next step, the lead window and the hold window, and
+    /// each of them half as far again or wider, since the age of the newest sample and measured
+    /// lead times vary.
     fn targets(self) -> Vec<Target> {
-        let rungs = [self.lead, self.lead + self.lead.div_ceil(2), self.hold];
-        let mut targets: Vec<Target> = rungs.into_iter().map(Target::MaxUpTo).collect();
-        targets.push(Target::Step(1));
-        targets.push(Target::MaxUpTo(self.hold + self.hold.div_ceil(4)));
+        let later = self.lead + self.lead.div_ceil(2);
+        let mut targets = vec![
+            Target::Step(1),
+            between(self.first, self.lead),
+            between(self.first.div_ceil(2), later),
+            Target::MaxUpTo(self.lead),
+            Target::MaxUpTo(self.hold),
+            Target::MaxUpTo(self.hold + self.hold.div_ceil(4)),
+        ];
         targets.sort_by_key(|target| (target.reach(), *target));
         targets.dedup();
         targets
+    }
+}
+
+/// The highest demand of some steps, in one spelling.
+fn between(first: usize, last: usize) -> Target {
+    match first {
+        0 | 1 => Target::MaxUpTo(last),
+        _ => Target::Between(first, last),
     }
 }
 
@@ -68,9 +90,10 @@ pub struct WindowForecast {
     pub levels: Vec<Level>,
     /// Demand of the next step.
     pub next: Vec<f64>,
-    /// Highest demand of the steps of the lead window.
+    /// Highest demand of the steps that only an order made now can serve: from the first to the
+    /// last of the lead window.
     pub lead: Vec<f64>,
-    /// Highest demand of the steps of the hold window; never below `lead`.
+    /// Highest demand of all steps up to the end of the hold window; never below `lead`.
     pub hold: Vec<f64>,
     /// The model, as reports name it.
     pub model: String,
@@ -165,9 +188,9 @@ impl ServiceForecaster {
             return Err(SeriesFault::too_short(settled, SAMPLES_MIN, self.step));
         };
         let rows = engine.forecast(series)?;
-        let next = rows.first().cloned().unwrap_or_default();
-        let lead = reading(engine, &rows, windows.lead);
-        let mut hold = reading(engine, &rows, windows.hold);
+        let next = reading(engine, &rows, 1..=1);
+        let lead = reading(engine, &rows, windows.first..=windows.lead);
+        let mut hold = reading(engine, &rows, 1..=windows.hold);
         for (hold, &lead) in hold.iter_mut().zip(&lead) {
             *hold = hold.max(lead);
         }
@@ -200,26 +223,27 @@ impl ServiceForecaster {
 
     fn losses(&self) -> Option<(f64, f64)> {
         let (engine, _) = self.fitted.as_ref()?;
-        let lead = Target::MaxUpTo(self.windows?.lead);
+        let windows = self.windows?;
+        let lead = between(windows.first, windows.lead);
         let k = engine.targets().iter().position(|&target| target == lead)?;
         engine.recent_losses(k)
     }
 }
 
-/// The row of the shortest fitted window that covers `window`, or the longest one, widened.
-fn reading(engine: &Engine, rows: &[Vec<f64>], window: usize) -> Vec<f64> {
-    let maxima = engine.targets().iter().zip(rows);
-    let mut longest = None;
-    for (target, row) in maxima {
-        if let Target::MaxUpTo(steps) = *target {
-            if steps >= window {
-                return row.clone();
-            }
-            longest = Some((steps, row));
-        }
+/// The row of the shortest fitted window that covers `steps`, or the longest one, widened.
+fn reading(engine: &Engine, rows: &[Vec<f64>], steps: RangeInclusive<usize>) -> Vec<f64> {
+    let fitted = || engine.targets().iter().zip(rows);
+    let covers =
+        |target: &Target| target.first() <= *steps.start() && target.reach() >= *steps.end();
+    let shortest = fitted()
+        .filter(|(target, _)| covers(target))
+        .min_by_key(|(target, _)| target.reach() - target.first());
+    if let Some((_, row)) = shortest {
+        return row.clone();
     }
-    let Some((steps, row)) = longest else { return Vec::new() };
-    let ratio = (window as f64 / steps as f64).sqrt();
+    let longest = fitted().max_by_key(|(target, _)| target.reach() - target.first());
+    let Some((target, row)) = longest else { return Vec::new() };
+    let ratio = (*steps.end() as f64 / target.reach() as f64).sqrt();
     let middle = engine.levels().iter().position(|level| level.get() >= 0.5).unwrap_or(0);
     row.iter().map(|value| (row[middle] + (value - row[middle]) * ratio).max(0.0)).collect()
 }

@@ -12,13 +12,17 @@ pub enum Target {
     Step(usize),
     /// The highest demand of the steps from 1 up to and including this one.
     MaxUpTo(usize),
+    /// The highest demand of the steps from the first number to the second, both included.
+    Between(usize, usize),
 }
 
 impl Target {
     /// Steps after the origin until the target is known.
     pub fn reach(self) -> usize {
         match self {
-            Target::Step(steps) | Target::MaxUpTo(steps) => steps.max(1),
+            Target::Step(steps) | Target::MaxUpTo(steps) | Target::Between(_, steps) => {
+                steps.max(1)
+            }
         }
     }
 
@@ -27,6 +31,7 @@ impl Target {
         match self {
             Target::Step(steps) => steps.max(1),
             Target::MaxUpTo(_) => 1,
+            Target::Between(first, _) => first.max(1),
         }
     }
 

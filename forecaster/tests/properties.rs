@@ -76,7 +76,7 @@ proptest! {
                 prop_assert!(sane(&forecast), "{kind}: {forecast:?}");
             }
         }
-        if let Some(found) = run_service(&series, Windows::new(5, 20).unwrap()) {
+        if let Some(found) = run_service(&series, Windows::new(1, 5, 20).unwrap()) {
             for row in [&found.next, &found.lead, &found.hold] {
                 prop_assert!(row.windows(2).all(|pair| pair[0] <= pair[1]), "{found:?}");
                 prop_assert!(row.iter().all(|value| value.is_finite() && *value >= 0.0));
@@ -198,7 +198,7 @@ fn faults_name_what_would_have_been_enough() {
     let enough = series(Step::FIVE_MINUTES, vec![Some(1.0); needed]);
     assert!(forecast_once(&enough, ModelKind::Auto, 12, &levels(&[0.5])).is_ok());
     let mut service = ServiceForecaster::new(Step::FIVE_MINUTES, ModelKind::Auto);
-    let windows = Windows::new(2, 6).unwrap();
+    let windows = Windows::new(1, 2, 6).unwrap();
     let SeriesFault::TooShort { needed, .. } = service.forecast(&short, windows).unwrap_err()
     else {
         panic!("a service without a model has too short a history")
@@ -208,7 +208,7 @@ fn faults_name_what_would_have_been_enough() {
     service.refit(&enough, windows).unwrap();
     assert!(service.forecast(&enough, windows).is_ok());
     for (lead, hold) in [(0, 5), (30_000, 5), (1, usize::MAX)] {
-        assert!(Windows::new(lead, hold).is_err(), "{lead} {hold}");
+        assert!(Windows::new(1, lead, hold).is_err(), "{lead} {hold}");
         assert!(service.forecast(&enough, Windows { lead, hold }).is_err(), "{lead} {hold}");
     }
     assert!(forecast_once(&enough, ModelKind::Auto, 0, &levels(&[0.5])).is_err());
@@ -239,7 +239,7 @@ fn a_daily_wave_is_foreseen_and_last_value_is_not() {
 fn the_maximum_of_a_window_is_covered_as_often_as_stated() {
     let whole =
         series(Step::FIVE_MINUTES, wave(Step::FIVE_MINUTES, 12, 30.0).into_iter().map(Some));
-    let windows = Windows::new(3, 12).unwrap();
+    let windows = Windows::new(1, 3, 12).unwrap();
     let mut service = ServiceForecaster::new(whole.step(), ModelKind::Auto);
     let (mut inside, mut count) = ([0, 0], 0);
     for known in (8 * 288..whole.len() - 15).step_by(4) {
@@ -266,7 +266,7 @@ fn the_maximum_of_a_window_is_covered_as_often_as_stated() {
 #[test]
 fn the_online_state_is_a_fold_that_does_not_depend_on_how_samples_came() {
     let whole = series(Step::FIVE_MINUTES, wave(Step::FIVE_MINUTES, 5, 20.0).into_iter().map(Some));
-    let windows = Windows::new(3, 12).unwrap();
+    let windows = Windows::new(1, 3, 12).unwrap();
     let mut at_once = ServiceForecaster::new(whole.step(), ModelKind::Auto);
     let mut seen = whole.clone();
     seen.truncate(4 * 288);
@@ -286,7 +286,7 @@ fn the_online_state_is_a_fold_that_does_not_depend_on_how_samples_came() {
 #[test]
 fn a_saturated_service_teaches_no_fall() {
     // One interval in seven the service chokes and serves a third of what is asked.
-    let windows = Windows::new(3, 12).unwrap();
+    let windows = Windows::new(1, 3, 12).unwrap();
     let fed = |marked: bool| {
         let mut series = Series::new(Step::FIVE_MINUTES);
         let mut choked_until = 0u32;
@@ -310,7 +310,7 @@ fn a_saturated_service_teaches_no_fall() {
 
 #[test]
 fn provisional_samples_are_not_learned_from() {
-    let windows = Windows::new(3, 12).unwrap();
+    let windows = Windows::new(1, 3, 12).unwrap();
     let values = wave(Step::FIVE_MINUTES, 4, 8.0);
     let settled = series(Step::FIVE_MINUTES, values.iter().map(|&value| Some(value)));
     let mut with_newest = settled.clone();

@@ -3,13 +3,15 @@
 use crate::fault::FaultKind;
 use crate::group::{Activity, Cause};
 use crate::memory::{
-    Band, Bucket, Censored, ChangeLog, Count, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Quality,
-    ServiceMemory,
+    Band, Bucket, Calibration, Censored, ChangeLog, Count, Expected, LEAD_TIMES_KEPT, Lease,
+    OpenOrder, Quality, ServiceMemory,
 };
 use crate::numbers::{HALVING, depth_of, milli, sane};
 use crate::plan::Change;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
-use crate::snapshot::{DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult};
+use crate::snapshot::{
+    DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
+};
 use crate::{Level, Seconds, Timestamp, Units};
 
 /// Violations are accounted over so many quarters of a day: 28 days.
@@ -375,8 +377,19 @@ fn account(global: Mode, service: &ServicePolicy, seen: &Observation, memory: &m
                 None => continue,
             },
         };
+        if let Ok(forecast) = &seen.forecast {
+            follow_spread(forecast, capacity, &mut memory.calibration);
+        }
         calibrate(service, kept, seen.forecast.is_ok(), memory);
     }
+}
+
+/// Follows how wide the forecast's tail usually is.
+fn follow_spread(forecast: &ReducedForecast, capacity: f64, calibration: &mut Calibration) {
+    let Some(now) = crate::sizing::spread(forecast, capacity) else { return };
+    let usual = calibration.spread_micro.unwrap_or(now);
+    calibration.spread_micro =
+        Some(usual.saturating_add(now.saturating_sub(usual) / SPREAD_MEMORY));
 }
 
 impl crate::memory::ViolationAccount {
@@ -401,20 +414,23 @@ fn count(start: Timestamp, violated: bool, memory: &mut ServiceMemory) {
     quarters.retain(|(kept, _)| kept.saturating_add(QUARTERS_KEPT) > quarter);
 }
 
-/// How far a miss moves the depth once much is known, and how many intervals of evidence it takes
-/// until a miss no longer counts up to twice that.
-const MISS_STEP: i64 = HALVING * 6 / 100;
+/// How far a miss moves the depth once much is known; at first it moves it by so many times more,
+/// and half of that is left after so many intervals.
+const MISS_STEP: i64 = HALVING * 12 / 1000;
+const EARLY_STEPS: i64 = 3;
 const EVIDENCE: i64 = 500;
+/// An interval moves the usual spread by one part in so many of its distance from it.
+const SPREAD_MEMORY: i64 = 500;
 /// The quantile starts out so much shallower than the budget: a window's highest demand is sized
 /// for, units are whole and scale-in waits, so fewer intervals than the level says are missed.
 const START_BELOW_BUDGET: i64 = HALVING * 5 / 4;
 /// Where the account has violations to spare, the quantile comes in up to so many times faster.
-const SPARE_MAX: f64 = 3.0;
+const SPARE_MAX: f64 = 2.0;
 /// Violations that the account is taken to begin with, so that its first hours do not decide.
 const PRIOR_VIOLATIONS: f64 = 2.0;
 /// The deepest and the shallowest the quantile may go.
-const DEPTH_MAX: i64 = 14 * HALVING;
-const DEPTH_MIN: i64 = HALVING;
+pub(crate) const DEPTH_MAX: i64 = 14 * HALVING;
+pub(crate) const DEPTH_MIN: i64 = HALVING;
 /// Where the reactive headroom starts, how far a miss moves it, and how far it may go, in
 /// millionths of the fastest recent rise.
 pub(crate) const HEADROOM_START: i64 = 1_000_000;
@@ -453,7 +469,8 @@ fn calibrate(service: &ServicePolicy, kept: bool, forecast: bool, memory: &mut S
     let calibration = &mut memory.calibration;
     if trusted {
         let evidence = i64::try_from(intervals).unwrap_or(i64::MAX / 2);
-        let step = MISS_STEP + MISS_STEP * EVIDENCE / EVIDENCE.saturating_add(evidence);
+        let early = EARLY_STEPS * MISS_STEP * EVIDENCE / EVIDENCE.saturating_add(evidence);
+        let step = MISS_STEP + early;
         let depth = calibration.depth_micro.unwrap_or_else(|| start_depth(service));
         calibration.depth_micro = Some(moved(depth, step).clamp(DEPTH_MIN, DEPTH_MAX));
     } else {

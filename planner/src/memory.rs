@@ -10,7 +10,7 @@ use crate::plan::Change;
 use crate::{Seconds, ServiceName, Timestamp, Units};
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,6 +127,9 @@ pub struct Calibration {
     /// How much of the fastest recent rise is added to demand now, in millionths.
     /// `None` until the first interval is judged without a forecast: then it starts at all of it.
     pub headroom_micro: Option<i64>,
+    /// How wide the forecast's tail usually is: halvings, in millionths, of its thousandths of
+    /// demand per halving of the tail. `None` until the first forecast.
+    pub spread_micro: Option<i64>,
 }
 
 /// Values over time, one entry a change, oldest first.
@@ -228,7 +231,7 @@ pub struct Dwell {
 impl Default for Calibration {
     /// Nothing learned: both start from the budget.
     fn default() -> Calibration {
-        Calibration { depth_micro: None, headroom_micro: None }
+        Calibration { depth_micro: None, headroom_micro: None, spread_micro: None }
     }
 }
 

@@ -41,6 +41,14 @@ pub(crate) fn depth_of(level: Level) -> i64 {
     halvings * HALVING + (part * HALVING as f64).round() as i64
 }
 
+/// How often 1 must be doubled to make `value`, in millionths and linear between whole doublings;
+/// 0 for less than 2. The same on every machine, as no logarithm is.
+pub(crate) fn doublings(value: u64) -> i64 {
+    let Some(whole) = value.checked_ilog2() else { return 0 };
+    let part = (value as f64 / (1u64 << whole) as f64 - 1.0) * HALVING as f64;
+    i64::from(whole) * HALVING + part.round() as i64
+}
+
 /// The level at a depth: the reverse of [`depth_of`].
 pub(crate) fn level_at(depth: i64) -> Option<Level> {
     let depth = depth.clamp(0, 40 * HALVING);
@@ -95,6 +103,13 @@ mod tests {
             let back = level_at(depth(l)).unwrap().get();
             assert!((back - l).abs() < 1e-4, "{l} came back as {back}");
         }
+    }
+
+    #[test]
+    fn doublings_count_powers_of_two() {
+        assert_eq!([0, 1, 2, 1024].map(doublings), [0, 0, 1_000_000, 10_000_000]);
+        assert_eq!(doublings(3), 1_500_000);
+        assert_eq!(doublings(u64::MAX), 64_000_000);
     }
 
     #[test]

@@ -143,7 +143,10 @@ impl Window {
     /// A window beyond what the forecaster looks ahead.
     pub fn steps(&self, step: Step) -> Result<Windows, SeriesFault> {
         let steps = |span| step.samples_to_cover(span).max(1);
-        Windows::new(steps(self.lead()), steps(self.hold_ahead()))
+        // Of the interval in which an order made now comes into service, it serves the rest.
+        let before = (self.sample_age + self.lead_time).0 / step.span().0;
+        let first = usize::try_from(before).unwrap_or(usize::MAX).saturating_add(1);
+        Windows::new(first, steps(self.lead()), steps(self.hold_ahead()))
     }
 
     /// How long the lead window is, from the end of the newest settled interval.

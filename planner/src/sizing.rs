@@ -1,11 +1,11 @@
 //! How many units a service needs: the forecast over its windows, and demand now.
 
-use crate::learn::{HEADROOM_START, capacity_per_unit, newest, start_depth};
+use crate::learn::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, capacity_per_unit, newest, start_depth};
 use crate::memory::{Quality, ServiceMemory};
-use crate::numbers::{HALVING, level_at, milli, times_milli, units_for, value_at};
+use crate::numbers::{HALVING, doublings, level_at, milli, times_milli, units_for, value_at};
 use crate::plan::{DecidedBy, Hold, Sizing};
 use crate::policy::ServicePolicy;
-use crate::snapshot::{GroupView, NoForecast, Observation};
+use crate::snapshot::{GroupView, NoForecast, Observation, ReducedForecast};
 use crate::{Seconds, Timestamp, Units};
 
 /// Three periods beyond settling: one late sample is normal, two happen, three mean that the
@@ -195,9 +195,11 @@ fn forecast_need(
         notes.push(Hold::ForecastDistrusted { loss_percent });
         return None;
     }
-    let depth = memory.calibration.depth_micro.unwrap_or_else(|| start_depth(service));
-    let at = |values| value_at(&forecast.levels, values, depth);
-    let (Some(lead), Some(hold)) = (at(&forecast.lead_milli), at(&forecast.hold_milli)) else {
+    let depth = priced_depth(service, forecast, memory, capacity);
+    let at = |values, depth| value_at(&forecast.levels, values, depth);
+    let needs = at(&forecast.lead_milli, depth)
+        .zip(at(&forecast.hold_milli, depth.saturating_sub(HOLD_SHALLOWER)));
+    let Some((lead, hold)) = needs else {
         let why = "its levels and values do not match".to_owned();
         notes.push(Hold::NoForecast { why: NoForecast::Unusable { why } });
         return None;
@@ -209,6 +211,48 @@ fn forecast_need(
         lead: units_for(lead, capacity),
         hold: units_for(hold, capacity),
     })
+}
+
+/// The hold window is longer than an order takes, so it may be kept with less certainty: twice the
+/// chance of ordering again what was given up.
+const HOLD_SHALLOWER: i64 = HALVING;
+/// How much of a change of the tail's spread moves the quantile, in thousandths of what the least
+/// cost at a given price of violations would have (all of it): spreads are estimates.
+const SPREAD_SHARE_MILLI: i64 = 600;
+/// A tail narrower than so many thousandths of a unit per halving is not told from it.
+const SPREAD_MIN_MILLI: u64 = 300;
+/// The spread of the tail is measured from the level 0.9 to 0.99, as depths.
+const SPREAD_FROM: i64 = 3_250_000;
+const SPREAD_TO: i64 = 6_562_500;
+
+/// The quantile to size for now. At a given price of a violation the next unit is worth its cost
+/// as long as the *density* of demand there is, so where the tail is wide, a quantile further in
+/// is the cheaper place to take the same violations: one halving less for each doubling of the
+/// spread (the newsvendor's marginal rule for an exponential tail). The calibrated depth stands
+/// for the usual spread.
+fn priced_depth(
+    service: &ServicePolicy,
+    forecast: &ReducedForecast,
+    memory: &ServiceMemory,
+    capacity: Option<f64>,
+) -> i64 {
+    let depth = memory.calibration.depth_micro.unwrap_or_else(|| start_depth(service));
+    let usual = memory.calibration.spread_micro;
+    let Some((usual, now)) = usual.zip(capacity.and_then(|c| spread(forecast, c))) else {
+        return depth;
+    };
+    let cheaper = usual.saturating_sub(now).saturating_mul(SPREAD_SHARE_MILLI) / 1000;
+    depth.saturating_add(cheaper).clamp(DEPTH_MIN, DEPTH_MAX)
+}
+
+/// How wide the tail of the lead window is, in [`doublings`] of thousandths of demand per halving
+/// of the tail.
+pub(crate) fn spread(forecast: &ReducedForecast, capacity: f64) -> Option<i64> {
+    let at = |depth| value_at(&forecast.levels, &forecast.lead_milli, depth);
+    let rise = at(SPREAD_TO)?.saturating_sub(at(SPREAD_FROM)?) as f64;
+    let least = capacity * SPREAD_MIN_MILLI as f64;
+    let per_halving = (rise * HALVING as f64 / (SPREAD_TO - SPREAD_FROM) as f64).max(least);
+    Some(doublings(per_halving as u64))
 }
 
 /// Demand now and its fastest recent rise, with the headroom that the budget has taught.

@@ -230,6 +230,7 @@ prop_compose! {
         known in prop::bool::weighted(0.8),
         depth_micro in prop::option::of(any::<i64>()),
         headroom_micro in prop::option::of(any::<i64>()),
+        spread_micro in prop::option::of(any::<i64>()),
         in_service in prop::collection::vec((moment(), units()), 0..6),
         ordered in prop::collection::vec((moment(), units()), 0..6),
         removals in bucket(),
@@ -246,7 +247,7 @@ prop_compose! {
     ) -> ServiceMemory {
         let group = known.then(|| world::observation("web", Timestamp(0)).group.unwrap().id);
         let mut memory = ServiceMemory { group, ..ServiceMemory::default() };
-        memory.calibration = Calibration { depth_micro, headroom_micro };
+        memory.calibration = Calibration { depth_micro, headroom_micro, spread_micro };
         memory.in_service.entries = in_service;
         memory.ordered.entries = ordered;
         memory.removals = removals;

@@ -51,6 +51,10 @@ const FIRST_SIZED: usize = 4;
 /// The share of changes, on both sides, that are cut back before fitting.
 const OUTLIER_SHARE: f64 = 0.005;
 
+/// The expected size of an error stays within so many times its mean, both ways: a size that
+/// follows few rows far away makes a forecast useless.
+const SIZE_RANGE: f64 = 1.5;
+
 /// Rows of features, with the statistics that standardised them.
 struct Design {
     z: Array2<f64>,
@@ -218,7 +222,7 @@ fn size_errors(design: &Design, blocks: &Blocks<'_>, errors: &Array2<f64>) -> Si
         .map(|k| {
             let sizes = errors.column(k).into_iter().skip(seen).map(|error| error.abs());
             let mean = sizes.sum::<f64>() / (errors.nrows() - seen).max(1) as f64;
-            ((0.1 * mean).max(1e-6), (10.0 * mean).max(1e-5))
+            ((mean / SIZE_RANGE).max(1e-6), (SIZE_RANGE * mean).max(1e-6))
         })
         .collect();
     let mut sizes = Array2::from_elem(errors.dim(), f64::NAN);

@@ -1,7 +1,10 @@
 //! The models, and what they have in common: a centre and a spread for each target.
 
+pub(crate) mod boosted;
 pub(crate) mod ets;
 pub(crate) mod linear;
+mod pairs;
+mod random;
 pub(crate) mod seasonal;
 pub(crate) mod training;
 
@@ -37,11 +40,15 @@ pub enum ModelKind {
     Linear,
     /// The same regression on ratios of demand in place of differences.
     LinearLog,
+    /// Gradient-boosted quantile trees.
+    Boosted,
+    /// The same trees on ratios of demand in place of differences.
+    BoostedLog,
 }
 
 impl ModelKind {
     /// Every kind, `Auto` first.
-    pub const ALL: [ModelKind; 7] = [
+    pub const ALL: [ModelKind; 9] = [
         ModelKind::Auto,
         ModelKind::LastValue,
         ModelKind::SeasonalDay,
@@ -49,6 +56,8 @@ impl ModelKind {
         ModelKind::Ets,
         ModelKind::Linear,
         ModelKind::LinearLog,
+        ModelKind::Boosted,
+        ModelKind::BoostedLog,
     ];
 
     /// Its name in configurations and reports.
@@ -61,6 +70,8 @@ impl ModelKind {
             ModelKind::Ets => "ets",
             ModelKind::Linear => "linear",
             ModelKind::LinearLog => "linear-log",
+            ModelKind::Boosted => "boosted",
+            ModelKind::BoostedLog => "boosted-log",
         }
     }
 }
@@ -74,7 +85,7 @@ impl fmt::Display for ModelKind {
 /// A word that names no model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown model `{0}`, expected `auto`, `last-value`, `seasonal-day`, `seasonal-week`, `ets`, `linear` or `linear-log`"
+    "unknown model `{0}`, expected `auto`, `last-value`, `seasonal-day`, `seasonal-week`, `ets`, `linear`, `linear-log`, `boosted` or `boosted-log`"
 )]
 pub struct UnknownModel(pub String);
 
@@ -88,7 +99,7 @@ impl FromStr for ModelKind {
     }
 }
 
-/// A fitted model.
+/// A fitted model that says where a target is expected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Expert {
     Last,

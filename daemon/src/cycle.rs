@@ -157,6 +157,7 @@ impl Engine {
             taken_at,
             kill_switch: execute::kill_switch(&self.standing.kill_switch),
             freezes: (self.standing.freezes)(taken_at),
+            floors: Vec::new(),
             disk,
             acknowledged: Vec::new(),
             services,

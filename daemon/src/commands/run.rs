@@ -168,10 +168,10 @@ async fn start(
     let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
-    let (policy, models) = assemble::expanded(&config, &clouds.providers).await;
+    let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
     let source = redacted_source(&args.config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
-    let standing = assemble::standing(&config, policy, models, digest);
+    let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =
         recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
@@ -337,11 +337,11 @@ impl Daemon {
     }
 
     async fn take_over(&mut self, next: Config) -> anyhow::Result<()> {
-        let (policy, models) = assemble::expanded(&next, &self.clouds.providers).await;
+        let (policy, models, calendars) = assemble::expanded(&next, &self.clouds.providers).await;
         let source = redacted_source(&self.path)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
-        self.engine.reload(assemble::standing(&next, policy, models, digest));
+        self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.config = next;
         Ok(())
     }

@@ -43,6 +43,11 @@ pub fn world(config: &Config) -> journal::World {
     }
 }
 
+/// When a run of this configuration would begin: now, or where its simulation starts.
+pub fn begins(config: &Config) -> Timestamp {
+    simulation(config).map_or_else(|| System.now(), |sim| sim.start)
+}
+
 fn simulation(config: &Config) -> Option<&SimConfig> {
     config.providers.values().find_map(|provider| match provider {
         ProviderConfig::Sim(sim) => Some(sim),

@@ -16,6 +16,9 @@ const BEHIND: Seconds = Seconds::days(70);
 /// How far ahead: more than any window that is forecast.
 const AHEAD: Seconds = Seconds::days(16);
 
+/// How long before its beginning a year without holidays is warned of: time to write them down.
+const WARNED_AHEAD: Seconds = Seconds::days(30);
+
 /// All calendars and events in force, and which service lives by which.
 #[derive(Clone, Debug, Default)]
 pub struct Calendars {
@@ -55,6 +58,31 @@ impl Calendars {
     pub fn between(&self, service: &ServiceName, from: Timestamp, until: Timestamp) -> Calendar {
         let events = self.events.iter().filter(|event| event.concerns(service));
         calendar(self.rule(service), events, from, until)
+    }
+
+    /// What an operator should mend soon: the calendar or event, and why.
+    pub fn warnings(&self, now: Timestamp) -> Vec<(String, String)> {
+        let mut warnings = Vec::new();
+        for (name, rule) in &self.rules {
+            let dates = rule.timezone.date(now).zip(rule.timezone.date(now + WARNED_AHEAD));
+            let years = dates.map_or(1..=0, |(from, until)| from.year()..=until.year());
+            for year in years.filter(|year| !rule.holidays.covers(*year)) {
+                let text = format!(
+                    "{} has no day of {year}: its holidays count as ordinary days; name a newer file \
+                     with `holidays_file`",
+                    rule.holidays.source
+                );
+                warnings.push((format!("calendar {name}"), text));
+            }
+        }
+        for event in &self.events {
+            let ended = event.floor_ends().filter(|ends| *ends <= now);
+            if let Some(ends) = ended {
+                let text = format!("its floor expired at {ends} and does nothing any more");
+                warnings.push((format!("event {}", event.name), text));
+            }
+        }
+        warnings
     }
 
     /// The rule that a service lives by.

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::assemble::{self, Clouds};
+use crate::calendar::Calendars;
 use crate::config::{self, Config};
 use crate::cycle::{Engine, Turn};
 use crate::journal::{self, Journal, JournalFault, Recovered};
@@ -171,6 +172,7 @@ async fn start(
     let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
     let source = redacted_source(&args.config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
+    warn_of(&calendars, now);
     let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =
         recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
@@ -191,6 +193,13 @@ async fn start(
     let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
     let path = args.config.clone();
     Ok(Daemon { path, config, journal, clouds, engine, reporter, status, stopping })
+}
+
+/// Says what is missing in calendars and what has expired.
+fn warn_of(calendars: &Calendars, now: Timestamp) {
+    for (about, text) in calendars.warnings(now) {
+        tracing::warn!(about, "{text}");
+    }
 }
 
 /// The configuration's text; it holds names of secret files, never secrets.
@@ -248,6 +257,7 @@ impl Daemon {
             }
             if now.since(compacted_at) >= Seconds::days(1) {
                 compacted_at = now;
+                warn_of(&self.engine.standing.calendars, now);
                 if let Err(fault) = self.journal.compact(now) {
                     tracing::warn!(%fault, "old records were not removed");
                 }
@@ -341,6 +351,7 @@ impl Daemon {
         let source = redacted_source(&self.path)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
+        warn_of(&calendars, now);
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.config = next;
         Ok(())

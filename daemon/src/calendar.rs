@@ -65,7 +65,8 @@ impl Calendars {
         let mut warnings = Vec::new();
         for (name, rule) in &self.rules {
             let dates = rule.timezone.date(now).zip(rule.timezone.date(now + WARNED_AHEAD));
-            let years = dates.map_or(1..=0, |(from, until)| from.year()..=until.year());
+            let Some((from, until)) = dates else { continue };
+            let years = from.year()..=until.year();
             for year in years.filter(|year| !rule.holidays.covers(*year)) {
                 let text = format!(
                     "{} has no day of {year}: its holidays count as ordinary days; name a newer file \

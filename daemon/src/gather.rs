@@ -496,3 +496,70 @@ fn newest_present(series: &Series, until: Timestamp) -> Option<Timestamp> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forecaster::{Step, Windows};
+    use std::time::Duration;
+
+    const CONFIG: &str = r#"
+[provider.sim]
+kind = "sim"
+[calendar.cn]
+timezone = "Asia/Shanghai"
+holidays = "CN"
+[[service]]
+name = "shop"
+calendar = "cn"
+demand = [{ namespace = "A", metric = "M", when_missing = "zero" }]
+[[service.pool]]
+group = "shop"
+capacity_per_unit = 5
+"#;
+
+    /// Moves `watched` on to a time, under a configuration's calendars.
+    fn follow(watched: &mut Watched, text: &str, at: Timestamp) {
+        let config = crate::config::parse("neap.toml", text).unwrap();
+        let question = Question {
+            policy: &config.policy,
+            models: &BTreeMap::new(),
+            calendars: &Calendars::of(&config),
+            providers: &Providers::new(),
+            memory: &Memory::default(),
+            last_taken_at: None,
+            taken_at: at,
+            deadline: Deadline::within(Duration::from_secs(1)),
+            outcomes: &BTreeMap::new(),
+            ours: &BTreeMap::new(),
+        };
+        watched.follow_calendar(&ServiceName::new("shop").unwrap(), &question);
+    }
+
+    #[test]
+    fn a_new_calendar_makes_a_new_model_and_a_new_day_does_not() {
+        let (start, hour) = (Timestamp(1_772_409_600), Step::new(3600).unwrap());
+        let values = (0..200).map(|i| Some(f64::from(i % 24)));
+        let mut watched = Watched {
+            demand: Series::from_values(start, hour, values).unwrap(),
+            forecaster: ServiceForecaster::new(hour, ModelKind::LastValue),
+            changed_from: None,
+            complete: true,
+            calendar_day: None,
+        };
+        let mut now = start + Seconds::days(9);
+        follow(&mut watched, CONFIG, now);
+        assert!(!watched.demand.calendar().is_empty());
+        watched.forecaster.refit(&watched.demand, Windows::new(1, 2).unwrap()).unwrap();
+        let before = watched.demand.calendar().clone();
+        now = now + Seconds::days(1);
+        follow(&mut watched, CONFIG, now);
+        assert_ne!(watched.demand.calendar(), &before, "another day's");
+        watched.calendar_day = None;
+        follow(&mut watched, CONFIG, now);
+        assert_eq!(watched.forecaster.revision(), 1, "a reload that changed no calendar");
+        watched.calendar_day = None;
+        follow(&mut watched, &CONFIG.replace("Asia/Shanghai", "Asia/Tokyo"), now);
+        assert_eq!(watched.forecaster.revision(), 0, "a reload that did");
+    }
+}

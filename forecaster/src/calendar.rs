@@ -84,7 +84,8 @@ impl Calendar {
         clock.sort_unstable();
         events.retain(|event| event.from < event.until);
         events.sort_by(|a, b| (a.from, a.until, &a.name).cmp(&(b.from, b.until, &b.name)));
-        let longest = events.iter().map(|event| event.until.0 - event.from.0).max().unwrap_or(0);
+        let lengths = events.iter().map(|event| event.until.0.saturating_sub(event.from.0));
+        let longest = lengths.max().unwrap_or(0);
         Calendar { clock, first, days, events, longest }
     }
 
@@ -114,7 +115,8 @@ impl Calendar {
         let pauses = self.events.iter().enumerate().filter_map(|(index, event)| {
             let before =
                 self.events[..index].iter().rev().find(|other| other.name == event.name)?;
-            let days = (event.from.0 - before.from.0).div_euclid(DAY_SECONDS) + 1;
+            let days = event.from.since(before.from).0 / DAY_SECONDS.unsigned_abs() + 1;
+            let days = i64::try_from(days).ok()?;
             (days <= EVENT_REACH_DAYS).then_some(days)
         });
         pauses.max()
@@ -144,7 +146,7 @@ impl Calendar {
     }
 
     fn day(&self, number: i64) -> Option<Day> {
-        self.days.get(usize::try_from(number - self.first).ok()?).copied()
+        self.days.get(usize::try_from(number.checked_sub(self.first)?).ok()?).copied()
     }
 
     /// The weekday whose rhythm the day at `at` follows, Sunday 0: on a day that was moved that of
@@ -199,7 +201,9 @@ impl Calendar {
     fn event_at(&self, at: i64) -> Option<&Occurrence> {
         let begun = self.events.partition_point(|event| event.from.0 <= at);
         let recent = self.events[..begun].iter().rev();
-        recent.take_while(|event| event.from.0 + self.longest > at).find(|event| event.until.0 > at)
+        recent
+            .take_while(|event| event.from.0.saturating_add(self.longest) > at)
+            .find(|event| event.until.0 > at)
     }
 
     /// The moments of earlier times of `event` that lie as far from its beginning as `target`,
@@ -211,13 +215,15 @@ impl Calendar {
         origin: i64,
     ) -> impl Iterator<Item = i64> + 'c {
         let begun = self.events.partition_point(|other| other.from < event.from);
-        let elapsed = target - event.from.0;
-        let oldest = event.from.0 - EVENT_REACH_DAYS * DAY_SECONDS;
+        let elapsed = target.saturating_sub(event.from.0);
+        let oldest = event.from.0.saturating_sub(EVENT_REACH_DAYS * DAY_SECONDS);
         let earlier = self.events[..begun].iter().rev();
         earlier
             .take_while(move |other| other.from.0 >= oldest)
-            .filter(move |other| other.name == event.name && other.from.0 + elapsed < other.until.0)
-            .map(move |other| other.from.0 + elapsed)
+            .filter(move |other| other.name == event.name)
+            .map(move |other| (other, other.from.0.saturating_add(elapsed)))
+            .filter(move |(other, moment)| *moment < other.until.0)
+            .map(|(_, moment)| moment)
             .filter(move |moment| *moment <= origin)
     }
 
@@ -230,7 +236,7 @@ impl Calendar {
         nth: usize,
     ) -> Option<i64> {
         let a_week_back = |moment: &i64| {
-            let off = target - moment - 7 * DAY_SECONDS;
+            let off = target.saturating_sub(*moment) - 7 * DAY_SECONDS;
             off.abs() <= WEEK_SLACK_SECONDS
         };
         let last_week = self.times_before(event, target, origin).find(a_week_back);

@@ -165,7 +165,9 @@ impl Frame {
         });
         let back = period * (ahead.div_ceil(period).max(1) + nth - 1);
         match alike {
-            Some(Some(moment)) => usize::try_from((moment - self.start).div_euclid(self.step)).ok(),
+            Some(Some(moment)) => {
+                usize::try_from(moment.saturating_sub(self.start).div_euclid(self.step)).ok()
+            }
             // Nothing alike is within reach: better the plain season than nothing, once.
             Some(None) if nth > 1 => None,
             _ => (t + ahead).checked_sub(back),

@@ -9,6 +9,7 @@ use forecaster::{
 use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp as Moment, ToSpan};
+use proptest::prelude::*;
 
 /// A quarter of an hour: fine enough for an hour to show, coarse enough to be quick.
 const STEP_SECONDS: u32 = 900;
@@ -244,4 +245,54 @@ fn a_calendar_that_says_nothing_new_changes_no_bit() {
     }
     assert_eq!(service(&empty), service(&plain));
     assert_eq!(service(&alike), service(&plain));
+}
+
+/// Any calendar at all, times that no clock shows among them.
+fn any_calendar() -> impl Strategy<Value = Calendar> {
+    let start = 1_767_225_600_i64;
+    let moment = move || {
+        prop_oneof![
+            9 => (-10i64..30 * 86_400).prop_map(move |s| start + s),
+            1 => prop::sample::select(vec![i64::MIN, 0, i64::MAX]),
+        ]
+        .prop_map(Timestamp)
+    };
+    let day = (any::<bool>(), any::<bool>()).prop_map(|(rest, moved)| Day {
+        kind: if rest { DayKind::Rest } else { DayKind::Working },
+        moved,
+    });
+    let event = (prop::sample::select(vec!["sale", "batch"]), moment(), moment())
+        .prop_map(|(name, from, until)| Occurrence { name: name.to_owned(), from, until });
+    (
+        prop::collection::vec((moment(), -50_000i32..50_000), 0..4),
+        prop_oneof![4 => 20_440i64..20_470, 1 => any::<i64>()],
+        prop::collection::vec(day, 0..40),
+        prop::collection::vec(event, 0..8),
+    )
+        .prop_map(|(clock, first, days, events)| Calendar::new(clock, first, days, events))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(7),
+        ..ProptestConfig::default()
+    })]
+
+    /// Nothing ahead of an origin is looked up, which would be outside its frame.
+    #[test]
+    fn any_calendar_gives_a_sane_forecast(calendar in any_calendar(), hours in 250usize..420) {
+        let values = (0..hours).map(|i| Some(100.0 + f64::from((i * 37 % 24) as u32)));
+        let hour = Step::new(3600).unwrap();
+        let mut series = Series::from_values(Timestamp(1_767_225_600), hour, values).unwrap();
+        series.set_calendar(calendar);
+        for model in ModelKind::ALL {
+            let found = forecast(&series, model, 6);
+            for (_, row) in found.steps() {
+                prop_assert!(row.iter().all(|value| value.is_finite() && *value >= 0.0));
+                prop_assert!(row.windows(2).all(|pair| pair[0] <= pair[1]));
+            }
+        }
+    }
 }

@@ -358,3 +358,17 @@ fn the_example_is_sound() {
     assert!(config.policy.services.len() >= 3);
     assert!(matches!(config.providers.values().next(), Some(config::ProviderConfig::Sim(_))));
 }
+
+/// What the README shows of calendars and events can be copied.
+#[test]
+fn the_calendar_of_the_readme_is_sound() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let (_, after) = text.split_once("Tell `neap` which one:").unwrap();
+    let block =
+        after.lines().skip(2).take_while(|line| line.is_empty() || line.starts_with("    "));
+    let shown: String = block.map(|line| format!("{}\n", line.trim())).collect();
+    let config = sound(&format!("{SIMULATED}{shown}"));
+    let floor = config.events[0].floor.map(|floor| floor.units.0);
+    assert_eq!((config.calendars.len(), config.events.len(), floor), (1, 1, Some(40)));
+}

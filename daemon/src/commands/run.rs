@@ -170,7 +170,7 @@ async fn start(
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
     let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
-    let source = redacted_source(&args.config)?;
+    let source = recorded_source(&args.config, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
     warn_of(&calendars, now);
     let standing = assemble::standing(&config, policy, models, calendars, digest);
@@ -202,9 +202,14 @@ fn warn_of(calendars: &Calendars, now: Timestamp) {
     }
 }
 
-/// The configuration's text; it holds names of secret files, never secrets.
-fn redacted_source(path: &std::path::Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))
+/// The configuration's text, with the days of files of holidays that it names as comments at its
+/// end; it holds names of secret files, never secrets.
+fn recorded_source(path: &std::path::Path, config: &Config) -> anyhow::Result<String> {
+    let reading = || format!("reading `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(reading)?;
+    let files = config.calendars.values().filter(|rule| rule.holidays.is_file);
+    let days: String = files.map(|rule| rule.holidays.as_comments()).collect();
+    Ok(text + &days)
 }
 
 /// Orders of the last hours, and results that no cycle has seen.
@@ -348,7 +353,7 @@ impl Daemon {
 
     async fn take_over(&mut self, next: Config) -> anyhow::Result<()> {
         let (policy, models, calendars) = assemble::expanded(&next, &self.clouds.providers).await;
-        let source = redacted_source(&self.path)?;
+        let source = recorded_source(&self.path, &next)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);

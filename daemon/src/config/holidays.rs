@@ -21,6 +21,8 @@ const ROW: &str = "a row `date,kind,name` such as `2026-10-10,working,National D
 pub struct Holidays {
     /// Where they come from, for people; empty where none are configured.
     pub source: String,
+    /// Whether that is a file of the operator's.
+    pub is_file: bool,
     /// The days named; a year without any is not covered.
     pub days: BTreeMap<Date, Holiday>,
 }
@@ -35,6 +37,15 @@ pub struct Holiday {
 }
 
 impl Holidays {
+    /// The days in the form of a file, each line a comment of a configuration.
+    pub fn as_comments(&self) -> String {
+        let word = |kind| if kind == DayKind::Rest { "rest" } else { "working" };
+        let line = |(date, holiday): (&Date, &Holiday)| {
+            format!("# {date},{},{}\n", word(holiday.kind), holiday.name)
+        };
+        format!("\n# {}\n", self.source) + &self.days.iter().map(line).collect::<String>()
+    }
+
     /// Whether days of `year` are known; without any source there is nothing to know.
     pub fn covers(&self, year: i16) -> bool {
         self.source.is_empty() || self.days.keys().any(|day| day.year() == year)
@@ -66,7 +77,7 @@ pub(super) fn holidays(table: &Table<'_>) -> Option<Holidays> {
         (None, Some(file)) => {
             let path = file.path_beside("the path of a file of holidays")?;
             match read(&path) {
-                Ok(holidays) => Some(holidays),
+                Ok(holidays) => Some(Holidays { is_file: true, ..holidays }),
                 Err(faults) => {
                     faults.into_iter().for_each(|fault| file.fault_elsewhere(fault));
                     None
@@ -105,7 +116,7 @@ fn parse(source: &str, text: &str) -> Result<Holidays, Vec<ConfigFault>> {
         .comment(Some(b'#'))
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
-    let mut holidays = Holidays { source: source.to_owned(), days: BTreeMap::new() };
+    let mut holidays = Holidays { source: source.to_owned(), ..Holidays::default() };
     let mut faults = Vec::new();
     for (index, record) in reader.records().enumerate() {
         let record = match record {
@@ -204,6 +215,11 @@ mod tests {
         let sound =
             "# ours\ndate,kind,name\n2026-10-01,rest,National Day\n2026-10-10, working, make-up\n";
         assert_eq!(told(sound), "2 days");
+        insta::assert_snapshot!(parse("days.csv", sound).unwrap().as_comments(), @r"
+        # days.csv
+        # 2026-10-01,rest,National Day
+        # 2026-10-10,working,make-up
+        ");
         insta::assert_snapshot!(told("date,kind,name\n2026-13-01,rest,x\n2026-10-01,holiday,x\n\n2026-10-02,rest\n2026-10-03,rest,x\n2026-10-03,working,x\n2026-10-04T00:00,rest,x\n"), @r"
         days.csv:2:1: date `2026-13-01`, expected one such as `2026-10-01`
         days.csv:3:12: kind `holiday`, expected `rest` or `working`

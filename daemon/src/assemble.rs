@@ -13,6 +13,7 @@ use providers::sim::World;
 use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
 
+use crate::calendar::Calendars;
 use crate::clock::{Clock, Shared, Simulated, System};
 use crate::config::{self, AwsConfig, Config, ModelChoice, ProviderConfig, SimConfig};
 use crate::cycle::{Engine, Standing};
@@ -40,6 +41,11 @@ pub fn world(config: &Config) -> journal::World {
         Some(sim) => journal::World::Simulation { seed: sim.seed, scenario: sim.scenario.clone() },
         None => journal::World::Real,
     }
+}
+
+/// When a run of this configuration would begin: now, or where its simulation starts.
+pub fn begins(config: &Config) -> Timestamp {
+    simulation(config).map_or_else(|| System.now(), |sim| sim.start)
 }
 
 fn simulation(config: &Config) -> Option<&SimConfig> {
@@ -158,11 +164,13 @@ fn metrics_monthly(aws: &AwsConfig) -> Option<u64> {
     [aws.api_budget.metrics_monthly, by_money].into_iter().flatten().min()
 }
 
-/// The policy with every group that matches a template, and the models that the operator named.
+/// The policy with every group that matches a template, the models that the operator named, and
+/// the calendars of all.
 pub async fn expanded(
     config: &Config,
     providers: &Providers,
-) -> (Policy, BTreeMap<ServiceName, ModelKind>) {
+) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
+    let mut calendars = Calendars::of(config);
     let mut policy = config.policy.clone();
     let mut models: BTreeMap<ServiceName, ModelKind> =
         config.forecasters.iter().map(|(name, choice)| (name.clone(), model(*choice))).collect();
@@ -189,6 +197,10 @@ pub async fn expanded(
                     None => {}
                     Some(Ok((service, made))) => {
                         models.entry(service.clone()).or_insert(model(template.forecaster));
+                        let written = config.policy.services.contains_key(&service);
+                        if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
+                            calendars.assign(&service, name);
+                        }
                         policy.services.entry(service).or_insert(made);
                     }
                     Some(Err(fault)) => {
@@ -198,7 +210,7 @@ pub async fn expanded(
             }
         }
     }
-    (policy, models)
+    (policy, models, calendars)
 }
 
 /// What is in force under `config`.
@@ -206,6 +218,7 @@ pub fn standing(
     config: &Config,
     policy: Policy,
     models: BTreeMap<ServiceName, ModelKind>,
+    calendars: Calendars,
     digest: PolicyDigest,
 ) -> Standing {
     let freezes = config.freezes.clone();
@@ -213,6 +226,7 @@ pub fn standing(
         policy,
         digest,
         models,
+        calendars,
         kill_switch: config.kill_switch.clone(),
         cycle_deadline: config.cycle_deadline,
         freezes: Box::new(move |now| config::freezes_active(&freezes, now)),

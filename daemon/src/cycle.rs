@@ -14,6 +14,7 @@ use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
 use planner::{Memory, Seconds, ServiceName, Timestamp};
 use providers::Deadline;
 
+use crate::calendar::Calendars;
 use crate::execute::{self, Handles};
 use crate::gather::{Observer, Providers, Question};
 use crate::journal::{
@@ -34,6 +35,8 @@ pub struct Standing {
     pub digest: PolicyDigest,
     /// Models named by the operator.
     pub models: BTreeMap<ServiceName, ModelKind>,
+    /// The calendars and events.
+    pub calendars: Calendars,
     /// The kill switch.
     pub kill_switch: PathBuf,
     /// How long a cycle may take.
@@ -105,6 +108,7 @@ impl Engine {
     pub fn reload(&mut self, standing: Standing) {
         self.standing = standing;
         self.handles = Handles::default();
+        self.observer.look_up_calendars();
     }
 
     /// Remembers an order of ours from before a restart.
@@ -125,6 +129,7 @@ impl Engine {
             .gather(&Question {
                 policy: &self.standing.policy,
                 models: &self.standing.models,
+                calendars: &self.standing.calendars,
                 providers: &self.providers,
                 memory: &self.memory,
                 last_taken_at: self.last_taken_at,
@@ -157,6 +162,7 @@ impl Engine {
             taken_at,
             kill_switch: execute::kill_switch(&self.standing.kill_switch),
             freezes: (self.standing.freezes)(taken_at),
+            floors: self.standing.calendars.floors(taken_at),
             disk,
             acknowledged: Vec::new(),
             services,

@@ -18,6 +18,7 @@ use providers::traced::Traced;
 use providers::{Deadline, Provider};
 use tokio::task::JoinSet;
 
+use crate::calendar::Calendars;
 use crate::journal::SampleBatch;
 use crate::store::{self, Store, demand_step};
 
@@ -44,6 +45,9 @@ struct Watched {
     changed_from: Option<Timestamp>,
     /// The demand series has everything that the store has.
     complete: bool,
+    /// The day of UTC that the calendar of the demand was made for; `None` where a reload may have
+    /// brought another.
+    calendar_day: Option<i64>,
 }
 
 /// What a cycle is asked to look at.
@@ -52,6 +56,8 @@ pub struct Question<'a> {
     pub policy: &'a Policy,
     /// Models named by the operator.
     pub models: &'a BTreeMap<ServiceName, ModelKind>,
+    /// The calendars and events.
+    pub calendars: &'a Calendars,
     /// The clouds.
     pub providers: &'a Providers,
     /// What was known after the last cycle.
@@ -76,6 +82,24 @@ pub struct Gathered {
     pub samples: Vec<SampleBatch>,
 }
 
+impl Watched {
+    /// Gives the demand the calendar of today. What was fitted under another one, before a reload,
+    /// is forgotten: its features meant something else.
+    fn follow_calendar(&mut self, name: &ServiceName, question: &Question<'_>) {
+        let today = question.taken_at.0.div_euclid(86_400);
+        if self.calendar_day == Some(today) {
+            return;
+        }
+        let calendar = question.calendars.around(name, question.taken_at);
+        if self.calendar_day.is_none() && self.demand.calendar() != &calendar {
+            let model = question.models.get(name).copied().unwrap_or_default();
+            self.forecaster = ServiceForecaster::new(self.demand.step(), model);
+        }
+        self.demand.set_calendar(calendar);
+        self.calendar_day = Some(today);
+    }
+}
+
 impl Observer {
     /// Takes in a sample from the journal.
     pub fn restore(&mut self, query: &MetricQuery, sample: Sample) {
@@ -88,7 +112,7 @@ impl Observer {
         let (groups, samples) = tokio::join!(read_groups(question), self.read_metrics(question));
         for (name, service) in &question.policy.services {
             let settling = self.settling(service, question);
-            self.bring_up_to_date(name, service, settling, question.taken_at);
+            self.bring_up_to_date(name, service, settling, question);
         }
         self.refit(question);
         let mut observations = BTreeMap::new();
@@ -120,6 +144,7 @@ impl Observer {
                 forecaster: ServiceForecaster::new(step, model),
                 changed_from: None,
                 complete: false,
+                calendar_day: None,
             });
         }
         let wanted: BTreeSet<MetricKey> =
@@ -229,13 +254,16 @@ impl Observer {
         name: &ServiceName,
         service: &ServicePolicy,
         settling: Seconds,
-        now: Timestamp,
+        question: &Question<'_>,
     ) {
+        let now = question.taken_at;
         let Some(watched) = self.services.get_mut(name) else { return };
         let step = watched.demand.step();
         let settled_until = (now - settling).floor_to(step);
         if !watched.complete {
+            let calendar = watched.demand.calendar().clone();
             watched.demand = Series::new(step);
+            watched.demand.set_calendar(calendar);
         }
         let from = if watched.complete {
             let lately = settled_until - step.span();
@@ -250,7 +278,13 @@ impl Observer {
         if now.since(watched.demand.start()) > keep + Seconds::days(1) {
             watched.demand.drop_before(now - keep);
         }
+        watched.follow_calendar(name, question);
         watched.forecaster.observe(&watched.demand);
+    }
+
+    /// After a reload each service's calendar is looked up anew.
+    pub fn look_up_calendars(&mut self) {
+        self.services.values_mut().for_each(|watched| watched.calendar_day = None);
     }
 
     /// Makes models anew where enough new samples have come, worst first.
@@ -461,4 +495,71 @@ fn newest_present(series: &Series, until: Timestamp) -> Option<Timestamp> {
         start = start - step.span();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forecaster::{Step, Windows};
+    use std::time::Duration;
+
+    const CONFIG: &str = r#"
+[provider.sim]
+kind = "sim"
+[calendar.cn]
+timezone = "Asia/Shanghai"
+holidays = "CN"
+[[service]]
+name = "shop"
+calendar = "cn"
+demand = [{ namespace = "A", metric = "M", when_missing = "zero" }]
+[[service.pool]]
+group = "shop"
+capacity_per_unit = 5
+"#;
+
+    /// Moves `watched` on to a time, under a configuration's calendars.
+    fn follow(watched: &mut Watched, text: &str, at: Timestamp) {
+        let config = crate::config::parse("neap.toml", text).unwrap();
+        let question = Question {
+            policy: &config.policy,
+            models: &BTreeMap::new(),
+            calendars: &Calendars::of(&config),
+            providers: &Providers::new(),
+            memory: &Memory::default(),
+            last_taken_at: None,
+            taken_at: at,
+            deadline: Deadline::within(Duration::from_secs(1)),
+            outcomes: &BTreeMap::new(),
+            ours: &BTreeMap::new(),
+        };
+        watched.follow_calendar(&ServiceName::new("shop").unwrap(), &question);
+    }
+
+    #[test]
+    fn a_new_calendar_makes_a_new_model_and_a_new_day_does_not() {
+        let (start, hour) = (Timestamp(1_772_409_600), Step::new(3600).unwrap());
+        let values = (0..200).map(|i| Some(f64::from(i % 24)));
+        let mut watched = Watched {
+            demand: Series::from_values(start, hour, values).unwrap(),
+            forecaster: ServiceForecaster::new(hour, ModelKind::LastValue),
+            changed_from: None,
+            complete: true,
+            calendar_day: None,
+        };
+        let mut now = start + Seconds::days(9);
+        follow(&mut watched, CONFIG, now);
+        assert!(!watched.demand.calendar().is_empty());
+        watched.forecaster.refit(&watched.demand, Windows::new(1, 2).unwrap()).unwrap();
+        let before = watched.demand.calendar().clone();
+        now = now + Seconds::days(1);
+        follow(&mut watched, CONFIG, now);
+        assert_ne!(watched.demand.calendar(), &before, "another day's");
+        watched.calendar_day = None;
+        follow(&mut watched, CONFIG, now);
+        assert_eq!(watched.forecaster.revision(), 1, "a reload that changed no calendar");
+        watched.calendar_day = None;
+        follow(&mut watched, &CONFIG.replace("Asia/Shanghai", "Asia/Tokyo"), now);
+        assert_eq!(watched.forecaster.revision(), 0, "a reload that did");
+    }
 }

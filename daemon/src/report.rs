@@ -38,7 +38,7 @@ pub fn faults(faults: &[ConfigFault]) {
 
 /// The reason of an action, in one line.
 pub fn reason(sizing: &Sizing) -> String {
-    let why = match sizing.decided_by {
+    let why = match &sizing.decided_by {
         DecidedBy::Forecast => forecast_reason(sizing),
         DecidedBy::ReactiveFloor => {
             let needed = sizing.needed_reactive.map_or_else(String::new, |u| format!(" {u}"));
@@ -47,6 +47,7 @@ pub fn reason(sizing: &Sizing) -> String {
         DecidedBy::Minimum => "the lower bound".to_owned(),
         DecidedBy::Maximum => "the upper bound".to_owned(),
         DecidedBy::LastTrusted => "the last trusted value, as too little is known".to_owned(),
+        DecidedBy::Event { name, until } => format!("event `{name}` until {until}"),
     };
     match sizing.demand_milli {
         Some(demand) => format!("{why}; now {}/s", rate(demand)),

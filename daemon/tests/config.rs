@@ -68,8 +68,15 @@ kind = "aws"
 regions = ["ap-southeast-1", "us-east-1"]
 accounts = [{ role_arn = "arn:aws:iam::111122223333:role/neap", external_id = "f3c1" }]
 api_budget = { usd_per_month = 12.5 }
+[calendar.cn]
+timezone = "Asia/Shanghai"
+holidays = "CN"
+[calendar.gulf]
+timezone = "Asia/Dubai"
+rest_days = "Fri-Sat"
 [service_defaults]
 violation_budget = "0.5%"
+calendar = "cn"
 [service_defaults.pool]
 cooldown = "10m"
 [[service]]
@@ -102,6 +109,23 @@ name = "office"
 timezone = "Asia/Shanghai"
 weekly = "Mon-Fri 08:30-20:00"
 services = ["checkout"]
+[[event]]
+name = "11.11"
+timezone = "Asia/Shanghai"
+yearly = "11-10 20:00-11-12 02:00"
+services = ["checkout"]
+floor = 30
+expires = 2027-11-13
+[[event]]
+name = "launch"
+timezone = "America/New_York"
+from = 2026-12-01T09:00
+until = 2026-12-01T21:00
+floor = 8
+[[event]]
+name = "batch"
+timezone = "Asia/Shanghai"
+weekly = "daily 02:00-03:30"
 "#;
 
 /// The same with a simulated cloud: small enough to read at a glance.
@@ -155,6 +179,27 @@ fn a_full_configuration_comes_out_as_meant() {
     insta::assert_snapshot!(service.signals.healthy_hosts.as_ref().unwrap().key(), @"aws/111122223333/ap-southeast-1/AWS/ApplicationELB/HealthyHostCount/Minimum/60");
     insta::assert_snapshot!(format!("{:?}", config.freezes[0].window), @"Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday], from: 08:30:00, days_later: 0, until: 20:00:00 })");
     assert_eq!(config.cycle_deadline.0, 45);
+    let events: Vec<String> =
+        config.events.iter().map(|e| format!("{} {:?} {:?}", e.name, e.window, e.floor)).collect();
+    insta::assert_snapshot!(events.join("\n"), @r"
+        11.11 Yearly(Yearly { month: 11, day: 10, from: 20:00:00, end: On(11, 12), until: 02:00:00 }) Some(Floor { units: Units(30), expires: 2027-11-13T00:00:00 })
+        launch Once { from: 2026-12-01T09:00:00, until: 2026-12-01T21:00:00 } Some(Floor { units: Units(8), expires: 2026-12-01T21:00:00 })
+        batch Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday], from: 02:00:00, days_later: 0, until: 03:30:00 }) None
+        ");
+    let calendars = config.calendars.iter().map(|(name, rule)| {
+        format!(
+            "{name}: {} {:?}, {} days {}",
+            rule.timezone,
+            rule.rest_days,
+            rule.holidays.days.len(),
+            rule.holidays.source
+        )
+    });
+    insta::assert_snapshot!(calendars.collect::<Vec<_>>().join("\n"), @r"
+        cn: Asia/Shanghai [Saturday, Sunday], 108 days built-in `CN`
+        gulf: Asia/Dubai [Friday, Saturday], 0 days
+        ");
+    insta::assert_snapshot!(format!("{:?} {:?}", config.service_calendars, config.templates[0].calendar), @r#"{ServiceName("checkout"): "cn"} Some("cn")"#);
 }
 
 #[test]
@@ -312,4 +357,18 @@ fn the_example_is_sound() {
     let config = sound(&fs::read_to_string(example).unwrap());
     assert!(config.policy.services.len() >= 3);
     assert!(matches!(config.providers.values().next(), Some(config::ProviderConfig::Sim(_))));
+}
+
+/// What the README shows of calendars and events can be copied.
+#[test]
+fn the_calendar_of_the_readme_is_sound() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let (_, after) = text.split_once("Tell `neap` which one:").unwrap();
+    let block =
+        after.lines().skip(2).take_while(|line| line.is_empty() || line.starts_with("    "));
+    let shown: String = block.map(|line| format!("{}\n", line.trim())).collect();
+    let config = sound(&format!("{SIMULATED}{shown}"));
+    let floor = config.events[0].floor.map(|floor| floor.units.0);
+    assert_eq!((config.calendars.len(), config.events.len(), floor), (1, 1, Some(40)));
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blend::weights;
 use crate::calibrate::track;
-use crate::frame::{Frame, LOOKBACK_DAYS, Space};
+use crate::frame::{Frame, Space, lookback};
 use crate::models::boosted::Boosted;
 use crate::models::training::Training;
 use crate::models::{Expert, Point};
@@ -170,7 +170,7 @@ impl Engine {
         if until == 0 {
             return Err(SeriesFault::too_short(0, 1, series.step()));
         }
-        let from = until.saturating_sub(LOOKBACK_DAYS * series.day() + 1);
+        let from = until.saturating_sub(lookback(series));
         let frames = Frames::new(self, series, from, until);
         Ok(self.forecast_at(&frames, until - 1 - from))
     }
@@ -225,7 +225,7 @@ impl Engine {
     /// What last-value forecasts from the same sample.
     pub(crate) fn yardstick(&self, series: &Series) -> Vec<Vec<f64>> {
         let until = series.settled_len();
-        let from = until.saturating_sub(LOOKBACK_DAYS * series.day() + 1);
+        let from = until.saturating_sub(lookback(series));
         let found = self.members.iter().find(|m| m.kind == ModelKind::LastValue);
         let (Some(member), true) = (found, until > 0) else { return Vec::new() };
         let frame = Frame::new(series, Space::Plain, from, until);
@@ -247,7 +247,7 @@ impl Engine {
         }
         let reach = self.targets.iter().map(|target| target.reach()).max().unwrap_or(1);
         let first = new.saturating_sub(reach);
-        let from = first.saturating_sub(LOOKBACK_DAYS * series.day() + 1);
+        let from = first.saturating_sub(lookback(series));
         let frames = Frames::new(self, series, from, until);
         for origin in first..until {
             let settled = |target: &Target| (new..until).contains(&(origin + target.reach()));

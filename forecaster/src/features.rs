@@ -84,7 +84,7 @@ impl Features {
 
     fn append_daily(&self, frame: &Frame, t: usize, scale: f64, row: &mut Vec<f64>) {
         let now = frame.y[t];
-        let base = t.checked_sub(frame.day).map_or(now, |b| frame.y[b]);
+        let base = frame.one_season_back(t, 0, frame.day).map_or(now, |b| frame.y[b]);
         for &ahead in &self.anchors {
             let then = frame.one_season_back(t, ahead, frame.day).map_or(base, |i| frame.y[i]);
             row.push((then - base) / scale);
@@ -97,7 +97,8 @@ impl Features {
         row.push((here - now) / scale);
         row.push((base - now) / scale);
         let reach = self.smooth_anchors.last().copied().unwrap_or(1);
-        let turn = frame.seconds(t, reach.div_ceil(2)).rem_euclid(86_400) as f64 / 86_400.0 * TAU;
+        let turn =
+            frame.local_seconds(t, reach.div_ceil(2)).rem_euclid(86_400) as f64 / 86_400.0 * TAU;
         for harmonic in [1.0, 2.0, 3.0] {
             row.push((harmonic * turn).sin());
             row.push((harmonic * turn).cos());
@@ -106,14 +107,14 @@ impl Features {
 
     fn append_weekly(&self, frame: &Frame, t: usize, scale: f64, row: &mut Vec<f64>) {
         let now = frame.y[t];
-        let here = self.smooth(frame, t, t.checked_sub(frame.week)).unwrap_or(now);
+        let here = self.smooth(frame, t, frame.one_season_back(t, 0, frame.week)).unwrap_or(now);
         for &ahead in &self.smooth_anchors {
             let at = frame.one_season_back(t, ahead, frame.week);
             let then = self.smooth(frame, t, at);
             row.push(then.map_or(0.0, |then| (then - here) / scale));
         }
         row.push((here - now) / scale);
-        let weekday = (frame.seconds(t, 1).div_euclid(86_400) + 4).rem_euclid(7);
+        let weekday = frame.weekday(t);
         row.extend((1..7).map(|d| f64::from(u8::from(weekday == d))));
     }
 
@@ -132,8 +133,7 @@ impl Features {
     fn days_mean(&self, frame: &Frame, t: usize, ahead: usize) -> f64 {
         let (mut sum, mut count) = (0.0, 0.0);
         for days in 1..=7 {
-            let at = frame.one_season_back(t, ahead, frame.day);
-            let at = at.and_then(|i| i.checked_sub((days - 1) * frame.day));
+            let at = frame.seasons_back(t, ahead, frame.day, days);
             if let Some(value) = self.smooth(frame, t, at) {
                 sum += value;
                 count += 1.0;

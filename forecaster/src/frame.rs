@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Series;
+use crate::{Calendar, Series};
 
 /// The scale a model works in; differences in `Log` are ratios of demand.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,9 +33,11 @@ impl Space {
     }
 }
 
-/// Days of history any feature may look back; a frame that reaches further back than this gives
+/// Samples of history any feature may look back; a frame that reaches further back than this gives
 /// the same features as the whole series.
-pub(crate) const LOOKBACK_DAYS: usize = 8;
+pub(crate) fn lookback(series: &Series) -> usize {
+    series.calendar().lookback_days() * series.day() + 1
+}
 
 /// A stretch of a series. Indexes `t` count from the frame's own first sample.
 pub(crate) struct Frame {
@@ -56,6 +58,7 @@ pub(crate) struct Frame {
     pub(crate) zero: f64,
     relative_floor: f64,
     absolute_floor: f64,
+    calendar: Option<Calendar>,
 }
 
 impl Frame {
@@ -91,6 +94,7 @@ impl Frame {
             zero: space.enter(0.0),
             relative_floor,
             absolute_floor,
+            calendar: Some(series.calendar().clone()).filter(|calendar| !calendar.is_empty()),
         }
     }
 
@@ -130,10 +134,46 @@ impl Frame {
         self.start + (t + ahead) as i64 * self.step
     }
 
-    /// The sample a whole number of `period`s before `t + ahead`, at `t` or earlier, and its
-    /// distance before `t + ahead`; `None` where history does not reach back so far.
+    /// The same by the local clock, as if that showed UTC.
+    pub(crate) fn local_seconds(&self, t: usize, ahead: usize) -> i64 {
+        let at = self.seconds(t, ahead);
+        self.calendar.as_ref().map_or(at, |calendar| calendar.local(at))
+    }
+
+    /// The weekday of sample `t + 1`, Sunday 0; on a holiday or a make-up working day the one
+    /// whose rhythm it follows.
+    pub(crate) fn weekday(&self, t: usize) -> i64 {
+        let at = self.seconds(t, 1);
+        let plain = || (at.div_euclid(86_400) + 4).rem_euclid(7);
+        self.calendar.as_ref().map_or_else(plain, |calendar| calendar.weekday(at))
+    }
+
+    /// The sample a whole number of `period`s before `t + ahead`, at `t` or earlier; `None` where
+    /// history does not reach back so far. With a calendar, the sample of the day that is alike.
     pub(crate) fn one_season_back(&self, t: usize, ahead: usize, period: usize) -> Option<usize> {
-        let back = period * ahead.div_ceil(period).max(1);
-        (t + ahead).checked_sub(back)
+        self.seasons_back(t, ahead, period, 1)
+    }
+
+    /// The `nth` such sample, from 1: without a calendar `nth - 1` periods earlier.
+    pub(crate) fn seasons_back(
+        &self,
+        t: usize,
+        ahead: usize,
+        period: usize,
+        nth: usize,
+    ) -> Option<usize> {
+        let weekly = period == self.week;
+        let alike = self.calendar.as_ref().and_then(|calendar| {
+            calendar.alike(self.seconds(t, ahead), self.seconds(t, 0), weekly, nth)
+        });
+        let back = period * (ahead.div_ceil(period).max(1) + nth - 1);
+        match alike {
+            Some(Some(moment)) => {
+                usize::try_from(moment.saturating_sub(self.start).div_euclid(self.step)).ok()
+            }
+            // Nothing alike is within reach: better the plain season than nothing, once.
+            Some(None) if nth > 1 => None,
+            _ => (t + ahead).checked_sub(back),
+        }
     }
 }

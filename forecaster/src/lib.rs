@@ -5,6 +5,7 @@
 
 pub mod backtest;
 mod blend;
+pub mod calendar;
 mod calibrate;
 mod engine;
 pub mod error;
@@ -20,6 +21,7 @@ mod trial;
 pub mod units;
 
 pub use backtest::{Backtest, Horizon, Score, forecast_once};
+pub use calendar::{Calendar, Day, DayKind, Occurrence};
 pub use error::SeriesFault;
 pub use models::{ModelKind, UnknownModel};
 pub use online::{LEVELS, ServiceForecaster, WindowForecast, Windows};

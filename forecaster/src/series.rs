@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::VALUE_MAX;
-use crate::{Seconds, SeriesFault, Step, Timestamp};
+use crate::{Calendar, Seconds, SeriesFault, Step, Timestamp};
 
 /// What is known about a sample besides its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,8 @@ pub struct Series {
     present: Bits,
     provisional: Bits,
     censored: Bits,
+    /// What the demand's users live by.
+    calendar: Calendar,
 }
 
 /// Steps of a gap that are filled with the last value, before yesterday's takes over.
@@ -102,7 +104,19 @@ impl Series {
             present: Bits::default(),
             provisional: Bits::default(),
             censored: Bits::default(),
+            calendar: Calendar::default(),
         }
+    }
+
+    /// Gives it the calendar that its users live by; models look back along it. What was fitted
+    /// under another calendar is to be fitted again.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
+    }
+
+    /// The calendar that its users live by; empty where none was given.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// A series of settled samples from `start` on; `None` is a missing one. Missing samples at

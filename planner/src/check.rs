@@ -195,6 +195,7 @@ impl<'a> Bench<'a> {
         wrong_if(desired && native, "against a native policy that scales in too");
         wrong_if(desired && change.to() < view.min, "below the group's own minimum");
         wrong_if(change.to() < service.pool.min, "below the configured minimum");
+        wrong_if(change.to().0 < self.floor(name, service, view), "below the floor of an event");
         wrong_if(desired && change.to() < view.protected, "into protected units");
         let now = self.snapshot.taken_at;
         wrong_if(
@@ -220,6 +221,17 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// What the events that take place now ask for, within the maxima.
+    fn floor(&self, name: &ServiceName, service: &ServicePolicy, view: &GroupView) -> u32 {
+        let now = self.snapshot.taken_at;
+        let ours = self.snapshot.floors.iter().filter(|event| {
+            event.services.is_empty() || event.services.iter().any(|other| other == name)
+        });
+        let highest =
+            ours.filter(|event| event.from <= now && now < event.until).map(|e| e.floor.0).max();
+        highest.unwrap_or(0).min(service.pool.max.map_or(view.max, |max| max.min(view.max)).0)
+    }
+
     /// Only the reasons listed may stand in the way of growth that demand or a minimum calls for.
     fn growth(&mut self, name: &ServiceName, service: &ServicePolicy) {
         let Some(seen) = self.snapshot.services.get(name) else { return };
@@ -230,7 +242,8 @@ impl<'a> Bench<'a> {
             fresh_demand(now, seen).zip(given(service)).map_or(0.0, |(demand, capacity)| {
                 ((demand - MILLI).max(0.0) / capacity * (1.0 - 1e-6)).ceil()
             });
-        let needed = (needed.min(f64::from(u32::MAX)) as u32).max(service.pool.min.0).min(ceiling);
+        let floor = self.floor(name, service, view).max(service.pool.min.0);
+        let needed = (needed.min(f64::from(u32::MAX)) as u32).max(floor).min(ceiling);
         let current = match writes(service, view) {
             Actuate::Desired => view.desired.0,
             Actuate::Floor => view.min.0,

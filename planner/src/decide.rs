@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cursor::Cursor;
+use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
 use crate::learn::{actuate, learn};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
@@ -47,10 +48,12 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
                 continue;
             }
         };
-        let wish = wish(service, policy.poll_interval, at, view, seen, own);
+        let mut wish = wish(service, policy.poll_interval, at, view, seen, own);
+        let lift = lift(&mut wish, &snapshot.floors, name, at);
         remember_wish(at, service, view, &wish, own);
         let outage = outages.get(name).copied();
-        let docket = Docket { policy, snapshot, name, service, view, seen, memory: own, outage };
+        let docket =
+            Docket { policy, snapshot, name, service, view, seen, memory: own, outage, lift };
         cases.push(judge(&docket, wish));
     }
     spend(policy, &mut cases);

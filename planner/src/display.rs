@@ -90,6 +90,7 @@ impl fmt::Display for DecidedBy {
             DecidedBy::Minimum => "lower bound",
             DecidedBy::Maximum => "upper bound",
             DecidedBy::LastTrusted => "last trusted value",
+            DecidedBy::Event { name, until } => return write!(f, "event `{name}` (until {until})"),
         })
     }
 }
@@ -98,8 +99,8 @@ impl fmt::Display for DecidedBy {
 impl fmt::Display for Sizing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} wants {}", self.decided_by, self.wanted)?;
-        if let (DecidedBy::Forecast, Some(demand), Some(level)) =
-            (self.decided_by, self.sized_for_milli, self.level)
+        if let (&DecidedBy::Forecast, Some(demand), Some(level)) =
+            (&self.decided_by, self.sized_for_milli, self.level)
         {
             let percent = (level.get() * 1e4).round() / 1e2;
             write!(f, " for {}/s at p{percent} within {}", Milli(demand), self.window.lead())?;
@@ -194,6 +195,7 @@ impl Hold {
             Hold::OutOfCapacity { .. } => "out-of-capacity",
             Hold::DiskReserve => "disk-reserve",
             Hold::SpendCeiling { .. } => "spend-ceiling",
+            Hold::EventFloor { .. } => "event-floor",
         }
     }
 
@@ -207,7 +209,8 @@ impl Hold {
             | Hold::Override { until, .. }
             | Hold::CoolingDown { until }
             | Hold::Dwelling { until, .. }
-            | Hold::BillingMinimum { until } => format!("time, at {}", When(*until)),
+            | Hold::BillingMinimum { until }
+            | Hold::EventFloor { until, .. } => format!("time, at {}", When(*until)),
             Hold::Owned { evidence, .. } => format!("removing `{evidence}`, or this service"),
             Hold::NativePolicy { .. } => {
                 "`actuate = \"floor\"`, or disabling scale-in in that policy".to_owned()
@@ -262,7 +265,8 @@ impl fmt::Display for Hold {
             | Hold::Override { until, .. }
             | Hold::CoolingDown { until }
             | Hold::Dwelling { until, .. }
-            | Hold::BillingMinimum { until } => write!(f, "; until {}", When(*until)),
+            | Hold::BillingMinimum { until }
+            | Hold::EventFloor { until, .. } => write!(f, "; until {}", When(*until)),
             Hold::OverBudget { refills_at, .. } => write!(f, "; one more at {}", When(*refills_at)),
             _ => match self.releases() {
                 Some(releases) => write!(f, "; released by {releases}"),
@@ -343,6 +347,9 @@ impl Hold {
             }
             Hold::Dwelling { most, .. } => {
                 write!(f, "demand has not fitted the smaller size long enough, {most} at most")
+            }
+            Hold::EventFloor { name, floor, .. } => {
+                write!(f, "event `{name}` keeps at least {floor}")
             }
             Hold::StepLimit { step } => write!(f, "a step up is at most {step}"),
             Hold::OverBudget { budget, left, .. } => {

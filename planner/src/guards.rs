@@ -1,5 +1,6 @@
 //! The guards, in order: each lets a change pass, narrows it, or holds it with its reason.
 
+use crate::floors::Lift;
 use crate::learn::{actuate, mode};
 use crate::memory::{Dwell, Quality, ServiceMemory};
 use crate::outage::Shape;
@@ -30,6 +31,7 @@ pub(crate) struct Docket<'a, 'm> {
     pub seen: &'a Observation,
     pub memory: &'m ServiceMemory,
     pub outage: Option<Shape>,
+    pub lift: Lift<'a>,
 }
 
 /// A change on its way through the guards.
@@ -207,6 +209,10 @@ fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<()
     others(passage, writes)?;
     data(passage, wish)?;
     changing(passage)?;
+    let to = passage.to;
+    if let Some((wanted, hold)) = docket.lift.below(to).zip(docket.lift.holds(wish.grow_to)) {
+        passage.find(What::Narrowed { wanted, to }, hold);
+    }
     let bound = lower_bound(docket, writes);
     passage.narrow(limits.floor, Hold::AtBound { bound, value: limits.floor })?;
     windows(passage, wish, limits.kept)?;
@@ -288,7 +294,8 @@ fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), St
         passage.narrow(kept, Hold::Dwelling { most, until })?;
     }
     let window = wish.sizing.window.hold;
-    passage.narrow(kept, Hold::HoldWindow { needed: kept, window })?;
+    let soon = docket.lift.holds_for_soon(kept);
+    passage.narrow(kept, soon.unwrap_or(Hold::HoldWindow { needed: kept, window }))?;
     if let Some(until) = after(docket.memory.orders.grew_at, pool.billing_minimum) {
         return passage.stop(Hold::BillingMinimum { until });
     }
@@ -307,7 +314,11 @@ fn stay(
         return passage.stop(hold.clone());
     }
     if let Some((needed, window)) = wish.hold_keeps.filter(|_| wish.grow_to < passage.current) {
-        return passage.stop(Hold::HoldWindow { needed, window });
+        let soon = docket.lift.holds_for_soon(needed);
+        return passage.stop(soon.unwrap_or(Hold::HoldWindow { needed, window }));
+    }
+    if let Some(hold) = docket.lift.holds(passage.current) {
+        return passage.stop(hold);
     }
     let unbounded = wish.sizing.needed_lead.max(wish.sizing.needed_reactive);
     if floor == passage.current && unbounded.is_some_and(|needed| needed < floor) {

@@ -11,6 +11,7 @@ mod delta;
 pub mod demand;
 mod display;
 pub mod fault;
+mod floors;
 pub mod group;
 mod guards;
 mod learn;

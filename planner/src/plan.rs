@@ -112,7 +112,7 @@ pub struct Sizing {
 }
 
 /// What decided the size that was wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecidedBy {
     /// The forecast.
     Forecast,
@@ -124,6 +124,13 @@ pub enum DecidedBy {
     Maximum,
     /// The last trusted value: too little is known.
     LastTrusted,
+    /// The floor of a known event.
+    Event {
+        /// The event's name.
+        name: String,
+        /// When its floor ends.
+        until: Timestamp,
+    },
 }
 
 /// Something an operator should know of a service (or of the fleet) this cycle.
@@ -352,6 +359,15 @@ pub enum Hold {
     SpendCeiling {
         /// The ceiling in thousandths of a US dollar an hour.
         usd_milli_hourly: u64,
+    },
+    /// A known event takes place, or begins before a unit taken away now could be back.
+    EventFloor {
+        /// Its name.
+        name: String,
+        /// The least capacity while it lasts.
+        floor: Units,
+        /// When that ends.
+        until: Timestamp,
     },
 }
 

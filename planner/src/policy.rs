@@ -229,6 +229,21 @@ pub struct ActiveFreeze {
     pub until: crate::Timestamp,
 }
 
+/// The least that a known event asks for, at one time that it takes place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFloor {
+    /// The event's name in the configuration.
+    pub name: String,
+    /// The services it is for; empty is all.
+    pub services: Vec<ServiceName>,
+    /// The least capacity while it lasts, in service when it begins.
+    pub floor: Units,
+    /// Its beginning.
+    pub from: crate::Timestamp,
+    /// Its end or the floor's expiry, whichever is first.
+    pub until: crate::Timestamp,
+}
+
 /// What a freeze window restrains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

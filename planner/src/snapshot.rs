@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::group::{Activity, NativePolicy, ScheduledAction};
-use crate::policy::ActiveFreeze;
-use crate::policy::Share;
+use crate::policy::{ActiveFreeze, EventFloor, Share};
 use crate::{GroupId, Level, Seconds, ServiceName, Step, Timestamp, Units};
 
 /// The world at `taken_at`, as far as it was read.
@@ -19,6 +18,9 @@ pub struct Snapshot {
     pub kill_switch: KillSwitch,
     /// Freeze windows open now.
     pub freezes: Vec<ActiveFreeze>,
+    /// Floors of events that take place now or begin soon; what has expired is not among them.
+    #[serde(default)]
+    pub floors: Vec<EventFloor>,
     /// Whether the journal can still be written.
     pub disk: Disk,
     /// Services whose fall in demand an operator has acknowledged since the last snapshot: it is

@@ -2,10 +2,10 @@
 
 mod world;
 
-use planner::Seconds;
 use planner::memory::{Memory, MemoryDelta, delta};
-use planner::plan::Plan;
+use planner::plan::{DecidedBy, Hold, Plan};
 use planner::snapshot::Snapshot;
+use planner::{Seconds, Timestamp, Units};
 use world::{World, name};
 
 fn through_postcard<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> (T, usize) {
@@ -53,4 +53,21 @@ fn a_cycles_delta_is_small_and_a_services_memory_stays_below_its_bound() {
     let _ = world.cycle(false);
     let size = through_postcard(&delta(&before, &world.memory)).1;
     assert!(size <= 60, "a quiet cycle's delta is {size} bytes");
+}
+
+/// Records of earlier versions name reasons by their number: new ones come last.
+#[test]
+fn reasons_keep_their_numbers() {
+    let first = |bytes: Vec<u8>| bytes[0];
+    let decided = |by: &DecidedBy| first(postcard::to_allocvec(by).unwrap());
+    let held = |hold: &Hold| first(postcard::to_allocvec(hold).unwrap());
+    let (name, until) = ("sale".to_owned(), Timestamp(0));
+    let event = DecidedBy::Event { name: name.clone(), until };
+    assert_eq!(
+        [DecidedBy::Forecast, DecidedBy::LastTrusted, event].map(|by| decided(&by)),
+        [0, 4, 5]
+    );
+    let floor = Hold::EventFloor { name, floor: Units(1), until };
+    let holds = [Hold::RightSize, Hold::SpendCeiling { usd_milli_hourly: 1 }, floor];
+    assert_eq!(holds.map(|hold| held(&hold)), [0, 35, 36]);
 }

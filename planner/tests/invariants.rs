@@ -12,7 +12,7 @@ use planner::memory::{
 };
 use planner::plan::Change;
 use planner::policy::{
-    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, FreezeScope, Mode, Policy, Share,
+    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy, Share,
 };
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
@@ -208,6 +208,15 @@ fn twist() -> impl Strategy<Value = Twist> {
         }),
         twist!(Just(()), |w, _s, ()| w.snapshot.disk = Disk::ReserveOnly),
         twist!(Just(()), |w, s, ()| w.snapshot.acknowledged.push(name(s))),
+        twist!((units(), moment(), seconds(), any::<bool>()), |w, s, (floor, from, span, all)| {
+            w.snapshot.floors.push(EventFloor {
+                name: "sale".to_owned(),
+                services: if all { Vec::new() } else { vec![name(s)] },
+                floor,
+                from,
+                until: from + span,
+            });
+        }),
         twist!((any::<bool>(), any::<bool>(), moment()), |w, s, (all, one, until)| {
             w.snapshot.freezes.push(ActiveFreeze {
                 name: "launch".to_owned(),

@@ -7,7 +7,9 @@ use planner::fault::{Fault, FaultKind};
 use planner::group::{Cause, Owner};
 use planner::memory::OpenOrder;
 use planner::plan::{Change, Hold};
-use planner::policy::{ActiveFreeze, Actuate, Budgets, CapacityPerUnit, FreezeScope, Mode, Share};
+use planner::policy::{
+    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Share,
+};
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
 };
@@ -761,4 +763,132 @@ fn fourteen_ordinary_nights_have_no_outages_shape() {
     }
     assert_eq!(shapes, 0);
     assert!(shrunk > 14 * 6, "{shrunk} decreases");
+}
+
+// Known events (a sale, a launch, a batch)
+
+/// A sale that asks for 40 units from `begins_in` seconds on, for six hours.
+fn sale(w: &mut World, begins_in: i64) {
+    let from = Timestamp(w.snapshot.taken_at.0 + begins_in);
+    w.snapshot.floors = vec![EventFloor {
+        name: "11.11".to_owned(),
+        services: vec![name("web")],
+        floor: Units(40),
+        from,
+        until: from + Seconds::hours(6),
+    }];
+}
+
+#[test]
+fn a_sale_finds_its_capacity_in_service_when_it_begins() {
+    // The lead window is 7 minutes: a minute earlier there is nothing to do yet.
+    assert_snapshot!(told(|w| sale(w, 421)), @r"- web: the size is right");
+    assert_snapshot!(told(|w| sale(w, 420)), @r"> web: desired 10 -> 40, event `11.11` (until 2026-03-02T18:07:00Z) wants 40 units, demand now 950/s, a unit serves 100/s");
+}
+
+#[test]
+fn a_sale_of_which_nothing_is_measured_gets_its_capacity_all_the_same() {
+    assert_snapshot!(told(|w| {
+        sale(w, 0);
+        w.demand().settled = None;
+        w.seen("web").forecast = Err(NoForecast::NoData);
+        w.demand().fault = Some(timeout());
+    }), @r"
+        > web: desired 10 -> 40, event `11.11` (until 2026-03-02T18:00:00Z) wants 40 units, a unit serves 100/s
+        - web: no forecast (no samples arrive), demand now decides alone
+        ");
+}
+
+#[test]
+fn a_quiet_hour_of_a_sale_takes_nothing_away() {
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        w.units(40);
+        sale(w, -7200);
+    }), @r"- web: held, event `11.11` keeps at least 40 units; until 2026-03-02T16:00:00Z");
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        w.units(50);
+        sale(w, -7200);
+    }), @r"
+        > web: desired 50 -> 40, event `11.11` (until 2026-03-02T16:00:00Z) wants 40 units, demand now 420/s, a unit serves 100/s
+        - web: cut from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T16:00:00Z
+        ");
+}
+
+/// What is given up now would have to be ordered again in three minutes.
+#[test]
+fn nothing_is_taken_away_just_before_a_sale() {
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        w.units(40);
+        sale(w, 600);
+    }), @r"- web: held, event `11.11` keeps at least 40 units; until 2026-03-02T18:10:00Z");
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        w.units(50);
+        sale(w, 600);
+    }), @r"
+        > web: desired 50 -> 40, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+        - web: cut from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T18:10:00Z
+        ");
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        sale(w, 600);
+    }), @r"- web: held, event `11.11` keeps at least 40 units; until 2026-03-02T18:10:00Z");
+}
+
+#[test]
+fn a_sale_larger_than_its_floor_is_sized_by_demand() {
+    assert_snapshot!(told(|w| {
+        w.set_demand(4350.0);
+        sale(w, -7200);
+    }), @r"> web: desired 10 -> 44, forecast wants 44 units for 4350/s at p98.81 within 7m, demand now 4350/s, a unit serves 100/s");
+}
+
+#[test]
+fn a_floor_that_was_forgotten_ends_by_itself() {
+    let mut world = World::new();
+    world.set_demand(420.0);
+    world.units(40);
+    sale(&mut world, -6 * 3600);
+    assert_snapshot!(world.plan(), @r"> web: desired 40 -> 5, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s");
+}
+
+#[test]
+fn a_floor_above_the_maximum_says_who_wins() {
+    assert_snapshot!(told(|w| {
+        sale(w, 0);
+        w.pool().max = Some(Units(30));
+    }), @r"
+        > web: desired 10 -> 30, event `11.11` (until 2026-03-02T18:00:00Z) wants 40 units, demand now 950/s, a unit serves 100/s
+        - web: cut from 40 to 30 units, the configured `max` is 30 units; released by changing the configured `max`
+        ");
+    assert_snapshot!(told(|w| {
+        sale(w, 0);
+        w.pool().max = Some(Units(30));
+        w.units(30);
+    }), @r"- web: held, the configured `max` is 30 units; released by changing the configured `max`");
+}
+
+#[test]
+fn a_sale_of_others_is_none_of_our_business() {
+    assert_snapshot!(told(|w| {
+        w.add("api");
+        sale(w, 0);
+        w.snapshot.floors[0].services = vec![name("api")];
+    }), @r"
+        > api: desired 10 -> 40, event `11.11` (until 2026-03-02T18:00:00Z) wants 40 units, demand now 950/s, a unit serves 100/s
+        - web: the size is right
+        ");
+}
+
+#[test]
+fn of_two_sales_at_once_the_larger_floor_counts() {
+    assert_snapshot!(told(|w| {
+        sale(w, 0);
+        let mut second = w.snapshot.floors[0].clone();
+        (second.name, second.floor) = ("launch".to_owned(), Units(45));
+        w.snapshot.floors.push(second);
+    }), @r"> web: desired 10 -> 45, event `launch` (until 2026-03-02T18:00:00Z) wants 45 units, demand now 950/s, a unit serves 100/s");
 }

@@ -86,6 +86,13 @@ impl Neap {
         run.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
     }
 
+    /// Runs a command that reads no configuration by itself.
+    pub fn output_alone(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.binary);
+        let run = command.args(arguments).current_dir(self.folder.path()).output();
+        run.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
+    }
+
     /// Starts `neap run`, under this clock.
     pub fn start(&self, clock: &TestClock) -> Running {
         let (stdout, stderr) = (self.path("stdout.log"), self.path("stderr.log"));

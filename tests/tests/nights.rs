@@ -35,9 +35,9 @@ impl Fleet {
         let world = assemble::world(&config);
         let (journal, _) = Journal::open(&config.state_dir, world, Options::default()).unwrap();
         let clouds = assemble::clouds(&config, None, None).unwrap();
-        let (policy, models) = assemble::expanded(&config, &clouds.providers).await;
+        let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
         let digest = journal.record_policy(&policy, &text, clouds.clock.now()).unwrap();
-        let standing = assemble::standing(&config, policy, models, digest);
+        let standing = assemble::standing(&config, policy, models, calendars, digest);
         let engine = assemble::engine(standing, &clouds.providers, Memory::default());
         Fleet { journal, clouds, engine, _state: state }
     }

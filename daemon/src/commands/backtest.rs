@@ -16,6 +16,7 @@ use forecaster::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::users::{Rhythm, Users};
 use crate::report::Format;
 use crate::series_file::{self, FileFaults};
 
@@ -51,6 +52,9 @@ pub struct Args {
     /// How the summary is printed.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+    /// Whose load it is.
+    #[command(flatten)]
+    pub users: Users,
 }
 
 /// The quantiles of the output's columns.
@@ -95,6 +99,7 @@ enum Done {
 /// # Errors
 /// A folder that cannot be read, or an output that cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let files = series_file::expand(&args.paths)?;
     let plan = Backtest {
         origins: args.origins as usize,
@@ -127,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bar.inc(1);
         Ok(())
     };
-    in_order(&files, |path| backtest_file(path, &plan), &mut consume)?;
+    in_order(&files, |path| backtest_file(path, &plan, &rhythm), &mut consume)?;
     output.flush().with_context(writing)?;
     bar.finish_and_clear();
     print_summary(&lines, args.format)?;
@@ -147,11 +152,12 @@ pub(super) fn progress_bar(files: usize) -> ProgressBar {
     bar
 }
 
-fn backtest_file(path: &Path, plan: &Backtest) -> Done {
-    let file = match series_file::read(path) {
+fn backtest_file(path: &Path, plan: &Backtest, rhythm: &Rhythm) -> Done {
+    let mut file = match series_file::read(path) {
         Ok(file) => file,
         Err(faults) => return Done::Unreadable(faults),
     };
+    rhythm.lead(&mut file.series);
     let mut forecasts = Vec::new();
     match plan.run(&file.series, |forecast| forecasts.push(forecast)) {
         Ok(score) => {

@@ -1,5 +1,7 @@
 //! `neap check`: every fault of the configuration at once, and what running it costs.
 
+mod coming;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,21 +9,24 @@ use std::process::ExitCode;
 
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
-use planner::{ProviderName, ServiceName};
+use planner::{ProviderName, ServiceName, Timestamp};
 use providers::aws::{Expected, Volume, expected_calls};
 use serde::Serialize;
 
+use crate::assemble;
+use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::config::{self, ApiBudget, Config, ConfigFault, ProviderConfig};
 use crate::report::Format;
+use coming::Coming;
 
 const EXAMPLES: &str = "\
 Examples:
   neap check --config /etc/neap/neap.toml
   neap check --format json | jq '.faults'
 
-Reads the file alone and calls no cloud; `neap plan` tries the credentials. Exits with 1 where there
-are faults.";
+Reads the file (and files of holidays that it names) and calls no cloud; `neap plan` tries the
+credentials. Exits with 1 where there are faults.";
 
 /// What `neap check` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -43,10 +48,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let parsed = config::load(&args.config.path);
     let text = match (&parsed, args.format.format) {
         (Ok(config), Format::Human) => {
-            format!("{}: no faults\n{}", args.config.path.display(), report(config))
+            format!("{}: no faults\n{}", args.config.path.display(), report_now(config))
         }
         (Err(faults), Format::Human) => listed(faults),
-        (Ok(config), Format::Json) => json(&Answer { faults: &[], report: Some(report(config)) })?,
+        (Ok(config), Format::Json) => {
+            json(&Answer { faults: &[], report: Some(report_now(config)) })?
+        }
         (Err(faults), Format::Json) => json(&Answer { faults, report: None })?,
     };
     std::io::stdout().write_all(text.as_bytes())?;
@@ -97,6 +104,8 @@ struct ServiceLines {
     promise: String,
     capacity: String,
     timing: String,
+    /// What the calendar says for the next days, where the service has one.
+    coming: Option<Coming>,
 }
 
 /// What reading one provider comes to in a month of 30 days.
@@ -128,17 +137,30 @@ enum Severity {
     Suggestion,
 }
 
-/// What a sound configuration comes to.
-pub fn report(config: &Config) -> Report {
+fn report_now(config: &Config) -> Report {
+    report(config, assemble::begins(config))
+}
+
+/// What a sound configuration comes to, at `now`.
+pub fn report(config: &Config, now: Timestamp) -> Report {
     let costs = costs(config);
+    let calendars = Calendars::of(config);
     let mut advice = general_advice(config, &costs);
+    advice.extend(calendars.warnings(now).into_iter().map(|(about, text)| Advice {
+        severity: Severity::Warning,
+        about,
+        text,
+    }));
     for (name, service) in &config.policy.services {
         advice.extend(service_advice(config, name, service));
+        advice.extend(floors_beyond(&calendars, name, service));
     }
     Report {
         mode: config.policy.mode,
         poll_interval: config.policy.poll_interval.to_string(),
-        services: config.policy.services.iter().map(|(n, s)| lines(n, s, config)).collect(),
+        services: (config.policy.services.iter())
+            .map(|(n, s)| lines(n, s, config, Coming::of(&calendars, n, now)))
+            .collect(),
         templates: config.templates.iter().map(|t| t.name.clone()).collect(),
         freezes: config.freezes.iter().map(|freeze| freeze.name.clone()).collect(),
         costs,
@@ -146,7 +168,12 @@ pub fn report(config: &Config) -> Report {
     }
 }
 
-fn lines(name: &ServiceName, service: &ServicePolicy, config: &Config) -> ServiceLines {
+fn lines(
+    name: &ServiceName,
+    service: &ServicePolicy,
+    config: &Config,
+    coming: Option<Coming>,
+) -> ServiceLines {
     let pool = &service.pool;
     let upper = match pool.max {
         Some(max) => format!("{} to {}", pool.min.0, max),
@@ -171,6 +198,7 @@ fn lines(name: &ServiceName, service: &ServicePolicy, config: &Config) -> Servic
             "lead time {}, warm-up {}, cooldown {}, hold window {}, override lease {}",
             pool.lead_time, pool.warm_up, pool.cooldown, pool.hold_window, pool.override_lease
         ),
+        coming,
     }
 }
 
@@ -355,6 +383,24 @@ fn service_advice(config: &Config, name: &ServiceName, service: &ServicePolicy) 
     advice
 }
 
+/// Floors that a service's own maximum cuts.
+fn floors_beyond(
+    calendars: &Calendars,
+    name: &ServiceName,
+    service: &ServicePolicy,
+) -> Vec<Advice> {
+    let Some(max) = service.pool.max else { return Vec::new() };
+    let beyond = calendars.events(name).filter_map(|event| {
+        let floor = event.floor.filter(|floor| floor.units > max)?;
+        Some(Advice {
+            severity: Severity::Warning,
+            about: format!("service {name}"),
+            text: format!("event `{}` asks for {}, and `max` is {max}", event.name, floor.units),
+        })
+    });
+    beyond.collect()
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let what = match self.mode {
@@ -371,6 +417,9 @@ impl std::fmt::Display for Report {
             writeln!(f, "  promise   {}", service.promise)?;
             writeln!(f, "  capacity  {}", service.capacity)?;
             writeln!(f, "  timing    {}", service.timing)?;
+            if let Some(coming) = &service.coming {
+                write!(f, "{coming}")?;
+            }
         }
         if !self.templates.is_empty() {
             let names = self.templates.join("`, `");
@@ -412,9 +461,12 @@ impl std::fmt::Display for Cost {
 mod tests {
     use super::*;
 
+    /// 2026-09-28, a Monday.
+    const NOW: Timestamp = Timestamp(1_790_553_600);
+
     fn shown(text: &str) -> String {
         match config::parse("neap.toml", text) {
-            Ok(config) => report(&config).to_string(),
+            Ok(config) => report(&config, NOW).to_string(),
             Err(faults) => listed(&faults),
         }
     }
@@ -489,10 +541,84 @@ max = 9
         assert!((cost.usd_monthly - 1.296).abs() < 1e-9, "{}", cost.usd_monthly);
     }
 
+    const SHOP: &str = r#"
+[provider.sim]
+kind = "sim"
+[calendar.cn]
+timezone = "Asia/Shanghai"
+holidays = "CN"
+[[service]]
+name = "shop"
+calendar = "cn"
+demand = [{ namespace = "A", metric = "M", when_missing = "zero" }]
+signals = { errors = { namespace = "A", metric = "E" } }
+[[service.pool]]
+group = "shop"
+capacity_per_unit = 5
+max = 30
+[[event]]
+name = "10.10"
+timezone = "Asia/Shanghai"
+yearly = "10-10"
+floor = 40
+expires = 2026-10-12
+[[event]]
+name = "batch"
+timezone = "Asia/Shanghai"
+weekly = "daily 02:00-03:30"
+[[event]]
+name = "launch"
+timezone = "UTC"
+from = 2026-06-01T09:00
+until = 2026-06-01T21:00
+floor = 5
+services = ["shop"]
+"#;
+
+    #[test]
+    fn the_days_to_come_are_told_with_their_holidays_and_events() {
+        insta::assert_snapshot!(shown(SHOP), @r"
+        mode observe, nothing is changed; a cycle every 1m
+
+        service `shop`, mode observe
+          group     sim/sim-1/shop, 1 to 30 units
+          demand    `A` `M` (Sum, 1m, missing is zero) from sim/sim-1
+          promise   at most 0.5% of intervals above capacity
+          capacity  5 a second and unit
+          timing    lead time 5m, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+          calendar  days of Asia/Shanghai, holidays built-in `CN`
+          coming    2026-10-01 to 2026-10-07 at rest: National Day
+          coming    2026-10-10 at work: National Day
+          coming    event `batch` from 2026-09-28T18:00:00Z until 2026-09-28T19:30:00Z, and 13 times more
+          coming    event `10.10` from 2026-10-09T16:00:00Z until 2026-10-10T16:00:00Z, at least 40 units
+
+        provider `sim` (sim): groups 1, metrics 2; reading costs nothing
+        warning: event launch: its floor expired at 2026-06-01T21:00:00Z and does nothing any more
+        warning: service shop: event `10.10` asks for 40 units, and `max` is 30 units
+        ");
+    }
+
+    #[test]
+    fn a_year_without_holidays_is_a_warning_before_it_begins() {
+        let config = config::parse("neap.toml", SHOP).unwrap();
+        let told = |now: &str| {
+            let report = report(&config, Timestamp::parse(now).unwrap());
+            let warnings =
+                report.advice.iter().filter(|advice| advice.about.starts_with("calendar"));
+            warnings.map(|advice| format!("{}: {}", advice.about, advice.text)).collect::<String>()
+        };
+        assert_eq!(told("2026-11-20T00:00:00Z"), "");
+        insta::assert_snapshot!(told("2026-12-05T00:00:00Z"), @r"calendar cn: built-in `CN` has no day of 2027: its holidays count as ordinary days; name a newer file with `holidays_file`");
+        let json = json(&Answer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let coming = &json["services"][0]["coming"];
+        insta::assert_snapshot!(coming, @r#"{"calendar":{"holidays":"holidays built-in `CN`","timezone":"Asia/Shanghai"},"days":[{"from":"2026-10-01","kind":"rest","name":"National Day","to":"2026-10-07"},{"from":"2026-10-10","kind":"working","name":"National Day","to":"2026-10-10"}],"events":[{"again":13,"floor":null,"from":"2026-09-28T18:00:00Z","name":"batch","until":"2026-09-28T19:30:00Z"},{"again":0,"floor":40,"from":"2026-10-09T16:00:00Z","name":"10.10","until":"2026-10-10T16:00:00Z"}]}"#);
+    }
+
     #[test]
     fn json_holds_faults_and_report_alike() {
         let config = config::parse("neap.toml", AWS).unwrap();
-        let sound = json(&Answer { faults: &[], report: Some(report(&config)) }).unwrap();
+        let sound = json(&Answer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
         let sound: serde_json::Value = serde_json::from_str(&sound).unwrap();
         assert_eq!(sound["faults"].as_array().map(Vec::len), Some(0));
         assert_eq!(sound["costs"][0]["metrics"], 4);

@@ -9,6 +9,7 @@ use anyhow::Context;
 use forecaster::{Choice, Horizon, Level, ModelKind, QuantileForecast, forecast_once};
 
 use super::backtest::{digits, horizon};
+use super::users::Users;
 use crate::series_file;
 
 /// Forecasts one series from its last sample on.
@@ -35,6 +36,9 @@ pub struct Args {
     /// How it is written; `csv` where an output file is named.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// Whose load it is.
+    #[command(flatten)]
+    pub users: Users,
 }
 
 /// How a forecast is written.
@@ -58,8 +62,10 @@ fn level(text: &str) -> Result<Level, String> {
 /// # Errors
 /// An output that cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let answer = match series_file::read(&args.file) {
-        Ok(file) => {
+        Ok(mut file) => {
+            rhythm.lead(&mut file.series);
             forecast(args, &file).map_err(|fault| format!("{}: {fault}", args.file.display()))
         }
         Err(faults) => Err(faults.to_string()),

@@ -16,6 +16,7 @@ pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod status;
+pub mod users;
 
 /// Which journal a command reads.
 #[derive(clap::Args, Debug)]

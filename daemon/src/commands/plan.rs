@@ -71,9 +71,9 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let last_at = last.as_ref().map(crate::journal::CycleRecord::taken_at);
     let clouds = assemble::clouds(config, last_at, None)?;
     let now = clouds.clock.now();
-    let (mut policy, models) = assemble::expanded(config, &clouds.providers).await;
+    let (mut policy, models, calendars) = assemble::expanded(config, &clouds.providers).await;
     policy.mode = Mode::Observe;
-    let standing = assemble::standing(config, policy, models, PolicyDigest([0; 16]));
+    let standing = assemble::standing(config, policy, models, calendars, PolicyDigest([0; 16]));
     let memory = last.map_or_else(Memory::default, |cycle| cycle.memory_after);
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
     engine.last_taken_at = last_at;

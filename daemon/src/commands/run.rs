@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::assemble::{self, Clouds};
+use crate::calendar::Calendars;
 use crate::config::{self, Config};
 use crate::cycle::{Engine, Turn};
 use crate::journal::{self, Journal, JournalFault, Recovered};
@@ -168,10 +169,11 @@ async fn start(
     let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
-    let (policy, models) = assemble::expanded(&config, &clouds.providers).await;
-    let source = redacted_source(&args.config)?;
+    let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
+    let source = recorded_source(&args.config, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
-    let standing = assemble::standing(&config, policy, models, digest);
+    warn_of(&calendars, now);
+    let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =
         recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
@@ -193,9 +195,21 @@ async fn start(
     Ok(Daemon { path, config, journal, clouds, engine, reporter, status, stopping })
 }
 
-/// The configuration's text; it holds names of secret files, never secrets.
-fn redacted_source(path: &std::path::Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))
+/// Says what is missing in calendars and what has expired.
+fn warn_of(calendars: &Calendars, now: Timestamp) {
+    for (about, text) in calendars.warnings(now) {
+        tracing::warn!(about, "{text}");
+    }
+}
+
+/// The configuration's text, with the days of files of holidays that it names as comments at its
+/// end; it holds names of secret files, never secrets.
+fn recorded_source(path: &std::path::Path, config: &Config) -> anyhow::Result<String> {
+    let reading = || format!("reading `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(reading)?;
+    let files = config.calendars.values().filter(|rule| rule.holidays.is_file);
+    let days: String = files.map(|rule| rule.holidays.as_comments()).collect();
+    Ok(text + &days)
 }
 
 /// Orders of the last hours, and results that no cycle has seen.
@@ -248,6 +262,7 @@ impl Daemon {
             }
             if now.since(compacted_at) >= Seconds::days(1) {
                 compacted_at = now;
+                warn_of(&self.engine.standing.calendars, now);
                 if let Err(fault) = self.journal.compact(now) {
                     tracing::warn!(%fault, "old records were not removed");
                 }
@@ -337,11 +352,12 @@ impl Daemon {
     }
 
     async fn take_over(&mut self, next: Config) -> anyhow::Result<()> {
-        let (policy, models) = assemble::expanded(&next, &self.clouds.providers).await;
-        let source = redacted_source(&self.path)?;
+        let (policy, models, calendars) = assemble::expanded(&next, &self.clouds.providers).await;
+        let source = recorded_source(&self.path, &next)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
-        self.engine.reload(assemble::standing(&next, policy, models, digest));
+        warn_of(&calendars, now);
+        self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.config = next;
         Ok(())
     }

@@ -17,6 +17,7 @@ pub use policy::PolicyFile;
 pub use trace::{Decision, Foresight, Part, Summary, Trace, read_tasks};
 
 use super::backtest::{in_order, progress_bar, share};
+use super::users::{Rhythm, Users};
 use crate::series_file;
 
 /// Decides over recorded loads what the daemon would have ordered, step by step.
@@ -51,6 +52,9 @@ pub struct Args {
     /// How the summary is printed.
     #[arg(long, value_enum, default_value_t = crate::report::Format::Human)]
     pub format: crate::report::Format,
+    /// Whose load it is.
+    #[command(flatten)]
+    pub users: Users,
 }
 
 /// What one file came to.
@@ -66,6 +70,7 @@ enum Done {
 /// # Errors
 /// A policy, a table or a folder that cannot be read, and an output that cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let policy = PolicyFile::read(&args.policy)?;
     let files = series_file::expand(&args.paths)?;
     let tasks = args.tasks.as_deref().map(trace::read_tasks).transpose()?;
@@ -88,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bar.inc(1);
         Ok(())
     };
-    let work = |path: &PathBuf| simulate(path, args, &policy, tasks.as_ref());
+    let work = |path: &PathBuf| simulate(path, args, &policy, tasks.as_ref(), &rhythm);
     in_order(&files, work, &mut consume)?;
     bar.finish_and_clear();
     print_summary(&lines, args.format)?;
@@ -100,11 +105,13 @@ fn simulate(
     args: &Args,
     policy: &PolicyFile,
     tasks: Option<&std::collections::BTreeMap<String, Part>>,
+    rhythm: &Rhythm,
 ) -> Done {
-    let file = match series_file::read(path) {
+    let mut file = match series_file::read(path) {
         Ok(file) => file,
         Err(faults) => return Done::Faulty(faults.to_string()),
     };
+    rhythm.lead(&mut file.series);
     let part = match tasks {
         Some(tasks) => match tasks.get(&file.name) {
             Some(part) => *part,

@@ -65,12 +65,18 @@ pub enum NotAZone {
     Ambiguous(&'static str),
     /// `Etc/GMT+8` lies eight hours WEST of Greenwich.
     Reversed,
+    /// An offset from UTC: it knows no change of clocks.
+    Offset,
     /// The database does not know it.
     Unknown,
 }
 
 /// Abbreviations people write, and the zones they may have meant.
-const AMBIGUOUS: [(&str, &str); 18] = [
+const AMBIGUOUS: [(&str, &str); 31] = [
+    ("AEDT", "`Australia/Sydney`"),
+    ("AEST", "`Australia/Sydney` or `Australia/Brisbane`"),
+    ("AST", "`America/Halifax` or `Asia/Riyadh`"),
+    ("BRT", "`America/Sao_Paulo`"),
     ("BST", "`Europe/London` or `Asia/Dhaka`"),
     ("CDT", "`America/Chicago` or `America/Havana`"),
     ("CET", "`Europe/Berlin` or `Europe/Paris`"),
@@ -79,16 +85,25 @@ const AMBIGUOUS: [(&str, &str); 18] = [
     ("CST6CDT", "`America/Chicago`"),
     ("EDT", "`America/New_York`"),
     ("EET", "`Europe/Helsinki` or `Africa/Cairo`"),
+    ("EEST", "`Europe/Helsinki` or `Africa/Cairo`"),
     ("EST", "`America/New_York` or `America/Panama`"),
     ("EST5EDT", "`America/New_York`"),
     ("GMT", "`UTC` or `Europe/London`"),
+    ("HKT", "`Asia/Hong_Kong`"),
     ("HST", "`Pacific/Honolulu`"),
     ("IST", "`Asia/Kolkata`, `Asia/Jerusalem` or `Europe/Dublin`"),
     ("JST", "`Asia/Tokyo`"),
+    ("KST", "`Asia/Seoul`"),
+    ("MDT", "`America/Denver`"),
+    ("MSK", "`Europe/Moscow`"),
     ("MST", "`America/Denver` or `America/Phoenix`"),
+    ("NZST", "`Pacific/Auckland`"),
+    ("PDT", "`America/Los_Angeles`"),
+    ("PRC", "`Asia/Shanghai`"),
     ("PST", "`America/Los_Angeles` or `Asia/Manila`"),
     ("SGT", "`Asia/Singapore`"),
     ("WET", "`Europe/Lisbon`"),
+    ("WIB", "`Asia/Jakarta`"),
 ];
 
 impl Zone {
@@ -104,6 +119,10 @@ impl Zone {
         if upper.starts_with("ETC/GMT") && upper.contains(['+', '-']) {
             return Err(NotAZone::Reversed);
         }
+        let digits = upper.trim_start_matches("UTC").trim_start_matches("GMT");
+        if digits.starts_with(['+', '-']) {
+            return Err(NotAZone::Offset);
+        }
         if upper != "UTC" && !name.contains('/') {
             return Err(NotAZone::Unknown);
         }
@@ -115,7 +134,8 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    fn date(&self, at: Timestamp) -> Option<Date> {
+    /// The local date at a moment.
+    pub(crate) fn date(&self, at: Timestamp) -> Option<Date> {
         Some(self.0.to_datetime(jiff::Timestamp::from_second(at.0).ok()?).date())
     }
 
@@ -124,10 +144,29 @@ impl Zone {
         self.moment(local, Disambiguation::Earlier)
     }
 
+    /// The moment people and timers take a local time for: where clocks show it twice the first,
+    /// where they pass over it as much later.
+    pub(super) fn begins(&self, local: DateTime) -> Option<Timestamp> {
+        self.moment(local, Disambiguation::Compatible)
+    }
+
     /// The moment a window closes: where clocks show a time twice, the second. So a freeze never
     /// is shorter than it is written.
-    fn closes(&self, local: DateTime) -> Option<Timestamp> {
+    pub(super) fn closes(&self, local: DateTime) -> Option<Timestamp> {
         self.moment(local, Disambiguation::Later)
+    }
+
+    /// From each moment on, how many seconds local time is ahead of UTC: at `from`, and at every
+    /// change of clocks until `until`.
+    pub(crate) fn clock(&self, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, i32)> {
+        let Ok(first) = jiff::Timestamp::from_second(from.0) else { return Vec::new() };
+        let changes = self
+            .0
+            .following(first)
+            .map(|change| (Timestamp(change.timestamp().as_second()), change.offset().seconds()));
+        std::iter::once((from, self.0.to_offset(first).seconds()))
+            .chain(changes.take_while(|(at, _)| *at < until))
+            .collect()
     }
 
     fn moment(&self, local: DateTime, rule: Disambiguation) -> Option<Timestamp> {
@@ -159,7 +198,7 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// What a weekly window should look like, for messages.
-const WEEKLY: &str = "a weekly window such as `Mon-Fri 08:30-20:00`, `Sat,Sun 00:00-24:00`, `daily 22:00-06:00` or \
+pub(super) const WEEKLY: &str = "a weekly window such as `Mon-Fri 08:30-20:00`, `Sat,Sun 00:00-24:00`, `daily 22:00-06:00` or \
      `Fri 18:00-Mon 08:00`";
 
 impl Weekly {
@@ -211,7 +250,7 @@ impl Serialize for Weekly {
 }
 
 /// `08:30`; two digits each.
-fn time_of_day(text: &str) -> Option<Time> {
+pub(super) fn time_of_day(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |part: &str| {
         let sound = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
@@ -221,7 +260,7 @@ fn time_of_day(text: &str) -> Option<Time> {
 }
 
 /// Like [`time_of_day`], and `24:00`, which is midnight and `true`: a day more.
-fn end_of_window(text: &str) -> Option<(Time, bool)> {
+pub(super) fn end_of_window(text: &str) -> Option<(Time, bool)> {
     if text == "24:00" { Some((Time::midnight(), true)) } else { Some((time_of_day(text)?, false)) }
 }
 
@@ -230,7 +269,7 @@ fn day_of(word: &str) -> Option<Weekday> {
 }
 
 /// `daily`, `Mon`, `Mon-Fri`, `Sat,Sun`, `Fri-Mon`.
-fn days_of(text: &str) -> Option<Vec<Weekday>> {
+pub(super) fn days_of(text: &str) -> Option<Vec<Weekday>> {
     if text == "daily" {
         return Some(DAYS.iter().map(|(_, day)| *day).collect());
     }
@@ -292,10 +331,9 @@ impl FreezeRule {
             }
             FreezeWindow::Weekly(weekly) => {
                 let Some(today) = zone.date(now) else { return Vec::new() };
-                (-DAYS_AROUND..=DAYS_AROUND)
-                    .filter_map(|days| today.checked_add(days.days()).ok())
-                    .filter(|date| weekly.days.contains(&date.weekday()))
-                    .filter_map(|date| weekly.window_of(date, zone))
+                weekly
+                    .local_windows(today, today)
+                    .filter_map(|(from, until)| zone.opens(from).zip(zone.closes(until)))
                     .collect()
             }
         }
@@ -303,10 +341,24 @@ impl FreezeRule {
 }
 
 impl Weekly {
-    fn window_of(&self, date: Date, zone: &Zone) -> Option<(Timestamp, Timestamp)> {
+    /// The local windows of every day that may have one open from `first` to `last`, or one that
+    /// touches one that is.
+    pub(super) fn local_windows(
+        &self,
+        first: Date,
+        last: Date,
+    ) -> impl Iterator<Item = (DateTime, DateTime)> + '_ {
+        let from = first.checked_sub(DAYS_AROUND.days()).unwrap_or(first);
+        let until = last.checked_add(DAYS_AROUND.days()).unwrap_or(last);
+        from.series(1.day())
+            .take_while(move |date| *date <= until)
+            .filter(|date| self.days.contains(&date.weekday()))
+            .filter_map(|date| self.local_window(date))
+    }
+
+    fn local_window(&self, date: Date) -> Option<(DateTime, DateTime)> {
         let last = date.checked_add(i32::from(self.days_later).days()).ok()?;
-        let opens = zone.opens(date.to_datetime(self.from))?;
-        Some((opens, zone.closes(last.to_datetime(self.until))?))
+        Some((date.to_datetime(self.from), last.to_datetime(self.until)))
     }
 }
 
@@ -337,7 +389,7 @@ fn freeze(table: &Table<'_>, services: Option<&[String]>) -> Option<FreezeRule> 
     })
 }
 
-fn zone(entry: &Entry<'_>, expected: &str) -> Option<Zone> {
+pub(super) fn zone(entry: &Entry<'_>, expected: &str) -> Option<Zone> {
     let hint = match Zone::new(entry.text(expected)?) {
         Ok(zone) => return Some(zone),
         Err(NotAZone::Ambiguous(meant)) => {
@@ -345,6 +397,11 @@ fn zone(entry: &Entry<'_>, expected: &str) -> Option<Zone> {
         }
         Err(NotAZone::Reversed) => {
             "the sign of `Etc/GMT` zones is the opposite of what it seems; name a city's zone"
+                .to_owned()
+        }
+        Err(NotAZone::Offset) => {
+            "an offset knows no change of clocks; name a city's zone, such as `Asia/Shanghai` for \
+             `+08:00`"
                 .to_owned()
         }
         Err(NotAZone::Unknown) => {
@@ -359,10 +416,10 @@ fn zone(entry: &Entry<'_>, expected: &str) -> Option<Zone> {
     None
 }
 
-fn service_names(entry: &Entry<'_>, known: Option<&[String]>) -> Vec<ServiceName> {
+pub(super) fn service_names(entry: &Entry<'_>, known: Option<&[String]>) -> Vec<ServiceName> {
     let members = entry.list("a list of services such as `[\"checkout\"]`");
     if members.is_empty() && entry.list_is_empty() {
-        let hint = "leave `services` out to freeze all of them".to_owned();
+        let hint = "leave `services` out to mean all of them".to_owned();
         entry.unexpected("at least one service", Some(hint));
     }
     members.iter().filter_map(|member| service_name(member, known)).collect()
@@ -407,11 +464,11 @@ fn window(table: &Table<'_>) -> Option<FreezeWindow> {
 }
 
 /// What a local time should look like, for messages.
-const LOCAL_TIME: &str = "a local time such as `2026-12-24` or `2026-12-24T18:00`";
+pub(super) const LOCAL_TIME: &str = "a local time such as `2026-12-24` or `2026-12-24T18:00`";
 
 /// A local date or date and time, as text or as TOML's own; never with an offset, as the zone is
 /// named beside it.
-fn local_time(entry: &Entry<'_>) -> Option<DateTime> {
+pub(super) fn local_time(entry: &Entry<'_>) -> Option<DateTime> {
     let text = match entry.as_datetime() {
         Some(text) => text,
         None => entry.text(LOCAL_TIME)?.to_owned(),
@@ -550,7 +607,10 @@ mod tests {
             assert!(matches!(Zone::new(name), Err(NotAZone::Ambiguous(_))), "{name}");
         }
         assert_eq!(Zone::new("Etc/GMT+8"), Err(NotAZone::Reversed));
-        for name in ["", "Mars/Olympus", "Berlin", "+08:00", "Europe"] {
+        for name in ["+08:00", "-0500", "UTC+8", "GMT-3"] {
+            assert_eq!(Zone::new(name), Err(NotAZone::Offset), "{name}");
+        }
+        for name in ["", "Mars/Olympus", "Berlin", "Europe"] {
             assert_eq!(Zone::new(name), Err(NotAZone::Unknown), "{name}");
         }
     }

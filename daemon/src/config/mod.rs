@@ -3,10 +3,13 @@
 //! Text becomes a spanned document, the document becomes [`Config`]; after that nothing checks
 //! again. Defaults are named constants beside the types they fill in.
 
+mod calendar;
 mod defaults;
 mod difference;
+mod event;
 mod fault;
 mod freeze;
+mod holidays;
 mod metric;
 mod pool;
 mod provider;
@@ -24,10 +27,13 @@ use planner::policy::Policy;
 use planner::{ProviderName, Seconds, ServiceName};
 use serde::Serialize;
 
+pub use calendar::CalendarRule;
 pub use defaults::Defaults;
 pub use difference::{Difference, differences};
+pub use event::{EventRule, EventWindow, Floor, Yearly, floors_ahead};
 pub use fault::ConfigFault;
 pub use freeze::{FreezeRule, FreezeWindow, Weekly, Zone, freezes_active};
+pub use holidays::{Holiday, Holidays};
 pub use metric::known_sparse;
 pub use provider::{ApiBudget, AwsAccount, AwsConfig, ProviderConfig, SimConfig};
 pub use template::{ServiceTemplate, TemplateFault};
@@ -58,6 +64,12 @@ pub struct Config {
     pub cycle_deadline: Seconds,
     /// Services whose forecasting model is named by the operator; all others use `auto`.
     pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+    /// Zones, days of rest and holidays, by name.
+    pub calendars: BTreeMap<String, CalendarRule>,
+    /// Events that are known beforehand.
+    pub events: Vec<EventRule>,
+    /// Which calendar the users of a service live by; all others live by none.
+    pub service_calendars: BTreeMap<ServiceName, String>,
 }
 
 /// The read-only page.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
 
 use planner::policy::Share;
 use planner::{Seconds, Units};
@@ -47,6 +48,11 @@ impl<'a> Source<'a> {
         let (file, key) = (self.file.to_owned(), key.to_owned());
         let fault = ConfigFault { file, line, column, key, message, hint };
         self.faults.borrow_mut().push(Noted { offset, missing, fault });
+    }
+
+    /// Notes a fault of another file that is named at a byte offset of this one.
+    fn fault_elsewhere(&self, offset: usize, fault: ConfigFault) {
+        self.faults.borrow_mut().push(Noted { offset, missing: false, fault });
     }
 
     /// All faults in file order.
@@ -211,6 +217,17 @@ impl<'a> Entry<'a> {
     /// Notes a fault at the value.
     pub fn fault(&self, message: String, hint: Option<String>) {
         self.source.fault(self.value.span().start, &self.path, message, hint);
+    }
+
+    /// Notes a fault of the file that it names.
+    pub fn fault_elsewhere(&self, fault: ConfigFault) {
+        self.source.fault_elsewhere(self.value.span().start, fault);
+    }
+
+    /// The path that it names, from where this file lies.
+    pub fn path_beside(&self, expected: &str) -> Option<PathBuf> {
+        let folder = Path::new(self.source.file).parent().unwrap_or(Path::new(""));
+        Some(folder.join(self.text(expected)?))
     }
 
     /// Notes that something else was expected.

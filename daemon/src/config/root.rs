@@ -7,7 +7,9 @@ use planner::Seconds;
 use planner::policy::{Budget, Budgets, Mode, Policy};
 use toml::de::DeTable;
 
+use super::calendar::calendars;
 use super::defaults::Defaults;
+use super::event::events;
 use super::freeze::freezes;
 use super::provider::providers;
 use super::reader::{Source, Table};
@@ -32,7 +34,8 @@ fn config(root: &Table<'_>) -> Config {
         .and_then(|entry| entry.duration(Seconds(1)..=Seconds::hours(1)))
         .unwrap_or(Defaults::POLL_INTERVAL);
     let providers = providers(root);
-    let keys = ServiceKeys::new(Mode::Act).with_defaults(root);
+    let (calendars, calendar_names) = calendars(root);
+    let keys = ServiceKeys::new(Mode::Act, calendar_names).with_defaults(root);
     let services = services(root, &keys, &providers);
     let templates = templates(root, &keys, &providers);
     if services.named.is_empty() && root.get("service").is_none() && templates.is_empty() {
@@ -58,6 +61,9 @@ fn config(root: &Table<'_>) -> Config {
         log: log(root),
         cycle_deadline: cycle_deadline(root, poll_interval),
         forecasters: services.forecasters,
+        calendars,
+        events: events(root, known),
+        service_calendars: services.calendars,
     };
     not_supported_yet(root);
     root.finish();

@@ -7,6 +7,7 @@ use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, S
 use planner::{GroupRef, ServiceName, Step};
 
 use super::ModelChoice;
+use super::calendar;
 use super::defaults::Defaults;
 use super::metric::{Place, Purpose, Surroundings, metric, own_utilisation};
 use super::pool::{PoolKeys, above_nothing, pools};
@@ -31,17 +32,22 @@ pub(super) struct ServiceKeys {
     violation_budget: Share,
     forecaster: ModelChoice,
     upstreams: Vec<String>,
+    calendar: Option<String>,
+    /// The calendars there are.
+    calendars: Vec<String>,
     pool: PoolKeys,
 }
 
 impl ServiceKeys {
     /// What holds where neither the service nor `[service_defaults]` says anything.
-    pub fn new(mode: Mode) -> ServiceKeys {
+    pub fn new(mode: Mode, calendars: Vec<String>) -> ServiceKeys {
         ServiceKeys {
             mode,
             violation_budget: Defaults::violation_budget(),
             forecaster: ModelChoice::default(),
             upstreams: Vec::new(),
+            calendar: None,
+            calendars,
             pool: PoolKeys::default(),
         }
     }
@@ -64,6 +70,7 @@ impl ServiceKeys {
     fn overlaid(&self, table: &Table<'_>) -> ServiceKeys {
         let budget = table.get("violation_budget").and_then(|entry| above_nothing(&entry));
         let upstreams = table.get("upstreams");
+        let calendar = table.get("calendar");
         ServiceKeys {
             mode: table.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or(self.mode),
             violation_budget: budget.unwrap_or(self.violation_budget),
@@ -72,6 +79,10 @@ impl ServiceKeys {
                 .and_then(|entry| entry.choice(&MODELS))
                 .unwrap_or(self.forecaster),
             upstreams: upstreams.map_or_else(|| self.upstreams.clone(), |entry| names(&entry)),
+            calendar: calendar
+                .and_then(|entry| calendar::named(&entry, &self.calendars))
+                .or_else(|| self.calendar.clone()),
+            calendars: self.calendars.clone(),
             pool: self.pool.clone(),
         }
     }
@@ -89,6 +100,7 @@ fn names(entry: &Entry<'_>) -> Vec<String> {
 pub(super) struct Services {
     pub policies: BTreeMap<ServiceName, ServicePolicy>,
     pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+    pub calendars: BTreeMap<ServiceName, String>,
     /// The names of all, faulty ones too.
     pub named: Vec<String>,
 }
@@ -113,6 +125,9 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
         }
         if model != ModelChoice::Auto {
             services.forecasters.insert(name.clone(), model);
+        }
+        if let Some(calendar) = keys.calendar {
+            services.calendars.insert(name.clone(), calendar);
         }
         services.policies.insert(name, policy);
     }
@@ -252,6 +267,11 @@ impl ServiceKeys {
     /// The model that forecasts.
     pub fn forecaster(&self) -> ModelChoice {
         self.forecaster
+    }
+
+    /// The calendar that its users live by.
+    pub fn calendar(&self) -> Option<&String> {
+        self.calendar.as_ref()
     }
 
     /// These keys, with those of a template laid over them.

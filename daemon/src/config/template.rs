@@ -30,6 +30,8 @@ pub struct ServiceTemplate {
     pub service: ServicePolicy,
     /// The model that forecasts it.
     pub forecaster: ModelChoice,
+    /// The calendar that its users live by.
+    pub calendar: Option<String>,
 }
 
 /// Why a group that matches a template becomes no service.
@@ -219,6 +221,7 @@ fn template(
         tags: tags?,
         service,
         forecaster: keys.forecaster(),
+        calendar: keys.calendar().cloned(),
     })
 }
 

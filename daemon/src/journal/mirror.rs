@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::plan::{Action, Finding, Plan};
-use planner::policy::ActiveFreeze;
+use planner::policy::{ActiveFreeze, EventFloor};
 use planner::snapshot::{
     DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
 };
@@ -29,6 +29,8 @@ const WORLD: usize = 0;
 const ACTIONS: usize = 1;
 const FLEET: usize = 2;
 const ORDER: usize = 3;
+/// Absent where no event asks for a floor, as in records from before there were any.
+const FLOORS: usize = 5;
 // Parts of a service's slot.
 const GROUP: usize = 0;
 const DEMAND: usize = 1;
@@ -145,7 +147,8 @@ impl Mirror {
     }
 
     fn put_snapshot(&mut self, snapshot: &Snapshot) {
-        let Snapshot { taken_at, kill_switch, freezes, disk, acknowledged, services } = snapshot;
+        let Snapshot { taken_at, kill_switch, freezes, floors, disk, acknowledged, services } =
+            snapshot;
         self.slot(None)[WORLD] = plain(&WorldPart {
             taken_at: *taken_at,
             kill_switch: kill_switch.clone(),
@@ -153,6 +156,9 @@ impl Mirror {
             disk: *disk,
             acknowledged: acknowledged.clone(),
         });
+        if !floors.is_empty() {
+            self.slot(None)[FLOORS] = plain(floors);
+        }
         for (name, seen) in services {
             let Observation { group, demand, forecast, signals, outcomes, lead_times } = seen;
             let slot = self.slot(Some(name));
@@ -302,7 +308,11 @@ impl Mirror {
                 services.insert(name.clone(), self.observation(at, taken_at)?);
             }
         }
-        Ok(Snapshot { taken_at, kill_switch, freezes, disk, acknowledged, services })
+        let mut floors = Vec::new();
+        if !self.slots[0][FLOORS].is_empty() {
+            floors = self.read::<Vec<EventFloor>>(0, FLOORS)?;
+        }
+        Ok(Snapshot { taken_at, kill_switch, freezes, floors, disk, acknowledged, services })
     }
 
     /// What the last cycle saw and decided of one service.

@@ -71,18 +71,17 @@ impl Look {
     pub(super) fn target(&self, frame: &Frame, t: usize, target: Target, row: &mut Vec<f32>) {
         let (now, scale) = (frame.y[t], frame.scale(t));
         let reach = target.reach();
-        let seconds = frame.seconds(t, reach);
+        let seconds = frame.local_seconds(t, reach);
         row.push(reach as f32);
         row.push(seconds.rem_euclid(86_400) as f32);
         // Jobs repeat within the hour as well.
         row.push(seconds.rem_euclid(3600) as f32);
         let mut put = |value: f64| row.push((value / scale) as f32);
         if self.daily {
-            let (day, week) = (frame.day, frame.week);
-            for (period, back) in [(day, 0), (day, day), (week, 0)] {
-                if period == day || self.weekly {
-                    let base = t.checked_sub(period + back).map_or(now, |index| frame.y[index]);
-                    let then = highest_then(frame, t, target, period, back);
+            for (period, nth) in [(frame.day, 1), (frame.day, 2), (frame.week, 1)] {
+                if period == frame.day || self.weekly {
+                    let base = frame.seasons_back(t, 0, period, nth).map_or(now, |i| frame.y[i]);
+                    let then = highest_then(frame, t, target, period, nth);
                     put(then.map_or(0.0, |then| then - base));
                     put(then.map_or(0.0, |then| then - now));
                 }
@@ -90,29 +89,29 @@ impl Look {
             let smooth = |at: usize| {
                 frame.mean(at.saturating_sub(self.half), (at + self.half + 1).min(t + 1))
             };
-            let yesterday = frame.one_season_back(t, reach, day);
-            let base = t.checked_sub(day).map_or(now, |index| frame.y[index]);
-            put(yesterday.map_or(0.0, |at| smooth(at) - base));
-            let days = (0..DAYS).filter_map(|n| yesterday?.checked_sub(n * day)).map(smooth);
+            let back = |nth| frame.seasons_back(t, reach, frame.day, nth).map(smooth);
+            let base = frame.one_season_back(t, 0, frame.day).map_or(now, |i| frame.y[i]);
+            put(back(1).map_or(0.0, |then| then - base));
+            let days = (1..=DAYS).filter_map(back);
             let (sum, count) = days.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
             put(if count > 0.0 { sum / count - now } else { 0.0 });
         }
         if self.weekly {
-            row.push(seconds.div_euclid(86_400).rem_euclid(7) as f32);
+            row.push(frame.weekday(t) as f32);
         }
     }
 }
 
-/// The target a whole number of `period`s before, and `back` samples more.
+/// The target `nth` seasons before.
 fn highest_then(
     frame: &Frame,
     t: usize,
     target: Target,
     period: usize,
-    back: usize,
+    nth: usize,
 ) -> Option<f64> {
     (target.first()..=target.reach())
-        .filter_map(|ahead| frame.one_season_back(t, ahead, period)?.checked_sub(back))
+        .filter_map(|ahead| frame.seasons_back(t, ahead, period, nth))
         .map(|index| frame.y[index])
         .reduce(f64::max)
 }

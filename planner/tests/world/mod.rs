@@ -55,6 +55,7 @@ impl World {
                 taken_at: Timestamp::parse(START).unwrap(),
                 kill_switch: KillSwitch::Clear,
                 freezes: Vec::new(),
+                floors: Vec::new(),
                 disk: Disk::Ample,
                 acknowledged: Vec::new(),
                 services: BTreeMap::new(),

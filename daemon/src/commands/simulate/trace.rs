@@ -206,6 +206,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn start(trace: &'a Trace<'a>, service: ServicePolicy) -> Run<'a> {
         let step = trace.series.step();
+        let mut known = Series::new(step);
+        known.set_calendar(trace.series.calendar().clone());
         let name = ServiceName::new("service").expect("a constant name is not empty");
         Run {
             trace,
@@ -218,7 +220,7 @@ impl<'a> Run<'a> {
             },
             name,
             memory: Memory::default(),
-            known: Series::new(step),
+            known,
             points: Vec::new(),
             group: Group::new(0, step.samples_to_cover(trace.lead_time)),
             desired: 0,
@@ -257,6 +259,7 @@ impl<'a> Run<'a> {
             taken_at: at,
             kill_switch: KillSwitch::Clear,
             freezes: Vec::new(),
+            floors: Vec::new(),
             disk: Disk::Ample,
             acknowledged: Vec::new(),
             services: BTreeMap::from([(self.name.clone(), seen)]),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use planner::memory::{Bucket, ChangeLog, Count, Memory, ServiceMemory};
 use planner::metric::{MetricKey, Sample};
 use planner::plan::{Action, Change, DecidedBy, Finding, Hold, Plan, Sizing, What};
-use planner::policy::{Budgets, Mode, Policy, Share};
+use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, ReducedForecast,
     SignalsView, Snapshot, Window,
@@ -248,6 +248,17 @@ fn observation(service: usize, minute: i64) -> Observation {
     }
 }
 
+/// A sale that begins in an hour.
+fn sale(at: Timestamp) -> EventFloor {
+    EventFloor {
+        name: "11.11".to_owned(),
+        services: vec![name(0)],
+        floor: Units(40),
+        from: at + Seconds::hours(1),
+        until: at + Seconds::hours(25),
+    }
+}
+
 /// The cycle number `cycle`, a minute each.
 pub fn turn(services: usize, cycle: usize) -> Turn {
     let minute = START.0 / 60 + cycle as i64;
@@ -277,6 +288,7 @@ pub fn turn(services: usize, cycle: usize) -> Turn {
             taken_at,
             kill_switch: KillSwitch::Clear,
             freezes: Vec::new(),
+            floors: if cycle % 3 == 1 { vec![sale(taken_at)] } else { Vec::new() },
             disk: Disk::Ample,
             acknowledged: Vec::new(),
             services: (0..services).map(seen).collect(),

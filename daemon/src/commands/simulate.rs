@@ -1,7 +1,9 @@
 //! `neap simulate`: what the real forecaster and planner would order over a recorded load.
 
 mod group;
+mod play;
 mod policy;
+mod tally;
 mod trace;
 
 use std::fs::{self, File};
@@ -13,8 +15,10 @@ use anyhow::Context;
 use planner::Seconds;
 
 pub use group::Group;
+pub use play::Bounds;
 pub use policy::PolicyFile;
-pub use trace::{Decision, Foresight, Part, Summary, Trace, read_tasks};
+pub use tally::Summary;
+pub use trace::{Decision, Foresight, Part, Steps, Trace, UNIT, quantile, read_tasks, sorted};
 
 use super::backtest::{in_order, progress_bar, share};
 use crate::series_file;
@@ -110,7 +114,7 @@ fn simulate(
             Some(part) => *part,
             None => return Done::Skipped,
         },
-        None => match Part::after_warmup(&file.series, args.warmup) {
+        None => match Part::after_warmup(&file.series, args.warmup, None) {
             Some(part) => part,
             None => {
                 let path = path.display();

@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tasks = args.tasks.as_deref().map(trace::read_tasks).transpose()?;
     fs::create_dir_all(&args.output)
         .with_context(|| format!("making `{}`", args.output.display()))?;
-    let bar = progress_bar(files.len());
+    let bar = progress_bar(files.len(), "series");
     let (mut lines, mut faulty) = (Vec::new(), 0);
     let mut consume = |done: Done| -> anyhow::Result<()> {
         match done {
@@ -89,10 +89,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 bar.suspend(|| eprintln!("{fault}"));
             }
         }
-        bar.inc(1);
         Ok(())
     };
-    let work = |path: &PathBuf| simulate(path, args, &policy, tasks.as_ref());
+    let work = |path: &PathBuf| {
+        let done = simulate(path, args, &policy, tasks.as_ref());
+        bar.inc(1);
+        done
+    };
     in_order(&files, work, &mut consume)?;
     bar.finish_and_clear();
     print_summary(&lines, args.format)?;

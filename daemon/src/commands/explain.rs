@@ -56,7 +56,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
+/// A hint at the services that the journal knows.
+pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
     let Some(cycle) = reader.cycle_at(at)? else { return Ok(String::new()) };
     let names: Vec<String> =
         cycle.snapshot.services.keys().map(|name| format!("`{name}`")).collect();

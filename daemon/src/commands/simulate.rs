@@ -16,7 +16,7 @@ use planner::Seconds;
 
 pub use group::Group;
 pub use play::Bounds;
-pub use policy::PolicyFile;
+pub use policy::{PolicyFile, percent};
 pub use tally::Summary;
 pub use trace::{Decision, Foresight, Part, Steps, Trace, UNIT, quantile, read_tasks, sorted};
 

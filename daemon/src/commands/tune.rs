@@ -33,16 +33,16 @@ const LEAD_TIME: Seconds = Seconds::minutes(5);
 
 /// Runs neap and other policies over a recorded load: what each would have cost, and how often
 /// capacity would have been too small.
-///
-/// Neap runs at several violation budgets, target tracking, predictive scaling and the Kubernetes
-/// HPA over a range of targets, a static size at quantiles of the history; all on the same
-/// simulated group. A decision knows the samples before it alone. Costs are multiples of what
-/// perfect foresight would have paid.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
   neap tune load.csv --lead-time 4m --today hpa:0.7 --chart curve.svg
   neap tune traces/ --budget 1% --format json
-  neap tune --config neap.toml --service checkout --today target-tracking:0.5")]
+  neap tune --config neap.toml --service checkout --today target-tracking:0.5
+
+Neap runs at several violation budgets, target tracking, predictive scaling and the Kubernetes HPA
+over a range of targets, a static size at quantiles of the history; all on the same simulated group.
+A decision knows the samples before it alone. Costs are multiples of what perfect foresight would
+have paid; no limit but `min`, `max` and steps holds removals back.")]
 pub struct Args {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required_unless_present = "service", value_name = "FILE|DIR")]
@@ -253,6 +253,20 @@ mod tests {
         let cases = [case("bursty", load(3, 900.0), &args)];
         let text = answer(&cases, args.budget.unwrap(), &args).unwrap().text();
         assert!(text.contains("\nprice: ") && text.contains("times perfect foresight"), "{text}");
+    }
+
+    #[test]
+    fn a_file_too_short_to_forecast_from_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("short.csv");
+        let mut text = "timestamp,value\n".to_owned();
+        for hour in 0..24 {
+            text += &format!("2026-03-02T{hour:02}:00:00Z,5\n");
+        }
+        std::fs::write(&path, text).unwrap();
+        let read = source::of_file(&path, &args(&["short.csv"]), &PolicyFile::default());
+        let told = read.unwrap_err().replace(&format!("{}/", folder.path().display()), "");
+        insta::assert_snapshot!(told, @"short.csv: holds 14 samples of history, expected at least 48, or nothing can be forecast");
     }
 
     #[test]

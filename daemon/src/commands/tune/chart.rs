@@ -196,11 +196,16 @@ fn lines<B: DrawingBackend>(area: &Area<B>, answer: &Answer, promise: Share) -> 
         drawn(chart.draw_series(inside.map(dot)))?;
     }
     if let Some(row) = today {
-        let ring = ShapeStyle::from(colour(row.family)).stroke_width(3);
-        let rings = [5, 8].map(|size| Circle::new(place(row), size, ring));
+        let rings = ring(row.family).map(|(size, style)| Circle::new(place(row), size, style));
         drawn(chart.draw_series(rings))?;
     }
     Ok(())
+}
+
+/// The mark of what runs today.
+fn ring(family: Family) -> [(u32, ShapeStyle); 3] {
+    let colour = colour(family);
+    [(9, colour.filled()), (6, WHITE.filled()), (3, colour.filled())]
 }
 
 fn today(answer: &Answer) -> Option<&Row> {
@@ -238,9 +243,8 @@ fn legend<B: DrawingBackend>(
         return Ok(());
     };
     y += 26;
-    let ring = ShapeStyle::from(colour(saving.today.family)).stroke_width(3);
-    for size in [5, 8] {
-        drawn(area.draw(&Circle::new((22, y), size, ring)))?;
+    for (size, style) in ring(saving.today.family) {
+        drawn(area.draw(&Circle::new((22, y), size, style)))?;
     }
     drawn(area.draw_text("what runs today:", &text, (46, y)))?;
     let today = format!("{} {}", saving.today.family, saving.today.setting);

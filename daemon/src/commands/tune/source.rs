@@ -23,6 +23,9 @@ use crate::{config, series_file};
 /// How far back a service's history is read: what the daemon itself goes by at most.
 const HISTORY: Seconds = Seconds::days(64);
 
+/// Samples in front of the part that counts; the forecaster makes no model of fewer.
+const HISTORY_MIN: usize = 48;
+
 /// The case of a series file; a text for people where it cannot be used.
 pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, String> {
     let file = series_file::read(path).map_err(|faults| faults.to_string())?;
@@ -34,6 +37,13 @@ pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, St
 }
 
 fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, String> {
+    let history = (series.len() as f64 * args.warmup) as usize;
+    if history < HISTORY_MIN {
+        return Err(format!(
+            "holds {history} samples of history, expected at least {HISTORY_MIN}, or nothing can be \
+             forecast"
+        ));
+    }
     Part::after_warmup(series, args.warmup, capacity).ok_or_else(|| {
         "has no load in its warm-up to size a unit by\n  hint: name what a unit carries with \
          `--capacity`"
@@ -74,9 +84,6 @@ pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Resu
             "`{service}`: what a unit carries is not learned yet\n  hint: name it with `--capacity`"
         )));
     };
-    if series.len() < 2 {
-        return Ok(Err(format!("`{service}`: the journal holds no demand of it yet")));
-    }
     let lead_time = args.lead_time.unwrap_or_else(|| lead_time(memory, &policy, &service));
     let part = match part(&series, args, Some(unit)) {
         Ok(part) => part,

@@ -142,6 +142,20 @@ fn frontier(rows: &[Row], family: Family) -> Vec<(f64, f64)> {
     points
 }
 
+/// What of a falling line lies at or below `cost_max`, cut where it crosses it.
+fn below(points: &[(f64, f64)], cost_max: f64) -> Vec<(f64, f64)> {
+    let from = points.iter().position(|(_, cost)| *cost <= cost_max).unwrap_or(points.len());
+    let crossing = match (from.checked_sub(1).map(|before| points[before]), points.get(from)) {
+        (Some((left, high)), Some(&(right, low))) => {
+            let part = (high - cost_max) / (high - low);
+            // Straight on the paper, whose axis is logarithmic.
+            Some((left * (right / left).powf(part), cost_max))
+        }
+        _ => None,
+    };
+    crossing.into_iter().chain(points[from..].iter().copied()).collect()
+}
+
 /// Percent of violations as it is drawn, and cost.
 fn place(row: &Row) -> (f64, f64) {
     ((row.violations * 100.0).max(VIOLATIONS_MIN_PERCENT), row.cost)
@@ -189,8 +203,9 @@ fn lines<B: DrawingBackend>(area: &Area<B>, answer: &Answer, promise: Share) -> 
     drawn(chart.draw_series(dashed))?;
     for family in Family::ALL.into_iter().rev() {
         let points = frontier(rows, family);
+        let line = below(&points, cost_max);
         let style = ShapeStyle::from(colour(family)).stroke_width(width(family));
-        drawn(chart.draw_series(LineSeries::new(points.clone(), style)))?;
+        drawn(chart.draw_series(LineSeries::new(line, style)))?;
         let inside = points.into_iter().filter(|(_, cost)| *cost <= cost_max);
         let dot = |point| Circle::new(point, 2 + width(family) / 2, style.filled());
         drawn(chart.draw_series(inside.map(dot)))?;
@@ -289,6 +304,16 @@ mod tests {
     #[test]
     fn settings_beaten_by_their_own_family_are_left_out() {
         assert_eq!(frontier(answer().rows(), Family::Hpa), [(0.01, 2.0), (0.5, 1.6)]);
+    }
+
+    #[test]
+    fn a_line_is_cut_where_it_leaves_the_plot() {
+        let points = [(0.01, 9.0), (1.0, 3.0), (10.0, 1.0)];
+        let cut = below(&points, 6.0);
+        assert!((cut[0].0 - 0.1).abs() < 1e-9 && cut[0].1 == 6.0, "{cut:?}");
+        assert_eq!(cut[1..], points[1..]);
+        assert_eq!(below(&points, 9.0), points);
+        assert_eq!(below(&points, 0.5), []);
     }
 
     #[test]

@@ -72,12 +72,14 @@ const BUDGETS_MILLIONTHS: [u32; 6] = [1_000, 2_500, 5_000, 10_000, 20_000, 50_00
 const TARGETS: [f64; 10] = [0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 impl Setting {
-    /// Everything that is compared: neap at its budgets and at `promise`, each baseline over a
-    /// range of settings, and what runs `today`.
+    /// Everything that is compared: neap at its budgets, at `promise` and a little below it (for it
+    /// may come out a little above its budget), each baseline over a range of settings, and what
+    /// runs `today`.
     pub fn all(promise: Share, today: Option<Setting>) -> Vec<Setting> {
         let mut budgets: Vec<Share> =
             BUDGETS_MILLIONTHS.iter().filter_map(|m| Share::from_millionths(*m)).collect();
         budgets.push(promise);
+        budgets.extend(Share::from_fraction(0.8 * promise.fraction()));
         budgets.sort_unstable();
         budgets.dedup();
         let mut all: Vec<Setting> = budgets.into_iter().map(Setting::Neap).collect();
@@ -180,19 +182,25 @@ mod tests {
         ");
     }
 
+    fn all_of_neap(promise: Share) -> Vec<String> {
+        let all = Setting::all(promise, None).into_iter();
+        all.filter(|s| s.family() == Family::Neap).map(|s| s.to_string()).collect()
+    }
+
     #[test]
     fn the_promise_and_what_runs_today_are_compared_once() {
         let half = Share::from_millionths(5_000).unwrap();
         let count = |promise, today| Setting::all(promise, today).len();
         let usual = count(half, None);
-        assert_eq!(usual, 6 + 3 * 10 + 7);
+        assert_eq!(usual, 7 + 3 * 10 + 7);
         assert_eq!(count(half, Some(Setting::Hpa(0.7))), usual);
         assert_eq!(count(Share::percent(3), Some(Setting::Units(12))), usual + 2);
+        assert_eq!(all_of_neap(half), ["0.1%", "0.25%", "0.4%", "0.5%", "1%", "2%", "5%"]);
         let all = Setting::all(half, Some(Setting::Hpa(0.65)));
         let labels: Vec<String> =
             all.iter().filter(|s| s.family() == Family::Hpa).map(ToString::to_string).collect();
         assert_eq!(labels[9..], ["0.9", "0.65"]);
-        let fixed: Vec<String> = all[36..].iter().map(ToString::to_string).collect();
+        let fixed: Vec<String> = all[37..].iter().map(ToString::to_string).collect();
         assert_eq!(fixed[1..], ["p90", "p95", "p99", "p99.9", "p100", "max*1.5", "max*2"]);
     }
 }

@@ -159,6 +159,8 @@ pub enum Command {
     /// Show what neap would have ordered over recorded loads, for scoring.
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(commands::simulate::Args),
+    /// Compare violation budgets, and other autoscalers, over a recorded load.
+    Tune(commands::tune::Args),
     /// Print a configuration from what the read-only role sees.
     Init(commands::init::Args),
     /// Show what the running daemon sees.
@@ -181,6 +183,7 @@ impl Command {
             Command::Forecast(args) => commands::forecast::run(args),
             Command::Backtest(args) => commands::backtest::run(args),
             Command::Simulate(args) => commands::simulate::run(args),
+            Command::Tune(args) => commands::tune::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
             Command::Completions(args) => commands::completions::run(args),
@@ -315,6 +318,7 @@ Commands:
   forecast     Forecast one series file
   backtest     Forecast many series files from many points, for scoring
   simulate     Show what neap would have ordered over recorded loads, for scoring
+  tune         Compare violation budgets, and other autoscalers, over a recorded load
   init         Print a configuration from what the read-only role sees
   status       Show what the running daemon sees
   completions  Print completions for a shell

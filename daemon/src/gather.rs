@@ -550,7 +550,7 @@ capacity_per_unit = 5
         let mut now = start + Seconds::days(9);
         follow(&mut watched, CONFIG, now);
         assert!(!watched.demand.calendar().is_empty());
-        watched.forecaster.refit(&watched.demand, Windows::new(1, 2).unwrap()).unwrap();
+        watched.forecaster.refit(&watched.demand, Windows::new(1, 1, 2).unwrap()).unwrap();
         let before = watched.demand.calendar().clone();
         now = now + Seconds::days(1);
         follow(&mut watched, CONFIG, now);

@@ -1,6 +1,7 @@
 //! The daemon: configuration, cycle, journal and command line around the pure core.
 
 pub mod assemble;
+pub mod baselines;
 pub mod calendar;
 pub mod cli;
 pub mod clock;

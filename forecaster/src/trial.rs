@@ -32,8 +32,8 @@ enum Fitted {
     },
     /// `early` was fitted to the rows before the trial's alone.
     Boosted {
-        whole: Boosted,
-        early: Boosted,
+        whole: Box<Boosted>,
+        early: Box<Boosted>,
     },
 }
 
@@ -44,7 +44,7 @@ impl Candidate {
             Fitted::Located { expert, errors, .. } => {
                 Model::Located { expert, quantiles: all_quantiles(&errors, targets, levels, ..) }
             }
-            Fitted::Boosted { whole, .. } => Model::Boosted(Box::new(whole)),
+            Fitted::Boosted { whole, .. } => Model::Boosted(whole),
         }
     }
 }
@@ -86,8 +86,9 @@ pub(crate) fn candidates(
     for (kind, space) in [(ModelKind::Boosted, Space::Plain), (ModelKind::BoostedLog, log)] {
         if wanted(kind) {
             let pairs = Pairs::new(training, &training.frame(space));
-            let early = Boosted::fit_quickly(&pairs, levels, pairs.before(trial_cut(training)));
-            let whole = Boosted::fit(&pairs, levels);
+            let until = pairs.before(trial_cut(training));
+            let early = Box::new(Boosted::fit_quickly(&pairs, levels, until));
+            let whole = Box::new(Boosted::fit(&pairs, levels));
             found.push(Candidate { kind, fitted: Fitted::Boosted { whole, early } });
         }
     }

@@ -232,7 +232,7 @@ fn a_calendar_that_says_nothing_new_changes_no_bit() {
     empty.set_calendar(Calendar::default());
     let mut alike = plain.clone();
     alike.set_calendar(Calendar::new(Vec::new(), 20_000, vec![Day::default(); 900], Vec::new()));
-    let windows = Windows::new(2, 8).unwrap();
+    let windows = Windows::new(1, 2, 8).unwrap();
     let service = |series: &Series| {
         let mut service = ServiceForecaster::new(series.step(), ModelKind::Auto);
         service.refit(series, windows).unwrap();

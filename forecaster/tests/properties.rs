@@ -209,7 +209,7 @@ fn faults_name_what_would_have_been_enough() {
     assert!(service.forecast(&enough, windows).is_ok());
     for (lead, hold) in [(0, 5), (30_000, 5), (1, usize::MAX)] {
         assert!(Windows::new(1, lead, hold).is_err(), "{lead} {hold}");
-        assert!(service.forecast(&enough, Windows { lead, hold }).is_err(), "{lead} {hold}");
+        assert!(service.forecast(&enough, Windows { first: 1, lead, hold }).is_err(), "{lead} {hold}");
     }
     assert!(forecast_once(&enough, ModelKind::Auto, 0, &levels(&[0.5])).is_err());
     assert!(forecast_once(&enough, ModelKind::Auto, 4, &[]).is_err());

@@ -5,7 +5,7 @@ mod world;
 
 use daemon::journal::{Intent, Journal, NewCycle, Options, Outcome, World as JournalWorld};
 use planner::group::Owner;
-use planner::memory::REVISION;
+use planner::memory::{Count, REVISION, ViolationAccount};
 use planner::policy::{Budget, Share};
 use planner::snapshot::OrderResult;
 use planner::{Fault, FaultKind, Seconds, Units};
@@ -181,4 +181,38 @@ fn a_group_over_its_budget_of_removals() {
       window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
       since     2026-03-02T12:01:00Z, next look 2026-03-02T12:04:00Z
     "#));
+}
+
+/// A week of which so many of a thousand intervals were missed.
+fn a_week_with(world: &mut World, missed: u32) {
+    // Quarters of a day, numbered from 1970; the newest is the one of this snapshot.
+    let newest = u32::try_from(world.snapshot.taken_at.0 / 21_600).unwrap();
+    let count = Count { intervals: 1000, violations: missed };
+    let quarters = (newest - 27..=newest).map(|quarter| (quarter, count)).collect();
+    let memory = world.memory.services.get_mut(&world::name("web")).expect("a cycle was planned");
+    memory.violations = ViolationAccount { counted: memory.violations.counted, quarters };
+}
+
+#[test]
+fn a_promise_that_is_not_kept_is_told_with_what_it_asks_for() {
+    let bursty: &dyn Fn(&mut World) = &|w| {
+        a_week_with(w, 31);
+        w.set_demand(1000.0);
+        w.expect(3400.0, 3400.0);
+    };
+    let text = explained(World::new(), &[&|w| w.set_demand(950.0), bursty]);
+    settings().bind(|| insta::assert_snapshot!(text, @r#"
+    web at 2026-03-02T12:01:00Z (cycle ID)
+      action    desired 10 -> 34
+      because   forecast 3400/s at q0.9881 within 7m, 100/s a unit; now 1000/s
+      group     desired 10 in 0..50, 10 in service, 0 on the way; demand 1000/s at 2026-03-02T11:58:00Z
+      needed    forecast 34 now, 34 in the hold window (at q0.9881), reactive 10; wanted 34; a unit carries 100/s
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      order     done
+      promise   3.10% of 7 days missed, 0.5% promised; it asks for 34 units now that demand needs 10; `neap tune --service web` shows what keeping it costs
+      since     2026-03-02T12:01:00Z, next look 2026-03-02T12:02:00Z
+    "#));
+    let kept: &dyn Fn(&mut World) = &|w| a_week_with(w, 1);
+    let text = explained(World::new(), &[&|w| w.set_demand(950.0), kept]);
+    assert!(!text.contains("promise"), "{text}");
 }

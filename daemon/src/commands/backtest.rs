@@ -1,12 +1,9 @@
 //! `neap backtest`: rolling-origin forecasts of many series files.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,6 +11,7 @@ use forecaster::{
     Backtest, Horizon, Level, ModelKind, QuantileForecast, Score, Seconds, SeriesFault,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::users::{Rhythm, Users};
@@ -111,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let writing = || format!("writing `{}`", args.output.display());
     let mut output = BufWriter::new(File::create(&args.output).with_context(writing)?);
     writeln!(output, "series,origin,step,q10,q50,q90,q95,q99").with_context(writing)?;
-    let bar = progress_bar(files.len());
+    let bar = progress_bar(files.len(), "series");
     let mut lines = Vec::new();
     let mut unusable = 0;
     let mut consume = |done: Done| -> anyhow::Result<()> {
@@ -129,25 +127,30 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 bar.suspend(|| eprintln!("{}: {fault}", path.display()));
             }
         }
-        bar.inc(1);
         Ok(())
     };
-    in_order(&files, |path| backtest_file(path, &plan, &rhythm), &mut consume)?;
+    let work = |path: &PathBuf| {
+        let done = backtest_file(path, &plan, &rhythm);
+        bar.inc(1);
+        done
+    };
+    in_order(&files, work, &mut consume)?;
     output.flush().with_context(writing)?;
     bar.finish_and_clear();
     print_summary(&lines, args.format)?;
     Ok(if unusable > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-pub(super) fn progress_bar(files: usize) -> ProgressBar {
+/// A bar on stderr over so many of `what`; hidden where stderr is no terminal.
+pub(super) fn progress_bar(count: usize, what: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(Some(files as u64), target);
-    let style = "{elapsed_precise} [{bar:30}] {pos}/{len} series, {eta} left";
-    bar.set_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()));
+    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
+    let style = format!("{{elapsed_precise}} [{{bar:30}}] {{pos}}/{{len}} {what}, {{eta}} left");
+    bar.set_style(ProgressStyle::with_template(&style).unwrap_or(ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
@@ -168,42 +171,21 @@ fn backtest_file(path: &Path, plan: &Backtest, rhythm: &Rhythm) -> Done {
     }
 }
 
-/// Works on `items` on all cores and hands the results over in the items' order. The first error
-/// of `consume` ends it.
+/// Items worked on before their results are handed over, so that results do not pile up.
+const AT_ONCE: usize = 64;
+
+/// Works on `items` on all cores and hands the results over in the items' order, whatever the
+/// number of threads. The first error of `consume` ends it.
 pub(super) fn in_order<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> R + Sync,
     consume: &mut impl FnMut(R) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
-    let next = AtomicUsize::new(0);
-    // Bounded, so that finished series do not pile up behind a slow one.
-    let (sender, receiver) = mpsc::sync_channel::<(usize, R)>(workers * 2);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (sender, next, work) = (sender.clone(), &next, &work);
-            scope.spawn(move || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { break };
-                    if sender.send((index, work(item))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut waiting = BTreeMap::new();
-        let mut due = 0;
-        for (index, result) in receiver {
-            waiting.insert(index, result);
-            while let Some(result) = waiting.remove(&due) {
-                consume(result)?;
-                due += 1;
-            }
-        }
-        Ok(())
-    })
+    for some in items.chunks(AT_ONCE) {
+        let results: Vec<R> = some.par_iter().map(&work).collect();
+        results.into_iter().try_for_each(&mut *consume)?;
+    }
+    Ok(())
 }
 
 fn write_forecasts(

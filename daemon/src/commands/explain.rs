@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use planner::memory::{Count, ViolationAccount};
 use planner::plan::{Finding, Sizing};
+use planner::policy::ServicePolicy;
 use planner::snapshot::Window;
 use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde_json::json;
@@ -56,7 +58,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
+/// A hint at the services that the journal knows.
+pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
     let Some(cycle) = reader.cycle_at(at)? else { return Ok(String::new()) };
     let names: Vec<String> =
         cycle.snapshot.services.keys().map(|name| format!("`{name}`")).collect();
@@ -70,6 +73,31 @@ struct Explanation {
     next: Timestamp,
     since: Timestamp,
     outcome: Option<Outcome>,
+    broken: Option<BrokenPromise>,
+}
+
+/// A promise that was not kept lately.
+#[derive(serde::Serialize)]
+struct BrokenPromise {
+    /// The share of intervals that may exceed capacity.
+    promised: f64,
+    /// The share that did.
+    missed: f64,
+    /// Over so many days.
+    days: f64,
+}
+
+impl BrokenPromise {
+    /// Judged from a day on: a single bad hour is no broken promise of 28 days.
+    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<BrokenPromise> {
+        let days = account.quarters.len() as f64 / 4.0;
+        let sum = |of: fn(&Count) -> u32| {
+            account.quarters.iter().map(|(_, c)| f64::from(of(c))).sum::<f64>()
+        };
+        let missed = sum(|count| count.violations) / sum(|count| count.intervals).max(1.0);
+        let promised = policy.violation_budget.fraction();
+        (days >= 1.0 && missed > promised).then_some(BrokenPromise { promised, missed, days })
+    }
 }
 
 impl Explanation {
@@ -80,6 +108,12 @@ impl Explanation {
     ) -> anyhow::Result<Explanation> {
         let policy = reader.policy(cycle.policy)?.policy;
         let poll = policy.poll_interval;
+        let memory = cycle.memory_after.services.get(service);
+        let broken = policy
+            .services
+            .get(service)
+            .zip(memory)
+            .and_then(|(policy, memory)| BrokenPromise::of(policy, &memory.violations));
         let since = since(reader, cycle, service, poll)?;
         let index = cycle.plan.actions.iter().position(|action| &action.service == service);
         let outcome = match index {
@@ -90,7 +124,8 @@ impl Explanation {
             None => None,
         };
         let next = cycle.taken_at() + poll;
-        Ok(Explanation { service: service.clone(), cycle: cycle.clone(), next, since, outcome })
+        let (service, cycle) = (service.clone(), cycle.clone());
+        Ok(Explanation { service, cycle, next, since, outcome, broken })
     }
 
     fn findings(&self) -> Vec<&Finding> {
@@ -118,7 +153,8 @@ impl Explanation {
             lines.push(line("action", format!("{}{dry}", action.change)));
             lines.push(line("because", report::reason(&action.sizing)));
         }
-        for finding in self.findings().into_iter().take(4) {
+        let findings = if self.broken.is_some() { 3 } else { 4 };
+        for finding in self.findings().into_iter().take(findings) {
             let verb = finding.what.verb();
             lines.push(line(verb, finding.hold.to_string()));
         }
@@ -128,9 +164,26 @@ impl Explanation {
         if let Some(outcome) = &self.outcome {
             lines.push(line("order", report::ending(&outcome.result)));
         }
+        lines.extend(self.broken.as_ref().map(|broken| line("promise", self.price(broken))));
         lines.push(line("since", format!("{}, next look {}", self.since, self.next)));
         lines.truncate(12);
         lines.join("\n")
+    }
+
+    /// What keeping the promise takes now, and where its price is shown.
+    fn price(&self, broken: &BrokenPromise) -> String {
+        let BrokenPromise { promised, missed, days } = broken;
+        let units = self.sizing().and_then(|sizing| {
+            let needs = sizing.demand_milli?.div_ceil(sizing.capacity_milli.filter(|c| *c > 0)?);
+            Some(format!("; it asks for {} units now that demand needs {needs}", sizing.wanted.0))
+        });
+        format!(
+            "{:.2}% of {days} days missed, {}% promised{}; `neap tune --service {}` shows what keeping it costs",
+            missed * 100.0,
+            promised * 100.0,
+            units.unwrap_or_default(),
+            self.service
+        )
     }
 
     fn group(&self) -> String {
@@ -173,6 +226,7 @@ impl Explanation {
         value["since"] = json!(self.since.to_string());
         value["next_look"] = json!(self.next.to_string());
         value["observation"] = json!(self.cycle.snapshot.services.get(&self.service));
+        value["broken_promise"] = json!(self.broken);
         value["outcome"] = json!(self.outcome.as_ref().map(|outcome| &outcome.result));
         value
     }

@@ -16,10 +16,11 @@ pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod status;
+pub mod tune;
 pub mod users;
 
 /// Which journal a command reads.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Place {
     /// The configuration that names the state directory.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]

@@ -198,7 +198,7 @@ fn what_if(
 }
 
 /// Capacity of a unit in demand per second, as configured or learned.
-fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<f64> {
+pub(super) fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<f64> {
     use planner::policy::CapacityPerUnit;
     match policy.services.get(name)?.pool.capacity_per_unit {
         CapacityPerUnit::Given(capacity) => Some(capacity),
@@ -211,7 +211,8 @@ fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<f64>
     }
 }
 
-fn lead_time(memory: &Memory, policy: &Policy, name: &ServiceName) -> Seconds {
+/// Ordered to in service, as configured or measured.
+pub(super) fn lead_time(memory: &Memory, policy: &Policy, name: &ServiceName) -> Seconds {
     let start = policy.services.get(name).map_or(Seconds(0), |s| s.pool.lead_time);
     memory.services.get(name).map_or(start, |memory| memory.lead_time(start))
 }

@@ -1,7 +1,9 @@
 //! `neap simulate`: what the real forecaster and planner would order over a recorded load.
 
 mod group;
+mod play;
 mod policy;
+mod tally;
 mod trace;
 
 use std::fs::{self, File};
@@ -13,8 +15,10 @@ use anyhow::Context;
 use planner::Seconds;
 
 pub use group::Group;
-pub use policy::PolicyFile;
-pub use trace::{Decision, Foresight, Part, Summary, Trace, read_tasks};
+pub use play::Bounds;
+pub use policy::{PolicyFile, percent};
+pub use tally::Summary;
+pub use trace::{Decision, Foresight, Part, Steps, Trace, UNIT, quantile, read_tasks, sorted};
 
 use super::backtest::{in_order, progress_bar, share};
 use super::users::{Rhythm, Users};
@@ -76,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tasks = args.tasks.as_deref().map(trace::read_tasks).transpose()?;
     fs::create_dir_all(&args.output)
         .with_context(|| format!("making `{}`", args.output.display()))?;
-    let bar = progress_bar(files.len());
+    let bar = progress_bar(files.len(), "series");
     let (mut lines, mut faulty) = (Vec::new(), 0);
     let mut consume = |done: Done| -> anyhow::Result<()> {
         match done {
@@ -90,10 +94,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 bar.suspend(|| eprintln!("{fault}"));
             }
         }
-        bar.inc(1);
         Ok(())
     };
-    let work = |path: &PathBuf| simulate(path, args, &policy, tasks.as_ref(), &rhythm);
+    let work = |path: &PathBuf| {
+        let done = simulate(path, args, &policy, tasks.as_ref(), &rhythm);
+        bar.inc(1);
+        done
+    };
     in_order(&files, work, &mut consume)?;
     bar.finish_and_clear();
     print_summary(&lines, args.format)?;
@@ -117,7 +124,7 @@ fn simulate(
             Some(part) => *part,
             None => return Done::Skipped,
         },
-        None => match Part::after_warmup(&file.series, args.warmup) {
+        None => match Part::after_warmup(&file.series, args.warmup, None) {
             Some(part) => part,
             None => {
                 let path = path.display();

@@ -103,13 +103,7 @@ impl Look {
 }
 
 /// The target `nth` seasons before.
-fn highest_then(
-    frame: &Frame,
-    t: usize,
-    target: Target,
-    period: usize,
-    nth: usize,
-) -> Option<f64> {
+fn highest_then(frame: &Frame, t: usize, target: Target, period: usize, nth: usize) -> Option<f64> {
     (target.first()..=target.reach())
         .filter_map(|ahead| frame.seasons_back(t, ahead, period, nth))
         .map(|index| frame.y[index])

@@ -28,12 +28,16 @@ struct Percent(Share);
 impl TryFrom<String> for Percent {
     type Error = String;
     fn try_from(text: String) -> Result<Percent, String> {
-        let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-        number
-            .and_then(|percent| Share::from_fraction(percent / 100.0))
-            .map(Percent)
-            .ok_or_else(|| format!("`{text}` is no share, expected a percentage such as `0.5%`"))
+        percent(&text).map(Percent)
     }
+}
+
+/// Reads a share such as `0.5%`.
+pub fn percent(text: &str) -> Result<Share, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    number
+        .and_then(|percent| Share::from_fraction(percent / 100.0))
+        .ok_or_else(|| format!("`{text}` is no share, expected a percentage such as `0.5%`"))
 }
 
 /// `5m`.

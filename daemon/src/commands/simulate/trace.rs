@@ -12,9 +12,9 @@ use planner::snapshot::{
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::{GroupId, Memory, Seconds, ServiceName, Timestamp, Units};
-use serde::Serialize;
 
-use super::Group;
+use super::tally::Tally;
+use super::{Group, Summary};
 
 /// What a unit serves, in the simulation's own unit of demand: loads are scaled to it.
 pub const UNIT: f64 = 1000.0;
@@ -33,14 +33,13 @@ pub struct Part {
 }
 
 impl Part {
-    /// Decisions start a day before the end of the warm-up; the 95th percentile of the warm-up is
-    /// served by 20 units. `None` where that percentile is zero.
-    pub fn after_warmup(series: &Series, warmup: f64) -> Option<Part> {
+    /// Decisions start a day before the end of the warm-up. Where no `capacity` is given, the 95th
+    /// percentile of the warm-up is served by 20 units; `None` where that percentile is zero.
+    pub fn after_warmup(series: &Series, warmup: f64, capacity: Option<f64>) -> Option<Part> {
         let split = (series.len() as f64 * warmup) as usize;
         let day = (86_400 / series.step().seconds()) as usize;
-        let mut past: Vec<f64> = (0..split).filter_map(|index| series.get(index)).collect();
-        past.sort_by(f64::total_cmp);
-        let capacity = quantile(&past, 0.95)? / 20.0;
+        let past = sorted(series, 0..split);
+        let capacity = capacity.or(quantile(&past, 0.95).map(|busy| busy / 20.0))?;
         (capacity > 0.0).then(|| Part {
             first: series.start_of(split.saturating_sub(day)),
             scored: series.start_of(split),
@@ -50,8 +49,15 @@ impl Part {
     }
 }
 
-/// Linear between neighbours.
-fn quantile(sorted: &[f64], level: f64) -> Option<f64> {
+/// The samples that there are in `range`, the smallest first.
+pub fn sorted(series: &Series, range: std::ops::Range<usize>) -> Vec<f64> {
+    let mut values: Vec<f64> = range.filter_map(|index| series.get(index)).collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// Linear between neighbours; `None` of nothing.
+pub fn quantile(sorted: &[f64], level: f64) -> Option<f64> {
     let place = level * sorted.len().checked_sub(1)? as f64;
     let (below, part) = (place as usize, place.fract());
     let above = sorted.get(below + 1).copied().unwrap_or(sorted[below]);
@@ -103,21 +109,6 @@ pub struct Decision {
     pub desired: Units,
 }
 
-/// How it went over the part that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// Steps with a sample.
-    pub steps: u32,
-    /// The share of them whose demand exceeded capacity in service.
-    pub violations: f64,
-    /// Units paid for, on the mean.
-    pub mean_units: f64,
-    /// Units that demand itself asked for, on the mean.
-    pub mean_needed: f64,
-    /// How often the order changed.
-    pub changes_a_day: f64,
-}
-
 /// The forecaster of one series: it refits when that is due.
 #[derive(Debug)]
 pub struct Foresight {
@@ -156,10 +147,41 @@ pub struct Trace<'a> {
     pub lead_time: Seconds,
 }
 
+/// A part as indices of its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The first decision.
+    pub first: usize,
+    /// From here on it counts.
+    pub scored: usize,
+    /// The last decision.
+    pub last: usize,
+}
+
 /// Samples handed to the planner: more than an hour of minutes and the last one there is.
 const POINTS_KEPT: usize = 256;
 
 impl Trace<'_> {
+    /// Its part in steps.
+    ///
+    /// # Errors
+    /// A part that lies outside the series.
+    pub fn steps(&self) -> anyhow::Result<Steps> {
+        let index = |stamp| self.series.index_of(stamp).context("its task lies outside the series");
+        let Part { first, scored, last, .. } = self.part;
+        Ok(Steps { first: index(first)?, scored: index(scored)?, last: index(last)? })
+    }
+
+    /// Steps from an order to capacity in service.
+    pub fn boot_steps(&self) -> usize {
+        self.series.step().samples_to_cover(self.lead_time)
+    }
+
+    /// The load at a step, as a multiple of [`UNIT`].
+    pub(super) fn scaled(&self, index: usize) -> Option<f64> {
+        self.series.get(index).map(|value| value / self.part.capacity * UNIT)
+    }
+
     /// Decides at every step of the part, with `foresee` in the forecaster's place.
     ///
     /// # Errors
@@ -169,9 +191,7 @@ impl Trace<'_> {
         service: &ServicePolicy,
         foresee: &mut impl FnMut(&Series, Window) -> Result<ReducedForecast, NoForecast>,
     ) -> anyhow::Result<(Vec<Decision>, Summary)> {
-        let index = |stamp| self.series.index_of(stamp).context("its task lies outside the series");
-        let (first, last) = (index(self.part.first)?, index(self.part.last)?);
-        let scored = index(self.part.scored)?;
+        let Steps { first, scored, last } = self.steps()?;
         let mut run = Run::start(self, service.clone());
         for past in 0..first {
             run.learn(past)?;
@@ -182,7 +202,7 @@ impl Trace<'_> {
             let desired = run.step(now, now == first, foresee);
             decisions.push(Decision { at: self.series.start_of(now), desired: Units(desired) });
             if now >= scored {
-                tally.count(run.scaled(now), &run.group, desired);
+                tally.count(self.scaled(now), &run.group, desired);
             }
             run.learn(now)?;
         }
@@ -222,20 +242,15 @@ impl<'a> Run<'a> {
             memory: Memory::default(),
             known,
             points: Vec::new(),
-            group: Group::new(0, step.samples_to_cover(trace.lead_time)),
+            group: Group::new(0, trace.boot_steps()),
             desired: 0,
             outcomes: Vec::new(),
         }
     }
 
-    /// The load at a step, as a multiple of [`UNIT`].
-    fn scaled(&self, index: usize) -> Option<f64> {
-        self.trace.series.get(index).map(|value| value / self.trace.part.capacity * UNIT)
-    }
-
     /// A sample becomes known.
     fn learn(&mut self, index: usize) -> Result<(), SeriesFault> {
-        let Some(value) = self.scaled(index) else { return Ok(()) };
+        let Some(value) = self.trace.scaled(index) else { return Ok(()) };
         let start = self.trace.series.start_of(index);
         self.known.put(start, value, Marks::NONE)?;
         self.points.push(DemandPoint { start, value, censored: false });
@@ -276,14 +291,10 @@ impl<'a> Run<'a> {
             });
         }
         if first {
-            self.group = Group::new(self.desired, self.group_boot());
+            self.group = Group::new(self.desired, self.trace.boot_steps());
         }
         self.group.order(self.desired);
         self.desired
-    }
-
-    fn group_boot(&self) -> usize {
-        self.trace.series.step().samples_to_cover(self.trace.lead_time)
     }
 
     fn observe(
@@ -351,46 +362,6 @@ impl<'a> Run<'a> {
             owner: None,
             newest_foreign_activity: None,
             out_of_capacity: false,
-        }
-    }
-}
-
-/// Counts over the part that counts.
-#[derive(Default)]
-struct Tally {
-    steps: u32,
-    decisions: u32,
-    violations: u32,
-    units: u64,
-    needed: f64,
-    changes: u32,
-    before: Option<u32>,
-}
-
-impl Tally {
-    fn count(&mut self, demand: Option<f64>, group: &Group, desired: u32) {
-        self.decisions += 1;
-        self.units += u64::from(group.paid());
-        self.changes += u32::from(self.before.is_some_and(|before| before != desired));
-        self.before = Some(desired);
-        if let Some(demand) = demand {
-            self.steps += 1;
-            self.needed += (demand / UNIT - 1e-6).ceil().max(1.0);
-            let capacity = f64::from(group.in_service) * UNIT;
-            self.violations += u32::from(demand > capacity * (1.0 + 1e-6));
-        }
-    }
-
-    fn summary(&self, step: Step) -> Summary {
-        let steps = f64::from(self.steps.max(1));
-        let decisions = f64::from(self.decisions.max(1));
-        let days = decisions * f64::from(step.seconds()) / 86_400.0;
-        Summary {
-            steps: self.steps,
-            violations: f64::from(self.violations) / steps,
-            mean_units: self.units as f64 / decisions,
-            mean_needed: self.needed / steps,
-            changes_a_day: f64::from(self.changes) / days,
         }
     }
 }

@@ -176,14 +176,14 @@ fn hostile_series_come_out_sane_or_are_refused() {
     one sample: 1 usable samples of 5m are too few, expected at least 38 (3h10m)
     ten samples: 10 usable samples of 5m are too few, expected at least 38 (3h10m)
     all zero: auto [0.0, 0.0, 0.0]
-    constant: auto [7.5, 7.5, 7.5]
+    constant: last-value [7.5, 7.5, 7.5]
     constant and huge: auto [1000000000000000.0, 1000000000000000.0, 1000000000000000.0]
     constant and tiny: auto [1e-12, 1e-12, 1e-12]
     one spike: auto [1.0, 1.0, 1.0]
     a late jump: last-value [1000000.0, 1000000.0, 4000000.0]
     a long gap: last-value [3.0, 3.0, 3.0]
     gap at the end: auto [839.9167, 839.9167, 839.9167]
-    every other missing: auto [4.0, 4.0, 4.0]
+    every other missing: last-value [4.0, 4.0, 4.0]
     nearly all missing: 0 usable samples of 5m are too few, expected at least 38 (3h10m)
     on and off: seasonal-day [100.0, 100.0, 100.0]
     ever rising: auto [911000.0, 911000.0, 911000.0]
@@ -209,7 +209,10 @@ fn faults_name_what_would_have_been_enough() {
     assert!(service.forecast(&enough, windows).is_ok());
     for (lead, hold) in [(0, 5), (30_000, 5), (1, usize::MAX)] {
         assert!(Windows::new(1, lead, hold).is_err(), "{lead} {hold}");
-        assert!(service.forecast(&enough, Windows { first: 1, lead, hold }).is_err(), "{lead} {hold}");
+        assert!(
+            service.forecast(&enough, Windows { first: 1, lead, hold }).is_err(),
+            "{lead} {hold}"
+        );
     }
     assert!(forecast_once(&enough, ModelKind::Auto, 0, &levels(&[0.5])).is_err());
     assert!(forecast_once(&enough, ModelKind::Auto, 4, &[]).is_err());

@@ -290,3 +290,42 @@ fn by_utilisation(service: &ServicePolicy, view: &GroupView, seen: &Observation)
     }
     Some(units_for((f64::from(view.in_service.0) * utilisation * 1000.0).round() as u64, target))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::snapshot::Window;
+
+    /// A forecast whose tail widens by `per_halving` thousandths of demand with each halving.
+    fn forecast(per_halving: u64) -> ReducedForecast {
+        let levels = [0.5, 0.9, 0.99].map(|level| Level::new(level).unwrap());
+        let window = Window {
+            sample_age: Seconds::ZERO,
+            poll_interval: Seconds(60),
+            lead_time: Seconds(300),
+            hold: Seconds(900),
+        };
+        let values: Vec<u64> = [1_000_000, SPREAD_FROM as u64, SPREAD_TO as u64]
+            .map(|d| d * per_halving / 1_000_000)
+            .into();
+        ReducedForecast {
+            origin: Timestamp(0),
+            levels: levels.into(),
+            lead_milli: values.clone(),
+            hold_milli: values.clone(),
+            next_milli: values,
+            model: "test".to_owned(),
+            window,
+            recent_loss_milli: 1,
+            last_value_loss_milli: 1,
+        }
+    }
+
+    #[test]
+    fn the_spread_is_counted_in_doublings_and_has_a_floor() {
+        let of = |per_halving| spread(&forecast(per_halving), 1.0).unwrap();
+        assert_eq!(of(2048) - of(1024), HALVING);
+        assert_eq!(of(1), of(300), "below three tenths of a unit");
+    }
+}

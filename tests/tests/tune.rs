@@ -68,7 +68,7 @@ fn the_chart_of_the_readme_is_what_the_program_makes() {
     let committed: Value = serde_json::from_str(COMMITTED).unwrap();
     same_figures(&made, &committed);
     let saved = number(&made["advice"]["saving"], "saved");
-    assert!(saved > 0.3 && made["advice"]["saving"]["as_few"] == true, "{}", made["advice"]);
+    assert!(saved > 0.3, "{}", made["advice"]);
     let chart = fs::read_to_string(neap.path("tune.svg")).unwrap();
     let words = |svg: &str| -> Vec<String> {
         let shown = roxmltree::Document::parse(svg).expect("an SVG");

@@ -351,3 +351,45 @@ fn quantile(values: &mut [f32], level: f32) -> f32 {
     let upper = above.iter().copied().reduce(f32::min).unwrap_or(lower);
     lower + (upper - lower) * (rank - below as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::training::Training;
+    use crate::{Marks, Series, Step, Timestamp};
+
+    /// Quiet hours and loud ones in turn: the level stays, the noise is tenfold.
+    fn quiet_and_loud() -> Series {
+        let mut series = Series::new(Step::FIVE_MINUTES);
+        for i in 0..14 * 288u32 {
+            let mixed = (i ^ 0x5bd1_e995).wrapping_mul(0x9E37_79B1);
+            let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x85EB_CA77);
+            let noise = f64::from((mixed ^ (mixed >> 13)) >> 8) / f64::from(1 << 24) - 0.5;
+            let loud = (i / 72) % 2 == 1;
+            let value = 100.0 + noise * if loud { 40.0 } else { 4.0 };
+            series.put(Timestamp(i64::from(i) * 300), value, Marks::NONE).unwrap();
+        }
+        series
+    }
+
+    #[test]
+    fn the_width_follows_the_time_of_day_and_every_fit_is_the_same() {
+        let series = quiet_and_loud();
+        let targets = [Target::Step(1), Target::MaxUpTo(3)];
+        let levels = [0.1, 0.5, 0.9].map(|level| Level::new(level).unwrap());
+        let training = Training::new(&series, &targets).unwrap();
+        let frame = training.frame(Space::Plain);
+        let pairs = Pairs::new(&training, &frame);
+        let boosted = Boosted::fit(&pairs, &levels);
+        assert_eq!(boosted, Boosted::fit(&Pairs::new(&training, &frame), &levels));
+        let width = |t: usize| {
+            let vote = boosted.vote(&frame, t, &targets);
+            assert!(vote.chunks(3).all(|row| row[0] <= row[1] && row[1] <= row[2]), "{vote:?}");
+            vote[2] - vote[0]
+        };
+        // The middles of a quiet and of a loud stretch; the true widths are 3.2 and 32.
+        let (quiet, loud) = (width(13 * 288 + 36), width(13 * 288 + 72 + 36));
+        assert!((1.6..6.4).contains(&quiet), "{quiet}");
+        assert!((22.0..42.0).contains(&loud), "{loud}");
+    }
+}

@@ -1,16 +1,16 @@
-//! How long a refit and a forecast of one series take: 14 days at 5 minutes.
+//! How long a fit, an update and a forecast of one series take: 14 and 28 days at 5 minutes.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use forecaster::{
     Level, Marks, ModelKind, Seconds, Series, ServiceForecaster, Step, Timestamp, Windows,
     forecast_once,
 };
 
-fn fortnight() -> Series {
+fn days(count: u32) -> Series {
     let mut series = Series::new(Step::FIVE_MINUTES);
-    for i in 0..14 * 288u32 {
+    for i in 0..count * 288 {
         let turn = f64::from(i) / 288.0 * std::f64::consts::TAU;
         let jitter = f64::from(i.wrapping_mul(2_654_435_769) >> 8) / f64::from(1 << 24);
         let value = 1000.0 - 400.0 * turn.cos() + 150.0 * (2.0 * turn).sin() + 120.0 * jitter;
@@ -21,7 +21,7 @@ fn fortnight() -> Series {
 }
 
 fn benchmarks(c: &mut Criterion) {
-    let series = fortnight();
+    let series = days(14);
     let windows = Windows::new(1, 2, 12).expect("sound windows");
     let levels: Vec<Level> =
         [0.1, 0.5, 0.9, 0.95, 0.99].iter().filter_map(|&l| Level::new(l).ok()).collect();
@@ -44,6 +44,40 @@ fn benchmarks(c: &mut Criterion) {
             b.iter(|| service.forecast(black_box(&series), windows));
         });
     }
+    let month = days(28);
+    c.bench_function("auto, first fit and forecast of 28 days", |b| {
+        b.iter(|| {
+            let mut service = ServiceForecaster::new(Step::FIVE_MINUTES, ModelKind::Auto);
+            service.refit(black_box(&month), windows).map(|_| ())?;
+            service.forecast(&month, windows)
+        });
+    });
+    c.bench_function("auto, one sample more and a forecast after 28 days", |b| {
+        let mut service = ServiceForecaster::new(Step::FIVE_MINUTES, ModelKind::Auto);
+        let mut known = month.clone();
+        known.truncate(27 * 288);
+        service.refit(&known, windows).expect("enough history");
+        let mut samples = (27 * 288..month.len()).cycle();
+        let (at_first, history) = (service.clone(), known.clone());
+        b.iter_batched_ref(
+            || {
+                let next = samples.next().expect("it goes round");
+                if next == 27 * 288 {
+                    (service, known) = (at_first.clone(), history.clone());
+                }
+                let value = month.get(next).expect("no sample is missing");
+                known.put(month.start_of(next), value, Marks::NONE).expect("a sound sample");
+                let before = service.clone();
+                service.observe(&known);
+                (before, known.clone())
+            },
+            |(service, known)| {
+                service.observe(known);
+                service.forecast(known, windows)
+            },
+            BatchSize::LargeInput,
+        );
+    });
 }
 
 criterion_group!(all, benchmarks);

@@ -1,8 +1,8 @@
 //! Experts weighed by their recent loss, quantile by quantile.
 
-/// How strongly weight follows loss: an expert with an eighth more loss than the best gets about
+/// How strongly weight follows loss: an expert with a tenth more loss than the best gets about
 /// half its weight.
-const SHARPNESS: i32 = 6;
+const SHARPNESS: i32 = 8;
 
 /// A loss below this share of the best is not told from it.
 const TIE: f64 = 1e-12;
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn the_better_expert_weighs_more_and_a_nonsense_one_nothing() {
         let found = weights(&[1.0, 2.0, f64::NAN]);
-        assert!((found[0] - 64.0 / 65.0).abs() < 1e-12 && found[2] == 0.0, "{found:?}");
+        assert!((found[0] - 256.0 / 257.0).abs() < 1e-12 && found[2] == 0.0, "{found:?}");
         assert_eq!(weights(&[0.0, 0.0]), [0.5, 0.5]);
         assert_eq!(weights(&[f64::NAN, f64::INFINITY]), [0.5, 0.5]);
     }

@@ -10,7 +10,7 @@ use crate::models::training::Training;
 use crate::models::{Expert, Point};
 use crate::quantiles::{pinball, rearrange};
 use crate::select::Choice;
-use crate::trial::{Trial, candidates};
+use crate::trial::{Trial, candidates, kinds};
 use crate::{Level, ModelKind, Series, SeriesFault, Target, Timestamp};
 
 /// How far one error moves the tracked quantiles, in units of the forecast's width.
@@ -19,6 +19,12 @@ const TRACK_GAIN: f64 = 0.01;
 /// A forecast stays below so many times the highest demand of the last week: beyond that an error
 /// of quiet days was multiplied by the unrest of now.
 const CEILING: f64 = 4.0;
+
+/// Forecasts that must have come due before experts are weighed by them instead of by a backtest.
+const RECORD_MIN: u64 = 100;
+
+/// The level whose coverage is recorded.
+pub(crate) const COVERED_LEVEL: f64 = 0.9;
 
 /// Tracked quantiles stay within so many widths.
 const SHIFT_MAX: f64 = 3.0;
@@ -53,7 +59,15 @@ impl Model {
     }
 
     /// Quantiles in demand: target by target, level by level.
-    fn vote(&self, frame: &Frame, t: usize, targets: &[Target], width: usize) -> Vec<f64> {
+    /// Targets that are not `wanted` may be left out, as NaN.
+    fn vote(
+        &self,
+        frame: &Frame,
+        t: usize,
+        targets: &[Target],
+        width: usize,
+        wanted: &dyn Fn(Target) -> bool,
+    ) -> Vec<f64> {
         match self {
             Model::Located { expert, quantiles } => {
                 let points = expert.points(frame, t, targets);
@@ -62,7 +76,7 @@ impl Model {
                     .map(|(cell, &q)| value(expert.space(), points[cell / width], q.into()))
                     .collect()
             }
-            Model::Boosted(boosted) => boosted.vote(frame, t, targets),
+            Model::Boosted(boosted) => boosted.vote(frame, t, targets, wanted),
         }
     }
 }
@@ -77,6 +91,19 @@ impl Member {
     }
 }
 
+/// What the forecasts of a target that came due lately were like; no number before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The share of them that lay at or below the quantile of [`COVERED_LEVEL`].
+    pub(crate) covered: f32,
+    /// Demand less its median, on the mean.
+    pub(crate) bias: f32,
+}
+
+impl Record {
+    const NONE: Record = Record { covered: f32::NAN, bias: f32::NAN };
+}
+
 /// Experts fitted to one series at one moment, and the fold over the samples since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Engine {
@@ -87,6 +114,8 @@ pub(crate) struct Engine {
     shifts: Vec<f32>,
     /// Recent loss of the forecast, a target each.
     own_losses: Vec<f32>,
+    /// How the forecast did otherwise lately, a target each.
+    own_records: Vec<Record>,
     /// Forecasts scored since the first fit.
     scored: u64,
     /// Last sample fitted to, and last sample folded in.
@@ -105,10 +134,23 @@ impl Engine {
         earlier: Option<&Engine>,
     ) -> Result<(Engine, Choice), SeriesFault> {
         let training = Training::new(series, targets)?;
-        let trial = Trial::new(&training, levels);
-        let candidates = candidates(&training, levels, kind);
-        let (losses, choice) = trial.judge(&candidates, kind);
         let cells = targets.len() * levels.len();
+        let kinds = kinds(&training, kind);
+        let earlier =
+            earlier.filter(|earlier| earlier.targets == targets && earlier.levels == levels);
+        let recorded = earlier.filter(|earlier| {
+            earlier.scored >= RECORD_MIN
+                && earlier.members.iter().map(|m| m.kind).eq(kinds.iter().copied())
+        });
+        let candidates = candidates(&training, levels, &kinds, recorded.is_none());
+        let (losses, choice) = match recorded {
+            Some(earlier) => earlier.record(kind),
+            None => {
+                let (losses, choice) = Trial::new(&training, levels).judge(&candidates, kind);
+                let narrow = |of: &Vec<f64>| of.iter().map(|&loss| loss as f32).collect();
+                (losses.iter().map(narrow).collect(), choice)
+            }
+        };
         let members = candidates
             .into_iter()
             .zip(losses)
@@ -116,7 +158,7 @@ impl Engine {
                 voting: choice.model == ModelKind::Auto || choice.model == candidate.kind,
                 kind: candidate.kind,
                 model: candidate.finish(targets.len(), levels),
-                losses: losses.iter().map(|&loss| loss as f32).collect(),
+                losses,
             })
             .collect();
         let until = series.start_of(series.settled_len().saturating_sub(1));
@@ -126,6 +168,7 @@ impl Engine {
             members,
             shifts: vec![0.0; cells],
             own_losses: vec![f32::NAN; targets.len()],
+            own_records: vec![Record::NONE; targets.len()],
             scored: 0,
             fitted_until: until,
             seen_until: until,
@@ -136,12 +179,11 @@ impl Engine {
         Ok((engine, choice))
     }
 
+    /// What `earlier`, made for the same targets and levels, learned from its own forecasts.
     fn inherit(&mut self, earlier: &Engine) {
-        if earlier.targets != self.targets || earlier.levels != self.levels {
-            return;
-        }
         self.shifts.clone_from(&earlier.shifts);
         self.own_losses.clone_from(&earlier.own_losses);
+        self.own_records.clone_from(&earlier.own_records);
         self.scored = earlier.scored;
         for member in &mut self.members {
             let before = earlier.members.iter().find(|before| before.kind == member.kind);
@@ -149,6 +191,19 @@ impl Engine {
                 member.losses.clone_from(&before.losses);
             }
         }
+    }
+
+    /// What each member lost in forecasts that were really due, and the choice that follows: with
+    /// such a record no backtest is needed to weigh experts.
+    fn record(&self, kind: ModelKind) -> (Vec<Vec<f32>>, Choice) {
+        let mean = |losses: &[f32]| {
+            losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64
+        };
+        let tried = self.members.iter().map(|m| (m.kind, mean(&m.losses)));
+        let blend = (kind == ModelKind::Auto).then(|| (kind, mean(&self.own_losses)));
+        let origins = usize::try_from(self.scored).unwrap_or(usize::MAX);
+        let choice = Choice::recorded(blend.into_iter().chain(tried), kind, origins);
+        (self.members.iter().map(|m| m.losses.clone()).collect(), choice)
     }
 
     pub(crate) fn targets(&self) -> &[Target] {
@@ -176,7 +231,7 @@ impl Engine {
     }
 
     fn forecast_at(&self, frames: &Frames, t: usize) -> Vec<Vec<f64>> {
-        let votes = self.votes(frames, t);
+        let votes = self.votes(frames, t, &|_| true);
         (0..self.targets.len())
             .map(|k| {
                 let mut row = self.combine(&votes, k);
@@ -189,12 +244,13 @@ impl Engine {
     }
 
     /// Each member's quantiles, all targets and levels, in demand.
-    fn votes(&self, frames: &Frames, t: usize) -> Vec<Vec<f64>> {
+    fn votes(&self, frames: &Frames, t: usize, wanted: &dyn Fn(Target) -> bool) -> Vec<Vec<f64>> {
         let width = self.levels.len();
         let members = self.members.iter();
         members
             .map(|member| {
-                member.model.vote(frames.of(member.model.space()), t, &self.targets, width)
+                let frame = frames.of(member.model.space());
+                member.model.vote(frame, t, &self.targets, width, wanted)
             })
             .collect()
     }
@@ -230,7 +286,7 @@ impl Engine {
         let (Some(member), true) = (found, until > 0) else { return Vec::new() };
         let frame = Frame::new(series, Space::Plain, from, until);
         let width = self.levels.len();
-        let mut vote = member.model.vote(&frame, until - 1 - from, &self.targets, width);
+        let mut vote = member.model.vote(&frame, until - 1 - from, &self.targets, width, &|_| true);
         vote.chunks_mut(width).for_each(rearrange);
         vote.chunks(width).map(<[f64]>::to_vec).collect()
     }
@@ -267,11 +323,12 @@ impl Engine {
         t: usize,
         due: std::ops::Range<usize>,
     ) {
-        let votes = self.votes(frames, t);
+        let is_due = |target: Target| due.contains(&(origin + target.reach()));
+        let votes = self.votes(frames, t, &is_due);
         let rate = self.forgetting(series);
         let width = self.levels.len();
         for k in 0..self.targets.len() {
-            if !due.contains(&(origin + self.targets[k].reach())) {
+            if !is_due(self.targets[k]) {
                 continue;
             }
             let truth = self.targets[k].truth(series, origin);
@@ -289,6 +346,14 @@ impl Engine {
                 .sum::<f64>()
                 / width as f64;
             fold(&mut self.own_losses[k], loss, rate);
+            let record = &mut self.own_records[k];
+            if let Some(l) = level_from(&self.levels, COVERED_LEVEL) {
+                let covered = f64::from(u8::from(truth.value <= shifted[l]));
+                fold(&mut record.covered, covered, rate);
+            }
+            if let Some(l) = level_from(&self.levels, 0.5) {
+                fold(&mut record.bias, truth.value - shifted[l], rate);
+            }
             for (l, &level) in self.levels.iter().enumerate() {
                 let cell = k * width + l;
                 for (member, vote) in self.members.iter_mut().zip(&votes) {
@@ -303,9 +368,15 @@ impl Engine {
         self.scored += 1;
     }
 
-    /// Weight of one new loss: a memory of a few hours, forty samples at least.
+    /// Weight of one new loss: a memory of a few hours, three dozen samples at least.
     fn forgetting(&self, series: &Series) -> f64 {
-        5.0 / series.day().clamp(200, 600) as f64
+        6.0 / series.day().clamp(200, 600) as f64
+    }
+
+    /// How forecasts of target `k` did lately; `None` before any came due.
+    pub(crate) fn recent_record(&self, k: usize) -> Option<Record> {
+        let record = *self.own_records.get(k)?;
+        (record.covered.is_finite() && record.bias.is_finite()).then_some(record)
     }
 
     /// Recent loss of the forecast and of last-value for target `k`, over the same samples;
@@ -318,6 +389,11 @@ impl Engine {
         let last = of_target.iter().map(|&loss| f64::from(loss)).sum::<f64>() / width as f64;
         (own.is_finite() && self.scored > 0).then_some((own, last))
     }
+}
+
+/// The place of the first level that is no lower than `least`.
+fn level_from(levels: &[Level], least: f64) -> Option<usize> {
+    levels.iter().position(|level| level.get() >= least)
 }
 
 /// A forecast of an expert in demand, never negative infinity or beyond any demand.

@@ -24,7 +24,7 @@ pub use backtest::{Backtest, Horizon, Score, forecast_once};
 pub use calendar::{Calendar, Day, DayKind, Occurrence};
 pub use error::SeriesFault;
 pub use models::{ModelKind, UnknownModel};
-pub use online::{LEVELS, ServiceForecaster, WindowForecast, Windows};
+pub use online::{ForecastRecord, LEVELS, ServiceForecaster, WindowForecast, Windows};
 pub use quantiles::{ForecastFault, QuantileForecast, pinball};
 pub use select::{Choice, ModelLoss, Reason};
 pub use series::{Marks, Series};

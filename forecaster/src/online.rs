@@ -102,6 +102,18 @@ pub struct WindowForecast {
     pub recent_loss: f64,
     /// The same of last-value over the same samples.
     pub last_value_loss: f64,
+    /// How recent forecasts of the lead window did otherwise; `None` before any came due.
+    pub record: Option<ForecastRecord>,
+}
+
+/// How the forecasts of the lead window that came due lately did, beside their loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastRecord {
+    /// The share of them whose 0.9 quantile demand did not exceed: 0.9 where they are calibrated.
+    pub covered: f64,
+    /// Demand less its forecast median, on the mean, in the demand's unit: above zero where
+    /// demand is underestimated.
+    pub bias: f64,
 }
 
 /// The state kept for a service. A forecast is a function of the samples known and the model
@@ -208,6 +220,7 @@ impl ServiceForecaster {
             },
             recent_loss,
             last_value_loss,
+            record: self.record(),
         })
     }
 
@@ -221,12 +234,23 @@ impl ServiceForecaster {
         self.revision
     }
 
-    fn losses(&self) -> Option<(f64, f64)> {
+    /// The engine, and the place of the lead window among its targets.
+    fn lead(&self) -> Option<(&Engine, usize)> {
         let (engine, _) = self.fitted.as_ref()?;
         let windows = self.windows?;
         let lead = between(windows.first, windows.lead);
-        let k = engine.targets().iter().position(|&target| target == lead)?;
+        Some((engine, engine.targets().iter().position(|&target| target == lead)?))
+    }
+
+    fn losses(&self) -> Option<(f64, f64)> {
+        let (engine, k) = self.lead()?;
         engine.recent_losses(k)
+    }
+
+    fn record(&self) -> Option<ForecastRecord> {
+        let (engine, k) = self.lead()?;
+        let record = engine.recent_record(k)?;
+        Some(ForecastRecord { covered: record.covered.into(), bias: record.bias.into() })
     }
 }
 

@@ -36,6 +36,11 @@ pub enum Reason {
         /// Its loss as a share of last-value's; below 1 is better.
         of_last_value: f64,
     },
+    /// All are blended by what each lost when its forecasts came due.
+    Recorded {
+        /// The blend's loss as a share of last-value's; below 1 is better.
+        of_last_value: f64,
+    },
     /// No other model was to be tried.
     Forced,
     /// Too little history to try any other.
@@ -60,6 +65,28 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// Goes on with `model`, judged by what forecasts lost when they came due.
+    pub(crate) fn recorded(
+        losses: impl Iterator<Item = (ModelKind, f64)>,
+        model: ModelKind,
+        origins: usize,
+    ) -> Choice {
+        let mut losses: Vec<ModelLoss> =
+            losses.map(|(model, loss)| ModelLoss { model, loss }).collect();
+        losses.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+        let of = |model| losses.iter().find(|tried| tried.model == model).map(|tried| tried.loss);
+        let ratio = of(model).zip(of(ModelKind::LastValue).filter(|&loss| loss > 0.0));
+        let of_last_value = ratio.map_or(1.0, |(own, last_value)| own / last_value);
+        let why = match model {
+            ModelKind::Auto if losses.len() > 2 => Reason::Recorded { of_last_value },
+            ModelKind::Auto => Reason::TooLittleHistory,
+            _ => Reason::Forced,
+        };
+        Choice { model, losses, origins, why }
+    }
+}
+
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = if self.model == ModelKind::Auto { "blend" } else { self.model.name() };
@@ -69,6 +96,11 @@ impl fmt::Display for Choice {
                 "`{name}`: smallest loss of {} models over {} origins, {of_last_value:.2} of last-value's",
                 self.losses.len(),
                 self.origins
+            ),
+            Reason::Recorded { of_last_value } => write!(
+                f,
+                "`{name}`: {} models weighed by what they lost lately, {of_last_value:.2} of last-value's",
+                self.losses.len() - 1
             ),
             Reason::Forced => write!(f, "`{name}`: configured"),
             Reason::TooLittleHistory => write!(f, "`{name}`: too little history for another"),

@@ -30,10 +30,10 @@ enum Fitted {
         held_out: HeldOut,
         errors: Vec<f64>,
     },
-    /// `early` was fitted to the rows before the trial's alone.
+    /// `early` was fitted to the rows before the trial's alone, where there is a trial.
     Boosted {
         whole: Box<Boosted>,
-        early: Box<Boosted>,
+        early: Option<Box<Boosted>>,
     },
 }
 
@@ -49,50 +49,61 @@ impl Candidate {
     }
 }
 
-/// The experts for `kind`; last-value is always among them, as the yardstick.
+/// The kinds of experts that `kind` asks for and the history allows, in the order of their
+/// candidates; last-value is always the first, as the yardstick.
+pub(crate) fn kinds(training: &Training<'_>, kind: ModelKind) -> Vec<ModelKind> {
+    let allowed = |of: ModelKind| match of {
+        ModelKind::Auto => false,
+        ModelKind::LastValue | ModelKind::Ets => true,
+        ModelKind::SeasonalDay => training.days() >= 2,
+        ModelKind::SeasonalWeek => training.days() >= 8,
+        ModelKind::Linear | ModelKind::LinearLog | ModelKind::Boosted | ModelKind::BoostedLog => {
+            training.rows.len() >= ROWS_TO_LEARN_FROM
+        }
+    };
+    let wanted = |of: &ModelKind| {
+        *of == ModelKind::LastValue || *of == kind || kind == ModelKind::Auto && allowed(*of)
+    };
+    ModelKind::ALL.into_iter().filter(|of| *of != ModelKind::Auto).filter(wanted).collect()
+}
+
+/// An expert of each of `kinds`; `on_trial` where a [`Trial`] is to judge them.
 pub(crate) fn candidates(
     training: &Training<'_>,
     levels: &[Level],
-    kind: ModelKind,
+    kinds: &[ModelKind],
+    on_trial: bool,
 ) -> Vec<Candidate> {
-    let wanted = |of: ModelKind, days: usize| {
-        kind == of || (kind == ModelKind::Auto && training.days() >= days)
-    };
     let plain = training.frame(Space::Plain);
-    let mut found = vec![simple(training, &plain, ModelKind::LastValue, Expert::Last)];
-    if wanted(ModelKind::SeasonalDay, 2) {
-        let day = Expert::Season(Season::Day);
-        found.push(simple(training, &plain, ModelKind::SeasonalDay, day));
-    }
-    if wanted(ModelKind::SeasonalWeek, 8) {
-        let week = Expert::Season(Season::Week);
-        found.push(simple(training, &plain, ModelKind::SeasonalWeek, week));
-    }
-    if wanted(ModelKind::Ets, 0) {
-        let ets = Ets::fit(&plain, training.reach().div_ceil(2), 2000);
-        found.push(simple(training, &plain, ModelKind::Ets, Expert::Ets(ets)));
-    }
-    let wanted =
-        |of| kind == of || kind == ModelKind::Auto && training.rows.len() >= LINEAR_ROWS_MIN;
     let log = Space::Log { offset: 0.1 * plain.mean(0, plain.y.len()) + 1e-9 };
-    for (kind, space) in [(ModelKind::Linear, Space::Plain), (ModelKind::LinearLog, log)] {
-        if wanted(kind) {
-            let (linear, held_out) = Linear::fit(training, space);
-            let errors = training.errors(space, &held_out);
-            let expert = Expert::Linear(Box::new(linear));
-            found.push(Candidate { kind, fitted: Fitted::Located { expert, held_out, errors } });
-        }
-    }
-    for (kind, space) in [(ModelKind::Boosted, Space::Plain), (ModelKind::BoostedLog, log)] {
-        if wanted(kind) {
-            let pairs = Pairs::new(training, &training.frame(space));
+    let linear = |space| {
+        let (linear, held_out) = Linear::fit(training, space);
+        let errors = training.errors(space, &held_out);
+        let expert = Expert::Linear(Box::new(linear));
+        Fitted::Located { expert, held_out, errors }
+    };
+    let boosted = |space| {
+        let pairs = Pairs::new(training, &training.frame(space));
+        let early = on_trial.then(|| {
             let until = pairs.before(trial_cut(training));
-            let early = Box::new(Boosted::fit_quickly(&pairs, levels, until));
-            let whole = Box::new(Boosted::fit(&pairs, levels));
-            found.push(Candidate { kind, fitted: Fitted::Boosted { whole, early } });
+            Box::new(Boosted::fit_quickly(&pairs, levels, until))
+        });
+        Fitted::Boosted { whole: Box::new(Boosted::fit(&pairs, levels)), early }
+    };
+    let fit = |kind: ModelKind| match kind {
+        ModelKind::Auto | ModelKind::LastValue => simple(training, &plain, Expert::Last),
+        ModelKind::SeasonalDay => simple(training, &plain, Expert::Season(Season::Day)),
+        ModelKind::SeasonalWeek => simple(training, &plain, Expert::Season(Season::Week)),
+        ModelKind::Ets => {
+            let ets = Ets::fit(&plain, training.reach().div_ceil(2), 2000);
+            simple(training, &plain, Expert::Ets(ets))
         }
-    }
-    found
+        ModelKind::Linear => linear(Space::Plain),
+        ModelKind::LinearLog => linear(log),
+        ModelKind::Boosted => boosted(Space::Plain),
+        ModelKind::BoostedLog => boosted(log),
+    };
+    kinds.iter().map(|&kind| Candidate { kind, fitted: fit(kind) }).collect()
 }
 
 /// The first row of the trial: the rows before it calibrate, the rest score.
@@ -100,11 +111,11 @@ fn trial_cut(training: &Training<'_>) -> usize {
     training.rows.len() * 2 / 3
 }
 
-/// Fewest rows a regression is tried with on its own accord.
-const LINEAR_ROWS_MIN: usize = 120;
+/// Fewest rows that regressions and trees are tried with of their own accord.
+const ROWS_TO_LEARN_FROM: usize = 120;
 
 /// An expert that has nothing, or next to nothing, fitted: every row is held out.
-fn simple(training: &Training<'_>, frame: &Frame, kind: ModelKind, expert: Expert) -> Candidate {
+fn simple(training: &Training<'_>, frame: &Frame, expert: Expert) -> Fitted {
     let states = match &expert {
         Expert::Ets(ets) => ets.states(frame),
         _ => Vec::new(),
@@ -126,7 +137,7 @@ fn simple(training: &Training<'_>, frame: &Frame, kind: ModelKind, expert: Exper
     }
     let held_out = HeldOut { points };
     let errors = training.errors(Space::Plain, &held_out);
-    Candidate { kind, fitted: Fitted::Located { expert, held_out, errors } }
+    Fitted::Located { expert, held_out, errors }
 }
 
 /// Calibrated quantiles of the errors of some rows: target by target, level by level.
@@ -223,9 +234,10 @@ impl<'a> Trial<'a> {
                 }
             }
             Fitted::Boosted { early, .. } => {
+                let early = early.as_ref().expect("candidates on trial are fitted for it");
                 let frame = self.training.frame(early.space());
                 for &row in &self.rows {
-                    votes.extend(early.vote(&frame, self.training.rows[row], targets));
+                    votes.extend(early.vote(&frame, self.training.rows[row], targets, &|_| true));
                 }
             }
         }

@@ -186,7 +186,7 @@ fn hostile_series_come_out_sane_or_are_refused() {
     every other missing: last-value [4.0, 4.0, 4.0]
     nearly all missing: 0 usable samples of 5m are too few, expected at least 38 (3h10m)
     on and off: seasonal-day [100.0, 100.0, 100.0]
-    ever rising: auto [911000.0, 911000.0, 911000.0]
+    ever rising: last-value [911000.0, 911000.0, 911000.0]
     ");
 }
 
@@ -233,8 +233,9 @@ fn a_daily_wave_is_foreseen_and_last_value_is_not() {
     let last = plan(ModelKind::LastValue).run(&whole, |_| {}).unwrap();
     assert!(auto.loss < 0.4 * auto.last_value_loss, "{auto:?}");
     assert!(last.loss > 0.9 * last.last_value_loss, "{last:?}");
+    // Experts whose errors have little in common make a blend a little wider than each.
     for (level, covered) in auto.coverage {
-        assert!((covered - level.get()).abs() < 0.06, "{level}: {covered}");
+        assert!((covered - level.get()).abs() < 0.08, "{level}: {covered}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::Timestamp;
-use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, What};
+use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use crate::policy::FreezeScope;
 use crate::snapshot::{NoForecast, Window};
 
@@ -112,6 +112,40 @@ impl fmt::Display for Sizing {
             write!(f, ", a unit serves {}/s", Milli(capacity))?;
         }
         Ok(())
+    }
+}
+
+/// `8 units: 0.42% missed, 3.20 USD/h; 7: 1.1% missed, 2.80 USD/h; 9: 0.16% missed, 3.60 USD/h`
+impl fmt::Display for Trade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [fewer, same, more] = self.violations_millionths;
+        let units = self.units.0;
+        let size = |f: &mut fmt::Formatter<'_>, units: u32, noun: &str, millionths: u32| {
+            write!(f, "{units}{noun}: {} missed", percent(millionths))?;
+            match self.unit_usd_micro_hourly {
+                Some(price) => {
+                    let usd = u128::from(price) * u128::from(units) / 10_000;
+                    write!(f, ", {}.{:02} USD/h", usd / 100, usd % 100)
+                }
+                None => Ok(()),
+            }
+        };
+        size(f, units, if units == 1 { " unit" } else { " units" }, same)?;
+        if let Some(fewer_units) = units.checked_sub(1).filter(|units| *units > 0) {
+            f.write_str("; ")?;
+            size(f, fewer_units, "", fewer)?;
+        }
+        f.write_str("; ")?;
+        size(f, units.saturating_add(1), "", more)
+    }
+}
+
+/// Two digits that count, as a share of a hundred.
+fn percent(millionths: u32) -> String {
+    match millionths {
+        0..100 => "less than 0.01%".to_owned(),
+        100..10_000 => format!("{}.{:02}%", millionths / 10_000, millionths % 10_000 / 100),
+        _ => format!("{}.{}%", millionths / 10_000, millionths % 10_000 / 1000),
     }
 }
 

@@ -289,7 +289,7 @@ fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), St
         return passage.stop(Hold::CoolingDown { until });
     }
     if let Some(Dwell { since, most }) = docket.memory.dwell {
-        let until = since + pool.hold_window;
+        let until = since + dwell_span(pool, passage.current, wish, docket.memory);
         passage.stop_if(until > now, || Hold::Dwelling { most, until })?;
         passage.narrow(kept, Hold::Dwelling { most, until })?;
     }
@@ -334,8 +334,24 @@ fn lower_bound(docket: &Docket<'_, '_>, writes: Actuate) -> Bound {
     if own { Bound::PolicyMin } else { Bound::CloudMin }
 }
 
-/// How long demand has fitted in a smaller size; with a trusted forecast, its hold window decides
-/// instead.
+/// A removal of so small a part of the group, or of one unit, waits a little even with a trusted
+/// forecast: half of these would be ordered again at once, and each costs more than it saves.
+const SMALL_PART: u32 = 20;
+const SMALL_DWELL: Seconds = Seconds::minutes(5);
+
+/// How long demand must have fitted the smaller size that is wished for. With a trusted forecast
+/// its hold window decides instead, but for small removals.
+fn dwell_span(pool: &PoolPolicy, current: Units, wish: &Wish, memory: &ServiceMemory) -> Seconds {
+    let forecast = wish.sizing.needed_hold.is_some() && memory.quality == Quality::Trusted;
+    let removed = current.0.saturating_sub(wish.shrink_to.0);
+    match forecast {
+        false => pool.hold_window,
+        true if removed <= (current.0 / SMALL_PART).max(1) => SMALL_DWELL.min(pool.hold_window),
+        true => Seconds::ZERO,
+    }
+}
+
+/// How long demand has fitted in a smaller size, where that matters.
 pub(crate) fn dwell(
     at: Timestamp,
     pool: &PoolPolicy,
@@ -343,8 +359,8 @@ pub(crate) fn dwell(
     wish: &Wish,
     memory: &ServiceMemory,
 ) -> Option<Dwell> {
-    let forecast = wish.sizing.needed_hold.is_some() && memory.quality == Quality::Trusted;
-    if forecast || wish.shrink_to >= current || pool.hold_window == Seconds::ZERO {
+    let span = dwell_span(pool, current, wish, memory);
+    if wish.shrink_to >= current || span == Seconds::ZERO {
         return None;
     }
     match memory.dwell {

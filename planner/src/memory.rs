@@ -10,7 +10,7 @@ use crate::plan::Change;
 use crate::{Seconds, ServiceName, Timestamp, Units};
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

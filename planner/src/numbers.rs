@@ -81,6 +81,30 @@ pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u
     Some(value.clamp(0.0, SANE_MAX * 1000.0).round() as u64)
 }
 
+/// The depth of `value` in the distribution that [`value_at`] reads: how often demand above it is
+/// foreseen. At or below the first value it is the first level's depth.
+pub(crate) fn depth_at(levels: &[Level], values: &[u64], value: u64) -> Option<i64> {
+    if levels.len() != values.len() || levels.len() < 2 {
+        return None;
+    }
+    let right = values.iter().position(|&known| known >= value).unwrap_or(values.len() - 1).max(1);
+    let at = |place: usize| depth_of(levels[place]);
+    let (left, rise) = (values[right - 1], values[right].saturating_sub(values[right - 1]).max(1));
+    let part = value.saturating_sub(left) as f64 / rise as f64;
+    // Beyond so many halvings the chance is none in a million.
+    Some(at(right - 1) + (part.min(40.0) * (at(right) - at(right - 1)) as f64).round() as i64)
+}
+
+/// `share` of a million, halved so many times as `halvings` says (in [`HALVING`]s; below zero it is
+/// doubled); a million at most.
+pub(crate) fn halved_millionths(share: f64, halvings: i64) -> u32 {
+    let whole = halvings.div_euclid(HALVING).clamp(-40, 40);
+    let part = halvings.rem_euclid(HALVING) as f64 / HALVING as f64;
+    let power = (1u64 << whole.unsigned_abs()) as f64;
+    let share = if whole < 0 { share * power } else { share / power };
+    (share / (1.0 + part) * 1e6).round().clamp(0.0, 1e6) as u32
+}
+
 /// `value` times `per_mille` thousandths.
 pub(crate) fn times_milli(value: u64, per_mille: u64) -> u64 {
     u64::try_from(u128::from(value) * u128::from(per_mille) / 1000).unwrap_or(u64::MAX)
@@ -123,6 +147,26 @@ mod tests {
         assert_eq!(at(7_562_500), 330);
         assert_eq!(value_at(&levels(), &[1, 2], 0), None);
         assert_eq!(value_at(&[], &[], 0), None);
+    }
+
+    #[test]
+    fn a_value_lies_as_deep_as_it_was_read_from() {
+        let values = [100, 200, 300];
+        for depth in [1_500_000, 4_000_000, 6_562_500, 9_000_000] {
+            let value = value_at(&levels(), &values, depth).unwrap();
+            let back = depth_at(&levels(), &values, value).unwrap();
+            assert!((back - depth).abs() < 40_000, "{depth} came back as {back}");
+        }
+        assert_eq!(depth_at(&levels(), &values, 0), Some(HALVING));
+        assert!(depth_at(&levels(), &[7, 7, 7], u64::MAX).unwrap() > 40 * HALVING);
+        assert_eq!(depth_at(&levels(), &[1, 2], 1), None);
+    }
+
+    #[test]
+    fn shares_are_halved_and_doubled() {
+        let of = |halvings| halved_millionths(0.005, halvings);
+        assert_eq!([0, HALVING, -HALVING, 50 * HALVING].map(of), [5_000, 2_500, 10_000, 0]);
+        assert_eq!(of(-20 * HALVING), 1_000_000);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Li
 use crate::memory::ServiceMemory;
 use crate::numbers::milli;
 use crate::policy::PoolPolicy;
-use crate::snapshot::{GroupView, NoForecast, ReducedForecast, Window};
+use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
 use crate::{Seconds, Step, Timestamp, Units};
 
 /// A user's request that began so soon after an order of ours is ours.
@@ -120,6 +120,10 @@ impl ReducedForecast {
             window,
             recent_loss_milli: milli(made.recent_loss).ok_or_else(unusable)?,
             last_value_loss_milli: milli(made.last_value_loss).ok_or_else(unusable)?,
+            record: made.record.map(|record| Record {
+                covered_milli: (record.covered * 1000.0).round() as u16,
+                bias_milli: (record.bias * 1000.0).round() as i64,
+            }),
         })
     }
 }

@@ -107,8 +107,26 @@ pub struct Sizing {
     pub decided_by: DecidedBy,
     /// What was wanted before the guards.
     pub wanted: Units,
+    /// What this size and its neighbours would mean, where there is a forecast.
+    pub trade: Option<Trade>,
     /// The parts of the lead window.
     pub window: Window,
+}
+
+/// What a size costs and how often it is expected to be too small, beside one unit fewer and one
+/// more.
+///
+/// The forecast says how the three compare; the calibration, which knows how often its quantiles
+/// were missed, says how often that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trade {
+    /// The size in the middle.
+    pub units: Units,
+    /// The share of time in which demand is expected above one unit fewer, this size and one unit
+    /// more, in millionths.
+    pub violations_millionths: [u32; 3],
+    /// What a unit costs an hour, in millionths of a US dollar, where that is known.
+    pub unit_usd_micro_hourly: Option<u64>,
 }
 
 /// What decided the size that was wanted.

@@ -2,8 +2,11 @@
 
 use crate::learn::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, capacity_per_unit, newest, start_depth};
 use crate::memory::{Quality, ServiceMemory};
-use crate::numbers::{HALVING, doublings, level_at, milli, times_milli, units_for, value_at};
-use crate::plan::{DecidedBy, Hold, Sizing};
+use crate::numbers::{
+    HALVING, depth_at, doublings, halved_millionths, level_at, milli, sane, times_milli, units_for,
+    value_at,
+};
+use crate::plan::{DecidedBy, Hold, Sizing, Trade};
 use crate::policy::ServicePolicy;
 use crate::snapshot::{GroupView, NoForecast, Observation, ReducedForecast};
 use crate::{Seconds, Timestamp, Units};
@@ -110,6 +113,7 @@ pub(crate) fn wish(
             needed_reactive,
             decided_by,
             wanted,
+            trade: trade(service, seen, memory, capacity, wanted),
             window,
         },
         notes,
@@ -210,6 +214,36 @@ fn forecast_need(
         sized_for_milli: lead,
         lead: units_for(lead, capacity),
         hold: units_for(hold, capacity),
+    })
+}
+
+/// How often `units` and its neighbours are expected to be too few: at the calibrated depth that is
+/// the budget, and each halving of the forecast's tail beyond it halves it.
+fn trade(
+    service: &ServicePolicy,
+    seen: &Observation,
+    memory: &ServiceMemory,
+    capacity: Option<f64>,
+    units: Units,
+) -> Option<Trade> {
+    let (forecast, capacity) = (seen.forecast.as_ref().ok()?, capacity?);
+    let calibrated = memory.calibration.depth_micro.unwrap_or_else(|| start_depth(service));
+    let budget = service.violation_budget.fraction();
+    let missed = |units: u32| {
+        let served = milli(f64::from(units) * capacity)?;
+        let depth = depth_at(&forecast.levels, &forecast.lead_milli, served)?;
+        Some(halved_millionths(budget, depth - calibrated))
+    };
+    let Units(size) = units;
+    let price = service.pool.price_usd_hourly.and_then(sane);
+    Some(Trade {
+        units,
+        violations_millionths: [
+            missed(size.saturating_sub(1))?,
+            missed(size)?,
+            missed(size.saturating_add(1))?,
+        ],
+        unit_usd_micro_hourly: price.map(|usd| (usd * 1e6).round() as u64),
     })
 }
 
@@ -319,6 +353,7 @@ mod tests {
             window,
             recent_loss_milli: 1,
             last_value_loss_milli: 1,
+            record: None,
         }
     }
 

@@ -175,6 +175,17 @@ pub struct ReducedForecast {
     pub recent_loss_milli: u64,
     /// See `recent_loss_milli`.
     pub last_value_loss_milli: u64,
+    /// How forecasts of the lead window that came due lately did otherwise.
+    pub record: Option<Record>,
+}
+
+/// How recent forecasts of the lead window did, beside their loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The share of them whose 0.9 quantile demand did not exceed, in thousandths.
+    pub covered_milli: u16,
+    /// Demand less its forecast median, on the mean, in thousandths.
+    pub bias_milli: i64,
 }
 
 /// Why the lead window is as long as it is.

@@ -66,6 +66,9 @@ pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
     Ok(format!("\n  hint: it knows {}", names.join(", ")))
 }
 
+/// An explanation is read at one glance.
+const LINES_MAX: usize = 12;
+
 /// All that is said about one service in one cycle.
 struct Explanation {
     service: ServiceName,
@@ -73,12 +76,12 @@ struct Explanation {
     next: Timestamp,
     since: Timestamp,
     outcome: Option<Outcome>,
-    broken: Option<BrokenPromise>,
+    promise: Option<Promise>,
 }
 
-/// A promise that was not kept lately.
+/// What was promised, and how it was kept in the last 28 days.
 #[derive(serde::Serialize)]
-struct BrokenPromise {
+struct Promise {
     /// The share of intervals that may exceed capacity.
     promised: f64,
     /// The share that did.
@@ -87,16 +90,19 @@ struct BrokenPromise {
     days: f64,
 }
 
-impl BrokenPromise {
-    /// Judged from a day on: a single bad hour is no broken promise of 28 days.
-    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<BrokenPromise> {
+impl Promise {
+    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Promise {
         let days = account.quarters.len() as f64 / 4.0;
         let sum = |of: fn(&Count) -> u32| {
             account.quarters.iter().map(|(_, c)| f64::from(of(c))).sum::<f64>()
         };
         let missed = sum(|count| count.violations) / sum(|count| count.intervals).max(1.0);
-        let promised = policy.violation_budget.fraction();
-        (days >= 1.0 && missed > promised).then_some(BrokenPromise { promised, missed, days })
+        Promise { promised: policy.violation_budget.fraction(), missed, days }
+    }
+
+    /// Judged from a day on: a single bad hour is no broken promise of 28 days.
+    fn is_broken(&self) -> bool {
+        self.days >= 1.0 && self.missed > self.promised
     }
 }
 
@@ -109,11 +115,8 @@ impl Explanation {
         let policy = reader.policy(cycle.policy)?.policy;
         let poll = policy.poll_interval;
         let memory = cycle.memory_after.services.get(service);
-        let broken = policy
-            .services
-            .get(service)
-            .zip(memory)
-            .and_then(|(policy, memory)| BrokenPromise::of(policy, &memory.violations));
+        let known = policy.services.get(service).zip(memory);
+        let promise = known.map(|(policy, memory)| Promise::of(policy, &memory.violations));
         let since = since(reader, cycle, service, poll)?;
         let index = cycle.plan.actions.iter().position(|action| &action.service == service);
         let outcome = match index {
@@ -125,7 +128,7 @@ impl Explanation {
         };
         let next = cycle.taken_at() + poll;
         let (service, cycle) = (service.clone(), cycle.clone());
-        Ok(Explanation { service, cycle, next, since, outcome, broken })
+        Ok(Explanation { service, cycle, next, since, outcome, promise })
     }
 
     fn findings(&self) -> Vec<&Finding> {
@@ -153,26 +156,54 @@ impl Explanation {
             lines.push(line("action", format!("{}{dry}", action.change)));
             lines.push(line("because", report::reason(&action.sizing)));
         }
-        let findings = if self.broken.is_some() { 3 } else { 4 };
-        for finding in self.findings().into_iter().take(findings) {
-            let verb = finding.what.verb();
-            lines.push(line(verb, finding.hold.to_string()));
-        }
+        let findings = lines.len();
         lines.push(line("group", self.group()));
         lines.extend(self.sizing().map(|sizing| line("needed", needed(sizing))));
+        let trade = self.sizing().and_then(|sizing| sizing.trade);
+        lines.extend(trade.map(|trade| line("trade", trade.to_string())));
         lines.extend(self.sizing().map(|sizing| line("window", window(&sizing.window))));
         if let Some(outcome) = &self.outcome {
             lines.push(line("order", report::ending(&outcome.result)));
         }
-        lines.extend(self.broken.as_ref().map(|broken| line("promise", self.price(broken))));
+        lines.extend(self.quality().map(|quality| line("quality", quality)));
+        lines.extend(self.broken().map(|broken| line("promise", self.price(broken))));
         lines.push(line("since", format!("{}, next look {}", self.since, self.next)));
-        lines.truncate(12);
+        let room = LINES_MAX.saturating_sub(lines.len());
+        let reasons = self.findings().into_iter().take(room);
+        let reasons: Vec<String> =
+            reasons.map(|f| line(f.what.verb(), f.hold.to_string())).collect();
+        lines.splice(findings..findings, reasons);
         lines.join("\n")
     }
 
+    fn broken(&self) -> Option<&Promise> {
+        self.promise.as_ref().filter(|promise| promise.is_broken())
+    }
+
+    /// How the forecast did lately, and how the promise is kept.
+    fn quality(&self) -> Option<String> {
+        let seen = self.cycle.snapshot.services.get(&self.service)?;
+        let forecast = seen.forecast.as_ref().ok()?;
+        let (own, last) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
+        let loss = (last > 0)
+            .then(|| format!("loses {:.2} of what last-value would", own as f64 / last as f64));
+        let record = forecast.record.map(|record| {
+            let (covered, bias) = (f64::from(record.covered_milli) / 10.0, record.bias_milli);
+            let sign = if bias < 0 { "-" } else { "+" };
+            format!("q0.9 covers {covered:.1}%, bias {sign}{}/s", rate(bias.unsigned_abs()))
+        });
+        let kept = self.promise.as_ref().filter(|promise| !promise.is_broken()).map(|promise| {
+            let Promise { promised, missed, days } = promise;
+            let (missed, promised) = (missed * 100.0, promised * 100.0);
+            format!("{missed:.2}% of {days} days missed, {promised}% promised")
+        });
+        let known: Vec<String> = [loss, record, kept].into_iter().flatten().collect();
+        (!known.is_empty()).then(|| known.join("; "))
+    }
+
     /// What keeping the promise takes now, and where its price is shown.
-    fn price(&self, broken: &BrokenPromise) -> String {
-        let BrokenPromise { promised, missed, days } = broken;
+    fn price(&self, broken: &Promise) -> String {
+        let Promise { promised, missed, days } = broken;
         let units = self.sizing().and_then(|sizing| {
             let needs = sizing.demand_milli?.div_ceil(sizing.capacity_milli.filter(|c| *c > 0)?);
             Some(format!("; it asks for {} units now that demand needs {needs}", sizing.wanted.0))
@@ -226,7 +257,8 @@ impl Explanation {
         value["since"] = json!(self.since.to_string());
         value["next_look"] = json!(self.next.to_string());
         value["observation"] = json!(self.cycle.snapshot.services.get(&self.service));
-        value["broken_promise"] = json!(self.broken);
+        value["promise"] = json!(self.promise);
+        value["broken_promise"] = json!(self.broken());
         value["outcome"] = json!(self.outcome.as_ref().map(|outcome| &outcome.result));
         value
     }

@@ -1,6 +1,6 @@
 //! A reduced forecast in few bytes: rising values as steps.
 
-use planner::snapshot::{ReducedForecast, Window};
+use planner::snapshot::{Record, ReducedForecast, Window};
 use planner::{Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ pub(crate) struct ForecastPart {
     next: Vec<i64>,
     recent_loss: i64,
     last_value_loss: i64,
+    record: Option<Record>,
 }
 
 impl ForecastPart {
@@ -31,6 +32,7 @@ impl ForecastPart {
             window,
             recent_loss_milli,
             last_value_loss_milli,
+            record,
         } = forecast;
         ForecastPart {
             model: model.clone(),
@@ -42,6 +44,7 @@ impl ForecastPart {
             next: steps(next_milli),
             recent_loss: *recent_loss_milli as i64,
             last_value_loss: *last_value_loss_milli as i64,
+            record: *record,
         }
     }
 
@@ -56,6 +59,7 @@ impl ForecastPart {
             window: self.window,
             recent_loss_milli: self.recent_loss as u64,
             last_value_loss_milli: self.last_value_loss as u64,
+            record: self.record,
         }
     }
 }

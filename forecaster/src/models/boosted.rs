@@ -25,46 +25,45 @@ struct Growth {
     bag: f64,
 }
 
-const WHOLE: Growth = Growth { trees: 80, rate: 0.1, bag: 0.7 };
-/// A third of the work, for a first weighing against other experts.
-const QUICK: Growth = Growth { trees: 40, rate: 0.2, bag: 0.5 };
+const WHOLE: Growth = Growth { trees: 48, rate: 0.15, bag: 0.7 };
+/// A fifth of the work, for a first weighing against other experts.
+const QUICK: Growth = Growth { trees: 16, rate: 0.35, bag: 0.5 };
 
 /// Features each tree sees.
 const FEATURES: usize = 12;
-const LEAVES: usize = 24;
+/// Leaves of a tree, at most 127.
+const LEAVES: usize = 12;
 /// Fewest pairs in a leaf.
-const LEAF_MIN: f32 = 30.0;
+const LEAF_MIN: u64 = 30;
 /// A leaf of so many pairs moves its quantiles half as far as one of very many.
 const SHRINKAGE: f32 = 80.0;
 /// Fewest pairs that trees are grown on at all.
 const PAIRS_MIN: usize = 4 * LEAF_MIN as usize;
 
-/// The feature of a node that is a leaf.
-const LEAF: u16 = u16::MAX;
-
-/// A question or a leaf.
+/// Whether a feature is at most `threshold`, and where to go on: to a question of the same tree,
+/// or, below zero, to the leaf of number -1 - n.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Node {
-    /// The feature asked for, or [`LEAF`].
-    feature: u16,
-    /// Up to here the next node follows, above it `above`.
+struct Question {
     threshold: f32,
-    /// The node for values above, or the number of the leaf.
-    above: u16,
+    feature: u8,
+    low: i8,
+    high: i8,
 }
 
-/// A fitted ensemble.
+/// A fitted ensemble. Tree `n` has the questions from `trees[n]` up to those of the next tree, one
+/// leaf more than questions, and so its leaves from number `trees[n] + n` on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Boosted {
     space: Space,
     look: Look,
     /// The quantiles of all changes, a level each.
     start: Vec<f32>,
-    nodes: Vec<Node>,
-    /// The first node of each tree.
+    questions: Vec<Question>,
     trees: Vec<u16>,
-    /// What each leaf adds, a level each.
-    leaves: Vec<f32>,
+    /// What one step of a leaf adds, tree by tree, level by level.
+    steps: Vec<f32>,
+    /// What each leaf adds in such steps, a level each.
+    leaves: Vec<i8>,
 }
 
 impl Boosted {
@@ -83,8 +82,14 @@ impl Boosted {
     }
 
     /// Quantiles in demand, forecast from sample `t` of `frame` (in this model's space): target
-    /// by target, level by level, in order within a target.
-    pub(crate) fn vote(&self, frame: &Frame, t: usize, targets: &[Target]) -> Vec<f64> {
+    /// by target, level by level, in order within a target; NaN for targets that are not `wanted`.
+    pub(crate) fn vote(
+        &self,
+        frame: &Frame,
+        t: usize,
+        targets: &[Target],
+        wanted: &dyn Fn(Target) -> bool,
+    ) -> Vec<f64> {
         let (now, scale) = (frame.y[t], frame.scale(t));
         let mut features = Vec::new();
         self.look.origin(frame, t, &mut features);
@@ -92,6 +97,10 @@ impl Boosted {
         let mut row = vec![0.0; self.start.len()];
         let mut vote = Vec::with_capacity(targets.len() * row.len());
         for &target in targets {
+            if !wanted(target) {
+                vote.resize(vote.len() + row.len(), f64::NAN);
+                continue;
+            }
             features.truncate(shared);
             self.look.target(frame, t, target, &mut features);
             self.ask(&features, &mut row);
@@ -105,37 +114,49 @@ impl Boosted {
     }
 
     fn ask(&self, features: &[f32], row: &mut [f32]) {
+        let width = row.len();
         row.copy_from_slice(&self.start);
-        for &root in &self.trees {
-            let mut at = usize::from(root);
-            while self.nodes[at].feature != LEAF {
-                let node = self.nodes[at];
-                let low = features[usize::from(node.feature)] <= node.threshold;
-                at = if low { at + 1 } else { usize::from(node.above) };
+        for (n, (&first, steps)) in self.trees.iter().zip(self.steps.chunks(width)).enumerate() {
+            let first = usize::from(first);
+            let until = self.trees.get(n + 1).map_or(self.questions.len(), |&next| next.into());
+            let leaf = first + n + leaf_of(&self.questions[first..until], features);
+            let leaf = &self.leaves[leaf * width..(leaf + 1) * width];
+            for (sum, (&step, &count)) in row.iter_mut().zip(steps.iter().zip(leaf)) {
+                *sum += step * f32::from(count);
             }
-            let first = usize::from(self.nodes[at].above) * row.len();
-            row.iter_mut().zip(&self.leaves[first..]).for_each(|(sum, leaf)| *sum += leaf);
         }
     }
 }
 
-/// A node while its tree grows.
-#[derive(Clone, Copy)]
-enum Growing {
-    Question { feature: usize, bin: u8, low: usize, high: usize },
-    Leaf,
+/// The leaf that the questions of a tree lead to.
+fn leaf_of(questions: &[Question], features: &[f32]) -> usize {
+    let mut at = if questions.is_empty() { -1 } else { 0i8 };
+    while let Ok(n) = usize::try_from(at) {
+        let question = questions[n];
+        let is_low = features[usize::from(question.feature)] <= question.threshold;
+        at = if is_low { question.low } else { question.high };
+    }
+    usize::from((-1 - at).unsigned_abs())
 }
 
 /// A leaf that may be split.
 struct Open {
-    node: usize,
+    /// The question and the side that lead here; none for the root.
+    parent: Option<(usize, bool)>,
     pairs: Vec<u32>,
-    histogram: Vec<Cell>,
+    /// Pairs outside the bag, which decide nothing.
+    rest: Vec<u32>,
+    histogram: Vec<Counts>,
     best: Option<Split>,
 }
 
-/// Pairs in a bin, and the sums of their two gradients.
-type Cell = [f32; 3];
+/// Pairs in a bin, and how many of them lie below the present quantile of the first and of the
+/// second level, 20 bits each: counts add up in one addition, and the pinball loss's gradients
+/// follow from them.
+type Counts = u64;
+
+const COUNT_BITS: u32 = 20;
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 #[derive(Clone, Copy)]
 struct Split {
@@ -151,9 +172,11 @@ struct Grower<'a> {
     levels: Vec<f32>,
     count: usize,
     random: Random,
-    /// The present quantiles of each pair, a level each.
-    now: Vec<f32>,
-    gradients: Vec<[f32; 2]>,
+    /// The levels that decide the questions of the present tree.
+    asked: [f32; 2],
+    /// How far each pair lies above its present quantiles, a level each.
+    left: Vec<f32>,
+    signs: Vec<Counts>,
     made: Boosted,
 }
 
@@ -162,18 +185,23 @@ impl<'a> Grower<'a> {
         let levels: Vec<f32> = levels.iter().map(|level| level.get() as f32).collect();
         let mut changes = pairs.changes[..count].to_vec();
         let start: Vec<f32> = levels.iter().map(|&level| quantile(&mut changes, level)).collect();
+        let changes = pairs.changes[..count].iter();
         Grower {
             pairs,
             count,
             random: Random::new(),
-            now: (0..count).flat_map(|_| start.iter().copied()).collect(),
-            gradients: vec![[0.0; 2]; count],
+            asked: [0.5; 2],
+            left: changes
+                .flat_map(|change| start.iter().map(move |start| change - start))
+                .collect(),
+            signs: vec![0; count],
             made: Boosted {
                 space: pairs.space,
                 look: pairs.look.clone(),
                 start,
-                nodes: Vec::new(),
+                questions: Vec::new(),
                 trees: Vec::new(),
+                steps: Vec::new(),
                 leaves: Vec::new(),
             },
             levels,
@@ -186,160 +214,197 @@ impl<'a> Grower<'a> {
         let trees = if self.count < PAIRS_MIN { 0 } else { growth.trees };
         for _ in 0..trees {
             self.random.choose(&mut features, chosen);
-            self.take_gradients();
+            self.take_signs();
             let all = 0..self.count as u32;
-            let bag: Vec<u32> = all.filter(|_| self.random.unit() < growth.bag).collect();
-            let (tree, leaves) = self.tree(&features[..chosen], bag);
-            let values = self.values(&tree, &leaves, growth.rate);
-            self.advance(&tree, &values);
-            let root = self.made.nodes.len() as u16;
-            self.made.trees.push(root);
-            self.keep(&tree, &values, 0);
+            let (bag, rest): (Vec<u32>, Vec<u32>) =
+                all.partition(|_| self.random.unit() < growth.bag);
+            let (questions, leaves) = self.tree(&features[..chosen], bag, rest);
+            self.add(questions, &leaves, growth.rate);
         }
         self.made
     }
 
-    /// The pinball loss's gradients at two levels, each in units of its own deviation.
-    fn take_gradients(&mut self) {
+    /// Draws two levels, and counts each pair by where it lies of them.
+    fn take_signs(&mut self) {
         let width = self.levels.len();
         let first = self.random.below(width);
         let second = if width > 1 { (first + 1 + self.random.below(width - 1)) % width } else { 0 };
-        for (i, gradients) in self.gradients.iter_mut().enumerate() {
-            for (gradient, l) in gradients.iter_mut().zip([first, second]) {
-                let level = self.levels[l];
-                let below = self.pairs.changes[i] <= self.now[i * width + l];
-                *gradient = (level - f32::from(u8::from(below))) / (level * (1.0 - level)).sqrt();
-            }
+        self.asked = [self.levels[first], self.levels[second]];
+        for (sign, left) in self.signs.iter_mut().zip(self.left.chunks_exact(width)) {
+            let below = |l: usize| u64::from(left[l] <= 0.0);
+            *sign = 1 | below(first) << COUNT_BITS | below(second) << (2 * COUNT_BITS);
         }
     }
 
-    /// Grows a tree on `bag`, the leaf with most to gain first. The nodes, and the leaves with
-    /// their pairs.
-    fn tree(&self, features: &[usize], bag: Vec<u32>) -> (Vec<Growing>, Vec<Open>) {
-        let mut tree = vec![Growing::Leaf];
+    /// Grows a tree on `bag`, the leaf with most to gain first. Its questions and its leaves.
+    fn tree(
+        &self,
+        features: &[usize],
+        bag: Vec<u32>,
+        rest: Vec<u32>,
+    ) -> (Vec<Question>, Vec<Open>) {
+        let mut questions: Vec<Question> = Vec::new();
         let histogram = self.histogram(features, &bag);
-        let mut open = vec![Open { node: 0, best: best_split(&histogram), pairs: bag, histogram }];
+        let best = self.best_split(&histogram);
+        let mut open = vec![Open { parent: None, best, pairs: bag, rest, histogram }];
         while open.len() < LEAVES {
             let gain = |leaf: &Open| leaf.best.map_or(0.0, |split| split.gain);
             let ranked = (0..open.len()).max_by(|&a, &b| gain(&open[a]).total_cmp(&gain(&open[b])));
             let Some((at, split)) = ranked.and_then(|at| Some((at, open[at].best?))) else { break };
             let leaf = open.swap_remove(at);
             let feature = features[split.place];
-            let is_low = |&i: &u32| self.pairs.bins_of(i as usize)[feature] <= split.bin;
-            let (low, high): (Vec<u32>, Vec<u32>) = leaf.pairs.into_iter().partition(is_low);
+            let (low, high) = self.divide(&leaf.pairs, feature, split.bin);
+            let (rest_low, rest_high) = self.divide(&leaf.rest, feature, split.bin);
             // The larger part's histogram is what the smaller leaves of the whole.
             let low_is_smaller = low.len() < high.len();
             let smaller = self.histogram(features, if low_is_smaller { &low } else { &high });
             let mut larger = leaf.histogram;
-            larger.iter_mut().zip(&smaller).for_each(|(cell, less)| {
-                cell.iter_mut().zip(less).for_each(|(sum, less)| *sum -= less);
-            });
+            larger.iter_mut().zip(&smaller).for_each(|(counts, less)| *counts -= less);
             let (of_low, of_high) =
                 if low_is_smaller { (smaller, larger) } else { (larger, smaller) };
-            let node = tree.len();
-            tree.extend([Growing::Leaf; 2]);
-            tree[leaf.node] =
-                Growing::Question { feature, bin: split.bin, low: node, high: node + 1 };
-            for (node, pairs, histogram) in [(node, low, of_low), (node + 1, high, of_high)] {
-                open.push(Open { node, pairs, best: best_split(&histogram), histogram });
+            let number = questions.len();
+            let threshold = self.pairs.threshold(feature, split.bin);
+            questions.push(Question { threshold, feature: feature as u8, low: 0, high: 0 });
+            lead(&mut questions, leaf.parent, number as i8);
+            let low = (true, low, rest_low, of_low);
+            let high = (false, high, rest_high, of_high);
+            for (is_low, pairs, rest, histogram) in [low, high] {
+                let (parent, best) = (Some((number, is_low)), self.best_split(&histogram));
+                open.push(Open { parent, pairs, rest, best, histogram });
             }
         }
-        (tree, open)
+        for (number, leaf) in open.iter().enumerate() {
+            lead(&mut questions, leaf.parent, -1 - number as i8);
+        }
+        (questions, open)
     }
 
-    fn histogram(&self, features: &[usize], pairs: &[u32]) -> Vec<Cell> {
-        let mut histogram = vec![[0.0f32; 3]; features.len() * BINS];
+    /// The pairs up to a bin and those above it, each in order. Both are written every time, since
+    /// a branch would be foretold no better than a coin.
+    fn divide(&self, pairs: &[u32], feature: usize, bin: u8) -> (Vec<u32>, Vec<u32>) {
+        let (mut low, mut high) = (vec![0; pairs.len()], vec![0; pairs.len()]);
+        let mut lows = 0;
+        for (n, &i) in pairs.iter().enumerate() {
+            low[lows] = i;
+            high[n - lows] = i;
+            lows += usize::from(self.pairs.bins_of(i as usize)[feature] <= bin);
+        }
+        low.truncate(lows);
+        high.truncate(pairs.len() - lows);
+        (low, high)
+    }
+
+    fn histogram(&self, features: &[usize], pairs: &[u32]) -> Vec<Counts> {
+        let mut histogram = vec![0; features.len() * BINS];
         for &i in pairs {
-            let [first, second] = self.gradients[i as usize];
+            let sign = self.signs[i as usize];
             let bins = self.pairs.bins_of(i as usize);
-            for (cells, &feature) in histogram.chunks_exact_mut(BINS).zip(features) {
-                let cell = &mut cells[usize::from(bins[feature]) % BINS];
-                cell[0] += 1.0;
-                cell[1] += first;
-                cell[2] += second;
+            for (counts, &feature) in histogram.chunks_exact_mut(BINS).zip(features) {
+                counts[usize::from(bins[feature]) % BINS] += sign;
             }
         }
         histogram
     }
 
-    /// What each node adds, a level each; zero for questions.
-    fn values(&self, tree: &[Growing], leaves: &[Open], rate: f32) -> Vec<f32> {
-        let width = self.levels.len();
-        let mut values = vec![0.0; tree.len() * width];
-        let mut left = Vec::new();
-        for leaf in leaves.iter().filter(|leaf| !leaf.pairs.is_empty()) {
-            let count = leaf.pairs.len() as f32;
-            for (l, &level) in self.levels.iter().enumerate() {
-                left.clear();
-                left.extend(
-                    leaf.pairs.iter().map(|&i| {
-                        self.pairs.changes[i as usize] - self.now[i as usize * width + l]
-                    }),
-                );
-                let share = rate * count / (count + SHRINKAGE);
-                values[leaf.node * width + l] = share * quantile(&mut left, level);
+    /// The split that lowers the loss most; `None` where none leaves enough pairs on both sides.
+    fn best_split(&self, histogram: &[Counts]) -> Option<Split> {
+        // The pinball loss's gradients, each in units of its own deviation.
+        let weights = self.asked.map(|level| 1.0 / (level * (1.0 - level)));
+        let score = |counts: Counts| {
+            let pairs = (counts & COUNT) as f32;
+            let below = [COUNT_BITS, 2 * COUNT_BITS].map(|bits| (counts >> bits & COUNT) as f32);
+            let square = |n: usize| (self.asked[n] * pairs - below[n]).powi(2) * weights[n];
+            (square(0) + square(1)) / (pairs + 1.0)
+        };
+        let total: Counts = histogram[..BINS].iter().sum();
+        let whole = score(total);
+        let mut best: Option<Split> = None;
+        for (place, bins) in histogram.chunks_exact(BINS).enumerate() {
+            let mut low = 0;
+            for (bin, &counts) in (0..).zip(&bins[..BINS - 1]) {
+                low += counts;
+                let high = total - low;
+                if counts == 0 || low & COUNT < LEAF_MIN {
+                    continue;
+                }
+                if high & COUNT < LEAF_MIN {
+                    break;
+                }
+                let gain = score(low) + score(high) - whole;
+                if gain > best.map_or(0.0, |best| best.gain) {
+                    best = Some(Split { gain, place, bin });
+                }
             }
+        }
+        best
+    }
+
+    /// Adds a tree to what is made, and takes what its leaves add, as it is kept, from what each
+    /// pair has left, in the bag or not.
+    fn add(&mut self, questions: Vec<Question>, leaves: &[Open], rate: f32) {
+        let width = self.levels.len();
+        let values = self.values(leaves, rate);
+        let steps: Vec<f32> = (0..width)
+            .map(|l| {
+                let of_level = values.iter().skip(l).step_by(width);
+                of_level.fold(0.0f32, |most, value| most.max(value.abs())) / f32::from(i8::MAX)
+            })
+            .collect();
+        let first = self.made.leaves.len();
+        for leaf in values.chunks(width) {
+            let counts = leaf
+                .iter()
+                .zip(&steps)
+                .map(|(value, step)| if *step > 0.0 { (value / step).round() as i8 } else { 0 });
+            self.made.leaves.extend(counts);
+        }
+        let kept: Vec<f32> = self.made.leaves[first..]
+            .iter()
+            .zip(steps.iter().cycle())
+            .map(|(&count, step)| step * f32::from(count))
+            .collect();
+        for (leaf, taken) in leaves.iter().zip(kept.chunks(width)) {
+            for &i in leaf.pairs.iter().chain(&leaf.rest) {
+                let left = &mut self.left[i as usize * width..][..width];
+                left.iter_mut().zip(taken).for_each(|(left, taken)| *left -= taken);
+            }
+        }
+        self.made.trees.push(self.made.questions.len() as u16);
+        self.made.questions.extend(questions);
+        self.made.steps.extend(steps);
+    }
+
+    /// What each leaf adds, a level each.
+    fn values(&self, leaves: &[Open], rate: f32) -> Vec<f32> {
+        let width = self.levels.len();
+        let mut values = Vec::with_capacity(leaves.len() * width);
+        let mut left = Vec::new();
+        for Open { pairs, .. } in leaves {
+            let count = pairs.len() as f32;
+            let share = rate * count / (count + SHRINKAGE);
+            // Level by level, so that each finds its own side by side.
+            left.resize(width * pairs.len(), 0.0);
+            for (n, &i) in pairs.iter().enumerate() {
+                for (l, &value) in self.left[i as usize * width..][..width].iter().enumerate() {
+                    left[l * pairs.len() + n] = value;
+                }
+            }
+            let columns = left.chunks_mut(pairs.len().max(1));
+            values.extend(
+                self.levels.iter().zip(columns).map(|(&level, left)| share * quantile(left, level)),
+            );
         }
         values
     }
-
-    /// Adds a tree to the quantiles of every pair, in the bag or not.
-    fn advance(&mut self, tree: &[Growing], values: &[f32]) {
-        let width = self.levels.len();
-        for (i, now) in self.now.chunks_mut(width).enumerate() {
-            let bins = self.pairs.bins_of(i);
-            let mut node = 0;
-            while let Growing::Question { feature, bin, low, high } = tree[node] {
-                node = if bins[feature] <= bin { low } else { high };
-            }
-            now.iter_mut().zip(&values[node * width..]).for_each(|(sum, leaf)| *sum += leaf);
-        }
-    }
-
-    /// Appends the tree below `node` in the order that [`Boosted::ask`] walks.
-    fn keep(&mut self, tree: &[Growing], values: &[f32], node: usize) {
-        let width = self.levels.len();
-        let made = &mut self.made;
-        match tree[node] {
-            Growing::Leaf => {
-                let leaf = (made.leaves.len() / width) as u16;
-                made.nodes.push(Node { feature: LEAF, threshold: 0.0, above: leaf });
-                made.leaves.extend(&values[node * width..(node + 1) * width]);
-            }
-            Growing::Question { feature, bin, low, high } => {
-                let at = made.nodes.len();
-                let threshold = self.pairs.threshold(feature, bin);
-                made.nodes.push(Node { feature: feature as u16, threshold, above: 0 });
-                self.keep(tree, values, low);
-                self.made.nodes[at].above = self.made.nodes.len() as u16;
-                self.keep(tree, values, high);
-            }
-        }
-    }
 }
 
-/// The split that lowers the loss most; `None` where none leaves enough pairs on both sides.
-fn best_split(histogram: &[Cell]) -> Option<Split> {
-    let score = |sum: &Cell| (sum[1] * sum[1] + sum[2] * sum[2]) / (sum[0] + 1.0);
-    let add = |sum: &mut Cell, cell: &Cell| sum.iter_mut().zip(cell).for_each(|(s, c)| *s += c);
-    let mut total = [0.0; 3];
-    histogram[..BINS].iter().for_each(|cell| add(&mut total, cell));
-    let mut best: Option<Split> = None;
-    for (place, cells) in histogram.chunks_exact(BINS).enumerate() {
-        let mut low = [0.0; 3];
-        for (bin, cell) in (0..).zip(&cells[..BINS - 1]) {
-            add(&mut low, cell);
-            let high = [total[0] - low[0], total[1] - low[1], total[2] - low[2]];
-            if low[0] < LEAF_MIN || high[0] < LEAF_MIN {
-                continue;
-            }
-            let gain = score(&low) + score(&high) - score(&total);
-            if gain > best.map_or(0.0, |best| best.gain) {
-                best = Some(Split { gain, place, bin });
-            }
-        }
+/// Lets the question and side `from` lead on to `to`.
+fn lead(questions: &mut [Question], from: Option<(usize, bool)>, to: i8) {
+    match from {
+        Some((question, true)) => questions[question].low = to,
+        Some((question, false)) => questions[question].high = to,
+        None => {}
     }
-    best
 }
 
 /// The value at `level` among `values`, which are reordered; 0 for none.
@@ -383,7 +448,7 @@ mod tests {
         let boosted = Boosted::fit(&pairs, &levels);
         assert_eq!(boosted, Boosted::fit(&Pairs::new(&training, &frame), &levels));
         let width = |t: usize| {
-            let vote = boosted.vote(&frame, t, &targets);
+            let vote = boosted.vote(&frame, t, &targets, &|_| true);
             assert!(vote.chunks(3).all(|row| row[0] <= row[1] && row[1] <= row[2]), "{vote:?}");
             vote[2] - vote[0]
         };

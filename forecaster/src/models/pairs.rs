@@ -16,6 +16,8 @@ const SAMPLE: usize = 600;
 
 /// Days behind the origin whose mean at the target's time of day is a feature.
 const DAYS: usize = 7;
+/// Hours behind the target whose mean at its minute is a feature.
+const HOURS: usize = 6;
 
 /// What the trees look at, every entry free of unit and level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub(super) struct Look {
     lags: Vec<usize>,
     /// Lengths of trailing windows in samples.
     windows: Vec<usize>,
+    /// Samples in an hour, since jobs repeat hourly; 0 for steps longer than that.
+    hour: usize,
     /// Half width of smoothing in samples.
     half: usize,
     /// Whether yesterday and the week before are looked at.
@@ -40,6 +44,7 @@ impl Look {
         Look {
             lags: lags.to_vec(),
             windows: windows.to_vec(),
+            hour: 3600 / step_seconds as usize,
             half: (900 / step_seconds as usize).max(1),
             daily: days >= 2,
             weekly: days >= 8,
@@ -77,6 +82,15 @@ impl Look {
         // Jobs repeat within the hour as well.
         row.push(seconds.rem_euclid(3600) as f32);
         let mut put = |value: f64| row.push((value / scale) as f32);
+        if self.hour > 0 {
+            let back = |nth: usize| {
+                let back = self.hour * (reach.div_ceil(self.hour) + nth - 1);
+                (t + reach).checked_sub(back).map_or(now, |index| frame.y[index])
+            };
+            put(back(1) - now);
+            put(back(2) - now);
+            put((1..=HOURS).map(back).sum::<f64>() / HOURS as f64 - now);
+        }
         if self.daily {
             for (period, nth) in [(frame.day, 1), (frame.day, 2), (frame.week, 1)] {
                 if period == frame.day || self.weekly {
@@ -95,6 +109,12 @@ impl Look {
             let days = (1..=DAYS).filter_map(back);
             let (sum, count) = days.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
             put(if count > 0.0 { sum / count - now } else { 0.0 });
+            let then = |nth| highest_then(frame, t, target, frame.day, nth);
+            let mut days: Vec<f64> = (1..=DAYS).filter_map(then).collect();
+            days.sort_by(f64::total_cmp);
+            for day in [days.first(), days.get(days.len() / 2), days.last()] {
+                put(day.map_or(0.0, |then| then - now));
+            }
         }
         if self.weekly {
             row.push(frame.weekday(t) as f32);
@@ -123,7 +143,7 @@ pub(crate) struct Pairs {
     /// The bin of each feature, pair by pair.
     pub(super) bins: Vec<u8>,
     /// `BINS - 1` thresholds a feature, rising; a value up to the n-th is in bin n or before.
-    pub(super) thresholds: Vec<f32>,
+    thresholds: Vec<f32>,
 }
 
 impl Pairs {
@@ -191,8 +211,9 @@ fn bin(values: &[f32], width: usize) -> (Vec<u8>, Vec<f32>) {
     }
     let mut bins = Vec::with_capacity(values.len());
     for row in values.chunks(width.max(1)) {
-        for (value, thresholds) in row.iter().zip(thresholds.chunks(BINS - 1)) {
-            bins.push(thresholds.partition_point(|threshold| threshold < value) as u8);
+        for (value, thresholds) in row.iter().zip(thresholds.chunks_exact(BINS - 1)) {
+            // Counting all is quicker than halving: it needs no guess.
+            bins.push(thresholds.iter().map(|threshold| u8::from(threshold < value)).sum());
         }
     }
     (bins, thresholds)

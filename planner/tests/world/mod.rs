@@ -218,6 +218,7 @@ pub fn forecast(at: Timestamp, lead: f64, hold: f64) -> ReducedForecast {
         },
         recent_loss_milli: 10,
         last_value_loss_milli: 20,
+        record: None,
     }
 }
 

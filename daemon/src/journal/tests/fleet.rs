@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use planner::memory::{Bucket, ChangeLog, Count, Memory, ServiceMemory};
 use planner::metric::{MetricKey, Sample};
-use planner::plan::{Action, Change, DecidedBy, Finding, Hold, Plan, Sizing, What};
+use planner::plan::{Action, Change, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, ReducedForecast,
-    SignalsView, Snapshot, Window,
+    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, Record,
+    ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::{
     AccountId, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
@@ -142,6 +142,7 @@ fn forecast(service: usize, minute: i64) -> ReducedForecast {
         window: window(),
         recent_loss_milli: (base * noise(service as u64, minute as u64, 7)) as u64,
         last_value_loss_milli: (base * noise(service as u64, minute as u64, 8)) as u64,
+        record: Some(Record { covered_milli: 893, bias_milli: -(base as i64) / 9 }),
     }
 }
 
@@ -158,6 +159,11 @@ fn sizing(service: usize, minute: i64) -> Sizing {
         needed_reactive: Some(Units(wanted.0.saturating_sub(1))),
         decided_by: DecidedBy::Forecast,
         wanted,
+        trade: Some(Trade {
+            units: wanted,
+            violations_millionths: [11_000, 4_800, 1_900],
+            unit_usd_micro_hourly: Some(96_000),
+        }),
         window: window(),
     }
 }

@@ -82,17 +82,23 @@ pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u
 }
 
 /// The depth of `value` in the distribution that [`value_at`] reads: how often demand above it is
-/// foreseen. At or below the first value it is the first level's depth.
+/// foreseen. Beyond the values known it goes on with their slope, down to no depth at all.
 pub(crate) fn depth_at(levels: &[Level], values: &[u64], value: u64) -> Option<i64> {
     if levels.len() != values.len() || levels.len() < 2 {
         return None;
     }
-    let right = values.iter().position(|&known| known >= value).unwrap_or(values.len() - 1).max(1);
-    let at = |place: usize| depth_of(levels[place]);
-    let (left, rise) = (values[right - 1], values[right].saturating_sub(values[right - 1]).max(1));
-    let part = value.saturating_sub(left) as f64 / rise as f64;
+    let last = values.len() - 1;
+    let above = values.iter().position(|&known| known > value);
+    let (left, right) = above.map_or((last - 1, last), |above| (above.max(1) - 1, above.max(1)));
+    let (from, to) = (depth_of(levels[left]), depth_of(levels[right]));
+    let rise = values[right].saturating_sub(values[left]).max(1) as f64;
+    let part = match above {
+        Some(_) => (value as f64 - values[left] as f64) / rise,
+        None => 1.0 + (value as f64 - values[last] as f64) / rise,
+    };
     // Beyond so many halvings the chance is none in a million.
-    Some(at(right - 1) + (part.min(40.0) * (at(right) - at(right - 1)) as f64).round() as i64)
+    let depth = from as f64 + part.min(40.0) * (to - from) as f64;
+    Some(depth.round().max(0.0) as i64)
 }
 
 /// `share` of a million, halved so many times as `halvings` says (in [`HALVING`]s; below zero it is
@@ -157,7 +163,8 @@ mod tests {
             let back = depth_at(&levels(), &values, value).unwrap();
             assert!((back - depth).abs() < 40_000, "{depth} came back as {back}");
         }
-        assert_eq!(depth_at(&levels(), &values, 0), Some(HALVING));
+        assert_eq!(depth_at(&levels(), &values, 0), Some(0));
+        assert_eq!(depth_at(&levels(), &[7, 7, 7], 7), Some(6_562_500));
         assert!(depth_at(&levels(), &[7, 7, 7], u64::MAX).unwrap() > 40 * HALVING);
         assert_eq!(depth_at(&levels(), &[1, 2], 1), None);
     }

@@ -91,13 +91,14 @@ struct Promise {
 }
 
 impl Promise {
-    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Promise {
+    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<Promise> {
         let days = account.quarters.len() as f64 / 4.0;
         let sum = |of: fn(&Count) -> u32| {
             account.quarters.iter().map(|(_, c)| f64::from(of(c))).sum::<f64>()
         };
-        let missed = sum(|count| count.violations) / sum(|count| count.intervals).max(1.0);
-        Promise { promised: policy.violation_budget.fraction(), missed, days }
+        let (intervals, violations) = (sum(|c| c.intervals), sum(|c| c.violations));
+        let promised = policy.violation_budget.fraction();
+        (intervals > 0.0).then(|| Promise { promised, missed: violations / intervals, days })
     }
 
     /// Judged from a day on: a single bad hour is no broken promise of 28 days.
@@ -116,7 +117,7 @@ impl Explanation {
         let poll = policy.poll_interval;
         let memory = cycle.memory_after.services.get(service);
         let known = policy.services.get(service).zip(memory);
-        let promise = known.map(|(policy, memory)| Promise::of(policy, &memory.violations));
+        let promise = known.and_then(|(policy, memory)| Promise::of(policy, &memory.violations));
         let since = since(reader, cycle, service, poll)?;
         let index = cycle.plan.actions.iter().position(|action| &action.service == service);
         let outcome = match index {

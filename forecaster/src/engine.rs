@@ -331,10 +331,12 @@ impl Engine {
             if !is_due(self.targets[k]) {
                 continue;
             }
-            let truth = self.targets[k].truth(series, origin);
+            let mut truth = self.targets[k].truth(series, origin);
             if !truth.known {
                 continue;
             }
+            // An absurd value would outweigh hours of ordinary losses.
+            truth.value = truth.value.min(frames.ceiling);
             let raw = self.combine(&votes, k);
             let mut shifted = raw.clone();
             self.shift(&mut shifted, k);
@@ -431,8 +433,8 @@ impl Frames {
                 all.push((space, Frame::new(series, space, from, until)));
             }
         }
-        let highest = series.filled()[from..until].iter().fold(0.0f32, |max, &v| max.max(v));
-        Frames { all, ceiling: CEILING * f64::from(highest) }
+        let ceiling = CEILING * all.first().map_or(f64::INFINITY, |(_, frame)| frame.highest());
+        Frames { all, ceiling }
     }
 
     fn of(&self, space: Space) -> &Frame {

@@ -39,6 +39,27 @@ pub(crate) fn lookback(series: &Series) -> usize {
     series.calendar().lookback_days() * series.day() + 1
 }
 
+/// A sample counts for at most so many times the highest one before it.
+const JUMP_MAX: f64 = 4.0;
+
+/// The samples without what no load does: one absurd value must not make all of a day's changes
+/// look small, and a lasting change of level by a thousand is still followed within five samples.
+/// The first day has nothing to be judged by.
+fn tamed(values: &[f32], day: usize) -> impl Iterator<Item = f64> {
+    let first = values.iter().take(day).fold(0.0f64, |most, &value| most.max(value.into()));
+    let mut highest = first;
+    values.iter().enumerate().map(move |(index, &value)| {
+        let value = f64::from(value);
+        if index < day || highest <= 0.0 {
+            highest = highest.max(value);
+            return value;
+        }
+        let tamed = value.min(JUMP_MAX * highest);
+        highest = highest.max(tamed);
+        tamed
+    })
+}
+
 /// A stretch of a series. Indexes `t` count from the frame's own first sample.
 pub(crate) struct Frame {
     /// The space of `y`.
@@ -64,8 +85,8 @@ pub(crate) struct Frame {
 impl Frame {
     /// Samples `from..until` of `series` in `space`.
     pub(crate) fn new(series: &Series, space: Space, from: usize, until: usize) -> Frame {
-        let y: Vec<f64> =
-            series.filled()[from..until].iter().map(|&v| space.enter(f64::from(v))).collect();
+        let tamed = tamed(&series.filled()[from..until], series.day());
+        let y: Vec<f64> = tamed.map(|value| space.enter(value)).collect();
         let mut sums = Vec::with_capacity(y.len() + 1);
         let mut moves = Vec::with_capacity(y.len() + 1);
         let (mut sum, mut moved) = (0.0, 0.0);
@@ -96,6 +117,11 @@ impl Frame {
             absolute_floor,
             calendar: Some(series.calendar().clone()).filter(|calendar| !calendar.is_empty()),
         }
+    }
+
+    /// The highest demand of the stretch.
+    pub(crate) fn highest(&self) -> f64 {
+        self.space.leave(self.y.iter().copied().fold(self.zero, f64::max))
     }
 
     /// Samples in `span_seconds`, at least `least`.

@@ -277,6 +277,29 @@ fn without_a_forecast_demand_must_fit_for_the_hold_window() {
 }
 
 #[test]
+fn one_unit_is_not_taken_away_and_ordered_again_minute_by_minute() {
+    let mut world = World::new();
+    let mut lines = Vec::new();
+    for minute in 0..12 {
+        let wavering = minute < 4 && minute % 2 == 1;
+        world.set_demand(if wavering { 960.0 } else { 860.0 });
+        let line = text(&world.cycle(true)).lines().next().unwrap_or_default().to_owned();
+        if lines.last() != Some(&line) {
+            lines.push(line);
+        }
+    }
+    assert_snapshot!(lines.join("\n"), @r"
+    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:05:00Z
+    - web: the size is right
+    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:07:00Z
+    - web: the size is right
+    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:09:00Z
+    > web: desired 10 -> 9, forecast wants 9 units for 860/s at p98.81 within 7m, demand now 860/s, a unit serves 100/s
+    - web: the size is right
+    ");
+}
+
+#[test]
 fn a_lost_answer_is_looked_at_before_anything_is_taken_away() {
     let mut world = World::new();
     world.set_demand(420.0);

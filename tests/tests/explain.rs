@@ -226,5 +226,6 @@ fn a_promise_that_is_not_kept_is_told_with_what_it_asks_for() {
     "#));
     let kept: &dyn Fn(&mut World) = &|w| a_week_with(w, 1);
     let text = explained(World::new(), &[&|w| w.set_demand(950.0), kept]);
-    assert!(!text.contains("promise"), "{text}");
+    assert!(text.contains("0.10% of 7 days missed"), "{text}");
+    assert!(!text.contains("keeping it costs"), "{text}");
 }

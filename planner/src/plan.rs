@@ -321,7 +321,8 @@ pub enum Hold {
         /// How long the window is.
         window: Seconds,
     },
-    /// Without a forecast, demand must have fitted the smaller size for a while.
+    /// Without a forecast, and for a removal of few units with one, demand must have fitted the
+    /// smaller size for a while.
     Dwelling {
         /// The most units needed meanwhile.
         most: Units,

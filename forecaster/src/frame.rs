@@ -40,12 +40,12 @@ pub(crate) fn lookback(series: &Series) -> usize {
 }
 
 /// A sample counts for at most so many times the highest one before it.
-const JUMP_MAX: f64 = 4.0;
+pub(crate) const JUMP_MAX: f64 = 4.0;
 
 /// The samples without what no load does: one absurd value must not make all of a day's changes
 /// look small, and a lasting change of level by a thousand is still followed within five samples.
 /// The first day has nothing to be judged by.
-fn tamed(values: &[f32], day: usize) -> impl Iterator<Item = f64> {
+pub(crate) fn tamed(values: &[f32], day: usize) -> impl Iterator<Item = f64> {
     let first = values.iter().take(day).fold(0.0f64, |most, &value| most.max(value.into()));
     let mut highest = first;
     values.iter().enumerate().map(move |(index, &value)| {

@@ -1,7 +1,7 @@
 //! What models learn from: origins, and what came after each of them.
 
 use super::Point;
-use crate::frame::{Frame, Space};
+use crate::frame::{Frame, JUMP_MAX, Space, tamed};
 use crate::{Series, SeriesFault, Target};
 
 /// Rows beyond this are thinned out evenly: more do not make the regression better, only slower.
@@ -65,9 +65,18 @@ impl<'a> Training<'a> {
             known: Vec::new(),
             bounds: Vec::new(),
         };
+        // What is learned is no more absurd than what it is learned from.
+        let mut highest = 0.0;
+        let known = tamed(&series.filled()[first..until], day);
+        let caps: Vec<f64> = known
+            .map(|value| {
+                highest = value.max(highest);
+                if highest > 0.0 { JUMP_MAX * highest } else { f64::INFINITY }
+            })
+            .collect();
         let mut row = lead_in + (last - 1 - lead_in) % stride;
         while row < last {
-            training.take(row);
+            training.take(row, caps[row.max(day.min(last))]);
             row += stride;
         }
         if training.rows.len() < ROWS_MIN {
@@ -78,8 +87,8 @@ impl<'a> Training<'a> {
     }
 
     /// Takes an origin, unless too much of what came after it, or the origin itself, was not
-    /// seen.
-    fn take(&mut self, row: usize) {
+    /// seen. Truths count for at most `cap`.
+    fn take(&mut self, row: usize, cap: f64) {
         let origin = self.first + row;
         if self.series.get(origin).is_none() {
             return;
@@ -91,7 +100,7 @@ impl<'a> Training<'a> {
             return;
         }
         self.rows.push(row);
-        self.truths.extend(truths.iter().map(|truth| truth.value));
+        self.truths.extend(truths.iter().map(|truth| truth.value.min(cap)));
         self.known.extend(truths.iter().map(|truth| truth.known));
         self.bounds.extend(truths.iter().map(|truth| truth.lower_bound));
     }

@@ -24,7 +24,7 @@ const CEILING: f64 = 4.0;
 const RECORD_MIN: u64 = 100;
 
 /// The level whose coverage is recorded.
-pub(crate) const COVERED_LEVEL: f64 = 0.9;
+const COVERED_LEVEL: f64 = 0.9;
 
 /// Tracked quantiles stay within so many widths.
 const SHIFT_MAX: f64 = 3.0;
@@ -143,13 +143,10 @@ impl Engine {
                 && earlier.members.iter().map(|m| m.kind).eq(kinds.iter().copied())
         });
         let candidates = candidates(&training, levels, &kinds, recorded.is_none());
+        // With a record, `inherit` brings the losses.
         let (losses, choice) = match recorded {
-            Some(earlier) => earlier.record(kind),
-            None => {
-                let (losses, choice) = Trial::new(&training, levels).judge(&candidates, kind);
-                let narrow = |of: &Vec<f64>| of.iter().map(|&loss| loss as f32).collect();
-                (losses.iter().map(narrow).collect(), choice)
-            }
+            Some(earlier) => (vec![Vec::new(); kinds.len()], earlier.recorded_choice(kind)),
+            None => Trial::new(&training, levels).judge(&candidates, kind),
         };
         let members = candidates
             .into_iter()
@@ -158,7 +155,7 @@ impl Engine {
                 voting: choice.model == ModelKind::Auto || choice.model == candidate.kind,
                 kind: candidate.kind,
                 model: candidate.finish(targets.len(), levels),
-                losses,
+                losses: losses.iter().map(|&loss| loss as f32).collect(),
             })
             .collect();
         let until = series.start_of(series.settled_len().saturating_sub(1));
@@ -193,17 +190,13 @@ impl Engine {
         }
     }
 
-    /// What each member lost in forecasts that were really due, and the choice that follows: with
+    /// The choice that follows from what each member lost in forecasts that were really due: with
     /// such a record no backtest is needed to weigh experts.
-    fn record(&self, kind: ModelKind) -> (Vec<Vec<f32>>, Choice) {
-        let mean = |losses: &[f32]| {
-            losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64
-        };
+    fn recorded_choice(&self, kind: ModelKind) -> Choice {
         let tried = self.members.iter().map(|m| (m.kind, mean(&m.losses)));
         let blend = (kind == ModelKind::Auto).then(|| (kind, mean(&self.own_losses)));
         let origins = usize::try_from(self.scored).unwrap_or(usize::MAX);
-        let choice = Choice::recorded(blend.into_iter().chain(tried), kind, origins);
-        (self.members.iter().map(|m| m.losses.clone()).collect(), choice)
+        Choice::recorded(blend.into_iter().chain(tried), kind, origins)
     }
 
     pub(crate) fn targets(&self) -> &[Target] {
@@ -387,8 +380,7 @@ impl Engine {
         let own = f64::from(*self.own_losses.get(k)?);
         let yardstick = self.members.iter().find(|m| m.kind == ModelKind::LastValue)?;
         let width = self.levels.len();
-        let of_target = &yardstick.losses[k * width..(k + 1) * width];
-        let last = of_target.iter().map(|&loss| f64::from(loss)).sum::<f64>() / width as f64;
+        let last = mean(&yardstick.losses[k * width..(k + 1) * width]);
         (own.is_finite() && self.scored > 0).then_some((own, last))
     }
 }
@@ -410,6 +402,10 @@ fn spread_of(row: &[f64]) -> f64 {
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &v| (min.min(v), max.max(v)));
     if max > min { 0.5 * (max - min) } else { 0.0 }
+}
+
+fn mean(losses: &[f32]) -> f64 {
+    losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len().max(1) as f64
 }
 
 fn fold(mean: &mut f32, new: f64, rate: f64) {

@@ -63,9 +63,7 @@ impl Choice {
         };
         Choice { model: best, losses, origins, why }
     }
-}
 
-impl Choice {
     /// Goes on with `model`, judged by what forecasts lost when they came due.
     pub(crate) fn recorded(
         losses: impl Iterator<Item = (ModelKind, f64)>,

@@ -1,9 +1,10 @@
 //! `neap explain`: why a service has the size it has.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use planner::memory::{Count, ViolationAccount};
+use planner::memory::ViolationAccount;
 use planner::plan::{Finding, Sizing};
 use planner::policy::ServicePolicy;
 use planner::snapshot::Window;
@@ -93,17 +94,23 @@ struct Promise {
 impl Promise {
     fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<Promise> {
         let days = account.quarters.len() as f64 / 4.0;
-        let sum = |of: fn(&Count) -> u32| {
-            account.quarters.iter().map(|(_, c)| f64::from(of(c))).sum::<f64>()
-        };
-        let (intervals, violations) = (sum(|c| c.intervals), sum(|c| c.violations));
+        let (intervals, violations) = account.totals();
         let promised = policy.violation_budget.fraction();
-        (intervals > 0.0).then(|| Promise { promised, missed: violations / intervals, days })
+        let missed = violations as f64 / intervals as f64;
+        (intervals > 0).then_some(Promise { promised, missed, days })
     }
 
     /// Judged from a day on: a single bad hour is no broken promise of 28 days.
     fn is_broken(&self) -> bool {
         self.days >= 1.0 && self.missed > self.promised
+    }
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Promise { promised, missed, days } = self;
+        let (missed, promised) = (missed * 100.0, promised * 100.0);
+        write!(f, "{missed:.2}% of {days} days missed, {promised}% promised")
     }
 }
 
@@ -193,26 +200,20 @@ impl Explanation {
             let sign = if bias < 0 { "-" } else { "+" };
             format!("q0.9 covers {covered:.1}%, bias {sign}{}/s", rate(bias.unsigned_abs()))
         });
-        let kept = self.promise.as_ref().filter(|promise| !promise.is_broken()).map(|promise| {
-            let Promise { promised, missed, days } = promise;
-            let (missed, promised) = (missed * 100.0, promised * 100.0);
-            format!("{missed:.2}% of {days} days missed, {promised}% promised")
-        });
+        let kept = self.promise.as_ref().filter(|promise| !promise.is_broken());
+        let kept = kept.map(Promise::to_string);
         let known: Vec<String> = [loss, record, kept].into_iter().flatten().collect();
         (!known.is_empty()).then(|| known.join("; "))
     }
 
     /// What keeping the promise takes now, and where its price is shown.
     fn price(&self, broken: &Promise) -> String {
-        let Promise { promised, missed, days } = broken;
         let units = self.sizing().and_then(|sizing| {
             let needs = sizing.demand_milli?.div_ceil(sizing.capacity_milli.filter(|c| *c > 0)?);
             Some(format!("; it asks for {} units now that demand needs {needs}", sizing.wanted.0))
         });
         format!(
-            "{:.2}% of {days} days missed, {}% promised{}; `neap tune --service {}` shows what keeping it costs",
-            missed * 100.0,
-            promised * 100.0,
+            "{broken}{}; `neap tune --service {}` shows what keeping it costs",
             units.unwrap_or_default(),
             self.service
         )

@@ -1,5 +1,7 @@
 //! Rows for the boosted trees: an origin and one of its targets each, cut into bins.
 
+use std::array::from_fn;
+
 use serde::{Deserialize, Serialize};
 
 use super::random::Random;
@@ -92,13 +94,14 @@ impl Look {
             put((1..=HOURS).map(back).sum::<f64>() / HOURS as f64 - now);
         }
         if self.daily {
-            for (period, nth) in [(frame.day, 1), (frame.day, 2), (frame.week, 1)] {
-                if period == frame.day || self.weekly {
-                    let base = frame.seasons_back(t, 0, period, nth).map_or(now, |i| frame.y[i]);
-                    let then = highest_then(frame, t, target, period, nth);
-                    put(then.map_or(0.0, |then| then - base));
-                    put(then.map_or(0.0, |then| then - now));
-                }
+            let then = |period, nth| highest_then(frame, t, target, period, nth);
+            let days_back: [Option<f64>; DAYS] = from_fn(|back| then(frame.day, back + 1));
+            let week_back = self.weekly.then(|| (frame.week, 1, then(frame.week, 1)));
+            let seasons = [(frame.day, 1, days_back[0]), (frame.day, 2, days_back[1])];
+            for (period, nth, then) in seasons.into_iter().chain(week_back) {
+                let base = frame.seasons_back(t, 0, period, nth).map_or(now, |i| frame.y[i]);
+                put(then.map_or(0.0, |then| then - base));
+                put(then.map_or(0.0, |then| then - now));
             }
             let smooth = |at: usize| {
                 frame.mean(at.saturating_sub(self.half), (at + self.half + 1).min(t + 1))
@@ -109,8 +112,7 @@ impl Look {
             let days = (1..=DAYS).filter_map(back);
             let (sum, count) = days.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
             put(if count > 0.0 { sum / count - now } else { 0.0 });
-            let then = |nth| highest_then(frame, t, target, frame.day, nth);
-            let mut days: Vec<f64> = (1..=DAYS).filter_map(then).collect();
+            let mut days: Vec<f64> = days_back.into_iter().flatten().collect();
             days.sort_by(f64::total_cmp);
             for day in [days.first(), days.get(days.len() / 2), days.last()] {
                 put(day.map_or(0.0, |then| then - now));

@@ -40,23 +40,21 @@ pub(crate) fn lookback(series: &Series) -> usize {
 }
 
 /// A sample counts for at most so many times the highest one before it.
-pub(crate) const JUMP_MAX: f64 = 4.0;
+const JUMP_MAX: f64 = 4.0;
 
-/// The samples without what no load does: one absurd value must not make all of a day's changes
-/// look small, and a lasting change of level by a thousand is still followed within five samples.
-/// The first day has nothing to be judged by.
-pub(crate) fn tamed(values: &[f32], day: usize) -> impl Iterator<Item = f64> {
-    let first = values.iter().take(day).fold(0.0f64, |most, &value| most.max(value.into()));
-    let mut highest = first;
+/// The samples without what no load does, each with the most that any after it may count for: one
+/// absurd value must not make all of a day's changes look small, and a lasting change of level by a
+/// thousand is still followed within five samples. The first day has nothing to be judged by.
+pub(crate) fn tamed(values: &[f32], day: usize) -> impl Iterator<Item = (f64, f64)> {
+    let (mut highest, mut ceiling) = (0.0f64, f64::INFINITY);
     values.iter().enumerate().map(move |(index, &value)| {
         let value = f64::from(value);
-        if index < day || highest <= 0.0 {
-            highest = highest.max(value);
-            return value;
-        }
-        let tamed = value.min(JUMP_MAX * highest);
+        let tamed = if index < day { value } else { value.min(ceiling) };
         highest = highest.max(tamed);
-        tamed
+        if highest > 0.0 {
+            ceiling = JUMP_MAX * highest;
+        }
+        (tamed, ceiling)
     })
 }
 
@@ -86,7 +84,7 @@ impl Frame {
     /// Samples `from..until` of `series` in `space`.
     pub(crate) fn new(series: &Series, space: Space, from: usize, until: usize) -> Frame {
         let tamed = tamed(&series.filled()[from..until], series.day());
-        let y: Vec<f64> = tamed.map(|value| space.enter(value)).collect();
+        let y: Vec<f64> = tamed.map(|(value, _)| space.enter(value)).collect();
         let mut sums = Vec::with_capacity(y.len() + 1);
         let mut moves = Vec::with_capacity(y.len() + 1);
         let (mut sum, mut moved) = (0.0, 0.0);

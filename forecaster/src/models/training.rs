@@ -1,7 +1,7 @@
 //! What models learn from: origins, and what came after each of them.
 
 use super::Point;
-use crate::frame::{Frame, JUMP_MAX, Space, tamed};
+use crate::frame::{Frame, Space, tamed};
 use crate::{Series, SeriesFault, Target};
 
 /// Rows beyond this are thinned out evenly: more do not make the regression better, only slower.
@@ -66,14 +66,8 @@ impl<'a> Training<'a> {
             bounds: Vec::new(),
         };
         // What is learned is no more absurd than what it is learned from.
-        let mut highest = 0.0;
         let known = tamed(&series.filled()[first..until], day);
-        let caps: Vec<f64> = known
-            .map(|value| {
-                highest = value.max(highest);
-                if highest > 0.0 { JUMP_MAX * highest } else { f64::INFINITY }
-            })
-            .collect();
+        let caps: Vec<f64> = known.map(|(_, ceiling)| ceiling).collect();
         let mut row = lead_in + (last - 1 - lead_in) % stride;
         while row < last {
             training.take(row, caps[row.max(day.min(last))]);

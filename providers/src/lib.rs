@@ -3,12 +3,22 @@
 //! Adapters translate; they decide nothing, never retry beyond their SDK's own rate control, and
 //! never log. One folder a cloud, each behind a cargo feature.
 
+#[cfg(feature = "alibaba")]
+pub mod alibaba;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod call;
 pub mod contract;
+mod cost;
+mod meter;
+mod remembered;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod timeouts;
 pub mod traced;
+
+pub use cost::{Expected, Permissions, Volume};
+pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
 use planner::group::{Activity, GroupState};
@@ -109,6 +119,19 @@ pub trait Provider: Send + Sync {
     fn metrics(&self) -> &dyn Metrics;
     /// A handle that writes this group and no other.
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
+}
+
+/// What a probe of one account and region found, for `check`.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The account as configured, `default` where the credentials decide.
+    pub account: planner::AccountId,
+    /// The region.
+    pub region: planner::Region,
+    /// The account that the credentials really belong to.
+    pub identity: Result<planner::AccountId, Fault>,
+    /// The reading calls that were tried, by permission, and what came of them.
+    pub calls: std::collections::BTreeMap<String, Result<(), Fault>>,
 }
 
 /// When an answer is no longer of use, on the process's monotonic clock.

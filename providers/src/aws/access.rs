@@ -16,10 +16,10 @@ use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::details::Details;
-use super::fault::{Call, Effect};
 use super::http;
-use super::meter::Meter;
 use super::settings::{RoleAccount, Settings};
+use crate::call::{Call, Effect};
+use crate::meter::Meter;
 use crate::{Deadline, Now};
 
 /// The account's name where the credentials decide which one it is.
@@ -303,7 +303,7 @@ impl Access {
             let budget = self.settings.budget.metrics_per_month;
             let meter = meters
                 .entry(account.clone())
-                .or_insert_with(|| Arc::new(Meter::new(budget, self.now.now())));
+                .or_insert_with(|| Arc::new(Meter::new("metrics", budget, self.now.now())));
             Arc::clone(meter)
         };
         Seat {

@@ -9,18 +9,10 @@ use super::groups::{
     DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES,
     DESCRIBE_REFRESHES, DESCRIBE_SCHEDULED, PAGE,
 };
-use super::meter::MONTH;
 use super::metrics::GET_METRIC_DATA;
 use super::write::{SET_DESIRED, UPDATE_GROUP};
-
-/// The permissions of the two roles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Permissions {
-    /// What the observer's role needs: enough for `check`, `plan` and mode `observe`.
-    pub read: Vec<String>,
-    /// What the actor's role needs besides.
-    pub write: Vec<String>,
-}
+use crate::meter::MONTH;
+use crate::{Expected, Permissions, Volume};
 
 /// The IAM actions that are called. `sts:GetCallerIdentity` needs no permission.
 pub fn required_permissions() -> Permissions {
@@ -37,45 +29,6 @@ pub fn required_permissions() -> Permissions {
     Permissions {
         read: read.iter().map(|call| call.permission()).collect(),
         write: write.iter().map(|call| call.permission()).collect(),
-    }
-}
-
-/// How much is watched in one account and region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Volume {
-    /// Groups.
-    pub groups: u64,
-    /// Distinct metrics, each asked for once a cycle.
-    pub metrics: u64,
-    /// Time between two cycles.
-    pub poll_interval: Seconds,
-}
-
-/// What that comes to in a month of 30 days.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
-    /// Calls by permission.
-    pub calls: BTreeMap<String, u64>,
-    /// Metrics that CloudWatch bills for.
-    pub metrics: u64,
-    /// Their price in millionths of a US dollar; the other calls are free.
-    pub usd_micros: u64,
-}
-
-impl Expected {
-    /// All calls together.
-    pub fn calls_total(&self) -> u64 {
-        self.calls.values().sum()
-    }
-
-    /// The sum of two, for the whole of several accounts and regions.
-    pub fn plus(mut self, other: &Expected) -> Expected {
-        for (call, count) in &other.calls {
-            *self.calls.entry(call.clone()).or_default() += count;
-        }
-        self.metrics += other.metrics;
-        self.usd_micros += other.usd_micros;
-        self
     }
 }
 
@@ -111,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_month_of_fifty_groups_at_one_minute() {
-        let volume = Volume { groups: 50, metrics: 100, poll_interval: Seconds(60) };
+        let volume =
+            Volume { groups: 50, metrics: 100, metric_kinds: 100, poll_interval: Seconds(60) };
         let expected = expected_calls(volume);
         let calls: Vec<(&str, u64)> =
             expected.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
@@ -138,7 +92,7 @@ mod tests {
     fn a_slow_poll_never_costs_more_than_a_fast_one() {
         let at = |seconds| {
             let poll_interval = Seconds(seconds);
-            expected_calls(Volume { groups: 501, metrics: 1001, poll_interval })
+            expected_calls(Volume { groups: 501, metrics: 1001, metric_kinds: 1001, poll_interval })
         };
         let (fast, slow) = (at(60), at(3600));
         for (call, count) in &slow.calls {

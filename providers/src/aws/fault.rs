@@ -12,68 +12,11 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use planner::{Fault, FaultKind};
 
+use crate::call::{Call, Effect};
+
 const ASSUME_ROLE: Call = Call::read("sts", "AssumeRole");
-/// The longest detail of a fault, in characters.
-const DETAIL_CHARS: usize = 300;
-
-/// A call, as IAM and the documentation name it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    /// The prefix of its permission.
-    pub(super) service: &'static str,
-    /// Its name.
-    pub(super) operation: &'static str,
-    /// Whether repeating it blindly could do harm.
-    pub(super) effect: Effect,
-}
-
-/// Whether a call changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    Read,
-    Write,
-}
 
 impl Call {
-    pub(super) const fn read(service: &'static str, operation: &'static str) -> Call {
-        Call { service, operation, effect: Effect::Read }
-    }
-
-    pub(super) const fn write(service: &'static str, operation: &'static str) -> Call {
-        Call { service, operation, effect: Effect::Write }
-    }
-
-    /// The permission it needs.
-    pub(super) fn permission(self) -> String {
-        format!("{}:{}", self.service, self.operation)
-    }
-
-    /// A fault of this call with no request behind it.
-    pub(super) fn fault(self, kind: FaultKind, detail: impl Into<String>) -> Fault {
-        Fault {
-            kind,
-            operation: self.operation.to_owned(),
-            detail: shortened(&detail.into()),
-            request_id: None,
-        }
-    }
-
-    /// The deadline came before anything was sent.
-    pub(super) fn unsent(self, why: &str) -> Fault {
-        match self.effect {
-            Effect::Read => self.fault(FaultKind::TimedOut, why),
-            Effect::Write => self.fault(FaultKind::Unreachable, why),
-        }
-    }
-
-    /// The deadline came first: for a write that may have left, its result is unknown.
-    pub(super) fn timed_out(self) -> Fault {
-        match self.effect {
-            Effect::Read => self.fault(FaultKind::TimedOut, "no answer before the deadline"),
-            Effect::Write => self.fault(FaultKind::Unconfirmed, "no answer before the deadline"),
-        }
-    }
-
     /// Sorts what the SDK reports.
     pub(super) fn failed<E>(self, error: &SdkError<E, HttpResponse>) -> Fault
     where
@@ -105,14 +48,6 @@ impl Call {
             Stage::Answered => self.answered(failure),
         };
         self.fault(kind, detail(failure))
-    }
-
-    /// What an answer that never came means.
-    fn unanswered(self) -> FaultKind {
-        match self.effect {
-            Effect::Read => FaultKind::Unreachable,
-            Effect::Write => FaultKind::Unconfirmed,
-        }
     }
 
     /// Sorts an answer by its code, and by its status where it has none.
@@ -307,14 +242,6 @@ fn names_missing_group(message: &str) -> bool {
         && (message.contains("not found") || message.contains("does not exist"))
 }
 
-fn shortened(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(DETAIL_CHARS) {
-        Some((at, _)) => text[..at].to_owned(),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,6 +317,6 @@ mod tests {
     fn details_are_one_line_of_bounded_length() {
         let fault = READ.fault(FaultKind::Refused, format!("a\n  b {}", "é".repeat(400)));
         assert!(fault.detail.starts_with("a b é"));
-        assert_eq!(fault.detail.chars().count(), DETAIL_CHARS);
+        assert_eq!(fault.detail.chars().count(), 300);
     }
 }

@@ -10,13 +10,12 @@ use planner::group::{Activity, GroupState};
 use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
 use tokio::task::JoinSet;
 
-use super::Probe;
 use super::access::{Access, Seat};
-use super::details::ACTIVITIES_SPAN;
-use super::fault::Call;
 use super::metrics::{self, GET_METRIC_DATA};
 use super::translate::{self, Base};
-use crate::Deadline;
+use crate::call::Call;
+use crate::remembered::ACTIVITIES_SPAN;
+use crate::{Deadline, Probe};
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("autoscaling", "DescribeAutoScalingGroups");
 pub(super) const DESCRIBE_POLICIES: Call = Call::read("autoscaling", "DescribePolicies");
@@ -101,7 +100,7 @@ pub(super) async fn fresh(
     {
         let mut details = seat.details();
         if let Ok(activities) = activities {
-            details.keep_activities(&base, now, activities);
+            details.remembered.keep_activities(&base, now, activities);
         }
         if let Some(refresh) = refresh {
             details.keep_refresh(&base.arn, now, refresh);
@@ -163,9 +162,9 @@ fn assembled(
         instance.launched_at = details.launched_at(&instance.id, read_at);
     }
     GroupState {
-        policies: details.native_policies(&base.name, read_at),
-        scheduled: details.scheduled_actions(&base.name, read_at),
-        activities: details.activities(&base.arn, read_at),
+        policies: details.remembered.native_policies(&base.name, read_at),
+        scheduled: details.remembered.scheduled_actions(&base.name, read_at),
+        activities: details.remembered.activities(&base.arn, read_at),
         refresh: details.refresh(&base, read_at),
         id: GroupId {
             provider: provider.clone(),
@@ -278,7 +277,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
     let now = seat.now();
     let (policies, scheduled) = {
         let details = seat.details();
-        (details.policies.is_due(now), details.scheduled.is_due(now))
+        (details.remembered.policies.is_due(now), details.remembered.scheduled.is_due(now))
     };
     tokio::join!(
         async {
@@ -286,7 +285,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
                 let read = every_policy(seat, deadline).await.map(|all| {
                     by_group(all, |p| p.auto_scaling_group_name(), |p| Some(translate::policy(p)))
                 });
-                seat.details().policies.keep(now, read);
+                seat.details().remembered.policies.keep(now, read);
             }
         },
         async {
@@ -294,7 +293,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
                 let read = every_scheduled(seat, deadline).await.map(|all| {
                     by_group(all, |a| a.auto_scaling_group_name(), |a| translate::scheduled(a, now))
                 });
-                seat.details().scheduled.keep(now, read);
+                seat.details().remembered.scheduled.keep(now, read);
             }
         },
     );
@@ -357,7 +356,7 @@ async fn activities_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
     let now = seat.now();
     let due: Vec<Base> = {
         let details = seat.details();
-        details.activities_due(found, now).into_iter().cloned().collect()
+        details.remembered.activities_due(found, now).into_iter().cloned().collect()
     };
     let since = now - ACTIVITIES_SPAN;
     if due.len() >= ACTIVITY_SWEEP_FROM {
@@ -366,7 +365,7 @@ async fn activities_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
             let mut details = seat.details();
             for base in &due {
                 let list = swept.remove(&base.name).unwrap_or_default();
-                details.keep_activities(base, now, list);
+                details.remembered.keep_activities(base, now, list);
             }
         }
         return;
@@ -376,7 +375,7 @@ async fn activities_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
         let seat = Arc::clone(seat);
         jobs.spawn(async move {
             if let Ok(list) = activities_of(&seat, &base.name, since, deadline).await {
-                seat.details().keep_activities(&base, now, list);
+                seat.details().remembered.keep_activities(&base, now, list);
             }
         });
     }

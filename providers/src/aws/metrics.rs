@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
 use super::batches::{Batch, batches, window};
-use super::fault::Call;
 use crate::Deadline;
+use crate::call::Call;
 
 pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
 

@@ -3,8 +3,7 @@
 //! - [`Settings`]: regions, accounts, endpoint, timeouts, budget.
 //! - Reading a group: `groups.rs` asks, `translate.rs`, `owner.rs` and `cause.rs` put it into our
 //!   words, `details.rs` remembers what need not be asked each cycle.
-//! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks, `meter.rs` keeps the
-//!   API budget.
+//! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks.
 //! - Writing: `write.rs`, one attempt, never more.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs
 //!   and costs.
@@ -17,7 +16,6 @@ mod details;
 mod fault;
 mod groups;
 mod http;
-mod meter;
 mod metrics;
 mod owner;
 mod settings;
@@ -35,14 +33,14 @@ use planner::metric::{MetricQuery, Sample};
 use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
 use tokio::task::JoinSet;
 
-pub use cost::{Expected, Permissions, Volume, expected_calls, required_permissions};
-pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings, Timeouts};
+pub use cost::{expected_calls, required_permissions};
+pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings};
 
 use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Probe, Provider, Retention};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
 const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
@@ -53,19 +51,6 @@ const SETTLING_PERIODS: u64 = 2;
 #[derive(Clone, Debug)]
 pub struct Aws {
     access: Arc<Access>,
-}
-
-/// What a probe of one account and region found, for `check`.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// The account as configured, `default` where the credentials decide.
-    pub account: AccountId,
-    /// The region.
-    pub region: Region,
-    /// The account that the credentials really belong to.
-    pub identity: Result<AccountId, Fault>,
-    /// The reading calls that were tried, by permission, and what came of them.
-    pub calls: BTreeMap<String, Result<(), Fault>>,
 }
 
 impl Aws {

@@ -1,9 +1,10 @@
 //! What the operator says about AWS: regions, accounts, where to reach it, and how much to ask.
 
 use std::fmt;
-use std::time::Duration;
 
 use planner::{AccountId, ProviderName, Region};
+
+use crate::Timeouts;
 
 /// Everything an [`super::Aws`] is made from.
 #[derive(Clone, Debug)]
@@ -97,30 +98,6 @@ impl RoleArn {
 impl fmt::Display for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-/// How long a single call may take; the caller's deadline cuts all of them shorter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands, TLS included.
-    pub connect: Duration,
-    /// One attempt of a read, after which the SDK may try again.
-    pub attempt: Duration,
-    /// A read with all its attempts.
-    pub read: Duration,
-    /// A write, which is attempted once.
-    pub write: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            connect: Duration::from_secs(3),
-            attempt: Duration::from_secs(10),
-            read: Duration::from_secs(25),
-            write: Duration::from_secs(10),
-        }
     }
 }
 

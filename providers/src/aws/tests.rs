@@ -11,7 +11,8 @@ use planner::plan::Change;
 use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Units};
 
 use super::access::Access;
-use super::{Aws, RoleAccount, RoleArn, Settings, Timeouts};
+use super::{Aws, RoleAccount, RoleArn, Settings};
+use crate::Timeouts;
 use crate::{Deadline, Inventory, Now, Provider, Timestamp};
 
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use planner::group::{
 use planner::{AccountId, Seconds, Timestamp, Units};
 
 use super::{cause, owner};
+use crate::remembered::Listed;
 
 /// The longest cause of an activity, in characters.
 const CAUSE_CHARS: usize = 300;
@@ -35,9 +36,12 @@ pub(super) struct Base {
     pub(super) mixed_templates: bool,
 }
 
-impl Base {
-    /// What a scaling activity would change: equal prints mean that nothing has happened.
-    pub(super) fn print(&self) -> String {
+impl Listed for Base {
+    fn id(&self) -> &str {
+        &self.arn
+    }
+
+    fn print(&self) -> String {
         let mut print = format!("{} {} {}", self.desired.0, self.min.0, self.max.0);
         for instance in &self.instances {
             print.push_str(&format!(" {} {:?}", instance.id, instance.lifecycle));
@@ -45,8 +49,7 @@ impl Base {
         print
     }
 
-    /// Whether it has not got what it was told to have.
-    pub(super) fn is_short(&self) -> bool {
+    fn is_short(&self) -> bool {
         let units: u32 = self
             .instances
             .iter()

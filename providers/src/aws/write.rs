@@ -7,8 +7,8 @@ use planner::plan::Change;
 use planner::{Fault, FaultKind, GroupId, Units};
 
 use super::access::Access;
-use super::fault::Call;
 use super::translate::name_in;
+use crate::call::Call;
 use crate::{Deadline, GroupWriter};
 
 pub(super) const SET_DESIRED: Call = Call::write("autoscaling", "SetDesiredCapacity");

@@ -1,22 +1,24 @@
-//! What CloudWatch bills for, counted and kept within the configured budget.
+//! What a source of metrics bills for, counted and kept within the configured budget.
 
 use std::sync::{Mutex, PoisonError};
 
 use planner::{Seconds, Timestamp};
 
 /// A month of the budget, and of every "a month" this adapter prints.
-pub(super) const MONTH: Seconds = Seconds::days(30);
+pub(crate) const MONTH: Seconds = Seconds::days(30);
 /// The bucket holds this share of a month's budget: a day's worth, enough for a first back-fill.
 const BUCKET_SHARE: u64 = 30;
 
-/// Metrics that one account may still ask for.
+/// What one account may still ask for.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
+    /// What is counted, for people.
+    unit: &'static str,
     budget: Option<u64>,
     bucket: Mutex<Bucket>,
 }
 
-/// Tokens in metrics times a month's seconds, so that refilling needs no fractions.
+/// Tokens in units times a month's seconds, so that refilling needs no fractions.
 #[derive(Debug)]
 struct Bucket {
     tokens: u128,
@@ -26,43 +28,44 @@ struct Bucket {
 
 impl Meter {
     /// A full bucket.
-    pub(super) fn new(budget: Option<u64>, now: Timestamp) -> Meter {
+    pub(crate) fn new(unit: &'static str, budget: Option<u64>, now: Timestamp) -> Meter {
         let tokens = u128::from(budget.unwrap_or(0) / BUCKET_SHARE) * u128::from(MONTH.0);
-        Meter { budget, bucket: Mutex::new(Bucket { tokens, at: now, read: 0 }) }
+        Meter { unit, budget, bucket: Mutex::new(Bucket { tokens, at: now, read: 0 }) }
     }
 
-    /// Takes so many metrics, all or none.
+    /// Takes so many units, all or none.
     ///
     /// # Errors
     /// In words with the budget's figures, and when there will be enough.
-    pub(super) fn take(&self, metrics: u64, now: Timestamp) -> Result<(), (String, Seconds)> {
+    pub(crate) fn take(&self, count: u64, now: Timestamp) -> Result<(), (String, Seconds)> {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(budget) = self.budget {
             let size = u128::from(budget / BUCKET_SHARE) * u128::from(MONTH.0);
             let gained = u128::from(now.since(bucket.at).0) * u128::from(budget);
             bucket.tokens = (bucket.tokens + gained).min(size);
             bucket.at = bucket.at.max(now);
-            let cost = u128::from(metrics) * u128::from(MONTH.0);
+            let cost = u128::from(count) * u128::from(MONTH.0);
             if cost > bucket.tokens {
                 let left = bucket.tokens / u128::from(MONTH.0);
                 let wait = (cost - bucket.tokens).div_ceil(u128::from(budget.max(1)));
                 let wait = Seconds(u64::try_from(wait).unwrap_or(u64::MAX));
                 return Err((
                     format!(
-                        "the API budget of {budget} metrics a month has {left} left now, this \
-                         call needs {metrics}"
+                        "the API budget of {budget} {} a month has {left} left now, this call \
+                         needs {count}",
+                        self.unit
                     ),
                     wait,
                 ));
             }
             bucket.tokens -= cost;
         }
-        bucket.read += metrics;
+        bucket.read += count;
         Ok(())
     }
 
-    /// Metrics taken so far.
-    pub(super) fn read(&self) -> u64 {
+    /// Units taken so far.
+    pub(crate) fn read(&self) -> u64 {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner).read
     }
 }
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn without_a_budget_metrics_are_only_counted() {
-        let meter = Meter::new(None, Timestamp(0));
+        let meter = Meter::new("metrics", None, Timestamp(0));
         assert_eq!(meter.take(1_000_000, Timestamp(0)), Ok(()));
         assert_eq!(meter.take(5, Timestamp(0)), Ok(()));
         assert_eq!(meter.read(), 1_000_005);
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn a_budget_is_a_days_worth_at_once_and_refills_evenly() {
         // 300 a month: a bucket of 10, one more every 2.4 h.
-        let meter = Meter::new(Some(300), Timestamp(0));
+        let meter = Meter::new("metrics", Some(300), Timestamp(0));
         assert_eq!(meter.take(10, Timestamp(0)), Ok(()));
         let (why, wait) = meter.take(1, Timestamp(0)).unwrap_err();
         assert_eq!(why, "the API budget of 300 metrics a month has 0 left now, this call needs 1");
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_gives_nothing() {
-        let meter = Meter::new(Some(300), Timestamp(100_000));
+        let meter = Meter::new("metrics", Some(300), Timestamp(100_000));
         assert_eq!(meter.take(10, Timestamp(100_000)), Ok(()));
         assert!(meter.take(1, Timestamp(0)).is_err());
         assert!(meter.take(1, Timestamp(100_000)).is_err());

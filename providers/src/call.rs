@@ -1,0 +1,84 @@
+//! A call to a cloud, and the faults that need no answer to be told.
+
+use planner::{Fault, FaultKind};
+
+/// The longest detail of a fault, in characters.
+const DETAIL_CHARS: usize = 300;
+
+/// A call, as the cloud's permissions and documentation name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    /// The prefix of its permission.
+    pub(crate) service: &'static str,
+    /// Its name.
+    pub(crate) operation: &'static str,
+    /// Whether repeating it blindly could do harm.
+    pub(crate) effect: Effect,
+}
+
+/// Whether a call changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It may be repeated.
+    Read,
+    /// It is sent once.
+    Write,
+}
+
+impl Call {
+    pub(crate) const fn read(service: &'static str, operation: &'static str) -> Call {
+        Call { service, operation, effect: Effect::Read }
+    }
+
+    pub(crate) const fn write(service: &'static str, operation: &'static str) -> Call {
+        Call { service, operation, effect: Effect::Write }
+    }
+
+    /// The permission it needs.
+    pub(crate) fn permission(self) -> String {
+        format!("{}:{}", self.service, self.operation)
+    }
+
+    /// A fault of this call with no request behind it.
+    pub(crate) fn fault(self, kind: FaultKind, detail: impl Into<String>) -> Fault {
+        Fault {
+            kind,
+            operation: self.operation.to_owned(),
+            detail: shortened(&detail.into()),
+            request_id: None,
+        }
+    }
+
+    /// The deadline came before anything was sent.
+    pub(crate) fn unsent(self, why: &str) -> Fault {
+        match self.effect {
+            Effect::Read => self.fault(FaultKind::TimedOut, why),
+            Effect::Write => self.fault(FaultKind::Unreachable, why),
+        }
+    }
+
+    /// The deadline came first: for a write that may have left, its result is unknown.
+    pub(crate) fn timed_out(self) -> Fault {
+        match self.effect {
+            Effect::Read => self.fault(FaultKind::TimedOut, "no answer before the deadline"),
+            Effect::Write => self.fault(FaultKind::Unconfirmed, "no answer before the deadline"),
+        }
+    }
+
+    /// What an answer that never came means.
+    pub(crate) fn unanswered(self) -> FaultKind {
+        match self.effect {
+            Effect::Read => FaultKind::Unreachable,
+            Effect::Write => FaultKind::Unconfirmed,
+        }
+    }
+}
+
+/// No longer than a fault's detail may be.
+fn shortened(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(DETAIL_CHARS) {
+        Some((at, _)) => text[..at].to_owned(),
+        None => text,
+    }
+}

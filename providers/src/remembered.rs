@@ -1,0 +1,280 @@
+//! What is remembered of a region's groups between cycles, whatever the cloud, and how long it is
+//! good for.
+//!
+//! | what | read again | while it cannot be read |
+//! |---|---|---|
+//! | scaling policies, scheduled actions | every 5 minutes, the whole region in one sweep | the last reading for 30 minutes, then a policy that says so |
+//! | activities | when the group changed, is short of units or has one under way; at least every 10 minutes | the last reading |
+//!
+//! A detail that cannot be read must not pass for one that is not there: it is shown as a native
+//! policy whose name tells what is missing, which restrains decreases and no increase.
+
+use std::collections::BTreeMap;
+
+use planner::group::{Activity, ActivityStatus, NativePolicy, NativePolicyKind, ScheduledAction};
+use planner::{Fault, Seconds, Timestamp};
+
+/// How long a sweep of policies and scheduled actions is good for.
+const SWEEP_AGE: Seconds = Seconds::minutes(5);
+/// How soon a failed sweep is tried again.
+const SWEEP_AGAIN: Seconds = Seconds::minutes(1);
+/// How long the last reading of a detail stands in when it cannot be read.
+pub(crate) const STAND_IN: Seconds = Seconds::minutes(30);
+/// How long activities of a group that does not change are good for.
+const ACTIVITIES_AGE: Seconds = Seconds::minutes(10);
+/// How far back activities are kept.
+pub(crate) const ACTIVITIES_SPAN: Seconds = Seconds::hours(1);
+
+/// A group as a listing shows it, as far as its activities go.
+pub(crate) trait Listed {
+    /// Its id, which a group made anew does not share.
+    fn id(&self) -> &str;
+    /// What a scaling activity would change: equal prints mean that nothing has happened.
+    fn print(&self) -> String;
+    /// Whether it has not got what it was told to have.
+    fn is_short(&self) -> bool;
+}
+
+/// A whole region's policies or scheduled actions, by group.
+#[derive(Debug)]
+pub(crate) struct Sweep<T> {
+    read: Option<(Timestamp, BTreeMap<String, Vec<T>>)>,
+    tried_at: Option<Timestamp>,
+    fault: Option<Fault>,
+}
+
+impl<T> Default for Sweep<T> {
+    fn default() -> Sweep<T> {
+        Sweep { read: None, tried_at: None, fault: None }
+    }
+}
+
+impl<T: Clone> Sweep<T> {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let fresh = self.read.as_ref().is_some_and(|(at, _)| now.since(*at) < SWEEP_AGE);
+        let tried = self.tried_at.is_some_and(|at| now.since(at) < SWEEP_AGAIN);
+        !fresh && !tried
+    }
+
+    pub(crate) fn keep(&mut self, now: Timestamp, answer: Result<BTreeMap<String, Vec<T>>, Fault>) {
+        self.tried_at = Some(now);
+        match answer {
+            Ok(read) => (self.read, self.fault) = (Some((now, read)), None),
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    /// What is known of a group, or why nothing is.
+    fn of(&self, name: &str, now: Timestamp) -> Result<Vec<T>, String> {
+        match &self.read {
+            Some((at, read)) if now.since(*at) < STAND_IN => {
+                Ok(read.get(name).cloned().unwrap_or_default())
+            }
+            _ => Err(match &self.fault {
+                Some(fault) => fault.to_string(),
+                None => "not read yet".to_owned(),
+            }),
+        }
+    }
+}
+
+/// One group's activities.
+#[derive(Debug)]
+struct Activities {
+    read_at: Timestamp,
+    print: String,
+    list: Vec<Activity>,
+}
+
+/// What is remembered of a region.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) policies: Sweep<NativePolicy>,
+    pub(crate) scheduled: Sweep<ScheduledAction>,
+    activities: BTreeMap<String, Activities>,
+}
+
+impl Remembered {
+    /// Groups whose activities must be read again.
+    pub(crate) fn activities_due<'a, G: Listed>(
+        &self,
+        groups: &'a [G],
+        now: Timestamp,
+    ) -> Vec<&'a G> {
+        groups.iter().filter(|group| self.activities_are_due(*group, now)).collect()
+    }
+
+    fn activities_are_due(&self, group: &impl Listed, now: Timestamp) -> bool {
+        let Some(known) = self.activities.get(group.id()) else { return true };
+        let under_way = known.list.iter().any(|a| a.status == ActivityStatus::InProgress);
+        under_way
+            || group.is_short()
+            || known.print != group.print()
+            || now.since(known.read_at) >= ACTIVITIES_AGE
+    }
+
+    pub(crate) fn keep_activities(
+        &mut self,
+        group: &impl Listed,
+        now: Timestamp,
+        list: Vec<Activity>,
+    ) {
+        let known = Activities { read_at: now, print: group.print(), list };
+        self.activities.insert(group.id().to_owned(), known);
+    }
+
+    /// Activities of the last hour, and those still under way, newest first.
+    pub(crate) fn activities(&self, id: &str, now: Timestamp) -> Vec<Activity> {
+        let Some(known) = self.activities.get(id) else { return Vec::new() };
+        let recent = |a: &&Activity| {
+            a.status == ActivityStatus::InProgress || now.since(a.started_at) <= ACTIVITIES_SPAN
+        };
+        known.list.iter().filter(recent).cloned().collect()
+    }
+
+    /// Forgets groups that are gone.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        self.activities.retain(|_, known| now.since(known.read_at) < Seconds::days(1));
+    }
+
+    /// Native policies of a group; where they, or its scheduled actions, are not known, one that
+    /// says so and may scale in, as an unknown one may.
+    pub(crate) fn native_policies(&self, name: &str, now: Timestamp) -> Vec<NativePolicy> {
+        let unknown = |what: &str, why: String| NativePolicy {
+            name: format!("{what} unknown: {why}"),
+            kind: NativePolicyKind::Other("unknown".to_owned()),
+            enabled: true,
+            scales_in: true,
+        };
+        let mut policies = match self.policies.of(name, now) {
+            Ok(policies) => policies,
+            Err(why) => vec![unknown("scaling policies", why)],
+        };
+        if let Err(why) = self.scheduled.of(name, now) {
+            policies.push(unknown("scheduled actions", why));
+        }
+        policies
+    }
+
+    pub(crate) fn scheduled_actions(&self, name: &str, now: Timestamp) -> Vec<ScheduledAction> {
+        let mut actions = self.scheduled.of(name, now).unwrap_or_default();
+        actions.retain(|a| a.recurrence.is_some() || a.at.is_some_and(|at| at >= now));
+        actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use planner::FaultKind;
+    use planner::group::{ActivityKind, Cause};
+
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_000_000);
+
+    struct Group {
+        desired: u32,
+        members: u32,
+    }
+
+    impl Listed for Group {
+        fn id(&self) -> &str {
+            "web"
+        }
+
+        fn print(&self) -> String {
+            format!("{} {}", self.desired, self.members)
+        }
+
+        fn is_short(&self) -> bool {
+            self.members < self.desired
+        }
+    }
+
+    fn group(desired: u32, members: u32) -> Group {
+        Group { desired, members }
+    }
+
+    fn did(id: &str, at: Timestamp, status: ActivityStatus, cause_text: &str) -> Activity {
+        Activity {
+            id: id.to_owned(),
+            started_at: at,
+            ended_at: None,
+            kind: ActivityKind::Launch,
+            status,
+            cause: Cause::Unknown,
+            cause_text: cause_text.to_owned(),
+            capacity_set_to: None,
+        }
+    }
+
+    fn fault() -> Fault {
+        let (operation, detail) = ("Describe".to_owned(), "no".to_owned());
+        Fault { kind: FaultKind::Unreachable, operation, detail, request_id: None }
+    }
+
+    fn due(remembered: &Remembered, group: &Group, now: Timestamp) -> bool {
+        !remembered.activities_due(std::slice::from_ref(group), now).is_empty()
+    }
+
+    #[test]
+    fn activities_are_read_when_something_may_have_happened() {
+        let mut remembered = Remembered::default();
+        let quiet = group(2, 2);
+        assert!(due(&remembered, &quiet, START), "never read");
+        remembered.keep_activities(&quiet, START, Vec::new());
+        assert!(!due(&remembered, &quiet, START + Seconds(60)));
+        assert!(due(&remembered, &quiet, START + ACTIVITIES_AGE), "read long ago");
+        assert!(due(&remembered, &group(3, 3), START + Seconds(60)), "another size");
+        let short = group(3, 2);
+        remembered.keep_activities(&short, START, Vec::new());
+        assert!(due(&remembered, &short, START + Seconds(60)), "short of a unit");
+        let boots = vec![did("a", START, ActivityStatus::InProgress, "")];
+        remembered.keep_activities(&quiet, START, boots);
+        assert!(due(&remembered, &quiet, START + Seconds(60)), "one under way");
+    }
+
+    #[test]
+    fn activities_of_the_last_hour_are_shown() {
+        let mut remembered = Remembered::default();
+        let list = vec![
+            did("new", START, ActivityStatus::Successful, ""),
+            did("old", START - Seconds(3601), ActivityStatus::Successful, ""),
+            did("old and under way", START - Seconds(9000), ActivityStatus::InProgress, ""),
+        ];
+        remembered.keep_activities(&group(2, 2), START, list);
+        let shown = |at| -> Vec<String> {
+            remembered.activities("web", at).into_iter().map(|a| a.id).collect()
+        };
+        assert_eq!(shown(START), ["new", "old and under way"]);
+        assert_eq!(shown(START + Seconds(3601)), ["old and under way"]);
+        assert!(remembered.activities("other", START).is_empty());
+    }
+
+    #[test]
+    fn policies_that_cannot_be_read_are_not_policies_that_are_not_there() {
+        let mut remembered = Remembered::default();
+        let names = |remembered: &Remembered, at| -> Vec<String> {
+            remembered.native_policies("web", at).into_iter().map(|p| p.name).collect()
+        };
+        assert!(remembered.policies.is_due(START));
+        remembered.policies.keep(START, Err(fault()));
+        remembered.scheduled.keep(START, Ok(BTreeMap::new()));
+        assert_eq!(
+            names(&remembered, START),
+            ["scaling policies unknown: `Describe` unreachable: no"]
+        );
+        assert!(!remembered.policies.is_due(START + Seconds(30)), "tried a moment ago");
+        assert!(remembered.policies.is_due(START + SWEEP_AGAIN));
+        remembered.policies.keep(START, Ok(BTreeMap::new()));
+        assert!(names(&remembered, START).is_empty());
+        assert!(!remembered.policies.is_due(START + Seconds(299)));
+        assert!(remembered.policies.is_due(START + SWEEP_AGE));
+        // The last reading stands in for a while, and then no longer.
+        let later = START + Seconds::minutes(20);
+        remembered.policies.keep(later, Err(fault()));
+        assert!(names(&remembered, later).is_empty());
+        let much_later = START + STAND_IN;
+        assert_eq!(names(&remembered, much_later).len(), 2, "both are unknown by now");
+    }
+}

@@ -1,0 +1,248 @@
+//! How accounts and regions are entered: keys, and the limits of each account and region.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use governor::clock::QuantaClock;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use super::credentials::Keyring;
+use super::endpoint::Product;
+use super::fault::{first_words, passes};
+use super::params::Params;
+use super::settings::{RoleAccount, Settings};
+use super::transport::Transport;
+use crate::call::{Call, Effect};
+use crate::meter::Meter;
+use crate::remembered::Remembered;
+use crate::{Deadline, Now};
+
+/// The account's name where the credentials decide which one it is.
+const DEFAULT_ACCOUNT: &str = "default";
+/// Attempts of a read after the first.
+const ATTEMPTS_MORE: usize = 3;
+/// The waits between attempts of a read, each with jitter. A minute's throttling outlasts them: the
+/// next cycle asks again.
+const BACKOFF_MIN: Duration = Duration::from_millis(400);
+const BACKOFF_MAX: Duration = Duration::from_secs(4);
+/// Calls a second of one operation in one account. Documented for CloudMonitor, half of it, since
+/// the account's other users share the limit; the others publish none.
+const CALLS_A_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
+
+type Limiter = RateLimiter<&'static str, HashMapStateStore<&'static str>, QuantaClock>;
+
+/// Makes seats for accounts and regions, once each, when they are first needed.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) settings: Arc<Settings>,
+    transport: Arc<Transport>,
+    now: Arc<dyn Now>,
+    accounts: Mutex<BTreeMap<AccountId, Arc<Account>>>,
+    seats: Mutex<BTreeMap<(AccountId, Region), Arc<Seat>>>,
+}
+
+/// What all regions of an account share.
+#[derive(Debug)]
+struct Account {
+    keyring: Keyring,
+    meter: Meter,
+    limiter: Limiter,
+}
+
+/// One account in one region, and what is remembered of it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) region: Region,
+    settings: Arc<Settings>,
+    transport: Arc<Transport>,
+    account: Arc<Account>,
+    remembered: Mutex<Remembered>,
+    reading: Semaphore,
+    writing: Semaphore,
+    now: Arc<dyn Now>,
+}
+
+impl Access {
+    pub(super) fn new(settings: Settings, now: Arc<dyn Now>) -> Access {
+        let settings = Arc::new(settings);
+        let transport = Arc::new(Transport::new(Arc::clone(&settings), Arc::clone(&now)));
+        Access { settings, transport, now, accounts: Mutex::default(), seats: Mutex::default() }
+    }
+
+    /// Calls for metrics made in all accounts.
+    pub(super) fn metric_calls(&self) -> u64 {
+        locked(&self.accounts).values().map(|account| account.meter.read()).sum()
+    }
+
+    /// The configured accounts: those of the roles, or `default`.
+    pub(super) fn accounts(&self) -> Vec<AccountId> {
+        if self.settings.accounts.is_empty() {
+            return AccountId::new(DEFAULT_ACCOUNT).into_iter().collect();
+        }
+        self.settings.accounts.iter().map(|role| role.role_arn.account().clone()).collect()
+    }
+
+    /// The seat of an account in a region.
+    ///
+    /// # Errors
+    /// Refused for an account that is not configured.
+    pub(super) fn seat(
+        &self,
+        call: Call,
+        account: &AccountId,
+        region: &Region,
+    ) -> Result<Arc<Seat>, Fault> {
+        let role = self.role(account).map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let name = match role {
+            Some(role) => role.role_arn.account().clone(),
+            None => AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound"),
+        };
+        let mut seats = locked(&self.seats);
+        let seat = seats.entry((name, region.clone())).or_insert_with_key(|(name, region)| {
+            let at_once = self.settings.budget.calls_at_once.max(1);
+            Arc::new(Seat {
+                region: region.clone(),
+                settings: Arc::clone(&self.settings),
+                transport: Arc::clone(&self.transport),
+                account: self.account(name, role),
+                remembered: Mutex::default(),
+                reading: Semaphore::new(at_once),
+                writing: Semaphore::new(at_once),
+                now: Arc::clone(&self.now),
+            })
+        });
+        Ok(Arc::clone(seat))
+    }
+
+    fn account(&self, name: &AccountId, role: Option<&RoleAccount>) -> Arc<Account> {
+        let mut accounts = locked(&self.accounts);
+        let account = accounts.entry(name.clone()).or_insert_with(|| {
+            let budget = self.settings.budget.metric_calls_per_month;
+            Arc::new(Account {
+                keyring: Keyring::new(self.settings.environment.clone(), role.cloned()),
+                meter: Meter::new("metric calls", budget, self.now.now()),
+                limiter: RateLimiter::hashmap(Quota::per_second(CALLS_A_SECOND)),
+            })
+        });
+        Arc::clone(account)
+    }
+
+    /// The role to take for an account; `None` for the default chain, which serves any account when
+    /// no role is configured.
+    fn role(&self, account: &AccountId) -> Result<Option<&RoleAccount>, String> {
+        match self.settings.accounts.as_slice() {
+            [] => Ok(None),
+            [only] if account.as_str() == DEFAULT_ACCOUNT => Ok(Some(only)),
+            roles => {
+                let found = roles.iter().find(|role| role.role_arn.account() == account);
+                found.map(Some).ok_or_else(|| {
+                    let known: Vec<String> =
+                        roles.iter().map(|role| format!("`{}`", role.role_arn.account())).collect();
+                    format!("account `{account}` is not among those of {}", known.join(", "))
+                })
+            }
+        }
+    }
+}
+
+impl Seat {
+    pub(super) fn now(&self) -> Timestamp {
+        self.now.now()
+    }
+
+    /// What is remembered; whoever panicked while holding it left nothing half done that matters.
+    pub(super) fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        locked(&self.remembered)
+    }
+
+    /// Counts a call for metrics against the month's budget.
+    pub(super) fn count_metric_call(&self, call: Call) -> Result<(), Fault> {
+        self.account.meter.take(1, self.now()).map_err(|(why, wait)| {
+            call.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
+        })
+    }
+
+    /// Makes one call when there is room for it, and gives it up at the deadline. A read that was
+    /// throttled or lost on the way is made again; a write is sent once.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        product: Product,
+        params: Params,
+        deadline: Deadline,
+    ) -> Result<T, Fault> {
+        let body = match call.effect {
+            Effect::Read => {
+                let backoff = ExponentialBuilder::default()
+                    .with_min_delay(BACKOFF_MIN)
+                    .with_max_delay(BACKOFF_MAX)
+                    .with_max_times(ATTEMPTS_MORE)
+                    .with_jitter();
+                let attempt = || self.once(call, product, &params, deadline);
+                let read = attempt.retry(backoff).when(passes);
+                let limit =
+                    deadline.0.min(tokio::time::Instant::now() + self.settings.timeouts.read);
+                tokio::time::timeout_at(limit, read).await.map_err(|_| call.timed_out())??
+            }
+            Effect::Write => self.once(call, product, &params, deadline).await?,
+        };
+        serde_json::from_slice(&body).map_err(|error| {
+            let why = match error.classify() {
+                serde_json::error::Category::Data => error.to_string(),
+                _ => format!("not JSON: {}", first_words(&body)),
+            };
+            let kind = match call.effect {
+                Effect::Read => FaultKind::Unreadable,
+                Effect::Write => FaultKind::Unconfirmed,
+            };
+            call.fault(kind, why)
+        })
+    }
+
+    async fn once(
+        &self,
+        call: Call,
+        product: Product,
+        params: &Params,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, Fault> {
+        // Apart from each other: an increase must not wait for reads.
+        let (gate, timeout) = match call.effect {
+            Effect::Read => (&self.reading, self.settings.timeouts.attempt),
+            Effect::Write => (&self.writing, self.settings.timeouts.write),
+        };
+        let ready = async {
+            self.account.limiter.until_key_ready(&call.operation).await;
+            let room = gate.acquire().await.expect("the gates are never closed");
+            let keys = self.account.keyring.keys(&self.transport, &self.region, timeout).await;
+            (room, keys)
+        };
+        let Ok((_room, keys)) = tokio::time::timeout_at(deadline.0, ready).await else {
+            return Err(call.unsent("not sent before the deadline"));
+        };
+        let keys = keys?;
+        let send = self.transport.rpc(call, (product, &self.region), params, &keys, timeout);
+        match tokio::time::timeout_at(deadline.0, send).await {
+            Ok(answer) => {
+                let denied =
+                    |fault: &Fault| matches!(fault.kind, FaultKind::Denied { permission: None });
+                if answer.as_ref().is_err_and(denied) {
+                    self.account.keyring.renew().await;
+                }
+                answer
+            }
+            Err(_) => Err(call.timed_out()),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

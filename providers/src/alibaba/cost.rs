@@ -1,0 +1,113 @@
+//! What the adapter needs and costs: permissions, and calls a month.
+
+use std::collections::BTreeMap;
+
+use planner::Seconds;
+
+use super::groups::{
+    DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_MEMBERS, DESCRIBE_RULES, DESCRIBE_TASKS, NAMES,
+    PAGE,
+};
+use super::metrics::{DESCRIBE_METRICS, DIMENSIONS};
+use super::write::{MODIFY, SCALE};
+use crate::meter::MONTH;
+use crate::{Expected, Permissions, Volume};
+
+/// The older name of the permission to read metrics, which some accounts still go by.
+const QUERY_METRICS: &str = "cms:QueryMetricList";
+
+/// The RAM actions that are called. `sts:GetCallerIdentity` needs no permission.
+pub fn required_permissions() -> Permissions {
+    let read = [
+        DESCRIBE_GROUPS,
+        DESCRIBE_MEMBERS,
+        DESCRIBE_ACTIVITIES,
+        DESCRIBE_RULES,
+        DESCRIBE_TASKS,
+        DESCRIBE_METRICS,
+    ];
+    let older = std::iter::once(QUERY_METRICS.to_owned());
+    Permissions {
+        read: read.iter().map(|call| call.permission()).chain(older).collect(),
+        write: [SCALE, MODIFY].iter().map(|call| call.permission()).collect(),
+    }
+}
+
+/// The calls of one account and region in a month in which nothing happens; they cost nothing as
+/// long as those for metrics are within the free ones.
+///
+/// A group that changes adds a call for its activities in each cycle of the change, and a write
+/// adds four calls before it and three after. Groups are taken to have up to a hundred members.
+/// The first back-fill is not counted: a call for each 1,440 samples.
+pub fn expected_calls(volume: Volume) -> Expected {
+    let every = |span: Seconds| MONTH.0.div_ceil(span.0.max(1));
+    let cycles = every(volume.poll_interval);
+    let at_most_each_cycle = |span: Seconds| every(span).min(cycles);
+    let pages = |of: u64, page: usize| of.div_ceil(u64::try_from(page).unwrap_or(u64::MAX));
+    let sweeps = at_most_each_cycle(Seconds::minutes(5)) * pages(volume.groups, PAGE);
+    let activities = volume.groups * at_most_each_cycle(Seconds::minutes(10));
+    let metric_calls = pages(volume.metrics, DIMENSIONS).max(volume.metric_kinds) * cycles;
+    let calls = BTreeMap::from([
+        (DESCRIBE_GROUPS.permission(), pages(volume.groups, NAMES) * cycles),
+        (DESCRIBE_MEMBERS.permission(), volume.groups * cycles),
+        (DESCRIBE_RULES.permission(), sweeps),
+        (DESCRIBE_TASKS.permission(), sweeps),
+        (DESCRIBE_ACTIVITIES.permission(), activities),
+        (DESCRIBE_METRICS.permission(), metric_calls),
+    ]);
+    Expected { calls, metrics: volume.metrics * cycles, usd_micros: 0 }
+}
+
+/// Those of the calls that count against the month's free ones.
+pub fn metric_calls(expected: &Expected) -> u64 {
+    expected.calls.get(&DESCRIBE_METRICS.permission()).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_of_thirty_groups_at_one_minute() {
+        let volume =
+            Volume { groups: 30, metrics: 60, metric_kinds: 3, poll_interval: Seconds(60) };
+        let expected = expected_calls(volume);
+        let calls: Vec<(&str, u64)> =
+            expected.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
+        assert_eq!(
+            calls,
+            [
+                ("cms:DescribeMetricList", 3 * 43_200),
+                ("ess:DescribeScalingActivities", 30 * 4_320),
+                ("ess:DescribeScalingGroups", 2 * 43_200),
+                ("ess:DescribeScalingInstances", 30 * 43_200),
+                ("ess:DescribeScalingRules", 8_640),
+                ("ess:DescribeScheduledTasks", 8_640),
+            ]
+        );
+        assert_eq!(metric_calls(&expected), 129_600);
+        assert_eq!((expected.metrics, expected.usd_micros), (60 * 43_200, 0));
+    }
+
+    #[test]
+    fn the_policies_that_are_shipped_allow_just_what_is_called() {
+        let allowed = |name: &str| -> Vec<String> {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
+            let text = std::fs::read_to_string(format!("{folder}{name}")).unwrap();
+            let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let mut actions: Vec<String> = Vec::new();
+            for statement in policy["Statement"].as_array().unwrap() {
+                assert_eq!(statement["Effect"], "Allow");
+                let named = statement["Action"].as_array().unwrap();
+                actions.extend(named.iter().map(|action| action.as_str().unwrap().to_owned()));
+            }
+            actions.sort();
+            actions
+        };
+        let Permissions { mut read, mut write } = required_permissions();
+        read.sort();
+        write.sort();
+        assert_eq!(allowed("alibaba-observer-policy.json"), read);
+        assert_eq!(allowed("alibaba-actor-policy.json"), write);
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a product of a region is reached, as the official SDKs of 2026 have it.
+
+use planner::Region;
+
+/// A product and the version of its API that is spoken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Product {
+    /// Instances.
+    Ecs,
+    /// Scaling groups.
+    Ess,
+    /// Metrics.
+    Cms,
+    /// Roles.
+    Sts,
+}
+
+/// From where the endpoints are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// From anywhere.
+    #[default]
+    Public,
+    /// From inside a VPC of the same region.
+    Vpc,
+}
+
+/// Regions whose scaling groups are reached at the central endpoint.
+const ESS_CENTRAL: &[&str] = &[
+    "ap-southeast-1",
+    "cn-beijing",
+    "cn-beijing-finance-1",
+    "cn-beijing-gov-1",
+    "cn-hangzhou",
+    "cn-hangzhou-finance",
+    "cn-hongkong",
+    "cn-nanjing",
+    "cn-north-2-gov-1",
+    "cn-qingdao",
+    "cn-shanghai",
+    "cn-shanghai-finance-1",
+    "cn-shenzhen",
+    "cn-shenzhen-finance-1",
+    "us-east-1",
+    "us-west-1",
+];
+/// Regions whose instances are reached at the central endpoint.
+const ECS_CENTRAL: &[&str] = &["cn-beijing-gov-1", "cn-hangzhou-finance", "cn-north-2-gov-1"];
+/// Regions whose instances are reached through Hangzhou.
+const ECS_HANGZHOU: &[&str] = &["cn-hangzhou", "cn-shanghai-finance-1", "cn-shenzhen-finance-1"];
+/// Regions whose roles are taken at the central endpoint.
+const STS_CENTRAL: &[&str] = &["ap-south-1", "ap-southeast-2", "cn-beijing-gov-1"];
+
+impl Product {
+    /// The version of the API.
+    pub fn version(self) -> &'static str {
+        match self {
+            Product::Ecs => "2014-05-26",
+            Product::Ess => "2022-02-22",
+            Product::Cms => "2019-01-01",
+            Product::Sts => "2015-04-01",
+        }
+    }
+
+    /// The first label of its host names.
+    fn label(self) -> &'static str {
+        match self {
+            Product::Ecs => "ecs",
+            Product::Ess => "ess",
+            Product::Cms => "metrics",
+            Product::Sts => "sts",
+        }
+    }
+
+    /// The host that serves it in a region.
+    pub fn host(self, region: &Region, network: Network) -> String {
+        let (label, region) = (self.label(), region.as_str());
+        let central = match self {
+            Product::Ecs => ECS_CENTRAL,
+            Product::Ess => ESS_CENTRAL,
+            Product::Cms => &[],
+            Product::Sts => STS_CENTRAL,
+        };
+        match network {
+            Network::Vpc => format!("{label}-vpc.{region}.aliyuncs.com"),
+            Network::Public if self == Product::Ecs && ECS_HANGZHOU.contains(&region) => {
+                "ecs-cn-hangzhou.aliyuncs.com".to_owned()
+            }
+            Network::Public if central.contains(&region) => format!("{label}.aliyuncs.com"),
+            Network::Public => format!("{label}.{region}.aliyuncs.com"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_those_of_the_official_clients() {
+        let table = [
+            (Product::Ecs, "cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.com"),
+            (Product::Ecs, "ap-southeast-1", "ecs.ap-southeast-1.aliyuncs.com"),
+            (Product::Ecs, "cn-hangzhou-finance", "ecs.aliyuncs.com"),
+            (Product::Ess, "ap-southeast-1", "ess.aliyuncs.com"),
+            (Product::Ess, "eu-central-1", "ess.eu-central-1.aliyuncs.com"),
+            (Product::Cms, "cn-hangzhou", "metrics.cn-hangzhou.aliyuncs.com"),
+            (Product::Sts, "us-east-1", "sts.us-east-1.aliyuncs.com"),
+            (Product::Sts, "ap-south-1", "sts.aliyuncs.com"),
+        ];
+        for (product, region, host) in table {
+            let region = Region::new(region).unwrap();
+            assert_eq!(product.host(&region, Network::Public), host);
+        }
+        let region = Region::new("cn-hangzhou").unwrap();
+        assert_eq!(
+            Product::Cms.host(&region, Network::Vpc),
+            "metrics-vpc.cn-hangzhou.aliyuncs.com"
+        );
+    }
+}

@@ -1,0 +1,516 @@
+//! Reads scaling groups: listings of a region side by side, each listing's pages in order, details
+//! as they are due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use planner::group::{Activity, GroupState, NativePolicy, ScheduledAction};
+use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::access::{Access, Seat};
+use super::endpoint::Product;
+use super::params::Params;
+use super::translate::{
+    self, ActivitiesPage, Base, Group, GroupsPage, Member, MembersPage, Rule, RulesPage, TasksPage,
+};
+use crate::Deadline;
+use crate::call::Call;
+use crate::remembered::ACTIVITIES_SPAN;
+
+pub(super) const DESCRIBE_GROUPS: Call = Call::read("ess", "DescribeScalingGroups");
+pub(super) const DESCRIBE_MEMBERS: Call = Call::read("ess", "DescribeScalingInstances");
+pub(super) const DESCRIBE_ACTIVITIES: Call = Call::read("ess", "DescribeScalingActivities");
+pub(super) const DESCRIBE_RULES: Call = Call::read("ess", "DescribeScalingRules");
+pub(super) const DESCRIBE_TASKS: Call = Call::read("ess", "DescribeScheduledTasks");
+const GET_CALLER_IDENTITY: Call = Call::read("sts", "GetCallerIdentity");
+
+/// Records of a page, of all listings but that of members. [ESS API reference]
+pub(super) const PAGE: usize = 50;
+/// Members of a page. [ESS API reference]
+const MEMBERS_PAGE: usize = 100;
+/// Names or ids of groups in one call. [ESS API reference]
+pub(super) const NAMES: usize = 20;
+/// Up to so many groups their members are asked for group by group; of more, the whole region's
+/// members are listed, which takes fewer calls.
+const GROUP_BY_GROUP: usize = 20;
+/// Pages that one listing may have: 100,000 members.
+const PAGES_MAX: usize = 1000;
+/// Pages of a group's activities: the newest 500.
+const ACTIVITY_PAGES_MAX: usize = 10;
+/// Details may not cost the groups their answer: they get this share of the time left, in percent.
+const DETAILS_SHARE: u32 = 80;
+/// What is left for putting answers together after the last call was given up.
+const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
+/// How the ids of groups begin.
+const ID_PREFIX: &str = "asg-";
+
+/// What a group's reading came to, by the name asked for.
+pub(super) type Answers = BTreeMap<String, Result<GroupState, Fault>>;
+
+/// A page of a numbered listing: how many records there are, and those of the page.
+trait Page: DeserializeOwned {
+    type Record;
+    fn take(self) -> (usize, Vec<Self::Record>);
+}
+
+macro_rules! page {
+    ($page:ty, $record:ty, $field:ident) => {
+        impl Page for $page {
+            type Record = $record;
+            fn take(self) -> (usize, Vec<$record>) {
+                (self.total_count, self.$field)
+            }
+        }
+    };
+}
+
+page!(GroupsPage, Group, scaling_groups);
+page!(MembersPage, Member, scaling_instances);
+page!(ActivitiesPage, translate::ActivityOnWire, scaling_activities);
+page!(RulesPage, Rule, scaling_rules);
+page!(TasksPage, translate::Task, scheduled_tasks);
+
+/// Reads a listing page by page, until it is whole or `enough` says so.
+async fn listed<P: Page>(
+    seat: &Seat,
+    call: Call,
+    params: Params,
+    size: usize,
+    deadline: Deadline,
+    enough: impl Fn(&[P::Record], usize) -> bool,
+) -> Result<Vec<P::Record>, Fault> {
+    let mut all = Vec::new();
+    for number in 1..=PAGES_MAX {
+        let asked = params.clone().with("PageNumber", number).with("PageSize", size);
+        let page: P = seat.call(call, Product::Ess, asked, deadline).await?;
+        let (total, mut records) = page.take();
+        let last = records.is_empty();
+        all.append(&mut records);
+        if last || all.len() >= total || enough(&all, number) {
+            return Ok(all);
+        }
+    }
+    Err(call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+}
+
+fn region(seat: &Seat) -> Params {
+    Params::new().with("RegionId", seat.region.as_str())
+}
+
+fn never<T>(_: &[T], _: usize) -> bool {
+    false
+}
+
+async fn groups_listed(
+    seat: &Seat,
+    params: Params,
+    deadline: Deadline,
+) -> Result<Vec<Base>, Fault> {
+    let wire = listed::<GroupsPage>(seat, DESCRIBE_GROUPS, params, PAGE, deadline, never).await?;
+    Ok(wire.into_iter().map(translate::group).collect())
+}
+
+async fn members_listed(
+    seat: &Seat,
+    params: Params,
+    deadline: Deadline,
+) -> Result<Vec<Member>, Fault> {
+    listed::<MembersPage>(seat, DESCRIBE_MEMBERS, params, MEMBERS_PAGE, deadline, never).await
+}
+
+/// Reads these groups of a region, one answer a name.
+pub(super) async fn by_name(
+    seat: &Arc<Seat>,
+    provider: &ProviderName,
+    account: &AccountId,
+    names: BTreeSet<String>,
+    deadline: Deadline,
+) -> Answers {
+    let now = seat.now();
+    let soft = sooner(deadline);
+    let (bases, ()) = tokio::join!(bases(seat, names, deadline), sweeps(seat, soft));
+    let mut answers = Answers::new();
+    let (mut found, mut asked) = (Vec::new(), Vec::new());
+    for (name, base) in bases {
+        match base {
+            Ok(base) => {
+                found.push(base);
+                asked.push(name);
+            }
+            Err(fault) => {
+                answers.insert(name, Err(fault));
+            }
+        }
+    }
+    let members = with_members(seat, found, deadline).await;
+    let whole: Vec<Base> = members.iter().filter_map(|base| base.clone().ok()).collect();
+    activities_due(seat, &whole, soft).await;
+    for (name, base) in asked.into_iter().zip(members) {
+        answers.insert(name, base.map(|base| assembled(seat, provider, account, base, now)));
+    }
+    seat.remembered().forget(now);
+    answers
+}
+
+/// Reads one group past the cache of activities.
+pub(super) async fn fresh(
+    seat: &Arc<Seat>,
+    id: &GroupId,
+    deadline: Deadline,
+) -> Result<GroupState, Fault> {
+    let now = seat.now();
+    let soft = sooner(deadline);
+    let (base, (), activities) = tokio::join!(
+        one(seat, &id.id, deadline),
+        sweeps(seat, soft),
+        activities_of(seat, &id.id, now - ACTIVITIES_SPAN, soft),
+    );
+    let mut whole = with_members(seat, vec![base?], deadline).await;
+    let base = whole.pop().unwrap_or_else(|| Err(missing(seat, &id.id)))?;
+    if let Ok(activities) = activities {
+        seat.remembered().keep_activities(&base, now, activities);
+    }
+    Ok(assembled(seat, &id.provider, &id.account, base, now))
+}
+
+/// One group by its id, without its members.
+pub(super) async fn one(seat: &Seat, id: &str, deadline: Deadline) -> Result<Base, Fault> {
+    let params = region(seat).with_list("ScalingGroupIds", [id]);
+    let found = groups_listed(seat, params, deadline).await?;
+    found.into_iter().find(|base| base.id == id).ok_or_else(|| missing(seat, id))
+}
+
+/// Reads all groups of a region, without their activities.
+pub(super) async fn all(
+    seat: &Arc<Seat>,
+    provider: &ProviderName,
+    account: &AccountId,
+    deadline: Deadline,
+) -> Result<Vec<GroupState>, Fault> {
+    let now = seat.now();
+    let (bases, members, ()) = tokio::join!(
+        groups_listed(seat, region(seat), deadline),
+        members_listed(seat, region(seat), deadline),
+        sweeps(seat, sooner(deadline)),
+    );
+    let mut members = by_group(members?);
+    let whole = |mut base: Base| {
+        let own = members.remove(&base.id).unwrap_or_default();
+        fill(&mut base, own);
+        assembled(seat, provider, account, base, now)
+    };
+    Ok(bases?.into_iter().map(whole).collect())
+}
+
+fn sooner(deadline: Deadline) -> Deadline {
+    Deadline::within(deadline.left() * DETAILS_SHARE / 100)
+}
+
+fn missing(seat: &Seat, what: &str) -> Fault {
+    DESCRIBE_GROUPS.fault(FaultKind::Missing, format!("no group `{what}` in `{}`", seat.region))
+}
+
+/// Everything known of a group.
+fn assembled(
+    seat: &Seat,
+    provider: &ProviderName,
+    account: &AccountId,
+    base: Base,
+    read_at: Timestamp,
+) -> GroupState {
+    let remembered = seat.remembered();
+    GroupState {
+        policies: remembered.native_policies(&base.id, read_at),
+        scheduled: remembered.scheduled_actions(&base.id, read_at),
+        activities: remembered.activities(&base.id, read_at),
+        refresh: None,
+        id: GroupId {
+            provider: provider.clone(),
+            account: account.clone(),
+            region: seat.region.clone(),
+            id: base.id,
+        },
+        name: base.name,
+        read_at,
+        desired: base.desired,
+        min: base.min,
+        max: base.max,
+        instances: base.instances,
+        tags: base.tags,
+        suspended: base.suspended.into_iter().collect(),
+        owner: base.owner,
+        new_instances_protected: false,
+        health_check_grace: planner::Seconds::ZERO,
+        warm_up: None,
+    }
+}
+
+/// The groups of these names or ids: calls under way together, each answering for its own.
+async fn bases(
+    seat: &Arc<Seat>,
+    names: BTreeSet<String>,
+    deadline: Deadline,
+) -> BTreeMap<String, Result<Base, Fault>> {
+    let (ids, plain): (Vec<String>, Vec<String>) =
+        names.into_iter().partition(|name| name.starts_with(ID_PREFIX));
+    let mut jobs = JoinSet::new();
+    for (parameter, wanted) in [("ScalingGroupIds", ids), ("ScalingGroupNames", plain)] {
+        for batch in wanted.chunks(NAMES) {
+            let (seat, batch) = (Arc::clone(seat), batch.to_vec());
+            jobs.spawn(async move {
+                let params = region(&seat).with_list(parameter, &batch);
+                let answer = groups_listed(&seat, params, deadline).await;
+                answers_of(&seat, batch, answer)
+            });
+        }
+    }
+    let mut read = BTreeMap::new();
+    while let Some(done) = jobs.join_next().await {
+        read.extend(done.unwrap_or_default());
+    }
+    read
+}
+
+fn answers_of(
+    seat: &Seat,
+    asked: Vec<String>,
+    answer: Result<Vec<Base>, Fault>,
+) -> BTreeMap<String, Result<Base, Fault>> {
+    let found = |name: &str| match &answer {
+        Err(fault) => Err(fault.clone()),
+        Ok(bases) => bases
+            .iter()
+            .find(|base| base.name == name || base.id == name)
+            .cloned()
+            .ok_or_else(|| missing(seat, name)),
+    };
+    asked.into_iter().map(|name| (name.clone(), found(&name))).collect()
+}
+
+fn by_group(members: Vec<Member>) -> BTreeMap<String, Vec<Member>> {
+    let mut groups: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    for member in members {
+        groups.entry(member.scaling_group_id.clone()).or_default().push(member);
+    }
+    groups
+}
+
+fn fill(base: &mut Base, members: Vec<Member>) {
+    base.instances = members.into_iter().map(translate::member).collect();
+    // A listing that moved under our feet may show one twice.
+    base.instances.sort_by(|a, b| a.id.cmp(&b.id));
+    base.instances.dedup_by(|a, b| a.id == b.id);
+}
+
+/// The groups with their members: group by group where they are few, else from the region's.
+async fn with_members(
+    seat: &Arc<Seat>,
+    bases: Vec<Base>,
+    deadline: Deadline,
+) -> Vec<Result<Base, Fault>> {
+    if bases.len() <= GROUP_BY_GROUP {
+        return each_with_members(seat, bases, deadline).await;
+    }
+    let mut members = match members_listed(seat, region(seat), deadline).await {
+        Ok(members) => by_group(members),
+        Err(fault) => return bases.into_iter().map(|_| Err(fault.clone())).collect(),
+    };
+    let mut whole: Vec<Result<Base, Fault>> = Vec::with_capacity(bases.len());
+    let mut torn = Vec::new();
+    for mut base in bases {
+        let own = members.remove(&base.id).unwrap_or_default();
+        fill(&mut base, own);
+        // The listing took many pages: a group that changed meanwhile is read by itself.
+        if base.instances.len() != base.instances_listed && torn.len() < GROUP_BY_GROUP {
+            torn.push((whole.len(), base.clone()));
+        }
+        whole.push(Ok(base));
+    }
+    let (places, again): (Vec<usize>, Vec<Base>) = torn.into_iter().unzip();
+    for (place, base) in places.into_iter().zip(each_with_members(seat, again, deadline).await) {
+        whole[place] = base;
+    }
+    whole
+}
+
+async fn each_with_members(
+    seat: &Arc<Seat>,
+    bases: Vec<Base>,
+    deadline: Deadline,
+) -> Vec<Result<Base, Fault>> {
+    let mut jobs = JoinSet::new();
+    for (place, mut base) in bases.into_iter().enumerate() {
+        let seat = Arc::clone(seat);
+        jobs.spawn(async move {
+            let params = region(&seat).with("ScalingGroupId", &base.id);
+            let members = members_listed(&seat, params, deadline).await;
+            (
+                place,
+                members.map(|members| {
+                    fill(&mut base, members);
+                    base
+                }),
+            )
+        });
+    }
+    let mut done = jobs.join_all().await;
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, base)| base).collect()
+}
+
+/// Reads rules and tasks of the whole region where they are due.
+async fn sweeps(seat: &Seat, deadline: Deadline) {
+    let now = seat.now();
+    let due = {
+        let remembered = seat.remembered();
+        remembered.policies.is_due(now) || remembered.scheduled.is_due(now)
+    };
+    if !due {
+        return;
+    }
+    let (rules, tasks) = tokio::join!(
+        rules_listed(seat, deadline),
+        listed::<TasksPage>(seat, DESCRIBE_TASKS, region(seat), PAGE, deadline, never),
+    );
+    let tasks = tasks.and_then(|tasks| Ok(tasks_by_group(&tasks, rules.as_ref(), now)?));
+    let policies = rules.map(|rules| {
+        let mut groups: BTreeMap<String, Vec<NativePolicy>> = BTreeMap::new();
+        for rule in &rules {
+            groups.entry(rule.scaling_group_id.clone()).or_default().push(translate::rule(rule));
+        }
+        groups
+    });
+    let mut remembered = seat.remembered();
+    remembered.policies.keep(now, policies);
+    remembered.scheduled.keep(now, tasks);
+}
+
+async fn rules_listed(seat: &Seat, deadline: Deadline) -> Result<Vec<Rule>, Fault> {
+    let params = region(seat).with("ShowAlarmRules", true);
+    listed::<RulesPage>(seat, DESCRIBE_RULES, params, PAGE, deadline, never).await
+}
+
+/// Tasks by group; one that executes a rule belongs to the rule's group.
+fn tasks_by_group(
+    tasks: &[translate::Task],
+    rules: Result<&Vec<Rule>, &Fault>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Vec<ScheduledAction>>, Fault> {
+    let mut groups: BTreeMap<String, Vec<ScheduledAction>> = BTreeMap::new();
+    for task in tasks {
+        let Some(action) = translate::task(task, now) else { continue };
+        let group = if task.scaling_group_id.is_empty() {
+            let rules = rules.map_err(Fault::clone)?;
+            let rule = rules.iter().find(|rule| rule.scaling_rule_ari == task.scheduled_action);
+            rule.map(|rule| &rule.scaling_group_id)
+        } else {
+            Some(&task.scaling_group_id)
+        };
+        if let Some(group) = group {
+            groups.entry(group.clone()).or_default().push(action);
+        }
+    }
+    Ok(groups)
+}
+
+async fn activities_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
+    let now = seat.now();
+    let due: Vec<Base> =
+        seat.remembered().activities_due(found, now).into_iter().cloned().collect();
+    let since = now - ACTIVITIES_SPAN;
+    let mut jobs = JoinSet::new();
+    for base in due {
+        let seat = Arc::clone(seat);
+        jobs.spawn(async move {
+            if let Ok(list) = activities_of(&seat, &base.id, since, deadline).await {
+                seat.remembered().keep_activities(&base, now, list);
+            }
+        });
+    }
+    while jobs.join_next().await.is_some() {}
+}
+
+/// Activities of one group since then and those under way, newest first.
+pub(super) async fn activities_of(
+    seat: &Seat,
+    id: &str,
+    since: Timestamp,
+    deadline: Deadline,
+) -> Result<Vec<Activity>, Fault> {
+    let params = region(seat).with("ScalingGroupId", id);
+    let counts = |a: &Activity| a.ended_at.is_none() || a.started_at >= since;
+    // Newest first: a page that ends before `since` is the last that matters.
+    let enough = |wire: &[translate::ActivityOnWire], number: usize| {
+        let last = wire.last().map(translate::activities).unwrap_or_default();
+        number >= ACTIVITY_PAGES_MAX || last.first().is_some_and(|a| !counts(a))
+    };
+    let wire =
+        listed::<ActivitiesPage>(seat, DESCRIBE_ACTIVITIES, params, PAGE, deadline, enough).await?;
+    let mut all: Vec<Activity> =
+        wire.iter().flat_map(translate::activities).filter(counts).collect();
+    all.sort_by(|a, b| (b.started_at, &a.id).cmp(&(a.started_at, &b.id)));
+    Ok(all)
+}
+
+/// Reads these groups of one account and region; whatever happens, each has an answer.
+pub(super) async fn of_place(
+    access: &Access,
+    account: &AccountId,
+    region: &Region,
+    names: BTreeSet<String>,
+    deadline: Deadline,
+) -> Answers {
+    let wanted = names.clone();
+    let read = async {
+        let seat = access.seat(DESCRIBE_GROUPS, account, region)?;
+        Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
+    };
+    // Every call inside ends at the deadline; the moment more is for putting the answers together.
+    let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
+    match read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())) {
+        Ok(answers) => answers,
+        Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CallerIdentity {
+    account_id: String,
+}
+
+/// The account that the credentials belong to. Needs no permission.
+pub(super) async fn identity(seat: &Seat, deadline: Deadline) -> Result<AccountId, Fault> {
+    let call = GET_CALLER_IDENTITY;
+    let read: CallerIdentity = seat.call(call, Product::Sts, Params::new(), deadline).await?;
+    AccountId::new(&read.account_id)
+        .ok_or_else(|| call.fault(FaultKind::Unreadable, "an answer without an account"))
+}
+
+/// Tries every listing of the observer's role once.
+pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Vec<(Call, Result<(), Fault>)> {
+    let first = |params: Params| params.with("PageNumber", 1).with("PageSize", 1);
+    let (groups, members, rules, tasks) = tokio::join!(
+        seat.call::<GroupsPage>(DESCRIBE_GROUPS, Product::Ess, first(region(seat)), deadline),
+        seat.call::<MembersPage>(DESCRIBE_MEMBERS, Product::Ess, first(region(seat)), deadline),
+        seat.call::<RulesPage>(DESCRIBE_RULES, Product::Ess, first(region(seat)), deadline),
+        seat.call::<TasksPage>(DESCRIBE_TASKS, Product::Ess, first(region(seat)), deadline),
+    );
+    // Activities are asked for group by group: tried on the first one, if there is one.
+    let id = groups.as_ref().ok().and_then(|page| page.scaling_groups.first()).map(Group::id);
+    let mut tried = vec![
+        (DESCRIBE_GROUPS, groups.map(drop)),
+        (DESCRIBE_MEMBERS, members.map(drop)),
+        (DESCRIBE_RULES, rules.map(drop)),
+        (DESCRIBE_TASKS, tasks.map(drop)),
+    ];
+    if let Some(id) = id {
+        let activities = activities_of(seat, &id, seat.now(), deadline).await;
+        tried.push((DESCRIBE_ACTIVITIES, activities.map(drop)));
+    }
+    tried
+}

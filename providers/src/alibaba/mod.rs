@@ -1,0 +1,242 @@
+//! Alibaba Cloud's scaling groups (ESS) as our groups, and CloudMonitor (CMS) as a source of metrics.
+//!
+//! - [`Settings`]: regions, accounts, endpoints, timeouts, budget.
+//! - [`sign`] and [`Params`] make a request out of a call, purely; `transport.rs` sends it,
+//!   `credentials.rs` has the keys, `endpoint.rs` knows where to.
+//! - `access.rs`: an account in a region, with its limits, backoff and budget.
+//! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words.
+//! - Reading samples: `metrics.rs`. Writing: `write.rs`, one attempt, never more.
+//! - [`ecs`]: instances, apart from groups.
+//! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs.
+
+mod access;
+mod cost;
+mod credentials;
+pub mod ecs;
+mod endpoint;
+mod fault;
+mod groups;
+mod metrics;
+mod owner;
+mod params;
+mod settings;
+pub mod sign;
+mod translate;
+mod transport;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use planner::group::{Activity, GroupState};
+use planner::metric::{MetricQuery, Sample};
+use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Seconds, Timestamp};
+use tokio::task::JoinSet;
+
+pub use cost::{expected_calls, metric_calls, required_permissions};
+pub use endpoint::{Network, Product};
+pub use params::Params;
+pub use settings::{
+    Budget, Environment, FREE_METRIC_CALLS_A_MONTH, NotARoleArn, RoleAccount, RoleArn, Settings,
+};
+
+use access::Access;
+use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
+use metrics::DESCRIBE_METRICS;
+
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Probe, Provider, Retention};
+
+/// How long CloudMonitor may take to have a sample, beyond two periods.
+const SETTLING_MIN: Seconds = Seconds::minutes(3);
+/// Intervals that CloudMonitor may still correct.
+const SETTLING_PERIODS: u64 = 2;
+
+/// Alibaba Cloud in the configured accounts and regions.
+#[derive(Clone, Debug)]
+pub struct Alibaba {
+    access: Arc<Access>,
+}
+
+impl Alibaba {
+    /// Alibaba Cloud as configured. Connects to nothing yet; `now` is also the clock of signatures.
+    pub fn new(settings: Settings, now: Arc<dyn Now>) -> Alibaba {
+        Alibaba { access: Arc::new(Access::new(settings, now)) }
+    }
+
+    /// Tries every permission of the observer's role once, in each account and region.
+    ///
+    /// `DescribeScalingActivities` needs a group and is tried on the first one found.
+    pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {
+        let mut jobs = JoinSet::new();
+        for (account, region) in self.places() {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let seat = match access.seat(DESCRIBE_GROUPS, &account, &region) {
+                    Ok(seat) => seat,
+                    Err(fault) => {
+                        let calls = BTreeMap::new();
+                        return Probe { account, region, identity: Err(fault), calls };
+                    }
+                };
+                let (identity, mut tried, metrics) = tokio::join!(
+                    groups::identity(&seat, deadline),
+                    groups::probe(&seat, deadline),
+                    metrics::probe(&seat, deadline),
+                );
+                tried.push((DESCRIBE_METRICS, metrics));
+                let calls =
+                    tried.into_iter().map(|(call, came)| (call.permission(), came)).collect();
+                Probe { account, region, identity, calls }
+            });
+        }
+        let mut probes: Vec<Probe> = jobs.join_all().await;
+        probes.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
+        probes
+    }
+
+    /// Every configured account in every configured region.
+    fn places(&self) -> Vec<(AccountId, Region)> {
+        let regions = &self.access.settings.regions;
+        let accounts = self.access.accounts();
+        accounts
+            .into_iter()
+            .flat_map(|account| regions.iter().map(move |region| (account.clone(), region.clone())))
+            .collect()
+    }
+}
+
+impl Provider for Alibaba {
+    fn inventory(&self) -> &dyn Inventory {
+        self
+    }
+
+    fn metrics(&self) -> &dyn Metrics {
+        self
+    }
+
+    fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+        Box::new(write::Writer { access: Arc::clone(&self.access), group: group.clone() })
+    }
+}
+
+#[async_trait]
+impl Inventory for Alibaba {
+    async fn groups(
+        &self,
+        wanted: &[GroupRef],
+        deadline: Deadline,
+    ) -> Vec<Result<GroupState, Fault>> {
+        let mut places: BTreeMap<(AccountId, Region), BTreeSet<String>> = BTreeMap::new();
+        for group in wanted {
+            let place = (group.account.clone(), group.region.clone());
+            places.entry(place).or_default().insert(group.name.clone());
+        }
+        let mut jobs = JoinSet::new();
+        for ((account, region), names) in places {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let answers = groups::of_place(&access, &account, &region, names, deadline).await;
+                ((account, region), answers)
+            });
+        }
+        let mut read = BTreeMap::new();
+        while let Some(done) = jobs.join_next().await {
+            read.extend(done.ok());
+        }
+        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
+        let answer = |group: &GroupRef| {
+            let answers = read.get(&(group.account.clone(), group.region.clone()));
+            answers.and_then(|answers| answers.get(&group.name)).cloned().unwrap_or_else(lost)
+        };
+        wanted.iter().map(answer).collect()
+    }
+
+    async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
+        let seat = self.access.seat(DESCRIBE_GROUPS, &id.account, &id.region)?;
+        let read = tokio::time::timeout_at(deadline.0, groups::fresh(&seat, id, deadline)).await;
+        read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+    }
+
+    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+        let places = self.places();
+        let mut jobs = JoinSet::new();
+        for (index, (account, region)) in places.iter().cloned().enumerate() {
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let read = async {
+                    let seat = access.seat(DESCRIBE_GROUPS, &account, &region)?;
+                    groups::all(&seat, &access.settings.provider, &account, deadline).await
+                };
+                let read = tokio::time::timeout_at(deadline.0, read).await;
+                (index, read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())))
+            });
+        }
+        let mut read = BTreeMap::new();
+        while let Some(done) = jobs.join_next().await {
+            read.extend(done.ok());
+        }
+        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
+        (0..places.len()).map(|index| read.remove(&index).unwrap_or_else(lost)).collect()
+    }
+
+    async fn activities(
+        &self,
+        id: &GroupId,
+        since: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Vec<Activity>, Fault> {
+        let seat = self.access.seat(DESCRIBE_ACTIVITIES, &id.account, &id.region)?;
+        let read = groups::activities_of(&seat, &id.id, since, deadline);
+        let read = tokio::time::timeout_at(deadline.0, read).await;
+        read.unwrap_or_else(|_| Err(DESCRIBE_ACTIVITIES.timed_out()))
+    }
+}
+
+#[async_trait]
+impl Metrics for Alibaba {
+    async fn samples(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let mut places: BTreeMap<(AccountId, Region), Vec<usize>> = BTreeMap::new();
+        for (index, query) in queries.iter().enumerate() {
+            let place = (query.account.clone(), query.region.clone());
+            places.entry(place).or_default().push(index);
+        }
+        let mut jobs = JoinSet::new();
+        for indexes in places.into_values() {
+            let asked: Vec<MetricQuery> = indexes.iter().map(|&n| queries[n].clone()).collect();
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let answers = metrics::of_place(&access, asked, (from, to), deadline).await;
+                indexes.into_iter().zip(answers).collect::<Vec<_>>()
+            });
+        }
+        let lost = || Err(DESCRIBE_METRICS.fault(FaultKind::Unreadable, "reading was broken off"));
+        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
+            std::iter::repeat_with(lost).take(queries.len()).collect();
+        while let Some(done) = jobs.join_next().await {
+            for (index, answer) in done.unwrap_or_default() {
+                answers[index] = answer;
+            }
+        }
+        answers
+    }
+
+    fn keeps(&self, query: &MetricQuery) -> Retention {
+        let settling = Seconds(u64::from(query.period.seconds()) * SETTLING_PERIODS);
+        Retention {
+            history: metrics::history(query.period),
+            settling: settling.max(SETTLING_MIN),
+            usd_micros_per_thousand_metrics: 0,
+        }
+    }
+
+    fn metrics_read(&self) -> u64 {
+        self.access.metric_calls()
+    }
+}

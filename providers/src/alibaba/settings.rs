@@ -1,0 +1,192 @@
+//! What the operator says about Alibaba Cloud: regions, accounts, where to reach it, how much to ask.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use planner::{AccountId, ProviderName, Region};
+
+use super::endpoint::Network;
+use crate::Timeouts;
+
+/// Calls for metrics that are free in a month, over all calls that read metrics.
+pub const FREE_METRIC_CALLS_A_MONTH: u64 = 1_000_000;
+/// Where an instance asks about itself.
+const METADATA_URL: &str = "http://100.100.100.200";
+
+/// Everything an [`super::Alibaba`] is made from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The `NAME` of `[provider.NAME]`.
+    pub provider: ProviderName,
+    /// The regions that `discover` and `probe` look at; groups and metrics name their own.
+    pub regions: Vec<Region>,
+    /// The accounts, each through a role; empty for the one account that the default chain of
+    /// credentials belongs to.
+    pub accounts: Vec<RoleAccount>,
+    /// From where endpoints are reached.
+    pub network: Network,
+    /// Where every product is reached instead of its own endpoint.
+    pub endpoint_url: Option<String>,
+    /// Where an instance asks about itself.
+    pub metadata_url: String,
+    /// What the default chain of credentials looks at besides files.
+    pub environment: Environment,
+    /// How long a single call may take.
+    pub timeouts: Timeouts,
+    /// How much may be asked, account by account.
+    pub budget: Budget,
+}
+
+impl Settings {
+    /// The default chain of credentials in these regions, with the documented defaults.
+    pub fn new(provider: ProviderName, regions: Vec<Region>) -> Settings {
+        Settings {
+            provider,
+            regions,
+            accounts: Vec::new(),
+            network: Network::Public,
+            endpoint_url: None,
+            metadata_url: METADATA_URL.to_owned(),
+            environment: Environment::of_process(),
+            timeouts: Timeouts::default(),
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// Environment variables. Debug output names them and hides their values.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Those of this process that the vendor's tools read, and `HOME`.
+    pub fn of_process() -> Environment {
+        Environment::of(
+            std::env::vars()
+                .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_") || name == "HOME"),
+        )
+    }
+
+    /// These alone.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+        Environment(variables.into_iter().collect())
+    }
+
+    /// A variable that is set and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable says yes.
+    pub(super) fn says_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// An account that is entered by assuming a role in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleAccount {
+    /// The role.
+    pub role_arn: RoleArn,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// The ARN of a RAM role, such as `acs:ram::1234567890123456:role/neap`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleArn {
+    text: String,
+    account: AccountId,
+}
+
+/// Why a text is no ARN of a RAM role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is no role ARN, expected one such as `acs:ram::1234567890123456:role/neap`")]
+pub struct NotARoleArn {
+    /// What was found.
+    pub found: String,
+}
+
+impl RoleArn {
+    /// Reads a role's ARN.
+    ///
+    /// # Errors
+    /// Where it is not `acs:ram::DIGITS:role/NAME`.
+    pub fn parse(text: &str) -> Result<RoleArn, NotARoleArn> {
+        let fault = || NotARoleArn { found: text.to_owned() };
+        let rest = text.strip_prefix("acs:ram::").ok_or_else(fault)?;
+        let (account, name) = rest.split_once(":role/").ok_or_else(fault)?;
+        let sound =
+            !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
+        let account = AccountId::new(account).filter(|_| sound).ok_or_else(fault)?;
+        Ok(RoleArn { text: text.to_owned(), account })
+    }
+
+    /// The account the role lives in.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The ARN as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// How much may be asked, account by account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls for metrics in a month of 30 days; `None` for no limit. Beyond the free ones the cloud
+    /// refuses them, unless pay-as-you-go is switched on for the account.
+    ///
+    /// Kept as a bucket that holds a thirtieth (a day's worth) and refills evenly.
+    pub metric_calls_per_month: Option<u64>,
+    /// Calls under way at the same time, in one account and region.
+    pub calls_at_once: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { metric_calls_per_month: Some(FREE_METRIC_CALLS_A_MONTH), calls_at_once: 8 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_role_arns_are_role_arns() {
+        let account = |text| RoleArn::parse(text).map(|arn| arn.account().to_string());
+        assert_eq!(account("acs:ram::1234567890123456:role/neap").unwrap(), "1234567890123456");
+        for wrong in [
+            "",
+            "neap",
+            "acs:ram::1234567890123456:role/",
+            "acs:ram::12a:role/neap",
+            "acs:ram:::role/neap",
+            "acs:ram::1234567890123456:user/neap",
+            "arn:aws:iam::111122223333:role/neap",
+        ] {
+            assert_eq!(account(wrong), Err(NotARoleArn { found: wrong.into() }), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_environment_hides_its_values() {
+        let environment = Environment::of([("A".to_owned(), "hidden".to_owned())]);
+        assert_eq!(format!("{environment:?}"), r#"{"A"}"#);
+    }
+}

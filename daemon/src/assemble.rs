@@ -15,7 +15,9 @@ use providers::{Deadline, Now, Provider};
 
 use crate::calendar::Calendars;
 use crate::clock::{Clock, Shared, Simulated, System};
-use crate::config::{self, AwsConfig, Config, ModelChoice, ProviderConfig, SimConfig};
+use crate::config::{
+    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, ProviderConfig, SimConfig,
+};
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
 use crate::journal::{self, PolicyDigest};
@@ -51,7 +53,7 @@ pub fn begins(config: &Config) -> Timestamp {
 fn simulation(config: &Config) -> Option<&SimConfig> {
     config.providers.values().find_map(|provider| match provider {
         ProviderConfig::Sim(sim) => Some(sim),
-        ProviderConfig::Aws(_) => None,
+        ProviderConfig::Alibaba(_) | ProviderConfig::Aws(_) => None,
     })
 }
 
@@ -71,7 +73,13 @@ pub fn clouds(
         Clouds { clock, providers: BTreeMap::new(), worlds: BTreeMap::new(), ends_at: None };
     for (name, provider) in &config.providers {
         let built: Arc<dyn Provider> = match provider {
-            ProviderConfig::Aws(aws) => Arc::new(aws_cloud(name, aws, Arc::clone(&now))),
+            ProviderConfig::Alibaba(alibaba) => {
+                let settings = alibaba_settings(name, alibaba);
+                Arc::new(providers::alibaba::Alibaba::new(settings, Arc::clone(&now)))
+            }
+            ProviderConfig::Aws(aws) => {
+                Arc::new(providers::aws::Aws::new(aws_settings(name, aws), Arc::clone(&now)))
+            }
             ProviderConfig::Sim(sim) => {
                 let settings = sim_settings(sim)?;
                 clouds.ends_at = Some(settings.ends_at());
@@ -136,8 +144,22 @@ fn sim_settings(sim: &SimConfig) -> anyhow::Result<providers::sim::Settings> {
     })
 }
 
-fn aws_cloud(name: &ProviderName, aws: &AwsConfig, now: Arc<dyn Now>) -> providers::aws::Aws {
-    providers::aws::Aws::new(aws_settings(name, aws), now)
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn alibaba_settings(
+    name: &ProviderName,
+    alibaba: &AlibabaConfig,
+) -> providers::alibaba::Settings {
+    use providers::alibaba::{Network, RoleAccount, RoleArn, Settings};
+    let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
+    settings.endpoint_url.clone_from(&alibaba.endpoint_url);
+    settings.budget.metric_calls_per_month = Some(alibaba.metric_calls_monthly);
+    if alibaba.vpc_endpoints {
+        settings.network = Network::Vpc;
+    }
+    settings.accounts = roles(&alibaba.accounts, |role, external_id| {
+        Some(RoleAccount { role_arn: RoleArn::parse(role).ok()?, external_id })
+    });
+    settings
 }
 
 /// What the adapter needs to know of a parsed `[provider.NAME]`.
@@ -145,16 +167,18 @@ pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Set
     let mut settings = providers::aws::Settings::new(name.clone(), aws.regions.clone());
     settings.endpoint_url.clone_from(&aws.endpoint_url);
     settings.budget.metrics_per_month = metrics_monthly(aws);
-    for account in &aws.accounts {
-        // The configuration's parser has checked the role's form.
-        let role =
-            account.role_arn.as_deref().and_then(|role| providers::aws::RoleArn::parse(role).ok());
-        if let Some(role_arn) = role {
-            let external_id = account.external_id.clone();
-            settings.accounts.push(providers::aws::RoleAccount { role_arn, external_id });
-        }
-    }
+    settings.accounts = roles(&aws.accounts, |role, external_id| {
+        let role_arn = providers::aws::RoleArn::parse(role).ok()?;
+        Some(providers::aws::RoleAccount { role_arn, external_id })
+    });
     settings
+}
+
+/// The roles of accounts that are entered through one. The configuration's parser has checked
+/// their form.
+fn roles<R>(accounts: &[CloudAccount], read: impl Fn(&str, Option<String>) -> Option<R>) -> Vec<R> {
+    let entered = accounts.iter();
+    entered.filter_map(|a| read(a.role_arn.as_deref()?, a.external_id.clone())).collect()
 }
 
 /// The stricter of a limit in metrics and one in money, at $0.01 for 1,000 metrics.

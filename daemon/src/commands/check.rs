@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use planner::{ProviderName, ServiceName, Timestamp};
-use providers::aws::{Expected, Volume, expected_calls};
+use providers::{Expected, Volume, alibaba, aws};
 use serde::Serialize;
 
 use crate::assemble;
@@ -118,8 +118,18 @@ struct Cost {
     calls_monthly: u64,
     metrics_read_monthly: u64,
     usd_monthly: f64,
+    /// Calls among them that count against a month's free ones, and how many those are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_calls: Option<FreeCalls>,
     /// Metrics of one group of every template, which come on top for each group that matches.
     metrics_each_templated_group: u64,
+}
+
+/// Calls that are free up to a number a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct FreeCalls {
+    expected: u64,
+    free: u64,
 }
 
 /// Something that is allowed and may not be meant.
@@ -237,11 +247,15 @@ fn costs(config: &Config) -> Vec<Cost> {
             Cost {
                 provider: name.clone(),
                 kind: provider.kind(),
-                groups: watched.values().map(|(groups, _)| groups).sum(),
-                metrics: watched.values().map(|(_, metrics)| metrics).sum(),
+                groups: watched.values().map(|seen| seen.groups).sum(),
+                metrics: watched.values().map(|seen| seen.metrics).sum(),
                 calls_monthly: expected.calls_total(),
                 metrics_read_monthly: expected.metrics,
                 usd_monthly: expected.usd_micros as f64 / 1e6,
+                free_calls: matches!(provider, ProviderConfig::Alibaba(_)).then(|| FreeCalls {
+                    expected: alibaba::metric_calls(&expected),
+                    free: alibaba::FREE_METRIC_CALLS_A_MONTH,
+                }),
                 metrics_each_templated_group: templated.count() as u64,
             }
         })
@@ -250,17 +264,18 @@ fn costs(config: &Config) -> Vec<Cost> {
 
 /// What watching all that costs; reading a simulated cloud is free.
 fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Expected {
-    let volumes = watched.values().map(|(groups, metrics)| Volume {
-        groups: *groups,
-        metrics: *metrics,
+    let volumes = watched.values().map(|seen| Volume {
+        groups: seen.groups,
+        metrics: seen.metrics,
+        metric_kinds: u64::try_from(seen.kinds.len()).unwrap_or(u64::MAX),
         poll_interval: config.policy.poll_interval,
     });
-    match provider {
-        ProviderConfig::Aws(_) => {
-            volumes.map(expected_calls).fold(Expected::default(), |sum, place| sum.plus(&place))
-        }
-        ProviderConfig::Sim(_) => Expected::default(),
-    }
+    let of_volume: fn(Volume) -> Expected = match provider {
+        ProviderConfig::Alibaba(_) => alibaba::expected_calls,
+        ProviderConfig::Aws(_) => aws::expected_calls,
+        ProviderConfig::Sim(_) => return Expected::default(),
+    };
+    volumes.map(of_volume).fold(Expected::default(), |sum, place| sum.plus(&place))
 }
 
 fn metrics_of<'s>(
@@ -270,8 +285,18 @@ fn metrics_of<'s>(
     metrics(service).filter(move |query| query.provider == *provider)
 }
 
-/// Groups and distinct metrics by account and region, as calls go to each place by itself.
-type Watched = BTreeMap<(String, String), (u64, u64)>;
+/// What is watched by account and region, as calls go to each place by itself.
+type Watched = BTreeMap<(String, String), Seen>;
+
+/// What is watched in one place.
+#[derive(Default)]
+struct Seen {
+    groups: u64,
+    /// Distinct metrics.
+    metrics: u64,
+    /// Namespace, name and period of them.
+    kinds: BTreeSet<(String, String, u32)>,
+}
 
 fn watched(config: &Config, provider: &ProviderName) -> Watched {
     let mut watched = Watched::new();
@@ -279,13 +304,16 @@ fn watched(config: &Config, provider: &ProviderName) -> Watched {
     for service in config.policy.services.values() {
         let group = &service.pool.group;
         if group.provider == *provider {
-            watched.entry((group.account.to_string(), group.region.to_string())).or_default().0 +=
-                1;
+            let place = (group.account.to_string(), group.region.to_string());
+            watched.entry(place).or_default().groups += 1;
         }
         for query in metrics_of(service, provider) {
             if seen.insert(query.key()) {
                 let place = (query.account.to_string(), query.region.to_string());
-                watched.entry(place).or_default().1 += 1;
+                let here = watched.entry(place).or_default();
+                here.metrics += 1;
+                let (namespace, name) = (query.namespace.clone(), query.metric.clone());
+                here.kinds.insert((namespace, name, query.period.seconds()));
             }
         }
     }
@@ -302,14 +330,23 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
         warn("page", format!("`{listen}` is open to others, and the page asks for no password"));
     }
     for (name, provider) in &config.providers {
-        let ProviderConfig::Aws(aws) = provider else { continue };
         let about = format!("provider {name}");
-        let url = aws.endpoint_url.as_deref().unwrap_or_default();
+        let cost = costs.iter().find(|cost| cost.provider == *name);
+        let (url, over) = match provider {
+            ProviderConfig::Alibaba(alibaba) => {
+                let limit = alibaba.metric_calls_monthly;
+                (&alibaba.endpoint_url, cost.and_then(|cost| over_free_calls(cost, limit)))
+            }
+            ProviderConfig::Aws(aws) => {
+                (&aws.endpoint_url, cost.and_then(|cost| over_budget(cost, aws.api_budget)))
+            }
+            ProviderConfig::Sim(_) => continue,
+        };
+        let url = url.as_deref().unwrap_or_default();
         if url.starts_with("http://") && !is_local(url) {
             warn(&about, format!("`{url}` is not encrypted: credentials' signatures go in clear"));
         }
-        let cost = costs.iter().find(|cost| cost.provider == *name);
-        if let Some(text) = cost.and_then(|cost| over_budget(cost, aws.api_budget)) {
+        if let Some(text) = over {
             warn(&about, text);
         }
     }
@@ -319,6 +356,22 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
 fn is_local(url: &str) -> bool {
     let host = url.trim_start_matches("http://");
     ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+fn over_free_calls(cost: &Cost, limit: u64) -> Option<String> {
+    let FreeCalls { expected, free } = cost.free_calls?;
+    if expected > limit {
+        return Some(format!(
+            "{expected} metric calls a month are expected and `metric_calls_per_month` is {limit}: \
+             neap will read less often than `poll_interval`"
+        ));
+    }
+    (expected > free).then(|| {
+        format!(
+            "{expected} metric calls a month are expected and {free} are free: without \
+             pay-as-you-go CloudMonitor refuses the rest"
+        )
+    })
 }
 
 fn over_budget(cost: &Cost, budget: ApiBudget) -> Option<String> {
@@ -353,7 +406,8 @@ fn service_advice(config: &Config, name: &ServiceName, service: &ServicePolicy) 
             );
             add(Severity::Suggestion, text);
         }
-        if !matches!(query.statistic, Statistic::Sum | Statistic::SampleCount) {
+        let total = matches!(query.statistic, Statistic::Sum | Statistic::SampleCount);
+        if !total && !config::known_rate(query) {
             let text = format!(
                 "demand is total load, and `{}` of `{}` does not grow with it",
                 query.statistic, query.metric
@@ -449,6 +503,9 @@ impl std::fmt::Display for Cost {
         match self.kind {
             "sim" => f.write_str("; reading costs nothing")?,
             _ => write!(f, "; about {calls} calls and {read} metrics a month, {usd:.2} USD")?,
+        }
+        if let Some(FreeCalls { expected, free }) = self.free_calls {
+            write!(f, "; {expected} of {free} free metric calls")?;
         }
         match self.metrics_each_templated_group {
             0 => Ok(()),

@@ -10,22 +10,22 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use planner::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
-use planner::{Fault, ProviderName, Region, Seconds};
-use providers::aws::{Aws, RoleArn};
-use providers::{Deadline, Inventory};
+use planner::{AccountId, Fault, ProviderName, Region, Seconds};
+use providers::{Deadline, Inventory, alibaba, aws};
 
 use crate::assemble;
 use crate::cli::{self, WrongUsage};
 use crate::clock::System;
-use crate::config::{ApiBudget, AwsAccount, AwsConfig, Defaults};
+use crate::config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults};
 
 const EXAMPLES: &str = "\
 Examples:
   neap init --provider aws --region eu-west-1 > neap.toml
   neap init --provider aws --region eu-west-1 --region us-east-1 \\
       --account-role arn:aws:iam::111122223333:role/neap-read > neap.toml
+  neap init --provider alibaba --region ap-southeast-1 > neap.toml
 
-Reads groups with the credentials that the SDK finds and changes nothing. What a service's demand is
+Reads groups with the credentials that the cloud's own tools find and changes nothing. What a service's demand is
 cannot be guessed: `neap check` names each service that still lacks it. Exits with 3 where a region
 could not be read; what could be read is printed all the same.";
 
@@ -33,7 +33,7 @@ could not be read; what could be read is printed all the same.";
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The cloud to look at: `aws`.
+    /// The cloud to look at: `alibaba` or `aws`.
     #[arg(long, value_name = "PROVIDER", default_value = "aws", hide_possible_values = true)]
     pub provider: Cloud,
     /// A region to look at; may be given several times.
@@ -53,8 +53,49 @@ pub struct Args {
 /// The clouds that can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Cloud {
+    /// Alibaba Cloud.
+    Alibaba,
     /// Amazon Web Services.
     Aws,
+}
+
+impl Cloud {
+    /// The provider's name and kind.
+    fn name(self) -> &'static str {
+        match self {
+            Cloud::Alibaba => "alibaba",
+            Cloud::Aws => "aws",
+        }
+    }
+
+    /// The commonest metric of total load, with a gap for the load balancer's name.
+    fn demand(self) -> &'static str {
+        match self {
+            Cloud::Alibaba => {
+                "namespace = \"acs_alb\", metric = \"LoadBalancerQPS\", stat = \"Average\", \
+                 dimensions = { loadBalancerId = \"alb-ID\" }"
+            }
+            Cloud::Aws => {
+                "namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", stat = \"Sum\", \
+                 dimensions = { LoadBalancer = \"app/NAME/ID\" }, when_missing = \"zero\""
+            }
+        }
+    }
+
+    /// What one unit carries: learned where the cloud measures a group's utilisation by itself.
+    fn capacity(self) -> String {
+        match self {
+            Cloud::Alibaba => {
+                "# What one unit carries of the demand: fill it in, take the # away.\n\
+                               # capacity_per_unit = 100.0\n"
+                    .to_owned()
+            }
+            Cloud::Aws => format!(
+                "capacity_per_unit = \"learn\"\ntarget_utilisation = \"{}\"\n",
+                planner::policy::PoolPolicy::TARGET_UTILISATION
+            ),
+        }
+    }
 }
 
 /// How long looking around may take.
@@ -65,10 +106,18 @@ const LOOK_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// Where an argument is no region or role, or stdout cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Cloud::Aws = args.provider;
-    let aws = aws_config(args)?;
-    let name = ProviderName::new("aws").context("`aws` is a sound name")?;
-    let cloud = Aws::new(assemble::aws_settings(&name, &aws), Arc::new(System));
+    let name = args.provider.name();
+    let name = ProviderName::new(name).with_context(|| format!("`{name}` is a sound name"))?;
+    let cloud: Box<dyn Inventory> = match args.provider {
+        Cloud::Alibaba => {
+            let settings = assemble::alibaba_settings(&name, &alibaba_config(args)?);
+            Box::new(alibaba::Alibaba::new(settings, Arc::new(System)))
+        }
+        Cloud::Aws => {
+            let settings = assemble::aws_settings(&name, &aws_config(args)?);
+            Box::new(aws::Aws::new(settings, Arc::new(System)))
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let found = runtime.block_on(cloud.discover(Deadline::within(LOOK_WITHIN)));
     std::io::stdout().write_all(render(args, &found).as_bytes())?;
@@ -80,20 +129,46 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn aws_config(args: &Args) -> Result<AwsConfig, WrongUsage> {
-    let region = |text: &String| {
-        Region::new(text.clone()).ok_or_else(|| WrongUsage(format!("`{text}` is no region")))
-    };
-    let account = |text: &String| {
-        let role = RoleArn::parse(text).map_err(|error| WrongUsage(error.to_string()))?;
-        let (role_arn, external_id) = (Some(text.clone()), args.external_id.clone());
-        Ok(AwsAccount { id: role.account().clone(), role_arn, external_id })
-    };
     Ok(AwsConfig {
-        regions: args.regions.iter().map(region).collect::<Result<_, _>>()?,
-        accounts: args.account_roles.iter().map(account).collect::<Result<_, WrongUsage>>()?,
+        regions: regions(args)?,
+        accounts: accounts(args, |arn| {
+            aws::RoleArn::parse(arn).map(|role| role.account().clone()).map_err(|e| e.to_string())
+        })?,
         endpoint_url: args.endpoint_url.clone(),
         api_budget: ApiBudget::default(),
     })
+}
+
+fn alibaba_config(args: &Args) -> Result<AlibabaConfig, WrongUsage> {
+    Ok(AlibabaConfig {
+        regions: regions(args)?,
+        accounts: accounts(args, |arn| {
+            let role = alibaba::RoleArn::parse(arn);
+            role.map(|role| role.account().clone()).map_err(|error| error.to_string())
+        })?,
+        vpc_endpoints: false,
+        endpoint_url: args.endpoint_url.clone(),
+        metric_calls_monthly: alibaba::FREE_METRIC_CALLS_A_MONTH,
+    })
+}
+
+fn regions(args: &Args) -> Result<Vec<Region>, WrongUsage> {
+    let region = |text: &String| {
+        Region::new(text.clone()).ok_or_else(|| WrongUsage(format!("`{text}` is no region")))
+    };
+    args.regions.iter().map(region).collect()
+}
+
+/// The accounts that are entered through the roles named; `account` finds one in a role's ARN.
+fn accounts(
+    args: &Args,
+    account: impl Fn(&str) -> Result<AccountId, String>,
+) -> Result<Vec<CloudAccount>, WrongUsage> {
+    let entered = |arn: &String| {
+        let (role_arn, external_id) = (Some(arn.clone()), args.external_id.clone());
+        Ok(CloudAccount { id: account(arn).map_err(WrongUsage)?, role_arn, external_id })
+    };
+    args.account_roles.iter().map(entered).collect()
 }
 
 /// A configuration as text: the provider, and a service for every group that may be sized.
@@ -107,7 +182,7 @@ fn render(args: &Args, found: &[Result<Vec<GroupState>, Fault>]) -> String {
     let names = service_names(&taken);
     for group in &taken {
         let name = names.get(&group.id.to_string()).map_or(group.name.as_str(), String::as_str);
-        text.push_str(&service(group, name, several));
+        text.push_str(&service(args.provider, group, name, several));
     }
     let faults: Vec<String> = found
         .iter()
@@ -126,6 +201,7 @@ fn render(args: &Args, found: &[Result<Vec<GroupState>, Fault>]) -> String {
 }
 
 fn head(args: &Args) -> String {
+    let cloud = args.provider.name();
     let regions: Vec<String> = args.regions.iter().map(|region| quoted(region)).collect();
     let mut text = format!(
         "# Made by `neap init`. `neap check` names what is still missing, `neap plan` shows what neap\n\
@@ -135,8 +211,8 @@ fn head(args: &Args) -> String {
          state_dir = \"{}\"\n\
          kill_switch = \"{}\"\n\
          \n\
-         [provider.aws]\n\
-         kind = \"aws\"\n\
+         [provider.{cloud}]\n\
+         kind = \"{cloud}\"\n\
          regions = [{}]\n",
         Defaults::POLL_INTERVAL,
         Defaults::STATE_DIR,
@@ -184,7 +260,7 @@ fn why_left(group: &GroupState) -> Option<String> {
     None
 }
 
-fn service(group: &GroupState, name: &str, several_accounts: bool) -> String {
+fn service(cloud: Cloud, group: &GroupState, name: &str, several_accounts: bool) -> String {
     let mut text = String::from("\n");
     let region = &group.id.region;
     let _ = writeln!(text, "# {}", one_line(&described(group)));
@@ -192,13 +268,14 @@ fn service(group: &GroupState, name: &str, several_accounts: bool) -> String {
     let _ = writeln!(
         text,
         "# The total load, such as the requests of the load balancer: fill in its name, take the # away.\n\
-         # demand = [{{ from = \"aws\", region = \"{region}\", namespace = \"AWS/ApplicationELB\", \
-         metric = \"RequestCount\", stat = \"Sum\", dimensions = {{ LoadBalancer = \"app/NAME/ID\" }}, \
-         when_missing = \"zero\" }}]\n\
+         # demand = [{{ from = \"{}\", region = \"{region}\", {} }}]\n\
          \n\
          [[service.pool]]\n\
-         provider = \"aws\"\n\
-         region = \"{region}\""
+         provider = \"{}\"\n\
+         region = \"{region}\"",
+        cloud.name(),
+        cloud.demand(),
+        cloud.name()
     );
     if several_accounts {
         let _ = writeln!(text, "account = \"{}\"", group.id.account);
@@ -207,14 +284,13 @@ fn service(group: &GroupState, name: &str, several_accounts: bool) -> String {
     let _ = writeln!(
         text,
         "group = {}\n\
-         capacity_per_unit = \"learn\"\n\
-         target_utilisation = \"{}\"\n\
+         {}\
          lead_time = \"{}\"\n\
          actuate = \"{actuate}\"\n\
          min = {}\n\
          max = {}",
         quoted(&group.name),
-        planner::policy::PoolPolicy::TARGET_UTILISATION,
+        cloud.capacity(),
         lead_time(group),
         group.min.0,
         group.max.0

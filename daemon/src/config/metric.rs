@@ -155,13 +155,21 @@ pub(super) fn metric(
     let name = table
         .required("metric", "the name of a metric such as `\"RequestCount\"`")
         .and_then(|entry| entry.text("the name of a metric"));
-    let statistic = table.get("stat").map_or(Some(purpose.statistic()), |e| statistic(&e));
-    let period = table.get("period").map_or(Step::new(METRIC_PERIOD), |e| period(&e));
+    let limits = place.as_ref().and_then(|place| Limits::of(around, place));
+    let stat = table.get("stat");
+    let statistic = stat.as_ref().map_or(Some(purpose.statistic()), statistic);
+    let folds = table.get("period");
+    let period = folds.as_ref().map_or(Step::new(METRIC_PERIOD), period);
+    let within = limits.is_none_or(|limits| {
+        let stat = stat.as_ref().zip(statistic).is_none_or(|(e, s)| limits.statistic(e, s));
+        let period = folds.as_ref().zip(period).is_none_or(|(e, p)| limits.period(e, p));
+        stat && period
+    });
     let dimensions = table.get("dimensions").map_or(Some(BTreeMap::new()), |e| dimensions(&e));
     let when_missing =
         table.get("when_missing").map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
     table.finish();
-    let place = place?;
+    let place = place.filter(|_| within)?;
     Some(MetricQuery {
         provider: place.provider,
         account: place.account,
@@ -173,6 +181,40 @@ pub(super) fn metric(
         period: period?,
         when_missing: when_missing?,
     })
+}
+
+/// What a source cannot answer, said here rather than in every cycle.
+struct Limits {
+    periods: &'static [u32],
+}
+
+impl Limits {
+    fn of(around: &Surroundings<'_>, place: &Place) -> Option<Limits> {
+        match around.providers.read.get(&place.provider)? {
+            ProviderConfig::Alibaba(_) => Some(Limits { periods: &providers::alibaba::PERIODS }),
+            ProviderConfig::Aws(_) | ProviderConfig::Sim(_) => None,
+        }
+    }
+
+    fn statistic(&self, entry: &Entry<'_>, statistic: Statistic) -> bool {
+        let percentile = matches!(statistic, Statistic::Percentile(_));
+        if percentile {
+            let expected = "`Sum`, `Average`, `Minimum`, `Maximum` or `SampleCount`";
+            entry.unexpected(expected, Some("CloudMonitor has no percentiles".to_owned()));
+        }
+        !percentile
+    }
+
+    fn period(&self, entry: &Entry<'_>, period: Step) -> bool {
+        let known = self.periods.contains(&period.seconds());
+        if !known {
+            let names: Vec<String> =
+                self.periods.iter().map(|&s| Seconds(u64::from(s)).to_string()).collect();
+            let hint = "CloudMonitor folds samples into these periods".to_owned();
+            entry.unexpected(&either(&names), Some(hint));
+        }
+        known
+    }
 }
 
 /// The step of a metric in seconds.
@@ -205,11 +247,11 @@ fn statistic(entry: &Entry<'_>) -> Option<Statistic> {
     percentile.map(Statistic::Percentile)
 }
 
-/// 1, 5, 10 or 30 seconds, or whole minutes up to a day: what every source can fold.
+/// 1, 5, 10, 15 or 30 seconds, or whole minutes up to a day: what some source can fold.
 fn period(entry: &Entry<'_>) -> Option<Step> {
     let found = entry.duration(Seconds(1)..=Seconds::days(1))?;
-    if found.0 % 60 != 0 && ![1, 5, 10, 30].contains(&found.0) {
-        entry.unexpected("`1s`, `5s`, `10s`, `30s` or whole minutes", None);
+    if found.0 % 60 != 0 && ![1, 5, 10, 15, 30].contains(&found.0) {
+        entry.unexpected("`1s`, `5s`, `10s`, `15s`, `30s` or whole minutes", None);
         return None;
     }
     u32::try_from(found.0).ok().and_then(Step::new)
@@ -235,16 +277,22 @@ pub fn known_sparse(query: &MetricQuery) -> bool {
             || query.metric == "NewFlowCount")
 }
 
-/// The mean CPU utilisation that a cloud measures of every group by itself.
-pub(super) fn own_utilisation(config: &ProviderConfig, place: &Place, group: &str) -> MetricQuery {
+/// The mean CPU utilisation that a cloud measures of every group by itself, by the group's name.
+/// Alibaba Cloud has none.
+pub(super) fn own_utilisation(
+    config: &ProviderConfig,
+    place: &Place,
+    group: &str,
+) -> Option<MetricQuery> {
     // The simulated cloud spells its metrics as AWS does.
     let (namespace, metric, dimension) = ("AWS/EC2", "CPUUtilization", "AutoScalingGroupName");
     let period = match config {
+        ProviderConfig::Alibaba(_) => return None,
         // Basic monitoring reports every five minutes; detailed monitoring answers too.
         ProviderConfig::Aws(_) => Step::FIVE_MINUTES,
         ProviderConfig::Sim(_) => Step::MINUTE,
     };
-    MetricQuery {
+    Some(MetricQuery {
         provider: place.provider.clone(),
         account: place.account.clone(),
         region: place.region.clone(),
@@ -254,5 +302,10 @@ pub(super) fn own_utilisation(config: &ProviderConfig, place: &Place, group: &st
         dimensions: BTreeMap::from([(dimension.to_owned(), group.to_owned())]),
         period,
         when_missing: WhenMissing::Unknown,
-    }
+    })
+}
+
+/// Whether a metric is itself a rate of total load, so that its average is, too.
+pub fn known_rate(query: &MetricQuery) -> bool {
+    query.namespace.starts_with("acs_") && query.metric.to_ascii_lowercase().ends_with("qps")
 }

@@ -34,8 +34,8 @@ pub use event::{EventRule, EventWindow, Floor, Yearly, floors_ahead};
 pub use fault::ConfigFault;
 pub use freeze::{FreezeRule, FreezeWindow, Weekly, Zone, freezes_active};
 pub use holidays::{Holiday, Holidays};
-pub use metric::known_sparse;
-pub use provider::{ApiBudget, AwsAccount, AwsConfig, ProviderConfig, SimConfig};
+pub use metric::{known_rate, known_sparse};
+pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
 pub use template::{ServiceTemplate, TemplateFault};
 
 /// All that the operator wants, parsed.

@@ -12,10 +12,28 @@ use super::reader::{Entry, Table};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum ProviderConfig {
+    /// Alibaba Cloud.
+    Alibaba(AlibabaConfig),
     /// Amazon Web Services.
     Aws(AwsConfig),
     /// The simulated cloud.
     Sim(SimConfig),
+}
+
+/// `kind = "alibaba"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlibabaConfig {
+    /// The regions to look in; at least one.
+    pub regions: Vec<Region>,
+    /// The accounts to look in; at least one. Without `accounts` in the file it is the account of
+    /// the default chain of credentials, named `default`.
+    pub accounts: Vec<CloudAccount>,
+    /// Whether endpoints inside the region's VPC are used.
+    pub vpc_endpoints: bool,
+    /// Another address for every product, for private endpoints and tests.
+    pub endpoint_url: Option<String>,
+    /// Calls for metrics in a month of 30 days, in each account.
+    pub metric_calls_monthly: u64,
 }
 
 /// `kind = "aws"`.
@@ -25,7 +43,7 @@ pub struct AwsConfig {
     pub regions: Vec<Region>,
     /// The accounts to look in; at least one. Without `accounts` in the file it is the account of
     /// the SDK's own credentials, named `default`.
-    pub accounts: Vec<AwsAccount>,
+    pub accounts: Vec<CloudAccount>,
     /// Another address for every service, for private endpoints and tests.
     pub endpoint_url: Option<String>,
     /// What reading metrics may cost.
@@ -34,10 +52,10 @@ pub struct AwsConfig {
 
 /// An account and the role to read and write it with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AwsAccount {
+pub struct CloudAccount {
     /// The account's id, taken from the role where there is one.
     pub id: AccountId,
-    /// The role to assume; `None` uses the SDK's own credentials as they are.
+    /// The role to assume; `None` uses the credentials that are found as they are.
     pub role_arn: Option<String>,
     /// The external id that the role's trust asks for.
     pub external_id: Option<String>,
@@ -82,8 +100,8 @@ impl SimConfig {
     const SPEED_MAX: u64 = 1_000_000;
 }
 
-impl AwsAccount {
-    /// The account of the SDK's own credentials.
+impl CloudAccount {
+    /// The account of the credentials that are found.
     pub const DEFAULT: &str = "default";
 }
 
@@ -91,6 +109,7 @@ impl ProviderConfig {
     /// Its kind, as the file spells it.
     pub fn kind(&self) -> &'static str {
         match self {
+            ProviderConfig::Alibaba(_) => "alibaba",
             ProviderConfig::Aws(_) => "aws",
             ProviderConfig::Sim(_) => "sim",
         }
@@ -99,6 +118,7 @@ impl ProviderConfig {
     /// The regions it looks in; empty where any name goes.
     pub fn regions(&self) -> Vec<Region> {
         match self {
+            ProviderConfig::Alibaba(alibaba) => alibaba.regions.clone(),
             ProviderConfig::Aws(aws) => aws.regions.clone(),
             ProviderConfig::Sim(_) => Region::new(SimConfig::REGION).into_iter().collect(),
         }
@@ -106,8 +126,10 @@ impl ProviderConfig {
 
     /// The accounts it looks in.
     pub fn accounts(&self) -> Vec<AccountId> {
+        let ids = |accounts: &[CloudAccount]| accounts.iter().map(|a| a.id.clone()).collect();
         match self {
-            ProviderConfig::Aws(aws) => aws.accounts.iter().map(|a| a.id.clone()).collect(),
+            ProviderConfig::Alibaba(alibaba) => ids(&alibaba.accounts),
+            ProviderConfig::Aws(aws) => ids(&aws.accounts),
             ProviderConfig::Sim(_) => AccountId::new(SimConfig::ACCOUNT).into_iter().collect(),
         }
     }
@@ -173,6 +195,7 @@ fn check_one_clock(entries: &[Entry<'_>], read: &BTreeMap<ProviderName, Provider
 /// What `kind` may say.
 #[derive(Clone, Copy)]
 enum Kind {
+    Alibaba,
     Aws,
     Sim,
     NotBuilt(&'static str),
@@ -180,9 +203,9 @@ enum Kind {
 
 fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     const KINDS: [(&str, Kind); 9] = [
+        ("alibaba", Kind::Alibaba),
         ("aws", Kind::Aws),
         ("sim", Kind::Sim),
-        ("alibaba", Kind::NotBuilt("Alibaba Cloud")),
         ("azure", Kind::NotBuilt("Azure")),
         ("google", Kind::NotBuilt("Google Cloud")),
         ("huawei", Kind::NotBuilt("Huawei Cloud")),
@@ -190,14 +213,15 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
         ("tencent", Kind::NotBuilt("Tencent Cloud")),
         ("kubernetes", Kind::NotBuilt("Kubernetes")),
     ];
-    let entry = table.required("kind", "`\"aws\"` or `\"sim\"`")?;
+    let entry = table.required("kind", "`\"alibaba\"`, `\"aws\"` or `\"sim\"`")?;
     let known = entry.as_text().is_some_and(|word| KINDS.iter().any(|(kind, _)| *kind == word));
     let kind = match known {
         true => entry.choice(&KINDS)?,
         // Offers the kinds that work only.
-        false => entry.choice(&KINDS[..2])?,
+        false => entry.choice(&KINDS[..3])?,
     };
     let built = match kind {
+        Kind::Alibaba => cfg!(feature = "alibaba"),
         Kind::Aws => cfg!(feature = "aws"),
         Kind::Sim => cfg!(feature = "sim"),
         Kind::NotBuilt(_) => false,
@@ -205,10 +229,11 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     if !built {
         let what = if let Kind::NotBuilt(what) = kind { what } else { "this kind" };
         let message = format!("{}: {what} is not built in yet", entry.found());
-        entry.fault(message, Some("kinds of this version: `aws`, `sim`".to_owned()));
+        entry.fault(message, Some("kinds of this version: `alibaba`, `aws`, `sim`".to_owned()));
         return None;
     }
     let config = match kind {
+        Kind::Alibaba => ProviderConfig::Alibaba(alibaba(table)),
         Kind::Aws => ProviderConfig::Aws(aws(table)),
         _ => ProviderConfig::Sim(sim(table)),
     };
@@ -216,29 +241,46 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     Some(config)
 }
 
-fn aws(table: &Table<'_>) -> AwsConfig {
-    let expected = "a list of regions such as `[\"eu-west-1\"]`";
-    let regions = table.required("regions", expected).map_or_else(Vec::new, |entry| {
-        let regions: Vec<Region> = entry
-            .list(expected)
-            .iter()
-            .filter_map(|member| member.name(Region::new, "a region such as `\"eu-west-1\"`"))
-            .collect();
-        if entry.list_is_empty() {
-            entry.unexpected(expected, None);
-        }
-        regions
+fn alibaba(table: &Table<'_>) -> AlibabaConfig {
+    let free = providers::alibaba::FREE_METRIC_CALLS_A_MONTH;
+    let budget = table.get("api_budget").and_then(|entry| entry.table());
+    let metric_calls = budget.and_then(|table| {
+        let calls = table.get("metric_calls_per_month").and_then(|e| e.whole(1..=u64::MAX));
+        table.finish();
+        calls
     });
-    let endpoint_url = table.get("endpoint_url").and_then(|entry| endpoint(&entry));
+    let role = |arn: &str| Some(providers::alibaba::RoleArn::parse(arn).ok()?.account().clone());
+    AlibabaConfig {
+        regions: regions(table, "ap-southeast-1"),
+        accounts: accounts(table, "acs:ram::1234567890123456:role/neap", role),
+        vpc_endpoints: table.get("vpc_endpoints").and_then(|entry| entry.flag()).unwrap_or(false),
+        endpoint_url: table.get("endpoint_url").and_then(|entry| endpoint(&entry)),
+        metric_calls_monthly: metric_calls.unwrap_or(free),
+    }
+}
+
+fn aws(table: &Table<'_>) -> AwsConfig {
+    let role = |arn: &str| Some(providers::aws::RoleArn::parse(arn).ok()?.account().clone());
     AwsConfig {
-        regions,
-        accounts: accounts(table),
-        endpoint_url,
+        regions: regions(table, "eu-west-1"),
+        accounts: accounts(table, "arn:aws:iam::111122223333:role/neap", role),
+        endpoint_url: table.get("endpoint_url").and_then(|entry| endpoint(&entry)),
         api_budget: table
             .get("api_budget")
             .and_then(|e| e.table())
             .map_or_else(ApiBudget::default, |table| api_budget(&table)),
     }
+}
+
+fn regions(table: &Table<'_>, example: &str) -> Vec<Region> {
+    let expected = format!("a list of regions such as `[\"{example}\"]`");
+    let Some(entry) = table.required("regions", &expected) else { return Vec::new() };
+    if entry.list_is_empty() {
+        entry.unexpected(&expected, None);
+    }
+    let one = format!("a region such as `\"{example}\"`");
+    let members = entry.list(&expected);
+    members.iter().filter_map(|member| member.name(Region::new, &one)).collect()
 }
 
 fn endpoint(entry: &Entry<'_>) -> Option<String> {
@@ -252,11 +294,16 @@ fn endpoint(entry: &Entry<'_>) -> Option<String> {
     Some(url.to_owned())
 }
 
-fn accounts(table: &Table<'_>) -> Vec<AwsAccount> {
+/// Reads `accounts`; `role` finds the account in a role's ARN, `example` is one.
+fn accounts(
+    table: &Table<'_>,
+    example: &str,
+    role: impl Fn(&str) -> Option<AccountId>,
+) -> Vec<CloudAccount> {
     let Some(entry) = table.get("accounts") else {
-        let id = AccountId::new(AwsAccount::DEFAULT);
+        let id = AccountId::new(CloudAccount::DEFAULT);
         return id
-            .map(|id| AwsAccount { id, role_arn: None, external_id: None })
+            .map(|id| CloudAccount { id, role_arn: None, external_id: None })
             .into_iter()
             .collect();
     };
@@ -264,9 +311,9 @@ fn accounts(table: &Table<'_>) -> Vec<AwsAccount> {
         let hint = "leave `accounts` out to use the credentials' own account".to_owned();
         entry.unexpected("at least one account", Some(hint));
     }
-    let mut accounts: Vec<AwsAccount> = Vec::new();
+    let mut accounts: Vec<CloudAccount> = Vec::new();
     for member in entry.tables() {
-        let Some(account) = account(&member) else { continue };
+        let Some(account) = account(&member, example, &role) else { continue };
         if accounts.iter().any(|other| other.id == account.id) {
             member.fault(format!("account `{}` is there twice, expected once", account.id), None);
             continue;
@@ -276,31 +323,24 @@ fn accounts(table: &Table<'_>) -> Vec<AwsAccount> {
     accounts
 }
 
-fn account(table: &Table<'_>) -> Option<AwsAccount> {
-    let expected = "a role such as `\"arn:aws:iam::111122223333:role/neap\"`";
-    let role = table.required("role_arn", expected);
+fn account(
+    table: &Table<'_>,
+    example: &str,
+    role: impl Fn(&str) -> Option<AccountId>,
+) -> Option<CloudAccount> {
+    let expected = format!("a role such as `\"{example}\"`");
+    let entry = table.required("role_arn", &expected);
     let external_id =
         table.get("external_id").and_then(|e| e.text("the external id that the role asks for"));
     table.finish();
-    let role = role?;
-    let arn = role.text(expected)?;
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let id = match parts.as_slice() {
-        ["arn", partition, "iam", "", id, resource]
-            if partition.starts_with("aws")
-                && id.len() == 12
-                && id.chars().all(|c| c.is_ascii_digit())
-                && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty()) =>
-        {
-            AccountId::new(*id)?
-        }
-        _ => {
-            role.unexpected(expected, None);
-            return None;
-        }
+    let entry = entry?;
+    let arn = entry.text(&expected)?;
+    let Some(id) = role(arn) else {
+        entry.unexpected(&expected, None);
+        return None;
     };
     let (role_arn, external_id) = (Some(arn.to_owned()), external_id.map(str::to_owned));
-    Some(AwsAccount { id, role_arn, external_id })
+    Some(CloudAccount { id, role_arn, external_id })
 }
 
 fn api_budget(table: &Table<'_>) -> ApiBudget {

@@ -174,13 +174,22 @@ pub(super) fn workload(
     let fixed = table.get("fixed_capacity");
     let fixed_capacity =
         fixed.and_then(|entry| entry.not_negative("demand per second, 0 or more")).unwrap_or(0.0);
-    let utilisation = table.get("utilisation");
-    let utilisation = utilisation.and_then(|entry| {
+    let named = table.get("utilisation");
+    let utilisation = named.as_ref().and_then(|entry| {
         entry.table().and_then(|table| metric(&table, around, Purpose::Utilisation))
     });
     let signals = signals(table, around);
     let pool = pool?;
-    let utilisation = utilisation.or_else(|| learned_from(&pool, around));
+    let learns = pool.capacity_per_unit == CapacityPerUnit::Learn && named.is_none();
+    let own = if learns { learned_from(&pool, around) } else { None };
+    if learns && own.is_none() && around.providers.read.contains_key(&pool.group.provider) {
+        let hint = "or give `capacity_per_unit` as a number".to_owned();
+        let expected = "a metric of the mean utilisation of the group's instances: its cloud has \
+                        none by the group's name, and `capacity_per_unit` is to be learned";
+        table.missing("utilisation", expected, Some(hint));
+        return None;
+    }
+    let utilisation = utilisation.or(own);
     Some(ServicePolicy {
         mode: keys.mode,
         demand: demand?,
@@ -193,13 +202,10 @@ pub(super) fn workload(
     })
 }
 
-/// A capacity to be learned needs a utilisation: the cloud's own, unless the file names one.
+/// The utilisation that the cloud itself measures of a group.
 fn learned_from(pool: &PoolPolicy, around: &Surroundings<'_>) -> Option<MetricQuery> {
-    if pool.capacity_per_unit != CapacityPerUnit::Learn {
-        return None;
-    }
     let config = around.providers.read.get(&pool.group.provider)?;
-    Some(own_utilisation(config, &place_of(&pool.group), &pool.group.name))
+    own_utilisation(config, &place_of(&pool.group), &pool.group.name)
 }
 
 fn demand(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Vec<MetricQuery>> {

@@ -28,7 +28,7 @@ const SPAN: Seconds = Seconds::days(31);
 /// Pages of one call: a month of minutes for every resource that it may name.
 const PAGES_MAX: usize = 1600;
 /// The periods that CMS folds samples into, in seconds. [CMS API reference]
-const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
+pub const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
 /// What is left for putting answers together after the last call was given up.
 const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 

@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
 pub use endpoint::{Network, Product};
+pub use metrics::PERIODS;
 pub use params::Params;
 pub use settings::{
     Budget, Environment, FREE_METRIC_CALLS_A_MONTH, NotARoleArn, RoleAccount, RoleArn, Settings,

@@ -8,7 +8,7 @@ use hyper::{HeaderMap, Method};
 use planner::Timestamp;
 use serde_json::{Value, json};
 
-use super::http::{self, Answer};
+use super::http::{self, Answer, percent_encoded};
 
 /// Marks a call of the tests themselves, so that the proxy neither counts nor spoils it.
 pub(crate) const HARNESS_HEADER: &str = "x-neap-harness";
@@ -224,11 +224,4 @@ impl Aws {
         let sent = http::send(self.to, Method::POST, "/", headers, Bytes::from(body));
         http::blocking(sent)
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

@@ -1,5 +1,6 @@
 //! The least of HTTP that the peers need: one request, one answer, one connection.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -67,4 +68,52 @@ pub async fn send(
     let (parts, body) = answer.into_parts();
     let body = body.collect().await?.to_bytes();
     Ok(Answer { status: parts.status, headers: parts.headers, body })
+}
+
+/// The parameters of a query or a form.
+pub(super) fn form_of(text: &str) -> BTreeMap<String, String> {
+    let decoded = |part: &str| percent_decoded(&part.replace('+', " "));
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (decoded(key), decoded(value))).collect()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+pub(super) fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_reads_back_as_it_was_written() {
+        let text = "Action=Describe&Names.member.1=a%2Bb+c%20%E4%BD%A0&Empty=";
+        let form = form_of(text);
+        assert_eq!(form["Names.member.1"], "a+b c 你");
+        assert_eq!(form["Empty"], "");
+        assert_eq!(percent_decoded(&percent_encoded("a+b c 你%")), "a+b c 你%");
+    }
 }

@@ -1,12 +1,18 @@
 //! Real peers on the loopback interface: a cloud to talk to, and what stands in its way.
 
+mod alibaba;
 mod aws;
+mod door;
 pub mod http;
 mod moto;
 mod proxy;
 mod python;
+mod rules;
 
+pub use alibaba::{ACCOUNT, Alibaba, KEY, NewEcs, NewScalingGroup, SECRET, official_signature};
 pub use aws::{Aws, NewGroup, Point};
+pub use door::{Call, Door, RuleId};
 pub use moto::Moto;
-pub use proxy::{Call, Fault, Gate, Proxy, Rule, RuleId, Then, Times};
-pub use python::{python, script, witness};
+pub use proxy::Proxy;
+pub use python::{aliyun, aliyun_as, python, script, witness};
+pub use rules::{Fault, Gate, Rule, Then, Times};

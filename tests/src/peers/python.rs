@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::alibaba::{KEY, SECRET};
+
 const REQUIREMENTS: &str = include_str!("../../peers/requirements.txt");
 
 /// The interpreter of the virtual environment that has the peers' packages.
@@ -43,6 +45,32 @@ pub fn script(name: &str, arguments: &[&str]) -> String {
 /// Where boto3 cannot make sense of the answer.
 pub fn witness(url: &str, region: &str, service: &str, operation: &str, with: &Value) -> Value {
     let text = script("cloud.py", &[url, region, service, operation, &with.to_string()]);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{operation}: {error}: {text}"))
+}
+
+/// One call by Alibaba Cloud's own SDK, in the clock of the stand-in at `url` and with its key.
+///
+/// # Panics
+/// Where the SDK cannot make sense of the answer.
+pub fn aliyun(url: &str, region: &str, product: &str, operation: &str, with: &Value) -> Value {
+    aliyun_as(&[KEY, SECRET], url, region, product, operation, with)
+}
+
+/// The same with a key, its secret and, for a session, its token.
+///
+/// # Panics
+/// Where the SDK cannot make sense of the answer.
+pub fn aliyun_as(
+    key: &[&str],
+    url: &str,
+    region: &str,
+    product: &str,
+    operation: &str,
+    with: &Value,
+) -> Value {
+    let with = with.to_string();
+    let call = [url, region, product, operation, with.as_str()];
+    let text = script("aliyun.py", &[call.as_slice(), key].concat());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{operation}: {error}: {text}"))
 }
 

@@ -1,92 +1,43 @@
-//! The cloud's front door: between the program and moto, it speaks what moto does not, refuses and
-//! pages as the cloud does, counts every call, and goes wrong where a test says so.
+//! What stands between the program and moto: it speaks what moto does not, and refuses and pages as
+//! the cloud does.
 
 mod groups;
 mod metrics;
-mod rules;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use async_trait::async_trait;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use hyper::{Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{HeaderMap, Method, StatusCode};
 use planner::{Seconds, Timestamp};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use self::groups::{Groups, Order, Seen, groups_in};
 use self::metrics::{Metrics, Needed};
-pub use self::rules::{Fault, Gate, Rule, Then, Times};
 use self::wire::{Refusal, Request, made, translated};
+use super::door::{Call, Cloud, Door, Refused};
 use super::http::{self, Answer};
 use crate::clock::{TestTime, locked};
-
-/// A call that came to the door.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// When, in test time.
-    pub at: Timestamp,
-    /// `autoscaling`, `ec2`, `monitoring` or `sts`.
-    pub service: String,
-    /// The region of its signature.
-    pub region: String,
-    /// Whose signature.
-    pub access_key: String,
-    /// The operation, as the cloud names it.
-    pub operation: String,
-    /// The parameters of a query call; of a metric call only the number of queries.
-    pub parameters: BTreeMap<String, String>,
-    /// What went wrong on purpose.
-    pub fault: Option<&'static str>,
-    /// Whether the cloud took it; also where nobody heard the answer.
-    pub effect: bool,
-    /// The status it was answered with; `None` while it is under way or where it was cut.
-    pub status: Option<u16>,
-}
-
-impl Call {
-    /// Whether it changes anything.
-    pub fn writes(&self) -> bool {
-        let reads = ["Describe", "Get", "List", "AssumeRole"];
-        !reads.iter().any(|start| self.operation.starts_with(start))
-    }
-
-    /// The group it is about.
-    pub fn group(&self) -> Option<&str> {
-        self.parameters.get("AutoScalingGroupName").map(String::as_str)
-    }
-
-    /// A numeric parameter.
-    pub fn number(&self, name: &str) -> Option<u32> {
-        self.parameters.get(name)?.parse().ok()
-    }
-}
 
 /// The door.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Shared>,
-    plug: Mutex<Plug>,
-    back_door: SocketAddr,
-    back_plug: Plug,
 }
 
-/// What serves the address; all of it ends with the sender.
-#[derive(Debug)]
-struct Plug {
-    accepting: Option<JoinHandle<()>>,
-    unplugged_by_drop: watch::Sender<()>,
+impl Deref for Proxy {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 #[derive(Debug)]
@@ -94,21 +45,13 @@ struct Shared {
     moto: SocketAddr,
     time: TestTime,
     state: Mutex<State>,
-    under_way: watch::Sender<u32>,
 }
 
 #[derive(Debug)]
 struct State {
-    calls: Vec<Call>,
-    rules: BTreeMap<u64, Rule>,
-    rules_made: u64,
     groups: Groups,
     metrics: Metrics,
 }
-
-/// A rule's number, to take it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RuleId(u64);
 
 impl Proxy {
     /// Opens a door to `moto`, on a free port.
@@ -116,103 +59,9 @@ impl Proxy {
     /// # Panics
     /// Where no port is free.
     pub fn start(moto: SocketAddr, time: TestTime) -> Proxy {
-        let state = State {
-            calls: Vec::new(),
-            rules: BTreeMap::new(),
-            rules_made: 0,
-            groups: Groups::new(),
-            metrics: Metrics::default(),
-        };
-        let under_way = watch::channel(0).0;
-        let shared = Arc::new(Shared { moto, time, state: Mutex::new(state), under_way });
-        let (address, plug) = plugged((Ipv4Addr::LOCALHOST, 0).into(), &shared);
-        let (back_door, back_plug) = plugged((Ipv4Addr::LOCALHOST, 0).into(), &shared);
-        Proxy { address, shared, plug: Mutex::new(plug), back_door, back_plug }
-    }
-
-    /// From now on nobody listens, and all connections are gone.
-    pub fn unplug(&self) {
-        let accepting = {
-            let mut plug = locked(&self.plug);
-            plug.unplugged_by_drop = watch::channel(()).0;
-            plug.accepting.take()
-        };
-        if let Some(accepting) = accepting {
-            accepting.abort();
-            // Its end is the listener's end.
-            let _ = http::blocking(accepting);
-        }
-    }
-
-    /// Somebody listens again, where it was before.
-    pub fn plug_in(&self) {
-        let mut plug = locked(&self.plug);
-        if plug.accepting.is_none() {
-            *plug = plugged(self.address, &self.shared).1;
-        }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where it listens to the tests themselves, even when it is unplugged.
-    pub fn back_door(&self) -> SocketAddr {
-        self.back_door
-    }
-
-    /// Where it listens, as an endpoint of the configuration.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// All calls of the program so far, oldest first.
-    pub fn calls(&self) -> Vec<Call> {
-        locked(&self.shared.state).calls.clone()
-    }
-
-    /// The calls that change anything.
-    pub fn writes(&self) -> Vec<Call> {
-        self.calls().into_iter().filter(Call::writes).collect()
-    }
-
-    /// How many calls of an operation came.
-    pub fn count(&self, operation: &str) -> usize {
-        let state = locked(&self.shared.state);
-        state.calls.iter().filter(|call| call.operation == operation).count()
-    }
-
-    /// Lets something go wrong from now on.
-    pub fn inject(&self, rule: Rule) -> RuleId {
-        let mut state = locked(&self.shared.state);
-        state.rules_made += 1;
-        let id = state.rules_made;
-        state.rules.insert(id, rule);
-        RuleId(id)
-    }
-
-    /// Takes a rule back.
-    pub fn remove(&self, rule: RuleId) {
-        locked(&self.shared.state).rules.remove(&rule.0);
-    }
-
-    /// Takes all rules back.
-    pub fn heal(&self) {
-        locked(&self.shared.state).rules.clear();
-    }
-
-    /// Waits until no call is under way: late effects have happened.
-    ///
-    /// # Panics
-    /// Where one is still under way after a minute.
-    pub fn settle(&self) {
-        let mut under_way = self.shared.under_way.subscribe();
-        let settled = http::blocking(async move {
-            let none = under_way.wait_for(|count| *count == 0);
-            tokio::time::timeout(Duration::from_secs(60), none).await.is_ok()
-        });
-        assert!(settled, "a call is still under way");
+        let state = State { groups: Groups::new(), metrics: Metrics::default() };
+        let shared = Arc::new(Shared { moto, time, state: Mutex::new(state) });
+        Proxy { door: Door::open(Arc::clone(&shared)), shared }
     }
 
     /// How long instances boot that are ordered from now on.
@@ -253,141 +102,51 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let front = locked(&self.plug);
-        for accepting in [&front.accepting, &self.back_plug.accepting].into_iter().flatten() {
-            accepting.abort();
-        }
-    }
-}
+#[async_trait]
+impl Cloud for Shared {
+    type Request = Request;
 
-/// The call was cut: the connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("cut on purpose")]
-struct Cut;
-
-fn plugged(at: SocketAddr, shared: &Arc<Shared>) -> (SocketAddr, Plug) {
-    let listener = http::blocking(TcpListener::bind(at)).expect("a port for the proxy");
-    let address = listener.local_addr().expect("the port's number");
-    let serving = Arc::clone(shared);
-    let (unplugged, watching) = watch::channel(());
-    let accepting = http::runtime().spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut ended = watching.clone();
-            let serving = serve(Arc::clone(&serving), stream);
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = serving => {}
-                    _ = ended.changed() => {}
-                }
-            });
-        }
-    });
-    (address, Plug { accepting: Some(accepting), unplugged_by_drop: unplugged })
-}
-
-async fn serve(shared: Arc<Shared>, stream: TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-        let shared = Arc::clone(&shared);
-        async move {
-            // A task of its own: an effect under way happens even if the program dies meanwhile.
-            let task = tokio::spawn(async move { shared.counting(request).await });
-            task.await.unwrap_or(Err(Cut))
-        }
-    });
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
-
-impl Shared {
-    /// Counts what is under way, so that a test can wait for late effects.
-    async fn counting(
+    fn parse(
         &self,
-        request: hyper::Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Cut> {
-        self.under_way.send_modify(|count| *count += 1);
-        let answer = self.take(request).await;
-        self.under_way.send_modify(|count| *count -= 1);
-        answer
+        method: Method,
+        target: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request> {
+        Request::parse(method, target, headers, body)
     }
 
-    async fn take(&self, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
-        let (parts, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let request = Request::parse(parts.method, target, parts.headers, body);
-        let answer = match request {
-            Ok(request) => self.answer(&request).await?,
-            Err(error) => made("text/plain", format!("the tests' proxy: {error:#}")),
-        };
-        let mut response = Response::new(Full::new(answer.body));
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
-        for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION] {
-            response.headers_mut().remove(name);
-        }
-        Ok(response)
-    }
-
-    /// Counts the call, lets go wrong what should, and answers.
-    async fn answer(&self, request: &Request) -> Result<Answer, Cut> {
+    fn call(&self, request: &Request) -> Option<Call> {
         if request.harness {
-            return Ok(self.effect(request).await);
+            return None;
         }
-        let (number, fault) = self.counted(request);
-        match &fault {
-            Some(Fault::Slow(span)) => tokio::time::sleep(*span).await,
-            Some(Fault::Dead) => std::future::pending().await,
-            Some(Fault::Before(hook) | Fault::Both(hook, _)) => run(hook.clone()).await?,
-            _ => {}
-        }
-        let refusal = match &fault {
-            Some(Fault::Throttled) => Some(Refusal::throttled(&request.service)),
-            Some(Fault::Broken) => Some(Refusal::broken()),
-            Some(Fault::Denied) => Some(Refusal::denied(&request.service, &request.operation)),
-            _ => None,
-        };
-        let answer = match refusal {
-            Some(refusal) => refusal.answer(request),
-            None => self.effect(request).await,
-        };
-        locked(&self.state).calls[number].effect = answer.status.is_success();
-        if let Some(Fault::After(hook) | Fault::Both(_, hook)) = &fault {
-            run(hook.clone()).await?;
-        }
-        locked(&self.state).calls[number].status = Some(answer.status.as_u16());
-        Ok(answer)
-    }
-
-    fn counted(&self, request: &Request) -> (usize, Option<Fault>) {
-        let mut state = locked(&self.state);
-        let struck = state.rules.values_mut().find_map(|rule| {
-            let strikes = rule.strikes(request);
-            strikes.then(|| rule.fault.clone())
-        });
         let mut parameters = request.form.clone();
         if let Some(queries) = request.json["MetricDataQueries"].as_array() {
             parameters.insert("MetricDataQueries".into(), queries.len().to_string());
         }
-        let call = Call {
+        Some(Call {
             at: self.time.now(),
             service: request.service.clone(),
             region: request.region.clone(),
             access_key: request.access_key.clone(),
             operation: request.operation.clone(),
             parameters,
-            fault: struck.as_ref().map(Fault::word),
+            group: request.group().map(str::to_owned),
+            fault: None,
             effect: false,
             status: None,
-        };
-        state.calls.push(call);
-        (state.calls.len() - 1, struck)
+        })
     }
 
-    /// What the cloud does and says.
+    fn refuse(&self, request: &Request, how: Refused) -> Answer {
+        let refusal = match how {
+            Refused::Throttled => Refusal::throttled(&request.service),
+            Refused::Broken => Refusal::broken(),
+            Refused::Denied => Refusal::denied(&request.service, &request.operation),
+        };
+        refusal.answer(request)
+    }
+
     async fn effect(&self, request: &Request) -> Answer {
         let done = match (request.service.as_str(), request.operation.as_str()) {
             ("autoscaling", operation) => self.autoscaling(request, operation).await,
@@ -404,7 +163,9 @@ impl Shared {
             }
         }
     }
+}
 
+impl Shared {
     /// The peer's own answer.
     async fn pass(&self, request: &Request) -> Result<Answer> {
         let mut headers = request.headers.clone();
@@ -639,14 +400,6 @@ impl Shared {
         };
         let answer = made("application/x-amz-json-1.0", body.to_string());
         Ok(Ok(translated(request, answer)))
-    }
-}
-
-/// Runs a hook where it may block.
-async fn run(hook: Arc<dyn Fn() -> Then + Send + Sync>) -> Result<(), Cut> {
-    match tokio::task::spawn_blocking(move || hook()).await {
-        Ok(Then::GoOn) => Ok(()),
-        Ok(Then::Cut) | Err(_) => Err(Cut),
     }
 }
 

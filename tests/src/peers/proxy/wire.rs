@@ -10,7 +10,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::peers::aws::HARNESS_HEADER;
-use crate::peers::http::Answer;
+use crate::peers::http::{Answer, form_of, percent_encoded};
 
 /// CloudWatch fields that are instants, which CBOR marks by tag 1.
 const INSTANTS: [&str; 5] = [
@@ -326,51 +326,9 @@ fn json_of(value: Cbor) -> Result<Value> {
     })
 }
 
-fn form_of(text: &str) -> BTreeMap<String, String> {
-    let decoded = |part: &str| percent_decoded(&part.replace('+', " "));
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(key, value)| (decoded(key), decoded(value))).collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (first, byte) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-pub(super) fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_form_reads_back_as_it_was_written() {
-        let text = "Action=Describe&Names.member.1=a%2Bb+c%20%E4%BD%A0&Empty=";
-        let form = form_of(text);
-        assert_eq!(form["Names.member.1"], "a+b c 你");
-        assert_eq!(form["Empty"], "");
-        assert_eq!(percent_decoded(&percent_encoded("a+b c 你%")), "a+b c 你%");
-    }
 
     #[test]
     fn instants_and_floats_keep_their_kind_in_cbor() {

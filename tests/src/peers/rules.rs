@@ -4,7 +4,10 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::wire::Request;
+use bytes::Bytes;
+
+use super::door::{Call, plain};
+use super::http::Answer;
 use crate::clock::locked;
 
 /// What a hook wants done with the call.
@@ -16,6 +19,7 @@ pub enum Then {
     Cut,
 }
 
+type Rewrite = Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>;
 type Hook = Arc<dyn Fn() -> Then + Send + Sync>;
 
 /// Something that goes wrong.
@@ -37,6 +41,10 @@ pub enum Fault {
     After(Hook),
     /// Both: the first before, the second after.
     Both(Hook, Hook),
+    /// This answer, and no effect.
+    Instead(Answer),
+    /// The body of the answer is written anew.
+    Rewrite(Rewrite),
 }
 
 impl Fault {
@@ -88,6 +96,19 @@ impl Fault {
         Fault::After(Arc::new(move || gate.pass(then)))
     }
 
+    /// Somebody else answers, such as a proxy with a page of its own; the call has no effect.
+    ///
+    /// # Panics
+    /// Where it is no status, or no content type.
+    pub fn answer(status: u16, content_type: &str, body: impl Into<Bytes>) -> Fault {
+        Fault::Instead(plain(status, content_type, body.into()))
+    }
+
+    /// The call has its effect, and the body of its answer is written anew.
+    pub fn rewrite(write: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) -> Fault {
+        Fault::Rewrite(Arc::new(write))
+    }
+
     /// A word for the record of calls.
     pub(super) fn word(&self) -> &'static str {
         match self {
@@ -99,6 +120,8 @@ impl Fault {
             Fault::Before(_) => "before",
             Fault::After(_) => "after",
             Fault::Both(..) => "both",
+            Fault::Instead(_) => "instead",
+            Fault::Rewrite(_) => "rewrite",
         }
     }
 }
@@ -168,7 +191,7 @@ pub struct Rule {
     group: Option<String>,
     skip: u32,
     times: Times,
-    pub(super) fault: Fault,
+    fault: Fault,
 }
 
 impl Rule {
@@ -190,7 +213,7 @@ impl Rule {
         Rule { operation: Some(operation.into()), ..Rule::any(fault) }
     }
 
-    /// Only calls of a service: `autoscaling`, `ec2`, `monitoring` or `sts`.
+    /// Only calls of a service, such as `autoscaling`, `ec2`, `ess` or `sts`.
     pub fn of_service(self, service: &str) -> Rule {
         Rule { service: Some(service.into()), ..self }
     }
@@ -215,28 +238,26 @@ impl Rule {
         Rule { times: Times::Only(times), ..self }
     }
 
-    /// Whether it strikes this call; counts.
-    pub(super) fn strikes(&mut self, request: &Request) -> bool {
+    /// The fault, where it strikes this call; counts.
+    pub(super) fn strikes(&mut self, call: &Call) -> Option<Fault> {
         let is =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
-        let meant = is(&self.service, &request.service)
-            && is(&self.region, &request.region)
-            && is(&self.operation, &request.operation)
-            && is(&self.group, request.group().unwrap_or_default());
+        let meant = is(&self.service, &call.service)
+            && is(&self.region, &call.region)
+            && is(&self.operation, &call.operation)
+            && is(&self.group, call.group().unwrap_or_default());
         if !meant {
-            return false;
+            return None;
         }
         if self.skip > 0 {
             self.skip -= 1;
-            return false;
+            return None;
         }
         match &mut self.times {
-            Times::Always => true,
-            Times::Only(0) => false,
-            Times::Only(left) => {
-                *left -= 1;
-                true
-            }
+            Times::Always => {}
+            Times::Only(0) => return None,
+            Times::Only(left) => *left -= 1,
         }
+        Some(self.fault.clone())
     }
 }

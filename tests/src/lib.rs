@@ -1,6 +1,7 @@
 //! Whole-program tests: the peers, the clock and the load that they share.
 
 pub mod clock;
+pub mod contract;
 pub mod load;
 pub mod neap;
 pub mod peers;

@@ -1,17 +1,17 @@
 //! The providers' contract, kept by the AWS adapter against a real peer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use planner::metric::MetricQuery;
 use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
 use providers::aws::{Aws as Adapter, Settings};
-use providers::contract::{Bench, Misbehaviour, Size, cases, plain_query};
+use providers::contract::{Bench, Misbehaviour, Size, plain_query};
 use providers::{Now, Provider};
 use tests::clock::TestTime;
+use tests::contract::{apart, keep};
 use tests::peers::{Aws, Fault, Gate, Moto, NewGroup, Point, Proxy, Rule, Then};
 
 /// 2026-03-02T12:00:00Z.
@@ -59,11 +59,6 @@ impl Peer {
             self.proxy.inject(Rule::on(operation, fault.clone()));
         }
     }
-}
-
-/// Runs what may block where it may.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("the peer did as it was told")
 }
 
 const READS: [&str; 5] = [
@@ -173,7 +168,7 @@ const INSIDE: &str = "NEAP_TESTS_INSIDE";
 #[test]
 fn the_adapter_keeps_the_contract() {
     if std::env::var_os(INSIDE).is_some() {
-        return keep_the_contract();
+        return keep(&Peer::new());
     }
     let itself = std::env::current_exe().expect("our own path");
     let ran = Command::new(itself)
@@ -190,26 +185,4 @@ fn the_adapter_keeps_the_contract() {
         String::from_utf8_lossy(&ran.stdout),
         String::from_utf8_lossy(&ran.stderr)
     );
-}
-
-fn keep_the_contract() {
-    let peer = Peer::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let mut broken = Vec::new();
-    for case in cases() {
-        runtime.block_on(peer.calm());
-        let begun = Instant::now();
-        let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on((case.run)(&peer))));
-        eprintln!(
-            "{} {:?}: {}",
-            case.name,
-            begun.elapsed(),
-            if ran.is_ok() { "ok" } else { "BROKEN" }
-        );
-        if ran.is_err() {
-            broken.push(case.name);
-        }
-    }
-    assert!(broken.is_empty(), "{} cases do not hold: {broken:?}", broken.len());
 }

@@ -121,19 +121,6 @@ pub trait Provider: Send + Sync {
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
 }
 
-/// What a probe of one account and region found, for `check`.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// The account as configured, `default` where the credentials decide.
-    pub account: planner::AccountId,
-    /// The region.
-    pub region: planner::Region,
-    /// The account that the credentials really belong to.
-    pub identity: Result<planner::AccountId, Fault>,
-    /// The reading calls that were tried, by permission, and what came of them.
-    pub calls: std::collections::BTreeMap<String, Result<(), Fault>>,
-}
-
 /// When an answer is no longer of use, on the process's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub tokio::time::Instant);

@@ -157,7 +157,11 @@ pub(super) fn metric(
         .and_then(|entry| entry.text("the name of a metric"));
     let limits = place.as_ref().and_then(|place| Limits::of(around, place));
     let stat = table.get("stat");
-    let statistic = stat.as_ref().map_or(Some(purpose.statistic()), statistic);
+    let default = match namespace.zip(name) {
+        Some((namespace, name)) if is_rate(namespace, name) => Statistic::Average,
+        _ => purpose.statistic(),
+    };
+    let statistic = stat.as_ref().map_or(Some(default), statistic);
     let folds = table.get("period");
     let period = folds.as_ref().map_or(Step::new(METRIC_PERIOD), period);
     let within = limits.is_none_or(|limits| {
@@ -307,5 +311,9 @@ pub(super) fn own_utilisation(
 
 /// Whether a metric is itself a rate of total load, so that its average is, too.
 pub fn known_rate(query: &MetricQuery) -> bool {
-    query.namespace.starts_with("acs_") && query.metric.to_ascii_lowercase().ends_with("qps")
+    is_rate(&query.namespace, &query.metric)
+}
+
+fn is_rate(namespace: &str, metric: &str) -> bool {
+    namespace.starts_with("acs_") && metric.to_ascii_lowercase().ends_with("qps")
 }

@@ -147,20 +147,18 @@ fn chain(environment: &Environment) -> Result<Source, Fault> {
             session: get("ALIBABA_CLOUD_ROLE_SESSION_NAME").unwrap_or(SESSION).to_owned(),
         });
     }
+    let hardened = environment.says_true("ALIBABA_CLOUD_IMDSV1_DISABLED");
     let profile = get("HOME").map(|home| Path::new(home).join(".aliyun").join("config.json"));
     let disabled = environment.says_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED");
     if let Some(path) = profile.filter(|path| !disabled && path.is_file()) {
-        return profile_source(&path, get("ALIBABA_CLOUD_PROFILE"));
+        return profile_source(&path, get("ALIBABA_CLOUD_PROFILE"), hardened);
     }
     if environment.says_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
         let why = "no credentials: neither ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET nor an OIDC role \
                    are set, there is no ~/.aliyun/config.json, and the instance's role is disabled";
         return Err(PROFILE.fault(FaultKind::Denied { permission: None }, why));
     }
-    Ok(Source::Instance {
-        role: get("ALIBABA_CLOUD_ECS_METADATA").map(str::to_owned),
-        hardened: environment.says_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
-    })
+    Ok(Source::Instance { role: get("ALIBABA_CLOUD_ECS_METADATA").map(str::to_owned), hardened })
 }
 
 /// The CLI's configuration, as `aliyun configure` writes it.
@@ -194,7 +192,7 @@ struct CliProfile {
 /// Profiles that a profile may lead through.
 const SOURCE_PROFILES_MAX: usize = 5;
 
-fn profile_source(path: &Path, name: Option<&str>) -> Result<Source, Fault> {
+fn profile_source(path: &Path, name: Option<&str>, hardened: bool) -> Result<Source, Fault> {
     let denied = |why: String| {
         let why = format!("`{}`: {why}", path.display());
         PROFILE.fault(FaultKind::Denied { permission: None }, why)
@@ -205,10 +203,15 @@ fn profile_source(path: &Path, name: Option<&str>) -> Result<Source, Fault> {
         denied(format!("no configuration of the CLI, at line {}", error.line()))
     })?;
     let name = name.unwrap_or(&config.current);
-    of_profile(&config, name, SOURCE_PROFILES_MAX).map_err(denied)
+    of_profile(&config, name, SOURCE_PROFILES_MAX, hardened).map_err(denied)
 }
 
-fn of_profile(config: &CliConfig, name: &str, depth: usize) -> Result<Source, String> {
+fn of_profile(
+    config: &CliConfig,
+    name: &str,
+    depth: usize,
+    hardened: bool,
+) -> Result<Source, String> {
     let profile = config.profiles.iter().find(|profile| profile.name == name);
     let profile = profile.ok_or_else(|| format!("no profile `{name}`"))?.clone();
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -230,9 +233,9 @@ fn of_profile(config: &CliConfig, name: &str, depth: usize) -> Result<Source, St
         "AK" => given("default/cli_profile/static_ak", None),
         "StsToken" => given("default/cli_profile/static_sts", Some(profile.sts_token.clone())),
         "RamRoleArn" => role(given("default/cli_profile/static_ak", None)),
-        "EcsRamRole" => Source::Instance { role: filled(&profile.ram_role_name), hardened: false },
+        "EcsRamRole" => Source::Instance { role: filled(&profile.ram_role_name), hardened },
         "ChainableRamRoleArn" if depth > 0 => {
-            role(of_profile(config, &profile.source_profile, depth - 1)?)
+            role(of_profile(config, &profile.source_profile, depth - 1, hardened)?)
         }
         "ChainableRamRoleArn" => return Err(format!("profile `{name}` leads in a circle")),
         "OIDC" => Source::Oidc {
@@ -452,7 +455,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         std::fs::write(&path, "{\"profiles\": [\n{\"access_key_secret\": hidden}]}").unwrap();
-        let told = told(profile_source(&path, None));
+        let told = told(profile_source(&path, None, false));
         assert!(told.contains("at line 2") && !told.contains("hidden"), "{told}");
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use planner::group::{Activity, GroupState, NativePolicy, ScheduledAction};
 use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -26,7 +25,6 @@ pub(super) const DESCRIBE_MEMBERS: Call = Call::read("ess", "DescribeScalingInst
 pub(super) const DESCRIBE_ACTIVITIES: Call = Call::read("ess", "DescribeScalingActivities");
 pub(super) const DESCRIBE_RULES: Call = Call::read("ess", "DescribeScalingRules");
 pub(super) const DESCRIBE_TASKS: Call = Call::read("ess", "DescribeScheduledTasks");
-const GET_CALLER_IDENTITY: Call = Call::read("sts", "GetCallerIdentity");
 
 /// Records of a page, of all listings but that of members. [ESS API reference]
 pub(super) const PAGE: usize = 50;
@@ -376,7 +374,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
         rules_listed(seat, deadline),
         listed::<TasksPage>(seat, DESCRIBE_TASKS, region(seat), PAGE, deadline, never),
     );
-    let tasks = tasks.and_then(|tasks| Ok(tasks_by_group(&tasks, rules.as_ref(), now)?));
+    let tasks = tasks.and_then(|tasks| tasks_by_group(&tasks, rules.as_ref(), now));
     let policies = rules.map(|rules| {
         let mut groups: BTreeMap<String, Vec<NativePolicy>> = BTreeMap::new();
         for rule in &rules {
@@ -475,42 +473,4 @@ pub(super) async fn of_place(
         Ok(answers) => answers,
         Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CallerIdentity {
-    account_id: String,
-}
-
-/// The account that the credentials belong to. Needs no permission.
-pub(super) async fn identity(seat: &Seat, deadline: Deadline) -> Result<AccountId, Fault> {
-    let call = GET_CALLER_IDENTITY;
-    let read: CallerIdentity = seat.call(call, Product::Sts, Params::new(), deadline).await?;
-    AccountId::new(&read.account_id)
-        .ok_or_else(|| call.fault(FaultKind::Unreadable, "an answer without an account"))
-}
-
-/// Tries every listing of the observer's role once.
-pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Vec<(Call, Result<(), Fault>)> {
-    let first = |params: Params| params.with("PageNumber", 1).with("PageSize", 1);
-    let (groups, members, rules, tasks) = tokio::join!(
-        seat.call::<GroupsPage>(DESCRIBE_GROUPS, Product::Ess, first(region(seat)), deadline),
-        seat.call::<MembersPage>(DESCRIBE_MEMBERS, Product::Ess, first(region(seat)), deadline),
-        seat.call::<RulesPage>(DESCRIBE_RULES, Product::Ess, first(region(seat)), deadline),
-        seat.call::<TasksPage>(DESCRIBE_TASKS, Product::Ess, first(region(seat)), deadline),
-    );
-    // Activities are asked for group by group: tried on the first one, if there is one.
-    let id = groups.as_ref().ok().and_then(|page| page.scaling_groups.first()).map(Group::id);
-    let mut tried = vec![
-        (DESCRIBE_GROUPS, groups.map(drop)),
-        (DESCRIBE_MEMBERS, members.map(drop)),
-        (DESCRIBE_RULES, rules.map(drop)),
-        (DESCRIBE_TASKS, tasks.map(drop)),
-    ];
-    if let Some(id) = id {
-        let activities = activities_of(seat, &id, seat.now(), deadline).await;
-        tried.push((DESCRIBE_ACTIVITIES, activities.map(drop)));
-    }
-    tried
 }

@@ -65,21 +65,6 @@ pub(super) async fn of_place(
     }
 }
 
-/// Asks for a metric that every account has, or none, to see whether asking is allowed.
-pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
-    seat.count_metric_call(DESCRIBE_METRICS)?;
-    let now = seat.now();
-    let params = Params::new()
-        .with("EndTime", now.0 * 1000)
-        .with("Length", 1)
-        .with("MetricName", "CPUUtilization")
-        .with("Namespace", "acs_ecs_dashboard")
-        .with("Period", 300)
-        .with("StartTime", (now - Seconds::minutes(10)).0 * 1000);
-    let page: Page = seat.call(DESCRIBE_METRICS, Product::Cms, params, deadline).await?;
-    page.points().map(drop)
-}
-
 /// Queries that one series of calls answers: the same metric, folded alike.
 type Batch = (String, String, Step);
 
@@ -296,7 +281,8 @@ fn of_query(
 fn matches(query: &MetricQuery, point: &Map<String, Value>) -> bool {
     query.dimensions.iter().all(|(name, wanted)| match point.get(name) {
         Some(Value::String(found)) => found == wanted,
-        Some(found) => found.to_string() == *wanted,
+        Some(Value::Number(found)) => found.to_string() == wanted.as_str(),
+        Some(_) => false,
         None => false,
     })
 }

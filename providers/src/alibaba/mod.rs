@@ -15,6 +15,8 @@ mod credentials;
 pub mod ecs;
 mod endpoint;
 mod fault;
+#[cfg(test)]
+mod golden;
 mod groups;
 mod metrics;
 mod owner;
@@ -46,7 +48,7 @@ use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::DESCRIBE_METRICS;
 
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Probe, Provider, Retention};
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
 const SETTLING_MIN: Seconds = Seconds::minutes(3);
@@ -63,37 +65,6 @@ impl Alibaba {
     /// Alibaba Cloud as configured. Connects to nothing yet; `now` is also the clock of signatures.
     pub fn new(settings: Settings, now: Arc<dyn Now>) -> Alibaba {
         Alibaba { access: Arc::new(Access::new(settings, now)) }
-    }
-
-    /// Tries every permission of the observer's role once, in each account and region.
-    ///
-    /// `DescribeScalingActivities` needs a group and is tried on the first one found.
-    pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {
-        let mut jobs = JoinSet::new();
-        for (account, region) in self.places() {
-            let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
-                let seat = match access.seat(DESCRIBE_GROUPS, &account, &region) {
-                    Ok(seat) => seat,
-                    Err(fault) => {
-                        let calls = BTreeMap::new();
-                        return Probe { account, region, identity: Err(fault), calls };
-                    }
-                };
-                let (identity, mut tried, metrics) = tokio::join!(
-                    groups::identity(&seat, deadline),
-                    groups::probe(&seat, deadline),
-                    metrics::probe(&seat, deadline),
-                );
-                tried.push((DESCRIBE_METRICS, metrics));
-                let calls =
-                    tried.into_iter().map(|(call, came)| (call.permission(), came)).collect();
-                Probe { account, region, identity, calls }
-            });
-        }
-        let mut probes: Vec<Probe> = jobs.join_all().await;
-        probes.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
-        probes
     }
 
     /// Every configured account in every configured region.

@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn tags_tell_the_owner() {
-        let table: &[(&[(&str, &str)], Option<&str>)] = &[
+        type Tags<'a> = &'a [(&'a str, &'a str)];
+        let table: &[(Tags<'_>, Option<&str>)] = &[
             (&[], None),
             (&[("env", "prod"), ("acs:rm:rgId", "rg-1")], None),
             (&[("ack.aliyun.com", "c1")], Some("ACK: tag `ack.aliyun.com=c1`")),

@@ -57,13 +57,17 @@ impl Params {
         self
     }
 
-    /// The flat form of a JSON object: plain values first, then what is nested, each by name, as
-    /// the official SDKs send them. Nulls are left out.
+    /// The flat form of a JSON object: plain values and lists of them first, then what has fields of
+    /// its own, each by name, as the official SDKs send them. Nulls are left out.
     pub fn from_json(object: &Value) -> Params {
         let mut params = Params::new();
         let Some(fields) = object.as_object() else { return params };
         let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-        sorted.sort_by_key(|(name, value)| (value.is_array() || value.is_object(), *name));
+        let nested = |value: &Value| match value {
+            Value::Array(items) => items.iter().any(Value::is_object),
+            value => value.is_object(),
+        };
+        sorted.sort_by_key(|(name, value)| (nested(value), *name));
         for (name, value) in sorted {
             params.flatten(name, value);
         }
@@ -123,11 +127,12 @@ mod tests {
     fn nested_values_come_after_plain_ones() {
         let object = json!({
             "DataDisk": [{"Category": "ssd", "Size": 100}], "SystemDisk": {"Size": 40},
-            "Amount": 1, "DryRun": true, "None": null, "Empty": []
+            "Amount": 1, "Ids": ["a", "b"], "DryRun": true, "None": null, "Empty": []
         });
         assert_eq!(
             text(Params::from_json(&object)),
-            "Amount=1 DryRun=true DataDisk.1.Category=ssd DataDisk.1.Size=100 SystemDisk.Size=40"
+            "Amount=1 DryRun=true Ids.1=a Ids.2=b DataDisk.1.Category=ssd DataDisk.1.Size=100 \
+             SystemDisk.Size=40"
         );
     }
 }

@@ -159,6 +159,11 @@ impl Request {
         (text, signed_headers)
     }
 
+    /// The text that is hashed and signed.
+    pub fn canonical_request(&self, keys: &Keys, once: Once<'_>) -> String {
+        self.canonical(&self.headers(keys, once)).0
+    }
+
     /// Signs it.
     pub fn sign(self, keys: &Keys, once: Once<'_>) -> Signed {
         let mut headers = self.headers(keys, once);
@@ -238,8 +243,7 @@ mod tests {
     #[test]
     fn the_canonical_text_is_as_documented() {
         let request = request(&[("Tag.2.Key", "a b*~"), ("Tag.10.Key", ""), ("A", "ü+/")]);
-        let headers = request.headers(&keys(None), once("n1"));
-        let (text, _) = request.canonical(&headers);
+        let text = request.canonical_request(&keys(None), once("n1"));
         insta::assert_snapshot!(text, @r"
         POST
         /

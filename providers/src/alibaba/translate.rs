@@ -50,13 +50,6 @@ pub(super) struct Group {
     tags: Vec<Tag>,
 }
 
-impl Group {
-    /// Its id.
-    pub(super) fn id(&self) -> String {
-        self.scaling_group_id.clone()
-    }
-}
-
 fn yes() -> bool {
     true
 }

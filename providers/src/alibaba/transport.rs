@@ -26,6 +26,8 @@ const NONCE_BYTES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Transport {
     http: reqwest::Client,
+    /// For the instance's own metadata service, which no proxy can reach.
+    direct: reqwest::Client,
     settings: Arc<Settings>,
     now: Arc<dyn Now>,
     /// Seconds that the servers' clock is ahead of ours, as they last said when they complained.
@@ -34,13 +36,15 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(settings: Arc<Settings>, now: Arc<dyn Now>) -> Transport {
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .connect_timeout(settings.timeouts.connect)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("the TLS library starts");
-        Transport { http, settings, now, skew: AtomicI64::new(0) }
+        let client = || {
+            reqwest::Client::builder()
+                .user_agent(USER_AGENT)
+                .connect_timeout(settings.timeouts.connect)
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let http = client().build().expect("the TLS library starts");
+        let direct = client().no_proxy().build().expect("the TLS library starts");
+        Transport { http, direct, settings, now, skew: AtomicI64::new(0) }
     }
 
     /// The time as the servers have it.
@@ -129,7 +133,7 @@ impl Transport {
         timeout: Duration,
     ) -> Result<String, Fault> {
         let url = format!("{}{path}", self.settings.metadata_url);
-        let mut request = self.http.request(method, url).timeout(timeout);
+        let mut request = self.direct.request(method, url).timeout(timeout);
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }

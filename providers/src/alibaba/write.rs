@@ -24,9 +24,10 @@ const TOKEN_BYTES: usize = 16;
 
 /// A handle that can write this group's size and nothing else.
 ///
-/// What is added is ordered as a difference with a token of the decision: the same decision sent
-/// twice is one order, and somebody's own order in between is added to, not overwritten. What is
-/// taken away is set as a number where the cloud keeps one, so that no duplicate takes it twice.
+/// What is added is ordered as a difference from what was read just before, with a token of the
+/// decision: the same decision sent twice is one order, and somebody's own order on the way is not
+/// overwritten. What is taken away is set as a number where the cloud keeps one, so that no
+/// duplicate takes it twice.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) access: Arc<Access>,
@@ -58,12 +59,14 @@ impl GroupWriter for Writer {
         // thing for a group with a desired capacity and another for one without.
         let base = groups::one(&seat, id, deadline).await.map_err(|fault| unsent(named, fault))?;
         within_bounds(named, change, &base)?;
-        let difference = i64::from(change.to().0) - i64::from(change.from().0);
+        let difference = i64::from(change.to().0) - i64::from(base.desired.0);
         match change {
             Change::Minimum { to, .. } => {
                 let params = Params::new().with("MinSize", to.0).with("ScalingGroupId", id);
                 send(&seat, MODIFY, params, deadline).await
             }
+            // Somebody else has been there and further.
+            Change::Desired { .. } if change.is_increase() && difference <= 0 => Ok(()),
             Change::Desired { .. } if difference == 0 => Ok(()),
             Change::Desired { to, .. } if difference < 0 && base.has_desired => {
                 let params = Params::new().with("DesiredCapacity", to.0).with("ScalingGroupId", id);

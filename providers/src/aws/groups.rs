@@ -10,12 +10,13 @@ use planner::group::{Activity, GroupState};
 use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
 use tokio::task::JoinSet;
 
+use super::Probe;
 use super::access::{Access, Seat};
 use super::metrics::{self, GET_METRIC_DATA};
 use super::translate::{self, Base};
+use crate::Deadline;
 use crate::call::Call;
 use crate::remembered::ACTIVITIES_SPAN;
-use crate::{Deadline, Probe};
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("autoscaling", "DescribeAutoScalingGroups");
 pub(super) const DESCRIBE_POLICIES: Call = Call::read("autoscaling", "DescribePolicies");

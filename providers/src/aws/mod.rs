@@ -40,7 +40,7 @@ use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Probe, Provider, Retention};
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
 const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
@@ -51,6 +51,19 @@ const SETTLING_PERIODS: u64 = 2;
 #[derive(Clone, Debug)]
 pub struct Aws {
     access: Arc<Access>,
+}
+
+/// What a probe of one account and region found, for `check`.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The account as configured, `default` where the credentials decide.
+    pub account: AccountId,
+    /// The region.
+    pub region: Region,
+    /// The account that the credentials really belong to.
+    pub identity: Result<AccountId, Fault>,
+    /// The reading calls that were tried, by permission, and what came of them.
+    pub calls: BTreeMap<String, Result<(), Fault>>,
 }
 
 impl Aws {

@@ -34,6 +34,12 @@ impl TestTime {
     }
 }
 
+impl providers::Now for TestTime {
+    fn now(&self) -> Timestamp {
+        TestTime::now(self)
+    }
+}
+
 /// What the test wants of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use planner::metric::{MetricKey, MetricQuery};
 use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
-use providers::alibaba::{Alibaba as Adapter, Environment, Settings};
+use providers::Provider;
+use providers::alibaba::Alibaba as Adapter;
 use providers::contract::{Bench, Misbehaviour, Size, plain_query};
-use providers::{Now, Provider};
 use tests::clock::{TestTime, locked};
 use tests::contract::keep;
-use tests::peers::{Alibaba, Fault, Gate, KEY, NewScalingGroup, Point, Rule, SECRET, Then};
+use tests::peers::{Alibaba, Fault, Gate, NewScalingGroup, Point, Rule, Then, settings};
 
 /// 2026-03-02T12:00:00Z.
 const START: Timestamp = Timestamp(1_772_452_800);
@@ -36,29 +36,12 @@ struct Peer {
     sums: Mutex<BTreeMap<(MetricKey, Timestamp), f64>>,
 }
 
-#[derive(Debug)]
-struct PeerTime(TestTime);
-
-impl Now for PeerTime {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-}
-
 impl Peer {
     fn new() -> Peer {
         let time = TestTime::starting(START);
         let cloud = Alibaba::start(time.clone());
         cloud.boot_takes(Seconds(90));
-        let name = ProviderName::new("ali").expect("a name");
-        let regions = REGIONS.into_iter().filter_map(Region::new).collect();
-        let mut settings = Settings::new(name, regions);
-        settings.endpoint_url = Some(cloud.url());
-        settings.environment = Environment::of([
-            ("ALIBABA_CLOUD_ACCESS_KEY_ID".to_owned(), KEY.to_owned()),
-            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET".to_owned(), SECRET.to_owned()),
-        ]);
-        let adapter = Adapter::new(settings, Arc::new(PeerTime(time.clone())));
+        let adapter = Adapter::new(settings(&cloud, &REGIONS), Arc::new(time.clone()));
         Peer { cloud, time, adapter, sums: Mutex::default() }
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use planner::metric::MetricQuery;
 use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
+use providers::Provider;
 use providers::aws::{Aws as Adapter, Settings};
 use providers::contract::{Bench, Misbehaviour, Size, plain_query};
-use providers::{Now, Provider};
 use tests::clock::TestTime;
 use tests::contract::{apart, keep};
 use tests::peers::{Aws, Fault, Gate, Moto, NewGroup, Point, Proxy, Rule, Then};
@@ -27,15 +27,6 @@ struct Peer {
     adapter: Adapter,
 }
 
-#[derive(Debug)]
-struct PeerTime(TestTime);
-
-impl Now for PeerTime {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-}
-
 impl Peer {
     fn new() -> Peer {
         let moto = Moto::start();
@@ -46,7 +37,7 @@ impl Peer {
         let regions = REGIONS.into_iter().filter_map(Region::new).collect();
         let mut settings = Settings::new(name, regions);
         settings.endpoint_url = Some(proxy.url());
-        let adapter = Adapter::new(settings, Arc::new(PeerTime(time.clone())));
+        let adapter = Adapter::new(settings, Arc::new(time.clone()));
         Peer { _moto: moto, proxy, time, adapter }
     }
 

@@ -9,7 +9,9 @@ mod proxy;
 mod python;
 mod rules;
 
-pub use alibaba::{ACCOUNT, Alibaba, KEY, NewEcs, NewScalingGroup, SECRET, official_signature};
+pub use alibaba::{
+    ACCOUNT, Alibaba, KEY, NewEcs, NewScalingGroup, SECRET, keys, official_signature, settings,
+};
 pub use aws::{Aws, NewGroup, Point};
 pub use door::{Call, Door, RuleId};
 pub use moto::Moto;

@@ -60,6 +60,25 @@ impl Deref for Alibaba {
     }
 }
 
+/// What an adapter needs to reach it with [`KEY`], in these regions.
+pub fn settings(cloud: &Alibaba, regions: &[&str]) -> providers::alibaba::Settings {
+    let name = planner::ProviderName::new("ali").expect("a name");
+    let regions = regions.iter().filter_map(|region| planner::Region::new(*region)).collect();
+    let mut settings = providers::alibaba::Settings::new(name, regions);
+    settings.endpoint_url = Some(cloud.url());
+    settings.metadata_url = cloud.url();
+    settings.environment = keys(KEY, SECRET);
+    settings
+}
+
+/// The environment of a process that is given a pair of keys.
+pub fn keys(key: &str, secret: &str) -> providers::alibaba::Environment {
+    providers::alibaba::Environment::of([
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID".to_owned(), key.to_owned()),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET".to_owned(), secret.to_owned()),
+    ])
+}
+
 #[derive(Debug)]
 struct Shared {
     time: TestTime,

@@ -32,9 +32,11 @@ const ATTEMPTS_MORE: usize = 3;
 /// next cycle asks again.
 const BACKOFF_MIN: Duration = Duration::from_millis(400);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
-/// Calls a second of one operation in one account. Documented for CloudMonitor, half of it, since
-/// the account's other users share the limit; the others publish none.
-const CALLS_A_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
+/// Calls a second of one operation in one account: half of what CloudMonitor documents, since the
+/// account's other users share it.
+const METRIC_CALLS_A_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
+/// The same of the other products, which publish no limit: what a busy cycle needs and no more.
+const CALLS_A_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 type Limiter = RateLimiter<&'static str, HashMapStateStore<&'static str>, QuantaClock>;
 
@@ -54,6 +56,7 @@ struct Account {
     keyring: Keyring,
     meter: Meter,
     limiter: Limiter,
+    metric_limiter: Limiter,
 }
 
 /// One account in one region, and what is remembered of it.
@@ -129,6 +132,7 @@ impl Access {
                 keyring: Keyring::new(self.settings.environment.clone(), role.cloned()),
                 meter: Meter::new("metric calls", budget, self.now.now()),
                 limiter: RateLimiter::hashmap(Quota::per_second(CALLS_A_SECOND)),
+                metric_limiter: RateLimiter::hashmap(Quota::per_second(METRIC_CALLS_A_SECOND)),
             })
         });
         Arc::clone(account)
@@ -218,8 +222,12 @@ impl Seat {
             Effect::Read => (&self.reading, self.settings.timeouts.attempt),
             Effect::Write => (&self.writing, self.settings.timeouts.write),
         };
+        let limiter = match product {
+            Product::Cms => &self.account.metric_limiter,
+            _ => &self.account.limiter,
+        };
         let ready = async {
-            self.account.limiter.until_key_ready(&call.operation).await;
+            limiter.until_key_ready(&call.operation).await;
             let room = gate.acquire().await.expect("the gates are never closed");
             let keys = self.account.keyring.keys(&self.transport, &self.region, timeout).await;
             (room, keys)

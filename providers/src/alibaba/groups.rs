@@ -130,7 +130,16 @@ pub(super) async fn by_name(
 ) -> Answers {
     let now = seat.now();
     let soft = sooner(deadline);
-    let (bases, ()) = tokio::join!(bases(seat, names, deadline), sweeps(seat, soft));
+    // Of many groups the region's members are listed, beside the groups themselves.
+    let many = names.len() > GROUP_BY_GROUP;
+    let of_region = async {
+        match many {
+            true => Some(members_listed(seat, region(seat), deadline).await),
+            false => None,
+        }
+    };
+    let (bases, members, ()) =
+        tokio::join!(bases(seat, names, deadline), of_region, sweeps(seat, soft));
     let mut answers = Answers::new();
     let (mut found, mut asked) = (Vec::new(), Vec::new());
     for (name, base) in bases {
@@ -144,10 +153,13 @@ pub(super) async fn by_name(
             }
         }
     }
-    let members = with_members(seat, found, deadline).await;
-    let whole: Vec<Base> = members.iter().filter_map(|base| base.clone().ok()).collect();
+    let filled = match members {
+        Some(members) => shared_out(seat, found, members, deadline).await,
+        None => each_with_members(seat, found, deadline).await,
+    };
+    let whole: Vec<Base> = filled.iter().filter_map(|base| base.clone().ok()).collect();
     activities_due(seat, &whole, soft).await;
-    for (name, base) in asked.into_iter().zip(members) {
+    for (name, base) in asked.into_iter().zip(filled) {
         answers.insert(name, base.map(|base| assembled(seat, provider, account, base, now)));
     }
     seat.remembered().forget(now);
@@ -167,7 +179,7 @@ pub(super) async fn fresh(
         sweeps(seat, soft),
         activities_of(seat, &id.id, now - ACTIVITIES_SPAN, soft),
     );
-    let mut whole = with_members(seat, vec![base?], deadline).await;
+    let mut whole = each_with_members(seat, vec![base?], deadline).await;
     let base = whole.pop().unwrap_or_else(|| Err(missing(seat, &id.id)))?;
     if let Ok(activities) = activities {
         seat.remembered().keep_activities(&base, now, activities);
@@ -304,16 +316,14 @@ fn fill(base: &mut Base, members: Vec<Member>) {
     base.instances.dedup_by(|a, b| a.id == b.id);
 }
 
-/// The groups with their members: group by group where they are few, else from the region's.
-async fn with_members(
+/// The groups with their share of the region's members.
+async fn shared_out(
     seat: &Arc<Seat>,
     bases: Vec<Base>,
+    members: Result<Vec<Member>, Fault>,
     deadline: Deadline,
 ) -> Vec<Result<Base, Fault>> {
-    if bases.len() <= GROUP_BY_GROUP {
-        return each_with_members(seat, bases, deadline).await;
-    }
-    let mut members = match members_listed(seat, region(seat), deadline).await {
+    let mut members = match members {
         Ok(members) => by_group(members),
         Err(fault) => return bases.into_iter().map(|_| Err(fault.clone())).collect(),
     };
@@ -335,6 +345,7 @@ async fn with_members(
     whole
 }
 
+/// The groups with their members, each asked for by itself.
 async fn each_with_members(
     seat: &Arc<Seat>,
     bases: Vec<Base>,

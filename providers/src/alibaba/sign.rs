@@ -201,9 +201,10 @@ pub(super) fn target(path: &str, query: &[(String, String)]) -> String {
         if index > 0 {
             target.push('&');
         }
-        target.push_str(&encoded(name).to_string().replace("%20", "+"));
+        let plus = |part| if part == "%20" { "+" } else { part };
+        target.extend(encoded(name).map(plus));
         target.push('=');
-        target.push_str(&encoded(value).to_string().replace("%20", "+"));
+        target.extend(encoded(value).map(plus));
     }
     target
 }

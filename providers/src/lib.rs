@@ -11,6 +11,7 @@ mod call;
 pub mod contract;
 mod cost;
 mod meter;
+mod places;
 mod remembered;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -11,8 +11,10 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::{Activity, ActivityStatus, NativePolicy, NativePolicyKind, ScheduledAction};
-use planner::{Fault, Seconds, Timestamp};
+use planner::group::{
+    Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, ScheduledAction,
+};
+use planner::{Fault, Seconds, Timestamp, Units};
 
 /// How long a sweep of policies and scheduled actions is good for.
 const SWEEP_AGE: Seconds = Seconds::minutes(5);
@@ -29,10 +31,29 @@ pub(crate) const ACTIVITIES_SPAN: Seconds = Seconds::hours(1);
 pub(crate) trait Listed {
     /// Its id, which a group made anew does not share.
     fn id(&self) -> &str;
+    /// Desired, minimum and maximum.
+    fn sizes(&self) -> [Units; 3];
+    /// Its members.
+    fn instances(&self) -> &[Instance];
+
     /// What a scaling activity would change: equal prints mean that nothing has happened.
-    fn print(&self) -> String;
+    fn print(&self) -> String {
+        let [desired, min, max] = self.sizes();
+        let mut print = format!("{} {} {}", desired.0, min.0, max.0);
+        for instance in self.instances() {
+            print.push_str(&format!(" {} {:?}", instance.id, instance.lifecycle));
+        }
+        print
+    }
+
     /// Whether it has not got what it was told to have.
-    fn is_short(&self) -> bool;
+    fn is_short(&self) -> bool {
+        let [desired, ..] = self.sizes();
+        let here = self.instances().iter().filter(|instance| {
+            matches!(instance.lifecycle, Lifecycle::InService | Lifecycle::Pending)
+        });
+        here.map(|instance| instance.weight.0).sum::<u32>() < desired.0
+    }
 }
 
 /// A whole region's policies or scheduled actions, by group.
@@ -174,7 +195,7 @@ mod tests {
 
     struct Group {
         desired: u32,
-        members: u32,
+        members: Vec<Instance>,
     }
 
     impl Listed for Group {
@@ -182,17 +203,27 @@ mod tests {
             "web"
         }
 
-        fn print(&self) -> String {
-            format!("{} {}", self.desired, self.members)
+        fn sizes(&self) -> [Units; 3] {
+            [Units(self.desired), Units(0), Units(9)]
         }
 
-        fn is_short(&self) -> bool {
-            self.members < self.desired
+        fn instances(&self) -> &[Instance] {
+            &self.members
         }
     }
 
     fn group(desired: u32, members: u32) -> Group {
-        Group { desired, members }
+        let member = |n: u32| Instance {
+            id: format!("i-{n}"),
+            lifecycle: Lifecycle::InService,
+            weight: Units(1),
+            protected: false,
+            healthy: true,
+            launched_at: None,
+            zone: None,
+            instance_type: None,
+        };
+        Group { desired, members: (0..members).map(member).collect() }
     }
 
     fn did(id: &str, at: Timestamp, status: ActivityStatus, cause_text: &str) -> Activity {

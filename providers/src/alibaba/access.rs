@@ -21,11 +21,10 @@ use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
 use crate::call::{Call, Effect};
 use crate::meter::Meter;
+use crate::places::{self, DEFAULT_ACCOUNT};
 use crate::remembered::Remembered;
 use crate::{Deadline, Now};
 
-/// The account's name where the credentials decide which one it is.
-const DEFAULT_ACCOUNT: &str = "default";
 /// Attempts of a read after the first.
 const ATTEMPTS_MORE: usize = 3;
 /// The waits between attempts of a read, each with jitter. A minute's throttling outlasts them: the
@@ -86,10 +85,7 @@ impl Access {
 
     /// The configured accounts: those of the roles, or `default`.
     pub(super) fn accounts(&self) -> Vec<AccountId> {
-        if self.settings.accounts.is_empty() {
-            return AccountId::new(DEFAULT_ACCOUNT).into_iter().collect();
-        }
-        self.settings.accounts.iter().map(|role| role.role_arn.account().clone()).collect()
+        places::accounts(&self.settings.accounts)
     }
 
     /// The seat of an account in a region.
@@ -102,7 +98,8 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let role = self.role(account).map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let role = places::role_of(&self.settings.accounts, account)
+            .map_err(|why| call.fault(FaultKind::Refused, why))?;
         let name = match role {
             Some(role) => role.role_arn.account().clone(),
             None => AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound"),
@@ -136,23 +133,6 @@ impl Access {
             })
         });
         Arc::clone(account)
-    }
-
-    /// The role to take for an account; `None` for the default chain, which serves any account when
-    /// no role is configured.
-    fn role(&self, account: &AccountId) -> Result<Option<&RoleAccount>, String> {
-        match self.settings.accounts.as_slice() {
-            [] => Ok(None),
-            [only] if account.as_str() == DEFAULT_ACCOUNT => Ok(Some(only)),
-            roles => {
-                let found = roles.iter().find(|role| role.role_arn.account() == account);
-                found.map(Some).ok_or_else(|| {
-                    let known: Vec<String> =
-                        roles.iter().map(|role| format!("`{}`", role.role_arn.account())).collect();
-                    format!("account `{account}` is not among those of {}", known.join(", "))
-                })
-            }
-        }
     }
 }
 

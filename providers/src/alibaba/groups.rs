@@ -18,6 +18,7 @@ use super::translate::{
 };
 use crate::Deadline;
 use crate::call::Call;
+use crate::places::Answers;
 use crate::remembered::ACTIVITIES_SPAN;
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("ess", "DescribeScalingGroups");
@@ -45,9 +46,6 @@ const DETAILS_SHARE: u32 = 80;
 const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 /// How the ids of groups begin.
 const ID_PREFIX: &str = "asg-";
-
-/// What a group's reading came to, by the name asked for.
-pub(super) type Answers = BTreeMap<String, Result<GroupState, Fault>>;
 
 /// A page of a numbered listing: how many records there are, and those of the page.
 trait Page: DeserializeOwned {

@@ -27,7 +27,7 @@ mod translate;
 mod transport;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -48,6 +48,8 @@ use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::DESCRIBE_METRICS;
 
+use crate::call::Call;
+use crate::places::{self, Place};
 use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
@@ -68,13 +70,8 @@ impl Alibaba {
     }
 
     /// Every configured account in every configured region.
-    fn places(&self) -> Vec<(AccountId, Region)> {
-        let regions = &self.access.settings.regions;
-        let accounts = self.access.accounts();
-        accounts
-            .into_iter()
-            .flat_map(|account| regions.iter().map(move |region| (account.clone(), region.clone())))
-            .collect()
+    fn places(&self) -> Vec<Place> {
+        places::all(&self.access.accounts(), &self.access.settings.regions)
     }
 }
 
@@ -99,29 +96,11 @@ impl Inventory for Alibaba {
         wanted: &[GroupRef],
         deadline: Deadline,
     ) -> Vec<Result<GroupState, Fault>> {
-        let mut places: BTreeMap<(AccountId, Region), BTreeSet<String>> = BTreeMap::new();
-        for group in wanted {
-            let place = (group.account.clone(), group.region.clone());
-            places.entry(place).or_default().insert(group.name.clone());
-        }
-        let mut jobs = JoinSet::new();
-        for ((account, region), names) in places {
+        places::groups(wanted, &lost(DESCRIBE_GROUPS), |(account, region), names| {
             let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
-                let answers = groups::of_place(&access, &account, &region, names, deadline).await;
-                ((account, region), answers)
-            });
-        }
-        let mut read = BTreeMap::new();
-        while let Some(done) = jobs.join_next().await {
-            read.extend(done.ok());
-        }
-        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
-        let answer = |group: &GroupRef| {
-            let answers = read.get(&(group.account.clone(), group.region.clone()));
-            answers.and_then(|answers| answers.get(&group.name)).cloned().unwrap_or_else(lost)
-        };
-        wanted.iter().map(answer).collect()
+            async move { groups::of_place(&access, &account, &region, names, deadline).await }
+        })
+        .await
     }
 
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
@@ -131,25 +110,18 @@ impl Inventory for Alibaba {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        let places = self.places();
-        let mut jobs = JoinSet::new();
-        for (index, (account, region)) in places.iter().cloned().enumerate() {
+        places::each(self.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
             let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
+            async move {
                 let read = async {
                     let seat = access.seat(DESCRIBE_GROUPS, &account, &region)?;
                     groups::all(&seat, &access.settings.provider, &account, deadline).await
                 };
                 let read = tokio::time::timeout_at(deadline.0, read).await;
-                (index, read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())))
-            });
-        }
-        let mut read = BTreeMap::new();
-        while let Some(done) = jobs.join_next().await {
-            read.extend(done.ok());
-        }
-        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
-        (0..places.len()).map(|index| read.remove(&index).unwrap_or_else(lost)).collect()
+                read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+            }
+        })
+        .await
     }
 
     async fn activities(
@@ -188,7 +160,7 @@ impl Metrics for Alibaba {
                 indexes.into_iter().zip(answers).collect::<Vec<_>>()
             });
         }
-        let lost = || Err(DESCRIBE_METRICS.fault(FaultKind::Unreadable, "reading was broken off"));
+        let lost = || Err(lost(DESCRIBE_METRICS));
         let mut answers: Vec<Result<Vec<Sample>, Fault>> =
             std::iter::repeat_with(lost).take(queries.len()).collect();
         while let Some(done) = jobs.join_next().await {
@@ -211,4 +183,9 @@ impl Metrics for Alibaba {
     fn metrics_read(&self) -> u64 {
         self.access.metric_calls()
     }
+}
+
+/// A task that panicked took its answers along.
+fn lost(call: Call) -> Fault {
+    call.fault(FaultKind::Unreadable, "reading was broken off")
 }

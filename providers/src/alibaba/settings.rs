@@ -7,6 +7,7 @@ use planner::{AccountId, ProviderName, Region};
 
 use super::endpoint::Network;
 use crate::Timeouts;
+use crate::places::Entered;
 
 /// Calls for metrics that are free in a month, over all calls that read metrics.
 pub const FREE_METRIC_CALLS_A_MONTH: u64 = 1_000_000;
@@ -96,6 +97,12 @@ pub struct RoleAccount {
     pub role_arn: RoleArn,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
+}
+
+impl Entered for RoleAccount {
+    fn account(&self) -> &AccountId {
+        self.role_arn.account()
+    }
 }
 
 /// The ARN of a RAM role, such as `acs:ram::1234567890123456:role/neap`.

@@ -197,19 +197,12 @@ impl Listed for Base {
         &self.id
     }
 
-    fn print(&self) -> String {
-        let mut print = format!("{} {} {}", self.desired.0, self.min.0, self.max.0);
-        for instance in &self.instances {
-            print.push_str(&format!(" {} {:?}", instance.id, instance.lifecycle));
-        }
-        print
+    fn sizes(&self) -> [Units; 3] {
+        [self.desired, self.min, self.max]
     }
 
-    fn is_short(&self) -> bool {
-        let here = self.instances.iter().filter(|instance| {
-            matches!(instance.lifecycle, Lifecycle::InService | Lifecycle::Pending)
-        });
-        here.map(|instance| instance.weight.0).sum::<u32>() < self.desired.0
+    fn instances(&self) -> &[Instance] {
+        &self.instances
     }
 }
 

@@ -20,10 +20,9 @@ use super::http;
 use super::settings::{RoleAccount, Settings};
 use crate::call::{Call, Effect};
 use crate::meter::Meter;
+use crate::places::{self, DEFAULT_ACCOUNT};
 use crate::{Deadline, Now};
 
-/// The account's name where the credentials decide which one it is.
-const DEFAULT_ACCOUNT: &str = "default";
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
 const SELF: &str = "neap";
 /// Attempts of a read, the first included.
@@ -182,10 +181,7 @@ impl Access {
 
     /// The configured accounts: those of the roles, or `default`.
     pub(super) fn accounts(&self) -> Vec<AccountId> {
-        if self.settings.accounts.is_empty() {
-            return AccountId::new(DEFAULT_ACCOUNT).into_iter().collect();
-        }
-        self.settings.accounts.iter().map(|role| role.role_arn.account().clone()).collect()
+        places::accounts(&self.settings.accounts)
     }
 
     /// The clients of an account in a region.
@@ -198,7 +194,8 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let role = self.role(account).map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let role = places::role_of(&self.settings.accounts, account)
+            .map_err(|why| call.fault(FaultKind::Refused, why))?;
         let key_account = match &role {
             Some(role) => role.role_arn.account().clone(),
             None => AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound"),
@@ -214,23 +211,6 @@ impl Access {
             .entry(key)
             .or_insert_with_key(|(account, region)| Arc::new(self.make(&config, account, region)));
         Ok(Arc::clone(seat))
-    }
-
-    /// The role to take for an account; `None` for the SDK's own chain, which serves any account
-    /// when no role is configured: what it reads is held against the account asked for.
-    fn role(&self, account: &AccountId) -> Result<Option<&RoleAccount>, String> {
-        match self.settings.accounts.as_slice() {
-            [] => Ok(None),
-            [only] if account.as_str() == DEFAULT_ACCOUNT => Ok(Some(only)),
-            roles => {
-                let found = roles.iter().find(|role| role.role_arn.account() == account);
-                found.map(Some).ok_or_else(|| {
-                    let known: Vec<String> =
-                        roles.iter().map(|role| format!("`{}`", role.role_arn.account())).collect();
-                    format!("account `{account}` is not among those of {}", known.join(", "))
-                })
-            }
-        }
     }
 
     async fn load(&self) -> SdkConfig {

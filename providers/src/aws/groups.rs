@@ -16,6 +16,7 @@ use super::metrics::{self, GET_METRIC_DATA};
 use super::translate::{self, Base};
 use crate::Deadline;
 use crate::call::Call;
+use crate::places::Answers;
 use crate::remembered::ACTIVITIES_SPAN;
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("autoscaling", "DescribeAutoScalingGroups");
@@ -48,9 +49,6 @@ const DETAILS_SHARE: u32 = 80;
 
 /// What is left for putting answers together after the last call was given up.
 const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
-
-/// What a group's reading came to, by name.
-pub(super) type Answers = BTreeMap<String, Result<GroupState, Fault>>;
 
 /// Reads these groups of a region, one answer a name.
 pub(super) async fn by_name(

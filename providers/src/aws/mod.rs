@@ -24,7 +24,7 @@ mod tests;
 mod translate;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,6 +40,8 @@ use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
+use crate::call::Call;
+use crate::places::{self, Place};
 use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
@@ -87,13 +89,8 @@ impl Aws {
     }
 
     /// Every configured account in every configured region.
-    fn places(&self) -> Vec<(AccountId, Region)> {
-        let regions = &self.access.settings.regions;
-        let accounts = self.access.accounts();
-        accounts
-            .into_iter()
-            .flat_map(|account| regions.iter().map(move |region| (account.clone(), region.clone())))
-            .collect()
+    fn places(&self) -> Vec<Place> {
+        places::all(&self.access.accounts(), &self.access.settings.regions)
     }
 }
 
@@ -118,29 +115,11 @@ impl Inventory for Aws {
         wanted: &[GroupRef],
         deadline: Deadline,
     ) -> Vec<Result<GroupState, Fault>> {
-        let mut places: BTreeMap<(AccountId, Region), BTreeSet<String>> = BTreeMap::new();
-        for group in wanted {
-            let place = (group.account.clone(), group.region.clone());
-            places.entry(place).or_default().insert(group.name.clone());
-        }
-        let mut jobs = JoinSet::new();
-        for ((account, region), names) in places {
+        places::groups(wanted, &lost(DESCRIBE_GROUPS), |(account, region), names| {
             let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
-                let answers = groups::of_place(&access, &account, &region, names, deadline).await;
-                ((account, region), answers)
-            });
-        }
-        let mut read = BTreeMap::new();
-        while let Some(done) = jobs.join_next().await {
-            read.extend(done.ok());
-        }
-        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
-        let answer = |group: &GroupRef| {
-            let answers = read.get(&(group.account.clone(), group.region.clone()));
-            answers.and_then(|answers| answers.get(&group.name)).cloned().unwrap_or_else(lost)
-        };
-        wanted.iter().map(answer).collect()
+            async move { groups::of_place(&access, &account, &region, names, deadline).await }
+        })
+        .await
     }
 
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
@@ -153,25 +132,18 @@ impl Inventory for Aws {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        let places = self.places();
-        let mut jobs = JoinSet::new();
-        for (index, (account, region)) in places.iter().cloned().enumerate() {
+        places::each(self.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
             let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
+            async move {
                 let read = async {
                     let seat = access.seat(DESCRIBE_GROUPS, &account, &region).await?;
                     groups::all(&seat, &access.settings.provider, &account, deadline).await
                 };
                 let read = tokio::time::timeout_at(deadline.0, read).await;
-                (index, read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())))
-            });
-        }
-        let mut read = BTreeMap::new();
-        while let Some(done) = jobs.join_next().await {
-            read.extend(done.ok());
-        }
-        let lost = || Err(DESCRIBE_GROUPS.fault(FaultKind::Unreadable, "reading was broken off"));
-        (0..places.len()).map(|index| read.remove(&index).unwrap_or_else(lost)).collect()
+                read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+            }
+        })
+        .await
     }
 
     async fn activities(
@@ -221,7 +193,7 @@ impl Metrics for Aws {
                 indexes.into_iter().zip(answers).collect::<Vec<_>>()
             });
         }
-        let lost = || Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, "reading was broken off"));
+        let lost = || Err(lost(GET_METRIC_DATA));
         let mut answers: Vec<Result<Vec<Sample>, Fault>> =
             std::iter::repeat_with(lost).take(queries.len()).collect();
         while let Some(done) = running.join_next().await {
@@ -245,4 +217,9 @@ impl Metrics for Aws {
     fn metrics_read(&self) -> u64 {
         self.access.metrics_read()
     }
+}
+
+/// A task that panicked took its answers along.
+fn lost(call: Call) -> Fault {
+    call.fault(FaultKind::Unreadable, "reading was broken off")
 }

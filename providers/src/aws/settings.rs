@@ -5,6 +5,7 @@ use std::fmt;
 use planner::{AccountId, ProviderName, Region};
 
 use crate::Timeouts;
+use crate::places::Entered;
 
 /// Everything an [`super::Aws`] is made from.
 #[derive(Clone, Debug)]
@@ -45,6 +46,12 @@ pub struct RoleAccount {
     pub role_arn: RoleArn,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
+}
+
+impl Entered for RoleAccount {
+    fn account(&self) -> &AccountId {
+        self.role_arn.account()
+    }
 }
 
 /// The ARN of an IAM role, such as `arn:aws:iam::111122223333:role/neap`.

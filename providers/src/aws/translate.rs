@@ -41,22 +41,12 @@ impl Listed for Base {
         &self.arn
     }
 
-    fn print(&self) -> String {
-        let mut print = format!("{} {} {}", self.desired.0, self.min.0, self.max.0);
-        for instance in &self.instances {
-            print.push_str(&format!(" {} {:?}", instance.id, instance.lifecycle));
-        }
-        print
+    fn sizes(&self) -> [Units; 3] {
+        [self.desired, self.min, self.max]
     }
 
-    fn is_short(&self) -> bool {
-        let units: u32 = self
-            .instances
-            .iter()
-            .filter(|i| matches!(i.lifecycle, Lifecycle::InService | Lifecycle::Pending))
-            .map(|i| i.weight.0)
-            .sum();
-        units < self.desired.0
+    fn instances(&self) -> &[Instance] {
+        &self.instances
     }
 }
 

@@ -297,17 +297,19 @@ pub(super) fn oidc_target(
     session: &str,
     at: Timestamp,
 ) -> String {
-    let params = Params::new()
-        .with("Action", "AssumeRoleWithOIDC")
-        .with("Format", "JSON")
-        .with("Version", Product::Sts.version())
-        .with("DurationSeconds", DURATION_SECONDS)
-        .with("RoleArn", role_arn)
-        .with("OIDCProviderArn", provider_arn)
-        .with("OIDCToken", token)
-        .with("RoleSessionName", session)
-        .with("Timestamp", at);
-    target("/", &params.into_pairs())
+    let (duration, at) = (DURATION_SECONDS.to_string(), at.to_string());
+    let parameters = [
+        ("Action", ASSUME_ROLE_WITH_OIDC.operation),
+        ("Format", "JSON"),
+        ("Version", Product::Sts.version()),
+        ("DurationSeconds", &duration),
+        ("RoleArn", role_arn),
+        ("OIDCProviderArn", provider_arn),
+        ("OIDCToken", token),
+        ("RoleSessionName", session),
+        ("Timestamp", &at),
+    ];
+    target("/", &parameters.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 #[derive(Deserialize)]

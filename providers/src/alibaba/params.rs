@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
-/// Named parameters in the order in which they are sent.
+/// Named parameters of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
 
@@ -57,18 +57,10 @@ impl Params {
         self
     }
 
-    /// The flat form of a JSON object: plain values and lists of them first, then what has fields of
-    /// its own, each by name, as the official SDKs send them. Nulls are left out.
+    /// The flat form of a JSON object. Nulls are left out.
     pub fn from_json(object: &Value) -> Params {
         let mut params = Params::new();
-        let Some(fields) = object.as_object() else { return params };
-        let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-        let nested = |value: &Value| match value {
-            Value::Array(items) => items.iter().any(Value::is_object),
-            value => value.is_object(),
-        };
-        sorted.sort_by_key(|(name, value)| (nested(value), *name));
-        for (name, value) in sorted {
+        for (name, value) in object.as_object().into_iter().flatten() {
             params.flatten(name, value);
         }
         params
@@ -92,10 +84,22 @@ impl Params {
         }
     }
 
-    /// Name and value, in order.
+    /// Name and value in the order in which the official SDKs send them: plain values and lists of
+    /// them first, then what has fields of its own, each by name.
     pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
+        let mut pairs = self.0;
+        // Stable: members of a list stay in the order of their numbers.
+        pairs.sort_by(|(a, _), (b, _)| place(a).cmp(&place(b)));
+        pairs
     }
+}
+
+/// Whether a parameter is a field of something, such as `Tag.1.Key` or `SystemDisk.Size`, and the
+/// name of the whole.
+fn place(name: &str) -> (bool, &str) {
+    let (whole, rest) = name.split_once('.').unwrap_or((name, ""));
+    let nested = rest.split('.').any(|part| !part.is_empty() && part.parse::<u32>().is_err());
+    (nested, whole)
 }
 
 #[cfg(test)]
@@ -118,7 +122,7 @@ mod tests {
             .with_pairs("Tag", [("env", "dev"), ("empty", "")]);
         assert_eq!(
             text(params),
-            "RegionId=eu-west-1 InstanceId.1=i-1 InstanceId.2=i-2 Tag.1.Key=env Tag.1.Value=dev \
+            "InstanceId.1=i-1 InstanceId.2=i-2 RegionId=eu-west-1 Tag.1.Key=env Tag.1.Value=dev \
              Tag.2.Key=empty Tag.2.Value="
         );
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::clock::{TestClock, kill, locked, signal};
+use crate::peers::{KEY, SECRET};
 
 /// A place for the binary to run in. What it leaves there outlives the process and ends with this.
 #[derive(Debug)]
@@ -117,15 +118,21 @@ impl Neap {
         let mut command = Command::new(&self.binary);
         command.args(arguments).args(["--config", "neap.toml"]).current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+            let of_a_cloud =
+                |name: &str| ["AWS_", "ALIBABA_CLOUD_"].iter().any(|cloud| name.starts_with(cloud));
+            if name.to_str().is_some_and(of_a_cloud) {
                 command.env_remove(name);
             }
         }
         command.env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
         let nowhere = self.path("no-such-file");
         command.env("AWS_CONFIG_FILE", &nowhere).env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
+        command.env("HOME", &nowhere);
         if self.credentials {
             command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY);
+            command.env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET);
         }
         if let Some(socket) = &self.clock {
             command.env("NEAP_TEST_CLOCK", socket);

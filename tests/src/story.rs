@@ -10,7 +10,7 @@ use crate::clock::TestClock;
 use crate::load::Load;
 use crate::neap::{Neap, Running};
 use crate::peers::NewGroup;
-use crate::world::{Days, REGION, ServiceText, Stage};
+use crate::world::{Amazon, Days, REGION, ServiceText, Stage};
 
 /// 2026-03-06T12:00:00Z: when every story begins.
 pub const START: Timestamp = Timestamp(1_772_798_400);
@@ -55,7 +55,7 @@ pub struct Story {
 impl Story {
     /// A story that ends there, with instances that boot for two minutes.
     pub fn until(end: Timestamp) -> Story {
-        let stage = Stage::at(START);
+        let stage = Stage::at(START, Amazon::start);
         stage.proxy.boot_takes(Seconds(120));
         let days = Days::until(&stage, end);
         Story { stage, days, services: Vec::new(), extra: String::new(), tables: "", whole: None }

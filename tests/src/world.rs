@@ -1,39 +1,112 @@
 //! A day in the cloud: demand that arrives by the minute, instances that boot, events by the clock.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use planner::{Seconds, Timestamp};
 
 use crate::clock::{TestTime, Verdict, World, locked};
 use crate::load::Load;
-use crate::peers::{Aws, Moto, NewGroup, Proxy};
+use crate::peers::{Alibaba, Aws, Door, Moto, NewGroup, NewScalingGroup, Point, Proxy};
 
-/// The region of everything, unless a test says otherwise.
+/// The region of everything on AWS, unless a test says otherwise.
 pub const REGION: &str = "us-east-1";
-/// The namespace of all demand: requests at a load balancer, the commonest source.
+/// The namespace of all demand there: requests at a load balancer, the commonest source.
 pub const NAMESPACE: &str = "AWS/ApplicationELB";
-/// The metric of all demand.
+/// The metric of all demand there.
 pub const METRIC: &str = "RequestCount";
 
-/// Cloud, door and time of one test.
+/// What a cloud and its part of a configuration call things.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Words {
+    /// The `NAME` of its `[provider.NAME]`.
+    pub provider: &'static str,
+    /// The `kind` of it.
+    pub kind: &'static str,
+    /// The region of everything, unless a test says otherwise.
+    pub region: &'static str,
+    /// The namespace of all demand.
+    pub namespace: &'static str,
+    /// The metric of all demand.
+    pub metric: &'static str,
+    /// The dimension that holds the name of the service.
+    pub dimension: &'static str,
+    /// The operations that set a group's size.
+    pub orders: &'static [&'static str],
+}
+
+/// AWS.
+pub const AWS: Words = Words {
+    provider: "aws",
+    kind: "aws",
+    region: REGION,
+    namespace: NAMESPACE,
+    metric: METRIC,
+    dimension: "LoadBalancer",
+    orders: &["SetDesiredCapacity"],
+};
+
+/// Alibaba Cloud. The demand is a metric of the user's own, for its load balancers tell a rate.
+pub const ALI: Words = Words {
+    provider: "ali",
+    kind: "alibaba",
+    region: "cn-hangzhou",
+    namespace: "acs_customMetric_1000000000000001",
+    metric: "requests",
+    dimension: "service",
+    orders: &["ScaleWithAdjustment", "ModifyScalingGroup"],
+};
+
+/// A cloud as a day needs it. Whatever is done here, the door neither counts nor troubles it.
+pub trait Cloud: Send + Sync + 'static {
+    /// What it calls things.
+    fn words(&self) -> &'static Words;
+
+    /// Where the program comes to it.
+    fn door(&self) -> &Door;
+
+    /// How long instances boot that are ordered from now on.
+    fn boot_takes(&self, boot: Seconds);
+
+    /// Makes a group whose members have always been there.
+    fn create_group(&self, region: &str, group: &NewGroup);
+
+    /// Puts values of a service's demand into its metric.
+    fn put_demand(&self, region: &str, service: &str, points: &[Point]);
+
+    /// Members of a group in service at `at`, as orders stand now; `None` where it is unknown.
+    fn in_service_at(&self, group: &str, at: Timestamp) -> Option<u32>;
+
+    /// The desired capacity of a group; `None` where it is unknown.
+    fn desired(&self, group: &str) -> Option<u32>;
+
+    /// Its table in a configuration: these regions.
+    fn provider(&self, regions: &[&str]) -> String {
+        let Words { provider, kind, .. } = self.words();
+        let url = self.door().url();
+        format!(
+            "\n[provider.{provider}]\nkind = \"{kind}\"\nregions = {regions:?}\n\
+             endpoint_url = \"{url}\"\n"
+        )
+    }
+}
+
+/// AWS, and the door before it.
+#[derive(Debug)]
+pub struct Amazon {
     /// The cloud.
     pub moto: Moto,
     /// The door before it.
     pub proxy: Proxy,
-    /// The time all of them share.
-    pub time: TestTime,
 }
 
-impl Stage {
-    /// An empty cloud at `start`.
-    pub fn at(start: Timestamp) -> Arc<Stage> {
+impl Amazon {
+    /// An empty cloud.
+    pub fn start(time: TestTime) -> Amazon {
         let moto = Moto::start();
-        let time = TestTime::starting(start);
-        let proxy = Proxy::start(moto.address(), time.clone());
-        Arc::new(Stage { moto, proxy, time })
+        let proxy = Proxy::start(moto.address(), time);
+        Amazon { moto, proxy }
     }
 
     /// Somebody with a hand in the cloud, whom the door neither counts nor troubles.
@@ -45,39 +118,137 @@ impl Stage {
     pub fn somebody_in(&self, region: &str) -> Aws {
         Aws::at(self.proxy.back_door(), region)
     }
+}
 
-    /// A service: a group that is seen once, so that its members count as long there.
-    pub fn service(&self, region: &str, group: &NewGroup) {
+impl Cloud for Amazon {
+    fn words(&self) -> &'static Words {
+        &AWS
+    }
+
+    fn door(&self) -> &Door {
+        &self.proxy
+    }
+
+    fn boot_takes(&self, boot: Seconds) {
+        self.proxy.boot_takes(boot);
+    }
+
+    /// The group is seen once, so that its members count as long there.
+    fn create_group(&self, region: &str, group: &NewGroup) {
         let somebody = self.somebody_in(region);
         somebody.create_group(group);
         somebody.desired(&group.name);
     }
 
+    fn put_demand(&self, region: &str, service: &str, points: &[Point]) {
+        let dimensions = [(AWS.dimension, service)];
+        self.somebody_in(region).put_metric(AWS.namespace, AWS.metric, &dimensions, points);
+    }
+
+    fn in_service_at(&self, group: &str, at: Timestamp) -> Option<u32> {
+        self.proxy.in_service_at(group, at)
+    }
+
+    fn desired(&self, group: &str) -> Option<u32> {
+        self.proxy.desired(group)
+    }
+}
+
+impl Cloud for Alibaba {
+    fn words(&self) -> &'static Words {
+        &ALI
+    }
+
+    fn door(&self) -> &Door {
+        self
+    }
+
+    fn boot_takes(&self, boot: Seconds) {
+        Alibaba::boot_takes(self, boot);
+    }
+
+    fn create_group(&self, region: &str, group: &NewGroup) {
+        let NewGroup { name, min, max, desired, tags } = group;
+        let new = NewScalingGroup::new(region, name, *min, *max, *desired);
+        Alibaba::create_group(self, &NewScalingGroup { tags: tags.clone(), ..new });
+    }
+
+    /// Metrics are the account's, whatever the region.
+    fn put_demand(&self, _region: &str, service: &str, points: &[Point]) {
+        self.put_metric(ALI.namespace, ALI.metric, &[(ALI.dimension, service)], points);
+    }
+
+    fn in_service_at(&self, group: &str, at: Timestamp) -> Option<u32> {
+        Some(Alibaba::in_service_at(self, group, at))
+    }
+
+    fn desired(&self, group: &str) -> Option<u32> {
+        Some(Alibaba::desired(self, group))
+    }
+}
+
+/// Cloud and time of one test.
+#[derive(Debug)]
+pub struct Stage<C = Amazon> {
+    /// The cloud, or the clouds.
+    pub cloud: C,
+    /// The time all of them share.
+    pub time: TestTime,
+}
+
+impl<C> Deref for Stage<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.cloud
+    }
+}
+
+impl<C> Stage<C> {
+    /// What `cloud` starts, at `start`.
+    pub fn at(start: Timestamp, cloud: impl FnOnce(TestTime) -> C) -> Arc<Stage<C>> {
+        let time = TestTime::starting(start);
+        Arc::new(Stage { cloud: cloud(time.clone()), time })
+    }
+}
+
+impl<C: Cloud> Stage<C> {
+    /// A service's group.
+    pub fn service(&self, region: &str, group: &NewGroup) {
+        self.create_group(region, group);
+    }
+
     /// The head of a configuration: this cloud, these regions.
     pub fn config(&self, mode: &str, regions: &[&str]) -> String {
-        format!(
-            "mode = \"{mode}\"\npoll_interval = \"60s\"\n\n[provider.aws]\nkind = \"aws\"\n\
-             regions = {regions:?}\nendpoint_url = \"{}\"\n",
-            self.proxy.url()
-        )
+        head(mode) + &self.provider(regions)
     }
+}
+
+/// The keys at the top of a configuration.
+pub fn head(mode: &str) -> String {
+    format!("mode = \"{mode}\"\npoll_interval = \"60s\"\n")
 }
 
 /// One service of a configuration: a group and its demand, both named after it.
 #[derive(Clone, Debug)]
 pub struct ServiceText {
     name: String,
+    words: &'static Words,
     region: String,
+    /// The cloud that measures the demand, where it is another one.
+    source: Option<&'static Words>,
     service: String,
     pool: String,
 }
 
 impl ServiceText {
-    /// A service with a capacity per unit, in requests a second.
+    /// A service on AWS with a capacity per unit, in requests a second.
     pub fn new(name: &str, capacity_per_unit: f64) -> ServiceText {
         ServiceText {
             name: name.into(),
+            words: &AWS,
             region: REGION.into(),
+            source: None,
             service: String::new(),
             pool: format!("capacity_per_unit = {capacity_per_unit:?}\nactuate = \"desired\"\n"),
         }
@@ -89,9 +260,19 @@ impl ServiceText {
         ServiceText { pool: format!("capacity_per_unit = {capacity_per_unit:?}\n"), ..text }
     }
 
+    /// In the region of a cloud.
+    pub fn on(self, words: &'static Words) -> ServiceText {
+        ServiceText { words, region: words.region.into(), ..self }
+    }
+
     /// In another region.
     pub fn in_region(self, region: &str) -> ServiceText {
         ServiceText { region: region.into(), ..self }
+    }
+
+    /// With a demand that another cloud measures.
+    pub fn demand_from(self, words: &'static Words) -> ServiceText {
+        ServiceText { source: Some(words), ..self }
     }
 
     /// With lines of the service's own.
@@ -108,12 +289,15 @@ impl ServiceText {
 
     /// As the configuration has it.
     pub fn text(&self) -> String {
-        let ServiceText { name, region, service, pool } = self;
+        let ServiceText { name, words, region, source, service, pool } = self;
+        let provider = words.provider;
+        let from = source.map_or(region.as_str(), |source| source.region);
+        let Words { provider: source, namespace, metric, dimension, .. } = source.unwrap_or(words);
         format!(
-            "\n[[service]]\nname = \"{name}\"\ndemand = [{{ from = \"aws\", region = \"{region}\", \
-             namespace = \"{NAMESPACE}\", metric = \"{METRIC}\", stat = \"Sum\", dimensions = \
-             {{ LoadBalancer = \"{name}\" }} }}]\n{service}[[service.pool]]\nprovider = \"aws\"\n\
-             region = \"{region}\"\ngroup = \"{name}\"\n{pool}"
+            "\n[[service]]\nname = \"{name}\"\ndemand = [{{ from = \"{source}\", region = \
+             \"{from}\", namespace = \"{namespace}\", metric = \"{metric}\", stat = \"Sum\", \
+             dimensions = {{ {dimension} = \"{name}\" }} }}]\n{service}[[service.pool]]\n\
+             provider = \"{provider}\"\nregion = \"{region}\"\ngroup = \"{name}\"\n{pool}"
         )
     }
 }
@@ -131,23 +315,30 @@ pub struct Minute {
     pub desired: u32,
 }
 
-type Event = Box<dyn FnMut(&Stage) + Send>;
+/// One of the clouds of a stage.
+pub type Of<C> = fn(&C) -> &dyn Cloud;
+
+type Event<C> = Box<dyn FnMut(&Stage<C>) + Send>;
 type AtPoint = Box<dyn FnMut(&str) -> Verdict + Send>;
 
 /// A world in which demand goes on, whatever the program does.
-pub struct Days {
-    stage: Arc<Stage>,
-    loads: Vec<Service>,
+pub struct Days<C = Amazon> {
+    stage: Arc<Stage<C>>,
+    loads: Vec<Service<C>>,
     late: Seconds,
     until: Timestamp,
     at_end: Verdict,
-    events: BTreeMap<Timestamp, Vec<Event>>,
+    events: BTreeMap<Timestamp, Vec<Event<C>>>,
     at_point: Option<AtPoint>,
 }
 
-struct Service {
+struct Service<C> {
     name: String,
     region: String,
+    /// Whose metric tells its demand.
+    source: Of<C>,
+    /// Who has its group.
+    home: Of<C>,
     load: Load,
     /// Minutes from this one on never reach the metric.
     silent_from: Option<Timestamp>,
@@ -155,9 +346,9 @@ struct Service {
     seen: Arc<Mutex<Vec<Minute>>>,
 }
 
-impl Days {
+impl<C> Days<C> {
     /// A world that ends the program (`TERM`) once its clock comes to `until`.
-    pub fn until(stage: &Arc<Stage>, until: Timestamp) -> Days {
+    pub fn until(stage: &Arc<Stage<C>>, until: Timestamp) -> Days<C> {
         Days {
             stage: Arc::clone(stage),
             loads: Vec::new(),
@@ -171,12 +362,29 @@ impl Days {
 
     /// Puts the past of a service's demand into the cloud, and lets it go on. What was seen of it
     /// is told minute by minute in the list that comes back.
-    pub fn serve(&mut self, name: &str, region: &str, load: Load) -> Arc<Mutex<Vec<Minute>>> {
+    pub fn serve(&mut self, name: &str, region: &str, load: Load) -> Arc<Mutex<Vec<Minute>>>
+    where
+        C: Cloud,
+    {
+        self.serve_on([|cloud| cloud, |cloud| cloud], name, region, load)
+    }
+
+    /// The same where there are several clouds: the one that measures the demand, in `region`, and
+    /// the one that has the group.
+    pub fn serve_on(
+        &mut self,
+        [source, home]: [Of<C>; 2],
+        name: &str,
+        region: &str,
+        load: Load,
+    ) -> Arc<Mutex<Vec<Minute>>> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let put_until = load.start;
         self.loads.push(Service {
             name: name.into(),
             region: region.into(),
+            source,
+            home,
             load,
             silent_from: None,
             put_until,
@@ -194,18 +402,18 @@ impl Days {
     }
 
     /// Something happens when the clock comes to `at`.
-    pub fn event(&mut self, at: Timestamp, event: impl FnMut(&Stage) + Send + 'static) {
+    pub fn event(&mut self, at: Timestamp, event: impl FnMut(&Stage<C>) + Send + 'static) {
         self.events.entry(at).or_default().push(Box::new(event));
     }
 
     /// What is done at the end instead of `TERM`.
-    pub fn ending_in(mut self, verdict: Verdict) -> Days {
+    pub fn ending_in(mut self, verdict: Verdict) -> Days<C> {
         self.at_end = verdict;
         self
     }
 
     /// What happens where the program comes to a named point.
-    pub fn at_points(mut self, verdict: impl FnMut(&str) -> Verdict + Send + 'static) -> Days {
+    pub fn at_points(mut self, verdict: impl FnMut(&str) -> Verdict + Send + 'static) -> Days<C> {
         self.at_point = Some(Box::new(verdict));
         self
     }
@@ -218,8 +426,8 @@ impl Days {
             let points = service.load.points(service.put_until, to);
             if let Some(last) = points.last() {
                 service.put_until = Timestamp(last.start.0 + 60);
-                let cloud = Aws::at(self.stage.proxy.back_door(), &service.region);
-                cloud.put_metric(NAMESPACE, METRIC, &[("LoadBalancer", &service.name)], &points);
+                let cloud = (service.source)(&self.stage);
+                cloud.put_demand(&service.region, &service.name, &points);
             }
         }
     }
@@ -234,8 +442,9 @@ impl Days {
                     Timestamp(minute.at.0 + 60)
                 });
             for at in (next.0..to.0).step_by(60).map(Timestamp) {
-                let in_service = self.stage.proxy.in_service_at(&service.name, at);
-                let desired = self.stage.proxy.desired(&service.name);
+                let home = (service.home)(&self.stage);
+                let in_service = home.in_service_at(&service.name, at);
+                let desired = home.desired(&service.name);
                 let demand = service.load.at(at);
                 if let (Some(demand), Some(in_service), Some(desired)) =
                     (demand, in_service, desired)
@@ -247,7 +456,7 @@ impl Days {
     }
 }
 
-impl World for Days {
+impl<C: Send + Sync> World for Days<C> {
     fn advance(&mut self, to: Timestamp) -> Verdict {
         self.note(to);
         self.put(to);

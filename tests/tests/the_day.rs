@@ -1,4 +1,4 @@
-//! A day in `act` mode on a real peer: capacity is ordered before the demand that needs it.
+//! A day in `act` mode on each cloud's peer: capacity is ordered before the demand that needs it.
 //!
 //! Fourteen days of load are in the cloud before the program starts; then it runs 24 hours of test
 //! time at one cycle a minute while the load goes on. `last-value` in the forecaster's place has to
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
-use tests::clock::{TestClock, locked};
+use tests::clock::{TestClock, TestTime, locked};
 use tests::load::Load;
 use tests::neap::Neap;
-use tests::peers::{NewGroup, witness};
-use tests::world::{Days, Minute, REGION, Score, ServiceText, Stage};
+use tests::peers::{Alibaba, NewGroup, aliyun, witness};
+use tests::world::{ALI, AWS, Amazon, Cloud, Days, Minute, Score, ServiceText, Stage};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
 /// 2026-03-06T00:00:00Z, a Friday.
@@ -31,8 +31,8 @@ const UNITS_AT_PEAK: f64 = 20.0;
 /// What may be paid on a day that jumps, as a multiple of perfect foresight's.
 const COST_MAX: f64 = 2.0;
 
-struct Outcome {
-    stage: Arc<Stage>,
+struct Outcome<C> {
+    stage: Arc<Stage<C>>,
     neap: Neap,
     clock: TestClock,
     seen: Vec<Minute>,
@@ -40,23 +40,31 @@ struct Outcome {
 }
 
 /// One day; ends when the program has ended after its last cycle.
-fn day(mode: &str, forecaster: &str, load: Load, budget_percent: f64) -> Outcome {
+fn day<C: Cloud>(
+    cloud: fn(TestTime) -> C,
+    mode: &str,
+    forecaster: &str,
+    load: Load,
+    budget_percent: f64,
+) -> Outcome<C> {
     let capacity = (load.quantile(0.995) / UNITS_AT_PEAK / 60.0 * 10.0).round() / 10.0;
-    let stage = Stage::at(START);
-    stage.proxy.boot_takes(BOOT);
+    let stage = Stage::at(START, cloud);
+    let words = stage.words();
+    stage.boot_takes(BOOT);
     let first = (load.at(START).expect("the day's load") / 60.0 / capacity).ceil() as u32 + 2;
-    stage.service(REGION, &NewGroup::new(GROUP, 1, 60, first));
+    stage.service(words.region, &NewGroup::new(GROUP, 1, 60, first));
     let mut days = Days::until(&stage, START + DAY);
-    let seen = days.serve(GROUP, REGION, load);
+    let seen = days.serve(GROUP, words.region, load);
     let clock = TestClock::start(stage.time.clone(), Box::new(days));
     let service = ServiceText::new(GROUP, capacity)
+        .on(words)
         .with(&format!("violation_budget = \"{budget_percent}%\""))
         .with(&format!("forecaster = \"{forecaster}\""))
         .pool("lead_time = \"5m\"\nmin = 1\nmax = 60");
     // One group is the whole fleet here: by the defaults it could lose one unit an hour.
     let budgets =
         "[budgets]\ngroup = \"20% per 10m\"\naccount = \"100% per 1h\"\nfleet = \"100% per 1h\"\n";
-    let config = format!("{}{budgets}{}", stage.config(mode, &[REGION]), service.text());
+    let config = format!("{}{budgets}{}", stage.config(mode, &[words.region]), service.text());
     let neap = Neap::on(BINARY, &config, &clock);
     let begun = Instant::now();
     let running = neap.start(&clock);
@@ -89,26 +97,19 @@ fn affordable(score: &Score) -> bool {
     score.cost() <= COST_MAX
 }
 
-#[test]
-fn capacity_is_ordered_before_the_demand() {
-    let day = day("act", "auto", recorded(), BUDGET_PERCENT);
+/// The group as an independent witness reads it: the size ordered, and the members there are.
+type Read<C> = fn(&Stage<C>) -> [Value; 2];
+
+fn capacity_is_ordered_before_the_demand<C: Cloud>(cloud: fn(TestTime) -> C, read: Read<C>) {
+    let day = day(cloud, "act", "auto", recorded(), BUDGET_PERCENT);
     assert_eq!(day.score.minutes + 5, 24 * 60, "all of the day but the first lead time is judged");
     assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
     assert!(kept(&day.score, BUDGET_PERCENT), "{:?}", day.score);
-    let named = json!({ "AutoScalingGroupNames": [GROUP] });
-    let read = witness(
-        &day.stage.proxy.url(),
-        REGION,
-        "autoscaling",
-        "describe_auto_scaling_groups",
-        &named,
-    );
-    let group = &read["AutoScalingGroups"][0];
-    let last = day.seen.last().expect("a day was seen");
-    assert_eq!(group["DesiredCapacity"], last.desired, "boto3 reads what was ordered last");
-    assert_eq!(group["Instances"].as_array().map(Vec::len), Some(last.desired as usize));
-    let ordered = day.stage.proxy.writes();
-    assert!(ordered.iter().all(|call| call.operation == "SetDesiredCapacity"), "{ordered:?}");
+    let last = day.seen.last().expect("a day was seen").desired;
+    assert_eq!(read(&day.stage), [last, last], "the witness reads what was ordered last");
+    let (words, ordered) = (day.stage.words(), day.stage.door().writes());
+    let orders = |operation: &String| words.orders.contains(&operation.as_str());
+    assert!(ordered.iter().all(|call| orders(&call.operation)), "{ordered:?}");
     let verified = day.neap.output(&["journal", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     let replayed = day.neap.output(&["replay"]);
@@ -116,15 +117,36 @@ fn capacity_is_ordered_before_the_demand() {
 }
 
 #[test]
+fn capacity_is_ordered_before_the_demand_on_aws() {
+    capacity_is_ordered_before_the_demand(Amazon::start, |stage| {
+        let (url, named) = (stage.proxy.url(), json!({ "AutoScalingGroupNames": [GROUP] }));
+        let read = witness(&url, AWS.region, "autoscaling", "describe_auto_scaling_groups", &named);
+        let group = &read["AutoScalingGroups"][0];
+        let members = group["Instances"].as_array().map(Vec::len);
+        [group["DesiredCapacity"].clone(), json!(members)]
+    });
+}
+
+#[test]
+fn capacity_is_ordered_before_the_demand_on_alibaba_cloud() {
+    capacity_is_ordered_before_the_demand(Alibaba::start, |stage| {
+        let named = json!({ "RegionId": ALI.region, "ScalingGroupNames": [GROUP] });
+        let read = aliyun(&stage.url(), ALI.region, "ess", "DescribeScalingGroups", &named);
+        let group = &read["ScalingGroups"][0];
+        [group["DesiredCapacity"].clone(), group["TotalCapacity"].clone()]
+    });
+}
+
+#[test]
 fn jumps_at_known_times_are_met_and_paid_for_only_then() {
-    let day = day("act", "auto", jumping(), BUDGET_OF_JUMPS_PERCENT);
+    let day = day(Amazon::start, "act", "auto", jumping(), BUDGET_OF_JUMPS_PERCENT);
     assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
     assert!(kept(&day.score, BUDGET_OF_JUMPS_PERCENT) && affordable(&day.score), "{:?}", day.score);
 }
 
 #[test]
 fn last_value_in_the_forecasters_place_fails() {
-    let day = day("act", "last-value", jumping(), BUDGET_OF_JUMPS_PERCENT);
+    let day = day(Amazon::start, "act", "last-value", jumping(), BUDGET_OF_JUMPS_PERCENT);
     assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
     assert!(
         !(kept(&day.score, BUDGET_OF_JUMPS_PERCENT) && affordable(&day.score)),
@@ -133,10 +155,9 @@ fn last_value_in_the_forecasters_place_fails() {
     );
 }
 
-#[test]
-fn observing_writes_nothing_and_says_what_it_would_do() {
-    let day = day("observe", "auto", recorded(), BUDGET_PERCENT);
-    assert_eq!(day.stage.proxy.writes().len(), 0, "{:?}", day.stage.proxy.writes());
+fn observing_writes_nothing_and_says_what_it_would_do<C: Cloud>(cloud: fn(TestTime) -> C) {
+    let day = day(cloud, "observe", "auto", recorded(), BUDGET_PERCENT);
+    assert_eq!(day.stage.door().writes().len(), 0, "{:?}", day.stage.door().writes());
     let plan = day.neap.output(&["plan", "--format", "json"]);
     assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
     let plan: Value = serde_json::from_slice(&plan.stdout).expect("an object on stdout");
@@ -146,6 +167,16 @@ fn observing_writes_nothing_and_says_what_it_would_do() {
     let of =
         |name: &str| action.pointer(&format!("/change/Desired/{name}")).and_then(Value::as_u64);
     assert_eq!(of("from"), Some(u64::from(from)), "{plan:#}");
-    assert_eq!(day.stage.proxy.writes().len(), 0, "a plan writes nothing either");
+    assert_eq!(day.stage.door().writes().len(), 0, "a plan writes nothing either");
     drop(day.clock);
+}
+
+#[test]
+fn observing_writes_nothing_on_aws() {
+    observing_writes_nothing_and_says_what_it_would_do(Amazon::start);
+}
+
+#[test]
+fn observing_writes_nothing_on_alibaba_cloud() {
+    observing_writes_nothing_and_says_what_it_would_do(Alibaba::start);
 }

@@ -2,9 +2,10 @@
 //!
 //! Thirty kills strike at named points around an order: before its intent is on disk, after it,
 //! when the request has left, when it has had its effect and nobody heard the answer, before the
-//! outcome is on disk. Twenty strike wherever the program happens to be.
+//! outcome is on disk. Twenty strike wherever the program happens to be. On each cloud, for one sets
+//! a size and the other is told differences, which are worse to repeat.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use planner::{Seconds, Timestamp};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tests::clock::{TestClock, Verdict, locked};
+use tests::clock::{TestClock, TestTime, Verdict, locked};
 use tests::load::Load;
 use tests::neap::{Killer, Neap, Running};
-use tests::peers::{Call, Fault, NewGroup, Rule, Then};
-use tests::world::{Days, REGION, ServiceText, Stage};
+use tests::peers::{Alibaba, Call, Fault, NewGroup, Rule, Then};
+use tests::world::{Amazon, Cloud, Days, ServiceText, Stage};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
 /// 2026-03-06T00:00:00Z, a Friday.
@@ -57,62 +58,76 @@ fn strikes() -> VecDeque<Strike> {
     all.into()
 }
 
-/// The life that is to end next, and how.
+/// The life that is to end next, and how; and the operations that ended one.
 #[derive(Clone, Default)]
-struct Fate(Arc<Mutex<(Option<Strike>, Option<Killer>)>>);
+struct Fate {
+    next: Arc<Mutex<(Option<Strike>, Option<Killer>)>>,
+    struck: Arc<Mutex<BTreeSet<&'static str>>>,
+}
 
 impl Fate {
     fn is(&self, strike: Strike, running: &Running) {
-        *locked(&self.0) = (Some(strike), Some(running.killer()));
+        *locked(&self.next) = (Some(strike), Some(running.killer()));
     }
 
     fn at_point(&self, name: &str) -> Verdict {
-        match locked(&self.0).0 {
+        match locked(&self.next).0 {
             Some(Strike::Point(here)) if here == name => Verdict::Kill,
             _ => Verdict::Go,
         }
     }
 
     /// Kills where a call is, if that is the fate; `then` is what becomes of the call.
-    fn at_call(&self, meant: fn(Strike) -> Option<Then>) -> Then {
-        let (strike, killer) = locked(&self.0).clone();
+    fn at_call(&self, operation: &'static str, meant: fn(Strike) -> Option<Then>) -> Then {
+        let (strike, killer) = locked(&self.next).clone();
         let (Some(then), Some(killer)) = (strike.and_then(meant), killer) else {
             return Then::GoOn;
         };
         killer.kill();
+        eprintln!("STRUCK {operation} {strike:?}");
+        locked(&self.struck).insert(operation);
         then
+    }
+
+    /// Strikes an operation when it has left, or when its answer would come.
+    fn on(&self, operation: &'static str) -> Rule {
+        let calls = self.clone();
+        let left = Fault::before(move || {
+            calls.at_call(operation, |strike| match strike {
+                Strike::RequestLeft { arrives: true } => Some(Then::GoOn),
+                Strike::RequestLeft { arrives: false } => Some(Then::Cut),
+                _ => None,
+            })
+        });
+        let calls = self.clone();
+        let withheld = Fault::after(move || {
+            let meant = |strike| (strike == Strike::AnswerWithheld).then_some(Then::Cut);
+            calls.at_call(operation, meant)
+        });
+        Rule::on(operation, left.and(withheld))
     }
 }
 
-#[test]
-fn fifty_kills_lose_no_order_and_repeat_none() {
+fn fifty_kills_lose_no_order_and_repeat_none<C: Cloud>(cloud: fn(TestTime) -> C) {
     let load = Load::days(3, START + Seconds::days(1));
     let capacity = (load.quantile(0.995) / 25.0 / 60.0 * 10.0).round() / 10.0;
-    let stage = Stage::at(START);
-    stage.proxy.boot_takes(Seconds(180));
+    let stage = Stage::at(START, cloud);
+    let words = stage.words();
+    stage.boot_takes(Seconds(180));
     let first = (load.at(START).expect("the day's load") / 60.0 / capacity).ceil() as u32 + 2;
-    stage.service(REGION, &NewGroup::new(GROUP, 1, 60, first));
+    stage.service(words.region, &NewGroup::new(GROUP, 1, 60, first));
     let fate = Fate::default();
     let points = fate.clone();
     let end = START + Seconds::days(1);
     let mut days = Days::until(&stage, end).at_points(move |name| points.at_point(name));
-    days.serve(GROUP, REGION, load);
-    let calls = fate.clone();
-    let left = Fault::before(move || {
-        calls.at_call(|strike| match strike {
-            Strike::RequestLeft { arrives: true } => Some(Then::GoOn),
-            Strike::RequestLeft { arrives: false } => Some(Then::Cut),
-            _ => None,
-        })
-    });
-    let calls = fate.clone();
-    let withheld = Fault::after(move || {
-        calls.at_call(|strike| (strike == Strike::AnswerWithheld).then_some(Then::Cut))
-    });
-    stage.proxy.inject(Rule::on("SetDesiredCapacity", left.and(withheld)));
+    days.serve(GROUP, words.region, load);
+    for operation in words.orders {
+        stage.door().inject(fate.on(operation));
+    }
     let clock = TestClock::start(stage.time.clone(), Box::new(days));
-    let service = ServiceText::new(GROUP, capacity).pool("min = 1\nmax = 60\nlead_time = \"3m\"");
-    let config = format!("{}{}", stage.config("act", &[REGION]), service.text());
+    let service =
+        ServiceText::new(GROUP, capacity).on(words).pool("min = 1\nmax = 60\nlead_time = \"3m\"");
+    let config = format!("{}{}", stage.config("act", &[words.region]), service.text());
     let neap = Neap::on(BINARY, &config, &clock);
 
     let mut met: BTreeMap<&str, usize> = BTreeMap::new();
@@ -126,9 +141,9 @@ fn fifty_kills_lose_no_order_and_repeat_none() {
         let status = running.wait(Duration::from_secs(300));
         assert_eq!(status.code(), None, "{strike:?} was not met: {}", running.stderr());
         *met.entry(kind(strike)).or_default() += 1;
-        *locked(&fate.0) = (None, None);
+        *locked(&fate.next) = (None, None);
         // A request that left late has its effect before the next life begins.
-        stage.proxy.settle();
+        stage.door().settle();
     }
     assert_eq!(met.values().sum::<usize>(), 5 * EACH_POINT + RANDOM, "{met:?}");
     assert!(stage.time.now() < end, "the kills took the whole day");
@@ -137,11 +152,27 @@ fn fifty_kills_lose_no_order_and_repeat_none() {
     assert!(status.success(), "{}", running.stderr());
 
     let (intents, outcomes) = journal(&neap);
-    accounted_for(&stage.proxy.writes(), first, &intents, &outcomes);
+    let last = accounted_for(&stage.door().writes(), first, &intents, &outcomes);
+    for c in stage.door().writes() {
+        eprintln!("W {} {} {:?} {:?}", c.at, c.operation, c.status, c.effect);
+    }
+    eprintln!("NOW {}", stage.time.now());
+    assert_eq!(stage.desired(GROUP), Some(last), "nobody ordered anything else");
+    assert_eq!(*locked(&fate.struck), words.orders.iter().copied().collect(), "all were struck");
     let verified = neap.output(&["journal", "verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let replayed = neap.output(&["replay"]);
     assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stdout));
+}
+
+#[test]
+fn fifty_kills_lose_no_order_and_repeat_none_on_aws() {
+    fifty_kills_lose_no_order_and_repeat_none(Amazon::start);
+}
+
+#[test]
+fn fifty_kills_lose_no_order_and_repeat_none_on_alibaba_cloud() {
+    fifty_kills_lose_no_order_and_repeat_none(Alibaba::start);
 }
 
 fn kind(strike: Strike) -> &'static str {
@@ -169,17 +200,35 @@ fn journal(neap: &Neap) -> (Vec<Intent>, BTreeMap<String, Outcome>) {
     (intents, outcomes)
 }
 
+/// The size that a write makes of another one, which it names or says the difference to.
+fn made_of(size: u32, call: &Call) -> u32 {
+    match call.parameters.get("AdjustmentValue") {
+        Some(difference) => {
+            let difference = difference.parse().expect("a difference");
+            size.checked_add_signed(difference).expect("a size")
+        }
+        None => call.number("DesiredCapacity").expect("a size"),
+    }
+}
+
 /// Every write that had an effect was one intent's, and every intent's account of itself is true.
+/// The size that all of them make.
 fn accounted_for(
     writes: &[Call],
     first: u32,
     intents: &[Intent],
     outcomes: &BTreeMap<String, Outcome>,
-) {
+) -> u32 {
+    let mut tokens = BTreeSet::new();
+    let effective = writes.iter().filter(|call| call.effect);
+    // A token that was taken before has no second effect.
+    let effective = effective.filter(|call| {
+        call.parameters.get("ClientToken").is_none_or(|token| tokens.insert(token.clone()))
+    });
     let mut took_effect: BTreeMap<(Timestamp, u32), usize> = BTreeMap::new();
     let mut size = first;
-    for call in writes.iter().filter(|call| call.effect) {
-        let to = call.number("DesiredCapacity").expect("a size");
+    for call in effective {
+        let to = made_of(size, call);
         assert_ne!(to, size, "an order was given twice: {call:?}");
         size = to;
         *took_effect.entry((call.at, to)).or_default() += 1;
@@ -201,4 +250,5 @@ fn accounted_for(
         }
     }
     assert_eq!(took_effect, claimed, "what the cloud did, and what the journal says was done");
+    size
 }

@@ -170,10 +170,15 @@ impl Seat {
                     .with_max_times(ATTEMPTS_MORE)
                     .with_jitter();
                 let attempt = || self.once(call, product, &params, deadline);
-                let read = attempt.retry(backoff).when(passes);
+                // What went wrong says more than that the time was up.
+                let last = Mutex::new(None);
+                let noted = |fault: &Fault, _| *locked(&last) = Some(fault.clone());
+                let read = attempt.retry(backoff).when(passes).notify(noted);
                 let limit =
                     deadline.0.min(tokio::time::Instant::now() + self.settings.timeouts.read);
-                tokio::time::timeout_at(limit, read).await.map_err(|_| call.timed_out())??
+                tokio::time::timeout_at(limit, read).await.unwrap_or_else(|_| {
+                    Err(locked(&last).take().unwrap_or_else(|| call.timed_out()))
+                })?
             }
             Effect::Write => self.once(call, product, &params, deadline).await?,
         };

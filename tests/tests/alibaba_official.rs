@@ -141,6 +141,38 @@ async fn groups_are_what_the_official_client_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_sizes_a_group_besides_us_is_seen() {
+    let (cloud, time, adapter) = peer();
+    let tags = vec![("ack.aliyun.com".to_owned(), "c1".to_owned())];
+    cloud.create_group(&NewScalingGroup { tags, ..NewScalingGroup::new(REGION, "nodes", 1, 9, 2) });
+    cloud.create_group(&NewScalingGroup::new(REGION, "web", 1, 9, 2));
+    let rule = json!({
+        "ScalingRuleName": "cpu50", "ScalingRuleType": "TargetTrackingScalingRule",
+        "ScalingRuleAri": "ari:acs:ess:ap-southeast-1:1:scalingrule/asr-1"
+    });
+    cloud.add_rule("web", rule);
+    let task = json!({
+        "ScheduledTaskName": "night", "TaskEnabled": true, "LaunchTime": "2026-03-02T20:00Z",
+        "RecurrenceType": "Daily", "RecurrenceValue": "1", "MinValue": 1
+    });
+    cloud.add_task("web", task);
+    let machine = cloud.create_instance(&NewEcs::new(REGION, "ecs.g7.large"));
+    cloud.attach_instance("web", &machine);
+    time.set(START + Seconds(300));
+    let asked = [reference("nodes"), reference("web")];
+    let read: Vec<_> = adapter.groups(&asked, by()).await.into_iter().collect();
+    let [nodes, web] = [0, 1].map(|n| read[n].clone().expect("readable"));
+    assert_eq!(nodes.owner.expect("it is a cluster's").name, "ACK");
+    assert!(nodes.policies.is_empty() && nodes.scheduled.is_empty());
+    let policy = &web.policies[0];
+    assert_eq!((policy.name.as_str(), policy.enabled, policy.scales_in), ("cpu50", true, true));
+    assert_eq!(web.scheduled[0].recurrence.as_deref(), Some("Daily 1"));
+    let attached = web.instances.iter().find(|instance| instance.id == machine);
+    assert!(attached.expect("it is a member").protected, "it would go on costing outside");
+    assert_eq!(web.protected(), Units(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn samples_are_what_the_official_client_reads() {
     let (cloud, _, adapter) = peer();
     let from = START - Seconds::hours(30);

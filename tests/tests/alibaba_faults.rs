@@ -256,7 +256,7 @@ async fn the_same_decision_is_one_order() {
     // Two at once, both before either is seen.
     let bench = Bench::new();
     let (one, two) = tokio::join!(bench.set(3, 5), bench.set(3, 5));
-    (one.expect("taken"), two.expect("taken"));
+    one.and(two).expect("taken, both");
     assert_eq!(bench.cloud.desired(NEAR.1), 5);
 }
 

@@ -84,7 +84,6 @@ impl Fate {
             return Then::GoOn;
         };
         killer.kill();
-        eprintln!("STRUCK {operation} {strike:?}");
         locked(&self.struck).insert(operation);
         then
     }
@@ -153,10 +152,6 @@ fn fifty_kills_lose_no_order_and_repeat_none<C: Cloud>(cloud: fn(TestTime) -> C)
 
     let (intents, outcomes) = journal(&neap);
     let last = accounted_for(&stage.door().writes(), first, &intents, &outcomes);
-    for c in stage.door().writes() {
-        eprintln!("W {} {} {:?} {:?}", c.at, c.operation, c.status, c.effect);
-    }
-    eprintln!("NOW {}", stage.time.now());
     assert_eq!(stage.desired(GROUP), Some(last), "nobody ordered anything else");
     assert_eq!(*locked(&fate.struck), words.orders.iter().copied().collect(), "all were struck");
     let verified = neap.output(&["journal", "verify"]);

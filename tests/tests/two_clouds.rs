@@ -7,9 +7,9 @@ use planner::{Seconds, Timestamp};
 use serde_json::Value;
 use tests::clock::{TestClock, TestTime, locked};
 use tests::load::Load;
-use tests::neap::Neap;
-use tests::peers::{Alibaba, NewGroup};
-use tests::story::{CAPACITY, PATIENCE, START, findings, minutes, results, says, step, turns};
+use tests::neap::{Neap, Running};
+use tests::peers::{Alibaba, NewGroup, NewScalingGroup};
+use tests::story::{CAPACITY, PATIENCE, START, findings, minutes, says, step, turns};
 use tests::world::{ALI, AWS, Amazon, Cloud, Days, Minute, Of, ServiceText, Stage, head};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
@@ -20,8 +20,10 @@ const EAST: &str = "east";
 const POOL: &str = "min = 1\nmax = 90\nlead_time = \"2m\"";
 /// Every group's first size; the first demand needs twice as many.
 const UNITS: u32 = 5;
-/// When nobody answers for Alibaba Cloud any more, and when somebody does again.
+/// The minutes in which nobody answers for Alibaba Cloud.
 const OUTAGE: [u64; 2] = [30, 40];
+/// The minute in the outage from which on demand needs this many units.
+const SURGE: (u64, u32) = (33, 45);
 
 /// Both clouds.
 struct Both {
@@ -29,12 +31,16 @@ struct Both {
     ali: Alibaba,
 }
 
+const ON_AWS: Of<Both> = |both| &both.aws;
+const ON_ALI: Of<Both> = |both| &both.ali;
+
 impl Both {
     /// Empty clouds whose instances boot for two minutes.
     fn start(time: TestTime) -> Both {
         let both = Both { aws: Amazon::start(time.clone()), ali: Alibaba::start(time) };
-        both.aws.boot_takes(Seconds(120));
-        Cloud::boot_takes(&both.ali, Seconds(120));
+        for cloud in [ON_AWS(&both), ON_ALI(&both)] {
+            cloud.boot_takes(Seconds(120));
+        }
         both
     }
 
@@ -42,54 +48,61 @@ impl Both {
     fn config(&self, services: &[ServiceText]) -> String {
         let providers = self.aws.provider(&[AWS.region]) + &self.ali.provider(&[ALI.region]);
         let services: String = services.iter().map(ServiceText::text).collect();
-        // Nobody answering shall cost no more than this.
         let deadline = "cycle_deadline = \"5s\"\n";
         format!("{deadline}{}{providers}{services}", head("act"))
     }
 }
 
-const ON_AWS: Of<Both> = |both| &both.aws;
-const ON_ALI: Of<Both> = |both| &both.ali;
-
-/// Plays these days, and hands back the program, its clock and every turn it told.
-fn run(
+/// A program on its clock.
+fn placed(
     stage: &Arc<Stage<Both>>,
     days: Days<Both>,
     services: &[ServiceText],
-) -> (Neap, TestClock, Vec<Value>) {
+) -> (Neap, TestClock) {
     let clock = TestClock::start(stage.time.clone(), Box::new(days));
-    let neap = Neap::on(BINARY, &stage.config(services), &clock);
-    let running = neap.start(&clock);
-    let status = running.wait(PATIENCE);
-    assert!(status.success(), "{status}: {}", running.stderr());
-    (neap, clock, turns(&running))
+    (Neap::on(BINARY, &stage.config(services), &clock), clock)
 }
 
-/// A hundred requests a second, three hundred from the tenth minute on, and half as many again
-/// while Alibaba Cloud is away.
+/// Runs to the end of the days.
+fn ran(neap: &Neap, clock: &TestClock) -> Running {
+    let running = neap.start(clock);
+    let status = running.wait(PATIENCE);
+    assert!(status.success(), "{status}: {}", running.stderr());
+    running
+}
+
+/// A hundred requests a second, half as many again from the tenth minute on, and thrice of that
+/// with the surge.
 fn two_steps() -> Load {
-    let mut load = step(100.0, minutes(10), 300.0);
-    let again = (minutes(33).0 - load.start.0) / 60;
-    for value in load.values.iter_mut().skip(again as usize) {
-        *value *= 1.5;
+    let mut load = step(100.0, minutes(10), 150.0);
+    for (at, value) in (load.start.0..).step_by(60).zip(&mut load.values) {
+        if at >= minutes(SURGE.0).0 {
+            *value *= 3.0;
+        }
     }
     load
 }
 
-/// The turns that began in `[from, to)`.
-fn between(turns: &[Value], from: Timestamp, to: Timestamp) -> Vec<Value> {
-    let meant = |turn: &&Value| {
-        let at = turn["taken_at"].as_str().and_then(Timestamp::parse);
-        at.is_some_and(|at| (from..to).contains(&at))
-    };
-    turns.iter().filter(meant).cloned().collect()
+/// What a group was like in a minute of the story.
+fn at(seen: &Mutex<Vec<Minute>>, minute: u64) -> Minute {
+    let seen = locked(seen);
+    let found = seen.iter().find(|seen| seen.at == minutes(minute));
+    *found.unwrap_or_else(|| panic!("minute {minute} was not seen"))
+}
+
+/// The turns of an outage.
+fn of_the_outage(turns: &[Value]) -> Vec<&Value> {
+    let [away, back] = OUTAGE.map(minutes);
+    let taken_at = |turn: &Value| turn["taken_at"].as_str().and_then(Timestamp::parse);
+    let meant = |turn: &&Value| taken_at(turn).is_some_and(|at| (away..back).contains(&at));
+    turns.iter().filter(meant).collect()
 }
 
 #[test]
 fn each_follows_its_demand_and_one_clouds_outage_is_nobody_elses() {
     let stage = Stage::at(START, Both::start);
     stage.aws.create_group(AWS.region, &NewGroup::new(WEST, 1, 90, UNITS));
-    Cloud::create_group(&stage.ali, ALI.region, &NewGroup::new(EAST, 1, 90, UNITS));
+    stage.ali.create_group(&NewScalingGroup::new(ALI.region, EAST, 1, 90, UNITS));
     let mut days = Days::until(&stage, minutes(55));
     let west = days.serve_on([ON_AWS; 2], WEST, AWS.region, two_steps());
     let east = days.serve_on([ON_ALI; 2], EAST, ALI.region, two_steps());
@@ -100,55 +113,72 @@ fn each_follows_its_demand_and_one_clouds_outage_is_nobody_elses() {
         ServiceText::new(WEST, CAPACITY).pool(POOL),
         ServiceText::new(EAST, CAPACITY).on(&ALI).pool(POOL),
     ];
-    let (neap, _clock, turns) = run(&stage, days, &services);
+    let (neap, clock) = placed(&stage, days, &services);
+    both_are_planned(&neap);
+    let turns = turns(&ran(&neap, &clock));
 
-    let ordered_within = |seen: &Mutex<Vec<Minute>>, from: Timestamp, to: Timestamp| {
-        let seen = locked(seen);
-        let minutes = seen.iter().filter(|minute| (from..to).contains(&minute.at));
-        minutes.map(|minute| minute.desired).collect::<Vec<u32>>()
-    };
-    for (name, seen) in [(WEST, &west), (EAST, &east)] {
-        let before = ordered_within(seen, minutes(25), away);
-        assert!(before.iter().all(|&units| units >= 30), "{name} follows its demand: {before:?}");
-        let end = ordered_within(seen, minutes(52), minutes(55));
-        assert!(end.iter().all(|&units| units >= 45), "{name} follows it in the end: {end:?}");
+    for (service, seen) in [(WEST, &west), (EAST, &east)] {
+        let grown = at(seen, OUTAGE[0] - 1).desired;
+        assert!((15..SURGE.1).contains(&grown), "{service}: {grown} before the outage");
     }
-    let west_meanwhile = ordered_within(&west, minutes(38), back);
-    assert!(west_meanwhile.iter().all(|&units| units >= 45), "{west_meanwhile:?}");
-    let mut east_meanwhile = ordered_within(&east, minutes(31), back);
-    east_meanwhile.dedup();
-    assert_eq!(east_meanwhile.len(), 1, "nobody could order anything: {east_meanwhile:?}");
-    let outage = between(&turns, minutes(31), back);
-    assert!(outage.len() >= 8, "cycles go on: {}", outage.len());
-    for turn in &outage {
-        let told = findings(turn, EAST);
-        assert!(told.iter().any(|finding| finding.contains("unreachable")), "{told:?}");
-        let other = findings(turn, WEST);
-        assert!(!other.iter().any(|finding| finding.contains("unreachable")), "{other:?}");
+    let away = of_the_outage(&turns);
+    assert_eq!(away.len() as u64, OUTAGE[1] - OUTAGE[0], "a turn a minute, whoever is away");
+    for turn in away {
+        let told = findings(turn, EAST).join("\n");
+        assert!(told.contains("group-unread") && told.contains("unreachable"), "{told}");
     }
-    let after = between(&turns, minutes(42), minutes(55));
-    assert!(!says(&after, EAST, "unreachable"), "the fault is over");
-    let plan = neap.output(&["plan", "--format", "json"]);
-    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
-    let plan: Value = serde_json::from_slice(&plan.stdout).expect("an object on stdout");
-    for name in [WEST, EAST] {
-        assert!(!findings(&plan, name).is_empty(), "{name} is in the plan: {plan:#}");
+    assert!(!says(&turns, WEST, "unreachable"), "the other cloud is nobody's fault");
+    assert!(!findings(turns.last().expect("turns"), EAST).join("").contains("unreachable"));
+    let [held, last] = [OUTAGE[0], OUTAGE[1] - 1].map(|minute| at(&east, minute).desired);
+    assert_eq!(held, last, "what cannot be read is left as it is");
+    let last = at(&west, OUTAGE[1] - 1).desired;
+    assert!(last >= SURGE.1, "{WEST}: {last} in the outage");
+    let followed = at(&east, OUTAGE[1] + 5).in_service;
+    assert!(followed >= SURGE.1, "{EAST}: {followed} in service after the outage");
+
+    for (cloud, service) in [(ON_AWS(&stage), WEST), (ON_ALI(&stage), EAST)] {
+        let (orders, writes) = (cloud.words().orders, cloud.door().writes());
+        let ours = writes
+            .iter()
+            .all(|call| call.group() == Some(service) && orders.contains(&call.operation.as_str()));
+        assert!(ours && !writes.is_empty(), "{writes:#?}");
     }
-    let replayed = neap.output(&["replay"]);
-    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stdout));
+    for command in [&["journal", "verify"][..], &["replay"]] {
+        let output = neap.output(command);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// A plan has an action for the group of each cloud.
+fn both_are_planned(neap: &Neap) {
+    let planned = neap.output(&["plan", "--format", "json"]);
+    assert!(planned.status.success(), "{}", String::from_utf8_lossy(&planned.stderr));
+    let plan: Value = serde_json::from_slice(&planned.stdout).expect("an object on stdout");
+    for (service, words) in [(WEST, AWS), (EAST, ALI)] {
+        let mut actions = plan["actions"].as_array().into_iter().flatten();
+        let action = actions.find(|action| action["service"] == service).unwrap_or(&Value::Null);
+        let group = action["group"].as_str().unwrap_or_default();
+        assert!(group.starts_with(&format!("{}/", words.provider)), "{service}: {plan:#}");
+        let to = action["change"]["Desired"]["to"].as_u64();
+        assert!(to >= Some(u64::from(2 * UNITS)), "{service}: {plan:#}");
+    }
 }
 
 #[test]
 fn one_cloud_may_tell_the_demand_for_a_group_of_the_other() {
     let stage = Stage::at(START, Both::start);
     stage.aws.create_group(AWS.region, &NewGroup::new(WEST, 1, 90, UNITS));
-    let mut days = Days::until(&stage, minutes(25));
-    let west = days.serve_on([ON_ALI, ON_AWS], WEST, ALI.region, two_steps());
-    let services = [ServiceText::new(WEST, CAPACITY).demand_from(&ALI).pool(POOL)];
-    let (_, _, turns) = run(&stage, days, &services);
-    let last = locked(&west).last().expect("minutes were seen").desired;
-    assert!(last >= 30, "it follows: {last}");
-    assert!(!results(&turns, WEST).is_empty(), "and was ordered by us");
-    assert!(stage.ali.writes().is_empty(), "where only metrics are read nothing is written");
-    assert!(stage.ali.count("DescribeScalingGroups") == 0, "nor asked for groups");
+    let mut days = Days::until(&stage, minutes(20));
+    let seen = days.serve_on([ON_ALI, ON_AWS], WEST, ALI.region, two_steps());
+    let service = ServiceText::new(WEST, CAPACITY).demand_from(&ALI).pool(POOL);
+    let (neap, clock) = placed(&stage, days, &[service]);
+    let told = turns(&ran(&neap, &clock));
+    let before = at(&seen, 9).desired;
+    assert!((10..15).contains(&before), "{before} before the step: {told:#?}");
+    let after = at(&seen, 19).in_service;
+    assert!(after >= 15, "{after} after the step: {told:#?}");
+    assert_eq!(stage.aws.proxy.count("GetMetricData"), 0, "nothing is measured there");
+    let calls = stage.ali.calls();
+    let reads = calls.iter().all(|call| call.operation == "DescribeMetricList");
+    assert!(reads && !calls.is_empty(), "nothing else is asked where demand is measured");
 }

@@ -1,5 +1,6 @@
 //! Where keys come from, in the order of the vendor's own default chain: environment, OIDC, the
 //! CLI's profile, the instance's RAM role; and roles that are assumed with them.
+//!
 //! [alibabacloud-credentials 1.0.12]
 
 use std::borrow::Cow;

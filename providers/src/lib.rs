@@ -10,6 +10,7 @@ pub mod aws;
 mod call;
 pub mod contract;
 mod cost;
+mod intervals;
 mod meter;
 mod places;
 mod remembered;

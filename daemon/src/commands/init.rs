@@ -25,9 +25,9 @@ Examples:
       --account-role arn:aws:iam::111122223333:role/neap-read > neap.toml
   neap init --provider alibaba --region ap-southeast-1 > neap.toml
 
-Reads groups with the credentials that the cloud's own tools find and changes nothing. What a service's demand is
-cannot be guessed: `neap check` names each service that still lacks it. Exits with 3 where a region
-could not be read; what could be read is printed all the same.";
+Reads groups with the credentials that the cloud's own tools find and changes nothing. What a
+service's demand is cannot be guessed: `neap check` names each service that still lacks it. Exits
+with 3 where a region could not be read; what could be read is printed all the same.";
 
 /// What `neap init` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -16,6 +16,7 @@ use super::endpoint::Product;
 use super::params::Params;
 use crate::Deadline;
 use crate::call::Call;
+use crate::intervals;
 
 pub(super) const DESCRIBE_METRICS: Call = Call::read("cms", "DescribeMetricList");
 
@@ -157,11 +158,8 @@ fn windows(
     to: Timestamp,
     now: Timestamp,
 ) -> Vec<(Timestamp, Timestamp)> {
-    let up = |at: Timestamp| {
-        let floor = at.floor_to(period);
-        if floor < at { floor + period.span() } else { floor }
-    };
-    let (mut start, end) = (up(from.max(now - history(period))), up(to));
+    let kept = intervals::kept(period, from, to, now, history(period));
+    let Some((mut start, end)) = kept else { return Vec::new() };
     let mut windows = Vec::new();
     while start < end {
         let until = (start + SPAN).floor_to(period).min(end);

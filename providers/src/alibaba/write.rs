@@ -65,9 +65,12 @@ impl GroupWriter for Writer {
                 let params = Params::new().with("MinSize", to.0).with("ScalingGroupId", id);
                 send(&seat, MODIFY, params, deadline).await
             }
-            // Somebody else has been there and further.
-            Change::Desired { .. } if change.is_increase() && difference <= 0 => Ok(()),
-            Change::Desired { .. } if difference == 0 => Ok(()),
+            // It is there already, or somebody went further up.
+            Change::Desired { .. }
+                if difference == 0 || (change.is_increase() && difference < 0) =>
+            {
+                Ok(())
+            }
             Change::Desired { to, .. } if difference < 0 && base.has_desired => {
                 let params = Params::new().with("DesiredCapacity", to.0).with("ScalingGroupId", id);
                 send(&seat, MODIFY, params, deadline).await

@@ -36,13 +36,7 @@ pub(super) fn window(
     to: Timestamp,
     now: Timestamp,
 ) -> Option<(Timestamp, Timestamp)> {
-    let kept = from.max(now - history(period));
-    let up = |t: Timestamp| {
-        let down = t.floor_to(period);
-        if down < t { down + period.span() } else { down }
-    };
-    let (from, to) = (up(kept), up(to));
-    (from < to).then_some((from, to))
+    crate::intervals::kept(period, from, to, now, history(period))
 }
 
 /// Shares out `queries` over the window into as few calls as the limits allow.

@@ -14,6 +14,7 @@ pub mod fault;
 mod floors;
 pub mod group;
 mod guards;
+pub mod idle;
 mod learn;
 pub mod memory;
 pub mod metric;

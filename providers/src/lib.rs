@@ -10,6 +10,7 @@ pub mod aws;
 mod call;
 pub mod contract;
 mod cost;
+mod estate;
 mod intervals;
 mod meter;
 mod places;
@@ -20,6 +21,7 @@ mod timeouts;
 pub mod traced;
 
 pub use cost::{Expected, Permissions, Volume};
+pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
@@ -121,6 +123,10 @@ pub trait Provider: Send + Sync {
     fn metrics(&self) -> &dyn Metrics;
     /// A handle that writes this group and no other.
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
+    /// What of it may be idle; `None` for a cloud that neap cannot stop anything in.
+    fn estate(&self) -> Option<&dyn Estate> {
+        None
+    }
 }
 
 /// When an answer is no longer of use, on the process's monotonic clock.

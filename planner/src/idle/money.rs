@@ -1,0 +1,103 @@
+//! What things cost and what stopping them saves, in whole millionths; unknown is never zero.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::resource::{ResourceId, ResourceKind};
+use crate::{AccountId, ProviderName, Region, Timestamp};
+
+/// A currency that the clouds bill in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    /// US dollar.
+    Usd,
+    /// Renminbi.
+    Cny,
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Currency::Usd => "USD",
+            Currency::Cny => "CNY",
+        })
+    }
+}
+
+/// What a price is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PriceQuery {
+    /// The provider.
+    pub provider: ProviderName,
+    /// The account that would pay.
+    pub account: AccountId,
+    /// Where.
+    pub region: Region,
+    /// For what.
+    pub kind: ResourceKind,
+    /// Its type, as the cloud names it; empty where the kind has none.
+    pub class: String,
+    /// What else the price depends on; see
+    /// [`Resource::platform`](super::resource::Resource::platform).
+    pub platform: Option<String>,
+}
+
+/// A list price, with where it is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Millionths of the currency an hour: for a machine its processors and memory alone, for a
+    /// volume or snapshot one gibibyte of it, for the others one of them.
+    pub hourly_micro: u64,
+    /// The currency.
+    pub currency: Currency,
+    /// Where it was read: a file's name, or an API.
+    pub source: String,
+    /// When it was read or written down.
+    pub as_of: Timestamp,
+}
+
+/// A sum by currency, beside how many of its parts have no known price.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Millionths of a currency an hour.
+    pub hourly_micro: BTreeMap<Currency, u64>,
+    /// Parts whose price is unknown: they are in no sum.
+    pub unknown: u32,
+}
+
+impl Sum {
+    /// Adds what one part costs an hour.
+    pub fn add(&mut self, hourly: Option<(u64, Currency)>) {
+        match hourly {
+            Some((micro, currency)) => *self.hourly_micro.entry(currency).or_default() += micro,
+            None => self.unknown += 1,
+        }
+    }
+}
+
+/// Savings found, decided on and real.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Savings {
+    /// Of all that is idle.
+    pub found: Sum,
+    /// Of what is marked for a stop.
+    pub marked: Sum,
+    /// Of what neap has stopped.
+    pub realised: Sum,
+}
+
+/// What a stop would save an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saving {
+    /// Of which resource.
+    pub resource: ResourceId,
+    /// The price it is reckoned from; `None` where no source knows one.
+    pub price: Option<Price>,
+    /// Millionths an hour, net of what goes on being paid; `None` where the price is unknown.
+    pub hourly_micro: Option<u64>,
+    /// What goes on being paid, in a few words.
+    pub still_paid: Vec<String>,
+}

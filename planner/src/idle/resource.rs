@@ -1,0 +1,275 @@
+//! A machine, database or part of one as a cloud shows it, with all that a stop depends on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::usage::Signal;
+use crate::{AccountId, Fault, ProviderName, Region, Seconds, Timestamp};
+
+/// What kind of thing it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResourceKind {
+    /// A virtual machine: EC2, ECS.
+    Instance,
+    /// A managed database: RDS.
+    Database,
+    /// A block volume: EBS, cloud disk.
+    Volume,
+    /// A reserved public address: Elastic IP, EIP.
+    Address,
+    /// A load balancer.
+    LoadBalancer,
+    /// A snapshot of a volume.
+    Snapshot,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [ResourceKind; 6] = [
+        ResourceKind::Instance,
+        ResourceKind::Database,
+        ResourceKind::Volume,
+        ResourceKind::Address,
+        ResourceKind::LoadBalancer,
+        ResourceKind::Snapshot,
+    ];
+
+    /// A short, stable word for configuration, tables and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            ResourceKind::Instance => "instance",
+            ResourceKind::Database => "database",
+            ResourceKind::Volume => "volume",
+            ResourceKind::Address => "address",
+            ResourceKind::LoadBalancer => "load_balancer",
+            ResourceKind::Snapshot => "snapshot",
+        }
+    }
+
+    /// Whether it can be stopped and started again; the other kinds are findings only.
+    pub fn has_power(self) -> bool {
+        matches!(self, ResourceKind::Instance | ResourceKind::Database)
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One resource and no other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResourceId {
+    /// The provider that holds it.
+    pub provider: ProviderName,
+    /// The account it lives in.
+    pub account: AccountId,
+    /// The region it lives in.
+    pub region: Region,
+    /// What it is.
+    pub kind: ResourceKind,
+    /// The cloud's id: `i-…`, a database's identifier, `vol-…`, an allocation id, an ARN.
+    pub id: String,
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.provider, self.region, self.id)
+    }
+}
+
+/// Something that must be known before a stop: read, or why it could not be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact<T> {
+    /// It was read.
+    Known(T),
+    /// It could not be read: nothing is stopped on a guess.
+    Unread(Fault),
+}
+
+impl<T> Fact<T> {
+    /// The fact, where it was read.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Fact::Known(fact) => Some(fact),
+            Fact::Unread(_) => None,
+        }
+    }
+
+    /// Another fact that follows from this one.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Fact::Known(fact) => Fact::Known(f(fact)),
+            Fact::Unread(fault) => Fact::Unread(fault),
+        }
+    }
+}
+
+impl<T> From<Result<T, Fault>> for Fact<T> {
+    fn from(read: Result<T, Fault>) -> Fact<T> {
+        match read {
+            Ok(fact) => Fact::Known(fact),
+            Err(fault) => Fact::Unread(fault),
+        }
+    }
+}
+
+/// Whether it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Power {
+    /// Up, and paid for.
+    Running,
+    /// On its way up.
+    Starting,
+    /// On its way down.
+    Stopping,
+    /// Down.
+    Stopped {
+        /// Whether its processors and memory are paid for all the same (Alibaba's `KeepCharging`);
+        /// `None` where the cloud does not tell.
+        charged: Option<bool>,
+    },
+    /// Ended for good, or being ended.
+    Gone,
+    /// A state that neither runs nor can be stopped, by the cloud's name: `rebooting`, `backing-up`.
+    Other(String),
+}
+
+impl fmt::Display for Power {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Power::Running => "running",
+            Power::Starting => "starting",
+            Power::Stopping => "stopping",
+            Power::Stopped { .. } => "stopped",
+            Power::Gone => "gone",
+            Power::Other(name) => name,
+        })
+    }
+}
+
+/// A resource as it was at `read_at`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Which one.
+    pub id: ResourceId,
+    /// Its name, for people; the id where it has none.
+    pub name: String,
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// When it was made, where known: an id under which it was made anew is another resource.
+    pub created_at: Option<Timestamp>,
+    /// When it was last started, where known.
+    pub started_at: Option<Timestamp>,
+    /// Whether it runs; [`Power::Running`] for kinds without power.
+    pub power: Power,
+    /// Its zone.
+    pub zone: Option<String>,
+    /// Its type, as the cloud names it: `t3.micro`, `ecs.g7.large`, `db.r6g.large`, `gp3`.
+    pub class: Option<String>,
+    /// What else its price depends on, as the cloud names it: `Linux/UNIX`, `Windows`, `postgres`.
+    pub platform: Option<String>,
+    /// Gibibytes, for volumes, snapshots and databases.
+    pub size_gib: Option<u32>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// How far its samples are apart at the source: 60 s with detailed monitoring, 300 s without.
+    pub sampled_every: Seconds,
+    /// What the source can tell of it; empty for kinds without power.
+    pub signals: BTreeSet<Signal>,
+    /// What a stop depends on, or whether it is in use.
+    pub subject: Subject,
+}
+
+/// What is known beside the state, by kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Subject {
+    /// An instance or a database.
+    Machine(Box<Facts>),
+    /// A volume, address, load balancer or snapshot.
+    Part(Part),
+}
+
+/// What a stop depends on. A fact that could not be read forbids it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The scaling group that it is a member of.
+    pub scaling_group: Fact<Option<String>>,
+    /// Target groups, server groups and load balancers in which it is registered.
+    pub targets: Fact<Vec<String>>,
+    /// Whether it has an instance-store or other local disk, whose data a stop destroys.
+    pub local_disk: Fact<bool>,
+    /// Whether it has a GPU or another accelerator.
+    pub accelerator: Fact<bool>,
+    /// Whether it forwards other machines' traffic (source/destination check off).
+    pub forwards_traffic: Fact<bool>,
+    /// How it is paid.
+    pub purchase: Fact<Purchase>,
+    /// Whether stop protection is on.
+    pub stop_protected: Fact<bool>,
+    /// Whether termination or deletion protection is on.
+    pub termination_protected: Fact<bool>,
+    /// Alarms about it in state ALARM, by name.
+    pub alarms: Fact<Vec<String>>,
+    /// Whether it is a replica, standby or member of a cluster by what the cloud says; what it is.
+    pub replica: Fact<Option<String>>,
+    /// Whether it can be hibernated: switched on at its launch and the prerequisites hold.
+    pub hibernation: Fact<bool>,
+    /// Whether a stop ends the payment for processors and memory; why not, where it does not.
+    pub saves: Fact<Saves>,
+    /// Its public address.
+    pub public_address: Fact<PublicAddress>,
+    /// Whether it earns and spends CPU credits.
+    pub burstable: Fact<bool>,
+}
+
+/// How a machine is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purchase {
+    /// By use.
+    OnDemand,
+    /// Spot or preemptible.
+    Spot {
+        /// It ends when interrupted or stopped, and does not come back.
+        terminates: bool,
+    },
+    /// For a term, paid whether it runs or not (Alibaba's `PrePaid`).
+    Subscription,
+    /// On a host or reservation that is paid whether it runs or not.
+    Dedicated,
+}
+
+/// Whether a stop ends the payment for processors and memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Saves {
+    /// It does.
+    Yes,
+    /// It does not, and why: `subscription`, `not in a VPC`, `local disks`.
+    No(String),
+}
+
+/// A machine's public address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PublicAddress {
+    /// None.
+    None,
+    /// One that a stop gives back: another one comes with the start.
+    Ephemeral,
+    /// One that stays, and is paid for while it is stopped, too.
+    Elastic,
+}
+
+/// Whether a volume, address, load balancer or snapshot is of use to anybody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// What uses it, or `None` where nothing does.
+    pub used_by: Fact<Option<String>>,
+    /// Since when nothing does, where the cloud tells.
+    pub unused_since: Option<Timestamp>,
+    /// What was looked at, in a few words: `attachments`, `targets in service: 0 of 3`.
+    pub looked_at: String,
+}

@@ -1,0 +1,79 @@
+//! When a machine is to be up, as the planner reads it: plain spans of UTC.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::RuleName;
+use crate::Timestamp;
+
+/// A span of time, its end not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it ends.
+    pub until: Timestamp,
+}
+
+impl Span {
+    /// Whether a moment lies in it.
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+}
+
+/// A machine's schedule around now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleView {
+    /// The schedule that it is under.
+    pub rule: RuleName,
+    /// Spans during which it is to be up, rising and apart, from a week before now to a week
+    /// after. Within what it covers, the time between them is time to be down.
+    pub up: Vec<Span>,
+    /// What `up` covers.
+    pub covers: Span,
+    /// The zone that it was written in, for people.
+    pub zone: String,
+    /// Its place in the order of starts; stops go the other way.
+    pub order: i32,
+    /// Why its text could not be understood: then nothing is done.
+    pub fault: Option<String>,
+    /// It has said that it wants to be left out.
+    pub opted_out: bool,
+}
+
+/// A moment at which a schedule changes its mind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is up from then on.
+    pub up: bool,
+}
+
+impl ScheduleView {
+    /// Whether it is to be up at a moment; `None` outside of what is covered.
+    pub fn is_up(&self, at: Timestamp) -> Option<bool> {
+        self.covers.contains(at).then(|| self.up.iter().any(|span| span.contains(at)))
+    }
+
+    /// The switches after `at`, in order.
+    pub fn switches_after(&self, at: Timestamp) -> impl Iterator<Item = Switch> + '_ {
+        self.switches().filter(move |switch| switch.at > at)
+    }
+
+    /// The last switch at or before `at`.
+    pub fn last_switch(&self, at: Timestamp) -> Option<Switch> {
+        self.switches().take_while(|switch| switch.at <= at).last()
+    }
+
+    fn switches(&self) -> impl Iterator<Item = Switch> + '_ {
+        let ends = |span: &Span| {
+            [Switch { at: span.from, up: true }, Switch { at: span.until, up: false }]
+        };
+        let inside = self.covers;
+        self.up
+            .iter()
+            .flat_map(ends)
+            .filter(move |switch| inside.from < switch.at && switch.at < inside.until)
+    }
+}

@@ -30,7 +30,8 @@ pub trait Estate: Send + Sync {
     ///
     /// One answer an account, region and kind, in no order. A slow or dead region spoils its own
     /// answers only. A fact that takes a call of its own and could not be read is
-    /// [`planner::idle::resource::Fact::Unread`] in its resources, and the listing goes on.
+    /// [`planner::idle::resource::Fact::Unread`] in its resources, and the listing goes on; one
+    /// that takes a call for each resource is [`planner::idle::resource::Fact::Unasked`].
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing>;
 
     /// One instance or database afresh, with every fact: what a stop is checked against.

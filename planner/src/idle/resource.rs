@@ -89,6 +89,8 @@ pub enum Fact<T> {
     Known(T),
     /// It could not be read: nothing is stopped on a guess.
     Unread(Fault),
+    /// A listing does not ask for it, since it takes a call for each resource.
+    Unasked,
 }
 
 impl<T> Fact<T> {
@@ -96,7 +98,7 @@ impl<T> Fact<T> {
     pub fn known(&self) -> Option<&T> {
         match self {
             Fact::Known(fact) => Some(fact),
-            Fact::Unread(_) => None,
+            Fact::Unread(_) | Fact::Unasked => None,
         }
     }
 
@@ -105,6 +107,7 @@ impl<T> Fact<T> {
         match self {
             Fact::Known(fact) => Fact::Known(f(fact)),
             Fact::Unread(fault) => Fact::Unread(fault),
+            Fact::Unasked => Fact::Unasked,
         }
     }
 }

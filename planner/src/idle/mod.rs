@@ -1,7 +1,31 @@
 //! Idle resources and schedules: what is found, with evidence, and what is stopped, with care.
+//!
+//! [`judge`] says what a resource is, [`plan`] what to do about it; [`recheck`] is asked once more
+//! immediately before a stop.
 
+mod answers;
+mod care;
+mod check;
+mod decide;
+mod display;
+pub mod evidence;
+pub mod memory;
 pub mod money;
+pub mod pattern;
+pub mod plan;
+mod radius;
+mod recheck;
 pub mod resource;
+mod risk;
 pub mod rule;
 pub mod schedule;
+mod scheduled;
+pub mod snapshot;
+mod touch;
 pub mod usage;
+
+pub use care::MARK_TAG;
+pub use check::{IdleViolation, check_idle};
+pub use decide::plan;
+pub use evidence::judge;
+pub use recheck::recheck;

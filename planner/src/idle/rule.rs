@@ -143,9 +143,10 @@ pub enum StopPreference {
 }
 
 /// How a machine is stopped: what a cloud is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopMode {
+    #[default]
     /// Down, processors and memory given back and not paid for (Alibaba's `StopCharging`).
     Plain,
     /// Its memory written to disk first.

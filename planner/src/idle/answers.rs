@@ -1,0 +1,168 @@
+//! What became of orders, and what people asked for.
+
+use super::decide::Look;
+use super::memory::{Exempt, Stopped, Wake};
+use super::plan::Because;
+use super::resource::ResourceId;
+use super::risk::starts_key;
+use super::rule::StopMode;
+use super::snapshot::{Ask, PowerOutcome, PowerResult, Request};
+use crate::alert::Severity;
+use crate::{Fault, FaultKind, Seconds};
+
+/// How long a released rule goes on.
+const RELEASED_FOR: Seconds = Seconds::days(1);
+/// The first pause after a start that failed, and the longest.
+const RETRY_FIRST: Seconds = Seconds(30);
+const RETRY_LONGEST: Seconds = Seconds::minutes(10);
+
+impl Look<'_> {
+    pub(super) fn outcomes(&mut self) {
+        for outcome in &self.snapshot.outcomes {
+            match &outcome.result {
+                PowerResult::Taken | PowerResult::Unconfirmed { effect_seen: Some(true) } => {
+                    self.taken(outcome);
+                }
+                PowerResult::Unconfirmed { effect_seen: None } => {}
+                PowerResult::Unconfirmed { effect_seen: Some(false) } => {
+                    self.not_done(outcome, None);
+                }
+                PowerResult::Failed { fault } => self.not_done(outcome, Some(fault)),
+                PowerResult::Moved { .. } | PowerResult::Withheld => self.not_done(outcome, None),
+            }
+        }
+    }
+
+    fn taken(&mut self, outcome: &PowerOutcome) {
+        let care = self.care(&outcome.resource);
+        care.open = None;
+        if outcome.up {
+            return;
+        }
+        let Some(rule) = outcome.because.rule().cloned() else { return };
+        care.mark = None;
+        care.asked = None;
+        care.stopped = Some(Stopped {
+            at: outcome.at,
+            rule: rule.clone(),
+            by_schedule: matches!(outcome.because, Because::Schedule { .. }),
+            decision: outcome.decision.clone(),
+            mode: outcome.mode.unwrap_or(StopMode::Plain),
+        });
+        if let (Because::Idle { .. }, Some(memory)) =
+            (&outcome.because, self.memory.rules.get_mut(&rule))
+        {
+            memory.stops += 1;
+            let title = format!("{} was stopped by rule `{rule}`", outcome.resource);
+            let lines = vec![
+                format!("decision {}", outcome.decision),
+                format!("to have it back: `neap wake {} --until …`", outcome.resource.id),
+            ];
+            self.alert(Severity::Info, &format!("{rule}/stopped"), None, title, lines);
+        }
+    }
+
+    /// A stop that did not happen gives back what it drew; a start is tried again later.
+    fn not_done(&mut self, outcome: &PowerOutcome, fault: Option<&Fault>) {
+        let now = self.now;
+        let care = self.care(&outcome.resource);
+        let Some(open) = care.open.take() else { return };
+        if !outcome.up {
+            for times in self.memory.stops.values_mut() {
+                // Every scope of this stop was drawn on at the same moment; one entry each.
+                if let Some(place) = times.iter().position(|at| *at == open.at) {
+                    times.remove(place);
+                }
+            }
+            return;
+        }
+        let Some(starting) = &mut care.starting else { return };
+        let doubled = RETRY_FIRST.0.saturating_mul(1 << starting.tries.saturating_sub(1).min(16));
+        starting.next = now + Seconds(doubled.min(RETRY_LONGEST.0));
+        starting.fault = fault.cloned();
+        if fault.is_some_and(|fault| fault.kind == FaultKind::OutOfCapacity) {
+            let seen = self.snapshot.seen.iter().find(|s| s.resource.id == outcome.resource);
+            if let Some(seen) = seen {
+                let starts = self.memory.starts.entry(starts_key(&seen.resource)).or_default();
+                starts.without_capacity += 1;
+            }
+        }
+    }
+
+    pub(super) fn requests(&mut self) {
+        for request in &self.snapshot.requests {
+            self.request(request);
+        }
+    }
+
+    fn request(&mut self, request: &Request) {
+        let by = request.by.clone();
+        match &request.ask {
+            Ask::Approve { id } => {
+                if let Some(approval) = self.approval(id) {
+                    approval.given = Some((by, request.at));
+                }
+            }
+            Ask::Reject { id } => self.reject(id, &by),
+            Ask::Wake { resource, until } => {
+                let until = *until;
+                for id in self.named(resource) {
+                    self.care(&id).wake = Some(Wake { until, by: by.clone() });
+                }
+            }
+            Ask::Exempt { resource, until } => {
+                let until = *until;
+                for id in self.named(resource) {
+                    let care = self.care(&id);
+                    care.exempt = Some(Exempt { until, why: format!("{by} asked for it") });
+                    care.mark = None;
+                }
+            }
+            Ask::Release { rule } => {
+                let until = self.now + RELEASED_FOR;
+                if let Some(memory) = self.memory.rules.get_mut(rule) {
+                    memory.released_until = Some(until);
+                    (memory.stops, memory.taken_back) = (0, 0);
+                }
+            }
+        }
+    }
+
+    fn approval(&mut self, id: &str) -> Option<&mut super::memory::Approval> {
+        self.memory.cares.values_mut().find_map(|care| {
+            let mark = care.mark.as_mut().map(|mark| &mut mark.approval);
+            [mark, care.asked.as_mut()].into_iter().flatten().find(|approval| approval.id == id)
+        })
+    }
+
+    fn reject(&mut self, id: &str, by: &str) {
+        let found = self.memory.cares.iter().find_map(|(resource, care)| {
+            let mark = care.mark.as_ref().filter(|mark| mark.approval.id == id);
+            let asked = care.asked.as_ref().filter(|asked| asked.id == id);
+            mark.map(|mark| (resource.clone(), Some(mark.rule.clone())))
+                .or_else(|| asked.map(|_| (resource.clone(), None)))
+        });
+        let Some((resource, rule)) = found else { return };
+        let rule = rule.and_then(|name| self.policy.rules.iter().find(|rule| rule.name == name));
+        let span = rule.map_or(Seconds::days(1), |rule| rule.exempt_after_restart);
+        let until = self.now + span;
+        let care = self.care(&resource);
+        care.mark = None;
+        care.asked = None;
+        care.exempt = Some(Exempt { until, why: format!("{by} said no to a stop") });
+    }
+
+    /// Resources by their own id or by their whole name.
+    fn named(&self, text: &str) -> Vec<ResourceId> {
+        let seen = self.snapshot.seen.iter().map(|seen| &seen.resource);
+        let by_text = |r: &&super::resource::Resource| {
+            r.id.id == text || r.id.to_string() == text || r.name == text
+        };
+        let found: Vec<ResourceId> = seen.filter(by_text).map(|r| r.id.clone()).collect();
+        // A name that several share names none of them.
+        if found.len() > 1 && !found.iter().any(|id| id.to_string() == text || id.id == text) {
+            return Vec::new();
+        }
+        found
+    }
+}

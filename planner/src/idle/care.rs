@@ -1,0 +1,423 @@
+//! The life of a candidate: idle, marked, past its grace, stopped, watched.
+
+use super::decide::{Look, is_down, is_up};
+use super::evidence::{Evidence, Verdict};
+use super::memory::{Approval, Exempt, Mark};
+use super::money::Saving;
+use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
+use super::radius::Due;
+use super::resource::{Power, Resource, ResourceId, ResourceKind};
+use super::risk::{RISK_MOST_MILLI, risk};
+use super::rule::{IdleRule, RuleMode, RuleName, ScheduleKind, ScheduleRule, StopMode};
+use super::schedule::ScheduleView;
+use super::snapshot::Seen;
+use super::touch::{Asked, stop_mode, untouchable};
+use crate::Seconds;
+use crate::alert::Severity;
+
+/// The tag that a mark is written as, where a rule says so.
+pub const MARK_TAG: &str = "neap:marked";
+
+impl Look<'_> {
+    /// A resource under an idle rule.
+    pub(super) fn idle(
+        &mut self,
+        seen: &Seen,
+        rule: &IdleRule,
+        schedule: Option<(&ScheduleRule, &ScheduleView)>,
+    ) -> Option<Due> {
+        let id = &seen.resource.id;
+        let evidence = seen.evidence.as_ref()?;
+        self.remember_unused(seen, evidence);
+        if let Some(stopped) =
+            self.care(id).stopped.clone().filter(|_| !is_up(&seen.resource.power))
+        {
+            let hold = IdleHold::AlreadyStopped { at: stopped.at };
+            self.find(id, &rule.name, Stage::Stopped { at: stopped.at }, vec![hold]);
+            return None;
+        }
+        if let Some(hold) = not_idle(evidence) {
+            if let IdleHold::InUse(_) | IdleHold::IdleByTheClock(_) = hold {
+                self.unmark(seen, rule, "it is in use again");
+            }
+            let stage = self.stage(id, rule, Stage::Kept);
+            self.find(id, &rule.name, stage, vec![hold]);
+            return None;
+        }
+        let asked = Asked {
+            policy: self.policy,
+            stop: rule.stop,
+            accept_restart_risk: rule.accept_restart_risk,
+        };
+        let mut holds = untouchable(&seen.resource, &asked);
+        let lasting = holds.iter().find(|hold| !matches!(hold, IdleHold::Unread(_))).cloned();
+        if !rule.opt_in.holds(&seen.resource.tags) {
+            let tag = format!("{}={}", rule.opt_in.key, rule.opt_in.value);
+            holds.push(IdleHold::NotOptedIn { tag });
+        }
+        let opted_out = holds.iter().any(|hold| matches!(hold, IdleHold::NotOptedIn { .. }));
+        match (&lasting, opted_out) {
+            (Some(_), _) => self.unmark(seen, rule, "it must not be stopped any more"),
+            (None, true) => self.unmark(seen, rule, "its owner took the permission back"),
+            (None, false) => {}
+        }
+        holds.extend(self.passing_holds(seen, rule, schedule));
+        let risk = risk(&seen.resource, &self.memory.starts);
+        if risk.milli > RISK_MOST_MILLI && !rule.accept_restart_risk && id.kind.has_power() {
+            holds.push(IdleHold::RestartRisk(risk.clone()));
+        }
+        let due = self.marked(seen, rule, evidence, &mut holds);
+        let acting = due.as_ref().map(|due| Stage::Acting(due.action.verb));
+        let stage = acting.unwrap_or_else(|| self.stage(id, rule, Stage::Candidate));
+        self.find(id, &rule.name, stage, holds);
+        if let Some(finding) = self.plan.findings.last_mut().filter(|_| id.kind.has_power()) {
+            finding.risk = Some(risk);
+        }
+        due
+    }
+
+    fn remember_unused(&mut self, seen: &Seen, evidence: &Evidence) {
+        let now = self.now;
+        if seen.resource.id.kind.has_power() {
+            return;
+        }
+        let in_use = matches!(evidence.verdict, Verdict::InUse { .. });
+        let care = self.care(&seen.resource.id);
+        care.unused_since = if in_use { None } else { care.unused_since.or(Some(now)) };
+    }
+
+    /// Reasons that will pass by themselves or by what a person does.
+    fn passing_holds(
+        &mut self,
+        seen: &Seen,
+        rule: &IdleRule,
+        schedule: Option<(&ScheduleRule, &ScheduleView)>,
+    ) -> Vec<IdleHold> {
+        let (id, now) = (&seen.resource.id, self.now);
+        let mut holds = Vec::new();
+        if seen.resource.power != Power::Running {
+            let power = seen.resource.power.clone();
+            holds.push(match power {
+                Power::Starting | Power::Stopping => IdleHold::Changing(power),
+                power => IdleHold::NotRunning(power),
+            });
+        }
+        let care = self.care(id);
+        if let Some(exempt) = care.exempt.as_ref().filter(|exempt| now < exempt.until) {
+            holds.push(IdleHold::Exempt { why: exempt.why.clone(), until: exempt.until });
+        }
+        if let Some(wake) = care.wake.as_ref().filter(|wake| now < wake.until) {
+            holds.push(IdleHold::Woken { by: wake.by.clone(), until: wake.until });
+        }
+        if let Some(open) = &care.open {
+            holds.push(IdleHold::OrderOpen { since: open.at });
+        }
+        let floor = schedule.filter(|(rule, view)| {
+            rule.kind != ScheduleKind::StopOnly && view.is_up(now) != Some(false)
+        });
+        if let Some((schedule, view)) = floor.filter(|(_, view)| !view.opted_out) {
+            debug_assert_eq!(schedule.name, view.rule);
+            holds.push(IdleHold::ScheduledUp { schedule: schedule.name.clone() });
+        }
+        if rule.mode == RuleMode::Observe {
+            holds.push(IdleHold::RuleObserves);
+        }
+        let watched = self.memory.watch.watched.0;
+        let memory = self.memory.rules.get(&rule.name);
+        let since = memory.map_or(watched, |memory| memory.since_watched.0);
+        let left = rule.observe_first.0.saturating_sub(watched.saturating_sub(since));
+        if left > 0 {
+            holds.push(IdleHold::FirstDays { left: Seconds(left) });
+        }
+        holds.extend(self.surge(&rule.name));
+        holds
+    }
+
+    /// Marks what nothing speaks against, and stops what has been marked for long enough.
+    fn marked(
+        &mut self,
+        seen: &Seen,
+        rule: &IdleRule,
+        evidence: &Evidence,
+        holds: &mut Vec<IdleHold>,
+    ) -> Option<Due> {
+        let id = &seen.resource.id;
+        let (watched, observed) =
+            (self.memory.watch.watched, self.policy.mode == crate::policy::Mode::Observe);
+        let mode = stop_mode(&seen.resource, rule.stop).unwrap_or_default();
+        if self.care(id).mark.is_none() {
+            if observed {
+                holds.push(IdleHold::ObserveMode);
+            }
+            if !holds.is_empty() {
+                return None;
+            }
+            self.mark(seen, rule, evidence, mode);
+        }
+        let mark = self.care(id).mark.clone()?;
+        let passed = watched.0.saturating_sub(mark.at_watched.0);
+        if passed < rule.grace.0 {
+            holds.push(IdleHold::InGrace { left: Seconds(rule.grace.0 - passed) });
+        }
+        if let Some(why) = self.who_decides(rule, id).filter(|_| mark.approval.given.is_none()) {
+            holds.push(IdleHold::NeedsApproval { id: mark.approval.id.clone(), why });
+        }
+        for hold in &self.stop_holds {
+            if !holds.contains(hold) {
+                holds.push(hold.clone());
+            }
+        }
+        holds.is_empty().then(|| Due {
+            action: PowerAction {
+                resource: id.clone(),
+                created_at: seen.resource.created_at,
+                started_at: seen.resource.started_at,
+                verb: Verb::Stop(mode),
+                because: Because::Idle { rule: rule.name.clone() },
+                limits: rule.limits.clone(),
+            },
+            rule: rule.name.clone(),
+            scopes: self.scopes(seen, rule),
+            saving_micro: seen.saving.as_ref().and_then(|saving| saving.hourly_micro),
+            order: 0,
+        })
+    }
+
+    fn mark(&mut self, seen: &Seen, rule: &IdleRule, evidence: &Evidence, mode: StopMode) {
+        let (now, watched) = (self.now, self.memory.watch.watched);
+        let id = &seen.resource.id;
+        let approval = approval_id(&seen.resource, &rule.name, mode, now.0);
+        let needs = self.who_decides(rule, id);
+        self.care(id).mark = Some(Mark {
+            rule: rule.name.clone(),
+            at: now,
+            at_watched: watched,
+            approval: Approval { id: approval.clone(), given: None },
+            tagged: rule.mark_tag,
+        });
+        if rule.mark_tag {
+            let value = Some(format!("stop by rule {} marked {now}", rule.name));
+            self.plan.tags.push(TagAction {
+                resource: id.clone(),
+                key: MARK_TAG.to_owned(),
+                value,
+            });
+        }
+        let name = &seen.resource.name;
+        let mut lines: Vec<String> = evidence.rows.iter().map(|row| row.to_string()).collect();
+        lines.push(saving_line(seen.saving.as_ref()));
+        lines.push(format!(
+            "to keep it: use it, tag it `{}`, or `neap exempt {} --for 30d`",
+            self.policy.protect_tag, id.id
+        ));
+        lines.extend(needs.map(|why| format!("waits for `neap approve {approval}`: {why}")));
+        let grace = rule.grace;
+        let title = format!("{name} ({id}) has been idle and is stopped after a grace of {grace}");
+        self.alert(Severity::Info, &format!("{}/marked", rule.name), Some(seen), title, lines);
+    }
+
+    fn unmark(&mut self, seen: &Seen, rule: &IdleRule, why: &str) {
+        let id = &seen.resource.id;
+        let care = self.care(id);
+        let Some(mark) = care.mark.take_if(|mark| mark.rule == rule.name) else { return };
+        if mark.tagged {
+            let key = MARK_TAG.to_owned();
+            self.plan.tags.push(TagAction { resource: id.clone(), key, value: None });
+        }
+        let title = format!("{} ({id}) is not stopped: {why}", seen.resource.name);
+        self.alert(Severity::Info, &format!("{}/unmarked", rule.name), Some(seen), title, vec![]);
+    }
+
+    /// Why a person has to agree to a stop; `None` where the rule decides.
+    fn who_decides(&self, rule: &IdleRule, id: &ResourceId) -> Option<String> {
+        if id.kind == ResourceKind::Database {
+            return Some("databases are never stopped without a person".to_owned());
+        }
+        if rule.mode == RuleMode::Approve {
+            return Some("the rule asks for it".to_owned());
+        }
+        let memory = self.memory.rules.get(&rule.name)?;
+        let (back, stops) = (memory.taken_back, memory.stops);
+        memory
+            .is_distrusted()
+            .then(|| format!("{back} of the rule's {stops} stops were taken back by hand"))
+    }
+
+    fn stage(&mut self, id: &ResourceId, rule: &IdleRule, otherwise: Stage) -> Stage {
+        let watched = self.memory.watch.watched.0;
+        let needs = self.who_decides(rule, id).is_some();
+        let Some(mark) = &self.care(id).mark else { return otherwise };
+        let passed = watched.saturating_sub(mark.at_watched.0);
+        let asks = needs && mark.approval.given.is_none();
+        Stage::Marked {
+            at: mark.at,
+            grace_left: Seconds(rule.grace.0.saturating_sub(passed)),
+            approval: asks.then(|| mark.approval.id.clone()),
+        }
+    }
+
+    /// Takes in whether a resource runs, and who made it so.
+    pub(super) fn observe(&mut self, seen: &Seen) {
+        let now = self.now;
+        let resource = &seen.resource;
+        let id = &resource.id;
+        if self.care(id).created_at != resource.created_at {
+            let fresh = Default::default();
+            *self.care(id) = fresh;
+            let care = self.care(id);
+            (care.created_at, care.known_since) = (resource.created_at, Some(now));
+        }
+        if !id.kind.has_power() {
+            return;
+        }
+        self.settle_open(resource);
+        let next_switch = seen.schedule.as_ref().and_then(|view| view.switches_after(now).next());
+        let until = next_switch.map_or(now + Seconds::days(1), |switch| switch.at);
+        let care = self.care(id);
+        let before = care.power.replace(resource.power.clone());
+        if before.as_ref() != Some(&resource.power) {
+            care.power_since = before.as_ref().map(|_| now);
+        }
+        care.by_hand.take_if(|hand| hand.until <= now);
+        if care.wake.take_if(|wake| wake.until <= now).is_some() {
+            care.starting = None;
+        }
+        care.exempt.take_if(|exempt| exempt.until <= now);
+        let ours_up = care.starting.is_some() || care.open.as_ref().is_some_and(|open| open.up);
+        let ours_down = care.stopped.is_some() || care.open.as_ref().is_some_and(|open| !open.up);
+        let was_down = before.as_ref().is_some_and(is_down);
+        let was_up = before.as_ref().is_some_and(is_up);
+        let restarted = care
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| resource.started_at.is_some_and(|at| at > stopped.at));
+        if is_up(&resource.power) && (was_down || restarted) {
+            match ours_up {
+                true => self.came_up(resource),
+                false => self.started_by_hand(seen, until),
+            }
+        } else if is_up(&resource.power) && care.stopped.is_some() && care.open.is_none() {
+            self.did_not_stop(seen);
+        } else if is_up(&resource.power) && care.starting.is_some() && care.open.is_none() {
+            self.came_up(resource);
+        } else if is_down(&resource.power) && was_up && !ours_down {
+            let hand = super::memory::ByHand { up: false, at: now, until };
+            let care = self.care(id);
+            care.by_hand = Some(hand);
+            care.mark = None;
+        }
+    }
+
+    /// An order without an answer shows by what the machine does.
+    fn settle_open(&mut self, resource: &Resource) {
+        const PATIENCE: Seconds = Seconds::minutes(10);
+        let now = self.now;
+        let care = self.care(&resource.id);
+        let Some(open) = &care.open else { return };
+        let there = if open.up { is_up(&resource.power) } else { is_down(&resource.power) };
+        if there || now.since(open.at) >= PATIENCE {
+            care.open = None;
+        }
+    }
+
+    fn came_up(&mut self, resource: &Resource) {
+        let now = self.now;
+        if resource.power != Power::Running {
+            return;
+        }
+        let key = super::risk::starts_key(resource);
+        let care = self.care(&resource.id);
+        care.stopped = None;
+        care.by_hand = None;
+        let Some(starting) = care.starting.take() else { return };
+        // By the cloud's own stamp where it has one: a look late is no longer boot.
+        let began = starting.since;
+        let up = resource.started_at.filter(|at| *at >= began).unwrap_or(now).max(began);
+        let starts = self.memory.starts.entry(key).or_default();
+        starts.good += 1;
+        starts.took.push(u32::try_from(now.since(began).0.max(up.since(began).0)).unwrap_or(0));
+        if starts.took.len() > super::memory::TOOK_KEPT {
+            starts.took.remove(0);
+        }
+    }
+
+    fn started_by_hand(&mut self, seen: &Seen, until: crate::Timestamp) {
+        let now = self.now;
+        let id = &seen.resource.id;
+        let care = self.care(id);
+        care.by_hand = Some(super::memory::ByHand { up: true, at: now, until });
+        let Some(stopped) = care.stopped.take().filter(|stopped| !stopped.by_schedule) else {
+            return;
+        };
+        let rule = self.policy.rules.iter().find(|rule| rule.name == stopped.rule);
+        let exempt = rule.map_or(Seconds::days(14), |rule| rule.exempt_after_restart);
+        let why = format!("somebody started it again after rule `{}` had stopped it", stopped.rule);
+        let until = now + exempt;
+        self.care(id).exempt = Some(Exempt { until, why: why.clone() });
+        if let Some(memory) = self.memory.rules.get_mut(&stopped.rule) {
+            memory.taken_back += 1;
+        }
+        let title = format!("{} ({id}) is left alone until {until}", seen.resource.name);
+        let about = format!("{}/taken-back", stopped.rule);
+        self.alert(Severity::Warning, &about, Some(seen), title, vec![why]);
+    }
+
+    /// The cloud took a stop, and the machine runs on.
+    fn did_not_stop(&mut self, seen: &Seen) {
+        const PATIENCE: Seconds = Seconds::minutes(30);
+        let now = self.now;
+        let id = &seen.resource.id;
+        let care = self.care(id);
+        let Some(stopped) = care.stopped.take_if(|stopped| now.since(stopped.at) >= PATIENCE)
+        else {
+            return;
+        };
+        let title = format!(
+            "{} ({id}) runs on: a stop at {} had no effect",
+            seen.resource.name, stopped.at
+        );
+        let about = format!("{}/no-effect", stopped.rule);
+        self.alert(Severity::Warning, &about, Some(seen), title, vec![]);
+    }
+}
+
+fn not_idle(evidence: &Evidence) -> Option<IdleHold> {
+    match &evidence.verdict {
+        Verdict::AlwaysIdle => None,
+        Verdict::IdleByTheClock(pattern) => Some(IdleHold::IdleByTheClock(pattern.clone())),
+        Verdict::InUse { by } => Some(IdleHold::InUse(by.clone())),
+        Verdict::NotEnoughData(lack) => Some(IdleHold::NotEnoughData(lack.clone())),
+    }
+}
+
+/// What a saving comes to, for people.
+fn saving_line(saving: Option<&Saving>) -> String {
+    let known = saving.and_then(|saving| Some((saving.hourly_micro?, saving.price.as_ref()?)));
+    match known {
+        Some((micro, price)) => {
+            let monthly = micro as f64 * 730.0 / 1e6;
+            format!(
+                "saves {monthly:.2} {} a month at the list price ({}, {})",
+                price.currency, price.source, price.as_of
+            )
+        }
+        None => "what it saves is not known: no price".to_owned(),
+    }
+}
+
+/// The name of an approval: a hash (FNV-1a) of what is agreed to, so that it stands for nothing
+/// else.
+pub(super) fn approval_id(
+    resource: &Resource,
+    rule: &RuleName,
+    mode: StopMode,
+    since: i64,
+) -> String {
+    let born = resource.created_at.map_or(0, |at| at.0);
+    let started = resource.started_at.map_or(0, |at| at.0);
+    let text = format!("{}|{born}|{started}|{rule}|{mode:?}|{since}", resource.id);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:012x}", hash >> 16)
+}

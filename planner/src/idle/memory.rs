@@ -1,0 +1,308 @@
+//! All that outlives a look at the resources, as plain data; and what changed of it in one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::resource::{Power, ResourceId};
+use super::rule::{RuleName, StopMode};
+use crate::{AccountId, Fault, ProviderName, Seconds, Timestamp};
+
+/// The revision of the rules: plans of another revision need not be equal on replay.
+pub const REVISION: u32 = 1;
+
+/// All that outlives a look. [`plan`](super::plan()) takes it and gives the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleMemory {
+    /// What belongs to no single rule or resource.
+    pub watch: Watch,
+    /// The rules and schedules by name.
+    pub rules: BTreeMap<RuleName, RuleMemory>,
+    /// Resources of which something has to be remembered.
+    pub cares: BTreeMap<ResourceId, Care>,
+    /// When something was stopped within the last day, by where, rising.
+    pub stops: BTreeMap<Scope, Vec<Timestamp>>,
+    /// How starts went, by zone and type.
+    pub starts: BTreeMap<String, Starts>,
+}
+
+/// How long and how steadily neap has been looking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The last look.
+    pub looked_at: Option<Timestamp>,
+    /// Since when looks have come at the usual interval: a jump of the clock and a daemon that was
+    /// down begin it anew.
+    pub steady_since: Option<Timestamp>,
+    /// Time spent looking: what grace and first weeks are counted in, so that neither a clock that
+    /// jumps nor a daemon that was down brings a stop nearer.
+    pub watched: Seconds,
+}
+
+/// What a rule's past teaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleMemory {
+    /// [`Watch::watched`] when it was first in force.
+    pub since_watched: Seconds,
+    /// Stops of its own since the beginning or the last release.
+    pub stops: u32,
+    /// How many of these somebody took back by hand.
+    pub taken_back: u32,
+    /// Resources it found idle: the day of UTC, and the most at any look of that day.
+    pub matched: Option<(i64, u32)>,
+    /// The same of the day before, or of the first look.
+    pub matched_before: Option<u32>,
+    /// An operator has looked at what holds it and let it go on, until then.
+    pub released_until: Option<Timestamp>,
+}
+
+/// What is remembered of one resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Care {
+    /// When it was made: an id under which it was made anew starts afresh.
+    pub created_at: Option<Timestamp>,
+    /// Whether it ran when last seen.
+    pub power: Option<Power>,
+    /// Since when it has been remembered.
+    pub known_since: Option<Timestamp>,
+    /// When it was first seen in the state it is in; `None` where it was so from the first.
+    pub power_since: Option<Timestamp>,
+    /// It is marked for a stop.
+    pub mark: Option<Mark>,
+    /// neap stopped it, and nobody has started it since.
+    pub stopped: Option<Stopped>,
+    /// It is left alone.
+    pub exempt: Option<Exempt>,
+    /// An order whose result is not known.
+    pub open: Option<Open>,
+    /// Somebody else started or stopped it.
+    pub by_hand: Option<ByHand>,
+    /// Somebody asked for it to be up.
+    pub wake: Option<Wake>,
+    /// A start that is being tried.
+    pub starting: Option<Starting>,
+    /// For parts: since when it has been seen unused.
+    pub unused_since: Option<Timestamp>,
+    /// An approval asked for outside of a mark: a schedule's stop of a database.
+    pub asked: Option<Approval>,
+}
+
+impl Care {
+    /// Whether nothing but its last state is remembered.
+    pub fn is_nothing(&self) -> bool {
+        self.mark.is_none()
+            && self.stopped.is_none()
+            && self.exempt.is_none()
+            && self.open.is_none()
+            && self.by_hand.is_none()
+            && self.wake.is_none()
+            && self.starting.is_none()
+            && self.unused_since.is_none()
+            && self.asked.is_none()
+    }
+}
+
+/// A mark: the announcement of a stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The rule that set it.
+    pub rule: RuleName,
+    /// When.
+    pub at: Timestamp,
+    /// [`Watch::watched`] then: grace is counted from here.
+    pub at_watched: Seconds,
+    /// Where a person has to agree.
+    pub approval: Approval,
+    /// Whether the resource carries it as a tag, too.
+    pub tagged: bool,
+}
+
+/// An agreement that is asked for, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// What the person names: it stands for this resource, rule, way of stopping and mark.
+    pub id: String,
+    /// Who agreed, and when.
+    pub given: Option<(String, Timestamp)>,
+}
+
+/// A stop of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// When it was ordered.
+    pub at: Timestamp,
+    /// The rule or schedule.
+    pub rule: RuleName,
+    /// Whether a schedule did it.
+    pub by_schedule: bool,
+    /// The decision, as the journal names it.
+    pub decision: String,
+    /// How.
+    pub mode: StopMode,
+}
+
+/// Why a resource is left alone, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exempt {
+    /// When it ends.
+    pub until: Timestamp,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+/// An order whose result is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Whether to go up or down.
+    pub up: bool,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// Somebody else's start or stop: respected until the schedule's next switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Whether it was started.
+    pub up: bool,
+    /// When that was seen.
+    pub at: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// Somebody's wish for a resource to be up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wake {
+    /// Until when.
+    pub until: Timestamp,
+    /// Whose.
+    pub by: String,
+}
+
+/// A start that is being tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starting {
+    /// Since when.
+    pub since: Timestamp,
+    /// Orders given.
+    pub tries: u32,
+    /// Not again before.
+    pub next: Timestamp,
+    /// What the cloud said last.
+    pub fault: Option<Fault>,
+    /// Whether people were told that it does not come back.
+    pub escalated: bool,
+}
+
+/// What a cap counts in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// An account, over all rules.
+    Account {
+        /// The provider.
+        provider: ProviderName,
+        /// The account.
+        account: AccountId,
+    },
+    /// A rule in an account.
+    Rule {
+        /// The rule.
+        rule: RuleName,
+        /// The provider.
+        provider: ProviderName,
+        /// The account.
+        account: AccountId,
+    },
+    /// Resources of a rule that share a tag's value.
+    Tag {
+        /// The rule.
+        rule: RuleName,
+        /// The value.
+        value: String,
+    },
+}
+
+/// How starts of one type in one zone went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starts {
+    /// The newest times from order to running, in seconds, oldest first; at most 16.
+    pub took: Vec<u32>,
+    /// Starts that came up.
+    pub good: u32,
+    /// Orders that the cloud had no machine for.
+    pub without_capacity: u32,
+}
+
+/// Times kept a type and zone.
+pub(super) const TOOK_KEPT: usize = 16;
+
+impl Starts {
+    /// How long before it is needed a machine is started: a high quantile of what was measured,
+    /// `start` until there is enough.
+    pub fn lead(&self, start: Seconds) -> Seconds {
+        let mut took: Vec<u64> = self.took.iter().map(|s| u64::from(*s)).collect();
+        while took.len() < 4 {
+            took.push(start.0);
+        }
+        took.sort_unstable();
+        Seconds(took[(took.len() * 19).div_ceil(20) - 1])
+    }
+}
+
+/// What changed of an [`IdleMemory`] in a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleDelta {
+    /// How long neap has been looking.
+    pub watch: Watch,
+    /// Rules that are new or changed; `None` for those that are gone.
+    pub rules: BTreeMap<RuleName, Option<RuleMemory>>,
+    /// Resources, likewise.
+    pub cares: BTreeMap<ResourceId, Option<Care>>,
+    /// Stops, likewise.
+    pub stops: BTreeMap<Scope, Option<Vec<Timestamp>>>,
+    /// Starts, likewise.
+    pub starts: BTreeMap<String, Option<Starts>>,
+}
+
+/// What leads from `old` to `new`.
+pub fn idle_delta(old: &IdleMemory, new: &IdleMemory) -> IdleDelta {
+    IdleDelta {
+        watch: new.watch,
+        rules: changes(&old.rules, &new.rules),
+        cares: changes(&old.cares, &new.cares),
+        stops: changes(&old.stops, &new.stops),
+        starts: changes(&old.starts, &new.starts),
+    }
+}
+
+impl IdleDelta {
+    /// Makes the changes: `idle_delta(a, b).apply(&mut a)` makes `a` equal `b`.
+    pub fn apply(&self, memory: &mut IdleMemory) {
+        memory.watch = self.watch;
+        put(&self.rules, &mut memory.rules);
+        put(&self.cares, &mut memory.cares);
+        put(&self.stops, &mut memory.stops);
+        put(&self.starts, &mut memory.starts);
+    }
+}
+
+fn changes<K: Ord + Clone, V: PartialEq + Clone>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> BTreeMap<K, Option<V>> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), None));
+    let changed = new
+        .iter()
+        .filter(|(key, value)| old.get(*key) != Some(*value))
+        .map(|(key, value)| (key.clone(), Some(value.clone())));
+    gone.chain(changed).collect()
+}
+
+fn put<K: Ord + Clone, V: Clone>(changes: &BTreeMap<K, Option<V>>, into: &mut BTreeMap<K, V>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => into.insert(key.clone(), value.clone()),
+            None => into.remove(key),
+        };
+    }
+}

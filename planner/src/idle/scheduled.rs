@@ -1,0 +1,340 @@
+//! Machines that go up and down by a schedule: the level is held, never an hour matched.
+
+use super::care::approval_id;
+use super::decide::{Look, is_down, is_up, schedule_scopes};
+use super::memory::{Approval, Starting};
+use super::plan::{Because, IdleHold, PowerAction, Stage, Verb};
+use super::radius::Due;
+use super::resource::{Power, ResourceKind};
+use super::risk::{RISK_MOST_MILLI, risk, starts_key};
+use super::rule::{RuleMode, ScheduleKind, ScheduleRule};
+use super::schedule::{ScheduleView, Switch};
+use super::snapshot::Seen;
+use super::touch::{Asked, stop_mode, untouchable};
+use crate::alert::Severity;
+use crate::{Seconds, Timestamp};
+
+impl Look<'_> {
+    /// A machine that somebody wants up, whatever its rules say.
+    pub(super) fn woken(&mut self, seen: &Seen) -> Option<Due> {
+        let id = &seen.resource.id;
+        let wake = self.care(id).wake.clone()?;
+        if !matches!(seen.resource.power, Power::Stopped { .. }) {
+            return None;
+        }
+        let because = Because::Wake { by: wake.by, until: wake.until };
+        let rule = super::rule::RuleName("wake".to_owned());
+        self.start(seen, because, &rule, 0, Seconds::minutes(30)).ok()
+    }
+
+    /// A machine under a schedule.
+    pub(super) fn scheduled(
+        &mut self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        view: &ScheduleView,
+    ) -> Option<Due> {
+        let now = self.now;
+        let id = &seen.resource.id;
+        let lead = self.lead(seen, rule);
+        let early = view.switches_after(now).next().filter(|next| next.up && now + lead >= next.at);
+        let next = match early {
+            Some(early) => view.switches_after(early.at).next(),
+            None => view.switches_after(now).next(),
+        };
+        let up = early.is_some() || view.is_up(now) == Some(true);
+        let stage = Stage::OnSchedule { up, next };
+        let decided = self.by_schedule(seen, rule, view, early, up);
+        let (stage, holds, due) = match decided {
+            Ok(due) => (Stage::Acting(due.action.verb), Vec::new(), Some(due)),
+            Err(holds) => (stage, holds, None),
+        };
+        self.find(id, &rule.name, stage, holds);
+        due
+    }
+
+    /// How long before it is needed this machine is started.
+    fn lead(&self, seen: &Seen, rule: &ScheduleRule) -> Seconds {
+        let measured = self.memory.starts.get(&starts_key(&seen.resource));
+        let boot = measured.map_or(rule.start_lead, |starts| starts.lead(rule.start_lead));
+        // The next look may be too late by an interval.
+        Seconds(boot.0 + self.policy.interval.0)
+    }
+
+    fn by_schedule(
+        &mut self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        view: &ScheduleView,
+        early: Option<Switch>,
+        up: bool,
+    ) -> Result<Due, Vec<IdleHold>> {
+        let now = self.now;
+        let power = &seen.resource.power;
+        if let Some(fault) = &view.fault {
+            return Err(vec![IdleHold::ScheduleUnread(fault.clone())]);
+        }
+        if view.opted_out {
+            return Err(vec![IdleHold::OptedOut]);
+        }
+        if view.is_up(now).is_none() {
+            let text = format!("nothing is known of it at {now}");
+            return Err(vec![IdleHold::ScheduleUnread(text)]);
+        }
+        let care = self.care(&seen.resource.id);
+        if let Some(open) = &care.open {
+            return Err(vec![IdleHold::OrderOpen { since: open.at }]);
+        }
+        let hand = care.by_hand.clone().filter(|hand| now < hand.until);
+        match (up, power) {
+            (true, Power::Stopped { .. }) => {
+                let switch = early.or_else(|| view.last_switch(now));
+                self.bring_up(seen, rule, view, switch, hand.is_some_and(|hand| !hand.up))
+            }
+            (false, Power::Running) => {
+                let by_hand = hand.is_some_and(|hand| hand.up);
+                self.take_down(seen, rule, view, by_hand)
+            }
+            (true, power) if is_up(power) => Err(vec![IdleHold::AsScheduled]),
+            (false, power) if is_down(power) => {
+                self.care(&seen.resource.id).starting = None;
+                Err(vec![IdleHold::AsScheduled])
+            }
+            (_, power) => Err(vec![IdleHold::Changing(power.clone())]),
+        }
+    }
+
+    fn bring_up(
+        &mut self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        view: &ScheduleView,
+        switch: Option<Switch>,
+        by_hand: bool,
+    ) -> Result<Due, Vec<IdleHold>> {
+        let now = self.now;
+        let mut holds = self.allowed(seen, rule);
+        if rule.kind == ScheduleKind::StopOnly {
+            holds.push(IdleHold::OneSided);
+        }
+        let until = view.switches_after(now).find(|next| !next.up);
+        let until = until.map_or(view.covers.until, |next| next.at);
+        // What was down before the window began is brought up, however late; what went down
+        // within it was taken down by somebody.
+        let since = switch.map_or(view.covers.from, |switch| switch.at);
+        let care = self.care(&seen.resource.id);
+        let down_since = care.power_since.or(care.known_since).unwrap_or(now);
+        let waits = care.starting.is_some() || care.stopped.is_some();
+        if by_hand || down_since > since && !waits {
+            holds.push(IdleHold::ByHand { up: false, until });
+        }
+        if let Some(first) = self.waits_for(seen, rule, view, true) {
+            holds.push(IdleHold::WaitsFor { resource: first });
+        }
+        if !holds.is_empty() {
+            return Err(holds);
+        }
+        let switch = switch.unwrap_or(Switch { at: view.covers.from, up: true });
+        let because = Because::Schedule { rule: rule.name.clone(), switch };
+        self.start(seen, because, &rule.name, view.order, rule.start_escalation)
+    }
+
+    /// A start, tried again with growing patience, and told of when it does not succeed.
+    fn start(
+        &mut self,
+        seen: &Seen,
+        because: Because,
+        rule: &super::rule::RuleName,
+        order: i32,
+        escalation: Seconds,
+    ) -> Result<Due, Vec<IdleHold>> {
+        let now = self.now;
+        let id = &seen.resource.id;
+        if !self.start_holds.is_empty() {
+            return Err(self.start_holds.clone());
+        }
+        if let Some(open) = &self.care(id).open {
+            return Err(vec![IdleHold::OrderOpen { since: open.at }]);
+        }
+        let fresh = Starting { since: now, tries: 0, next: now, fault: None, escalated: false };
+        let starting = self.care(id).starting.get_or_insert(fresh);
+        let tired = now.since(starting.since) >= escalation && !starting.escalated;
+        starting.escalated |= tired;
+        let (since, tries) = (starting.since, starting.tries);
+        let why = starting.fault.as_ref().map_or_else(String::new, ToString::to_string);
+        let ready = starting.next <= now;
+        if ready {
+            starting.tries += 1;
+        }
+        let next = starting.next;
+        if tired {
+            let title = format!("{} ({id}) cannot be brought back", seen.resource.name);
+            let lines = vec![
+                format!("wanted since {since}: {because}"),
+                format!("{tries} orders so far; {why}"),
+                "neap goes on trying; another zone or type may have room".to_owned(),
+            ];
+            self.alert(Severity::Critical, "no-start", Some(seen), title, lines);
+        }
+        if !ready {
+            return Err(vec![IdleHold::RetryLater { at: next, why }]);
+        }
+        Ok(Due {
+            action: PowerAction {
+                resource: id.clone(),
+                created_at: seen.resource.created_at,
+                started_at: seen.resource.started_at,
+                verb: Verb::Start,
+                because,
+                limits: Default::default(),
+            },
+            rule: rule.clone(),
+            scopes: Vec::new(),
+            saving_micro: None,
+            order,
+        })
+    }
+
+    fn take_down(
+        &mut self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        view: &ScheduleView,
+        by_hand: bool,
+    ) -> Result<Due, Vec<IdleHold>> {
+        let now = self.now;
+        let resource = &seen.resource;
+        let switch = view.last_switch(now).unwrap_or(Switch { at: view.covers.from, up: false });
+        let until = view.switches_after(now).next().map_or(view.covers.until, |next| next.at);
+        let mut holds = self.allowed(seen, rule);
+        if rule.kind == ScheduleKind::StartOnly {
+            holds.push(IdleHold::OneSided);
+        }
+        let restarted = resource.started_at.is_some_and(|at| at > switch.at);
+        if by_hand || restarted {
+            holds.push(IdleHold::ByHand { up: true, until });
+        }
+        let care = self.care(&resource.id);
+        if let Some(wake) = care.wake.as_ref().filter(|wake| now < wake.until) {
+            holds.push(IdleHold::Woken { by: wake.by.clone(), until: wake.until });
+        }
+        if let Some(exempt) = care.exempt.as_ref().filter(|exempt| now < exempt.until) {
+            holds.push(IdleHold::Exempt { why: exempt.why.clone(), until: exempt.until });
+        }
+        let asked = Asked {
+            policy: self.policy,
+            stop: rule.stop,
+            accept_restart_risk: rule.accept_restart_risk,
+        };
+        holds.extend(untouchable(resource, &asked));
+        let risk = risk(resource, &self.memory.starts);
+        if risk.milli > RISK_MOST_MILLI && !rule.accept_restart_risk {
+            holds.push(IdleHold::RestartRisk(risk));
+        }
+        if let Some(Err(why)) = &seen.last_hour {
+            holds.push(IdleHold::NotIdleNow(why.clone()));
+        }
+        if let Some(last) = self.waits_for(seen, rule, view, false) {
+            holds.push(IdleHold::WaitsFor { resource: last });
+        }
+        holds.extend(self.surge(&rule.name));
+        for hold in &self.stop_holds {
+            if !holds.contains(hold) {
+                holds.push(hold.clone());
+            }
+        }
+        let mode = stop_mode(resource, rule.stop).unwrap_or_default();
+        holds.extend(self.agreement(seen, rule, mode, switch.at));
+        if !holds.is_empty() {
+            return Err(holds);
+        }
+        Ok(Due {
+            action: PowerAction {
+                resource: resource.id.clone(),
+                created_at: resource.created_at,
+                started_at: resource.started_at,
+                verb: Verb::Stop(mode),
+                because: Because::Schedule { rule: rule.name.clone(), switch },
+                limits: rule.only_if_idle.clone(),
+            },
+            rule: rule.name.clone(),
+            scopes: schedule_scopes(seen, rule),
+            saving_micro: seen.saving.as_ref().and_then(|saving| saving.hourly_micro),
+            order: view.order,
+        })
+    }
+
+    fn allowed(&self, seen: &Seen, rule: &ScheduleRule) -> Vec<IdleHold> {
+        let mut holds = Vec::new();
+        if !rule.opt_in.holds(&seen.resource.tags) {
+            let tag = format!("{}={}", rule.opt_in.key, rule.opt_in.value);
+            holds.push(IdleHold::NotOptedIn { tag });
+        }
+        if rule.mode == RuleMode::Observe {
+            holds.push(IdleHold::RuleObserves);
+        }
+        holds
+    }
+
+    /// A person's agreement to this stop, where it takes one.
+    fn agreement(
+        &mut self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        mode: super::rule::StopMode,
+        switch: Timestamp,
+    ) -> Option<IdleHold> {
+        let id = &seen.resource.id;
+        let why = match (id.kind, rule.mode) {
+            (ResourceKind::Database, _) => "databases are never stopped without a person",
+            (_, RuleMode::Approve) => "the schedule asks for it",
+            _ => return None,
+        };
+        let approval = approval_id(&seen.resource, &rule.name, mode, switch.0);
+        let care = self.care(id);
+        let known = care.asked.as_ref().filter(|asked| asked.id == approval);
+        if known.is_some_and(|asked| asked.given.is_some()) {
+            return None;
+        }
+        if known.is_none() {
+            care.asked = Some(Approval { id: approval.clone(), given: None });
+        }
+        Some(IdleHold::NeedsApproval { id: approval, why: why.to_owned() })
+    }
+
+    /// The machine of the same schedule that has to be up before this one, or down.
+    fn waits_for(
+        &self,
+        seen: &Seen,
+        rule: &ScheduleRule,
+        view: &ScheduleView,
+        up: bool,
+    ) -> Option<String> {
+        rule.order_tag.as_ref()?;
+        let others = self.snapshot.seen.iter().filter(|other| {
+            let theirs = other.schedule.as_ref();
+            theirs.is_some_and(|theirs| {
+                theirs.rule == view.rule
+                    && theirs.fault.is_none()
+                    && !theirs.opted_out
+                    && if up { theirs.order < view.order } else { theirs.order > view.order }
+            })
+        });
+        let waits = |other: &&Seen| {
+            let power = &other.resource.power;
+            if other.resource.id == seen.resource.id {
+                return false;
+            }
+            if !up {
+                return !matches!(power, Power::Stopped { .. } | Power::Gone);
+            }
+            // One that people took down, or that does not come back, holds up nobody.
+            let care = self.memory.cares.get(&other.resource.id);
+            let escalated =
+                care.and_then(|care| care.starting.as_ref()).is_some_and(|s| s.escalated);
+            let by_hand = care.and_then(|care| care.by_hand.as_ref()).is_some_and(|hand| !hand.up);
+            *power != Power::Running && !escalated && !by_hand
+        };
+        others.into_iter().find(waits).map(|other| other.resource.name.clone())
+    }
+}

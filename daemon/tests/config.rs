@@ -166,7 +166,7 @@ fn a_full_configuration_comes_out_as_meant() {
         ),
         @r#"
         observe /var/lib/neap every 1m, group budget Some(("20%", 2, Seconds(600)))
-        Retention { max_age: Seconds(34560000), max_size_bytes: 10737418240 }
+        Retention { max_age: Seconds(34560000), max_size_bytes: 10737418240, usage_age: Seconds(34560000) }
         aws/ap-southeast-1/checkout-asg
         0.1% / 10m
         Learn
@@ -206,7 +206,7 @@ fn a_full_configuration_comes_out_as_meant() {
 fn a_simulated_configuration_needs_little() {
     let config = sound(SIMULATED);
     insta::assert_snapshot!(format!("{:?}", config.providers.values().next().unwrap()), @r#"Sim(SimConfig { seed: 7, start: Timestamp(1772409600), duration: None, speed: None, scenario: "day" })"#);
-    insta::assert_snapshot!(format!("{:?} {:?}", config.forecasters, config.journal), @r#"{ServiceName("checkout"): LastValue} Retention { max_age: Seconds(34128000), max_size_bytes: 42949672960 }"#);
+    insta::assert_snapshot!(format!("{:?} {:?}", config.forecasters, config.journal), @r#"{ServiceName("checkout"): LastValue} Retention { max_age: Seconds(34128000), max_size_bytes: 42949672960, usage_age: Seconds(34560000) }"#);
     let pool = &config.policy.services.values().next().unwrap().pool;
     insta::assert_snapshot!(format!("{pool:#?}"), @r#"
         PoolPolicy {

@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use planner::idle::usage::{HOUR, HOURS_A_DAY};
 use planner::{Seconds, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
@@ -11,8 +12,8 @@ use super::Place;
 use crate::cli::moment;
 use crate::config;
 use crate::journal::{
-    self, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault, NotAnId,
-    Options, Outcome, Reader, RecordId, Report, Retention,
+    self, AlertEntry, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault,
+    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
 };
 use crate::report::{Format, ending, reason};
 
@@ -227,7 +228,15 @@ fn brief(kind: &EntryKind) -> String {
         EntryKind::Policy(digest, policy) => {
             format!("policy {digest}: {} services", policy.policy.services.len())
         }
-        EntryKind::Alert(bytes) => format!("alert: {} bytes", bytes.len()),
+        EntryKind::Alert(AlertEntry::Raised(alert)) => format!("alert: {}", alert.title),
+        EntryKind::Alert(AlertEntry::Sent { alert, channel, .. }) => {
+            format!("alert {alert}: sent by `{channel}`")
+        }
+        EntryKind::Alert(AlertEntry::GaveUp { alert, channel, why, .. }) => {
+            format!("alert {alert}: given up by `{channel}`, {why}")
+        }
+        EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
+        EntryKind::Idle(body) => idle::brief(body),
     }
 }
 
@@ -399,13 +408,45 @@ fn full_json(entry: &Entry) -> Value {
             "policy": policy.policy,
             "source": policy.source,
         }),
-        EntryKind::Alert(bytes) => json!(bytes),
+        EntryKind::Alert(entry) => alert_json(entry),
+        EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
+        EntryKind::Idle(body) => idle::shown(body),
     };
     json!({
         "id": entry.id.to_string(),
         "tree": entry.kind.tree(),
         "at": entry.id.at().to_string(),
         "record": record,
+    })
+}
+
+fn alert_json(entry: &AlertEntry) -> Value {
+    match entry {
+        AlertEntry::Raised(alert) => json!({ "raised": alert }),
+        AlertEntry::Sent { alert, channel, at } => json!({
+            "sent": { "alert": alert.to_string(), "channel": channel, "at": at.to_string() },
+        }),
+        AlertEntry::GaveUp { alert, channel, at, why } => json!({
+            "gave_up": {
+                "alert": alert.to_string(),
+                "channel": channel,
+                "at": at.to_string(),
+                "why": why,
+            },
+        }),
+    }
+}
+
+/// A day's hours as values; null where there was no sample.
+fn usage_json(day: &UsageDay) -> Value {
+    let hours: Vec<Option<f64>> =
+        (0..HOURS_A_DAY).map(|hour| day.hours.get(hour).value()).collect();
+    let start = Timestamp(day.day * HOUR * HOURS_A_DAY as i64);
+    json!({
+        "resource": day.resource,
+        "signal": day.signal.word(),
+        "day": start.to_string(),
+        "hours": hours,
     })
 }
 
@@ -458,8 +499,6 @@ fn retention(place: &Place) -> Retention {
     if place.state_dir.is_some() {
         return Retention::default();
     }
-    config::load(&place.config).map_or_else(
-        |_| Retention::default(),
-        |config| Retention { age: config.journal.max_age, bytes: config.journal.max_size_bytes },
-    )
+    config::load(&place.config)
+        .map_or_else(|_| Retention::default(), |config| config.journal.retention())
 }

@@ -81,10 +81,7 @@ fn exit_code(fault: &JournalFault) -> u8 {
 
 fn journal_options(config: &Config) -> anyhow::Result<journal::Options> {
     Ok(journal::Options {
-        retention: journal::Retention {
-            age: config.journal.max_age,
-            bytes: config.journal.max_size_bytes,
-        },
+        retention: config.journal.retention(),
         fault_points: fault_points()?,
         ..journal::Options::default()
     })

@@ -18,6 +18,8 @@ impl Defaults {
     pub const KILL_SWITCH: &str = "/etc/neap/stop";
     /// A year and a month: this year's peak can be held against last year's.
     pub const JOURNAL_AGE: Seconds = Seconds::days(395);
+    /// Thirteen months and a few days: a batch of the year's end is seen a second time.
+    pub const USAGE_AGE: Seconds = Seconds::days(400);
     /// What a year of 500 groups needs at most: 40 GiB.
     pub const JOURNAL_SIZE_BYTES: u64 = 40 << 30;
     /// Four times the reserve: with less, nothing would be left to keep.

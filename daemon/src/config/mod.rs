@@ -86,6 +86,16 @@ pub struct Retention {
     pub max_age: Seconds,
     /// Bytes on disk above which the oldest records go.
     pub max_size_bytes: u64,
+    /// What resources did is kept at least so long, whatever `max_age` says.
+    pub usage_age: Seconds,
+}
+
+impl Retention {
+    /// The same in the journal's words.
+    pub fn retention(self) -> crate::journal::Retention {
+        let Retention { max_age, max_size_bytes, usage_age } = self;
+        crate::journal::Retention { age: max_age, bytes: max_size_bytes, usage_age }
+    }
 }
 
 /// What is logged, and how.

@@ -115,14 +115,20 @@ fn page(root: &Table<'_>) -> Option<Page> {
 }
 
 fn journal(root: &Table<'_>) -> Retention {
-    let mut retention =
-        Retention { max_age: Defaults::JOURNAL_AGE, max_size_bytes: Defaults::JOURNAL_SIZE_BYTES };
+    let mut retention = Retention {
+        max_age: Defaults::JOURNAL_AGE,
+        max_size_bytes: Defaults::JOURNAL_SIZE_BYTES,
+        usage_age: Defaults::USAGE_AGE,
+    };
     let Some(table) = root.get("journal").and_then(|entry| entry.table()) else {
         return retention;
     };
     let ages = Seconds::days(1)..=Seconds::days(3650);
-    if let Some(age) = table.get("max_age").and_then(|entry| entry.duration(ages)) {
+    if let Some(age) = table.get("max_age").and_then(|entry| entry.duration(ages.clone())) {
         retention.max_age = age;
+    }
+    if let Some(age) = table.get("usage_age").and_then(|entry| entry.duration(ages)) {
+        retention.usage_age = age;
     }
     if let Some(entry) = table.get("max_size")
         && let Some(size) = entry.parsed(value::size, value::SIZE)

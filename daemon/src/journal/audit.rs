@@ -1,6 +1,6 @@
 //! Judges records as they are read in order: all there, unchanged, each following its predecessor.
 
-use super::engine::{Entry, Tree};
+use super::engine::{Entry, TREES, Tree};
 use super::fold::{Fold, Held};
 use super::frame::{Frame, unseal};
 use super::head::Mark;
@@ -24,7 +24,7 @@ pub(crate) struct Audit {
     /// Whether the predecessor's hash is known.
     linked: bool,
     /// The last sound record of each tree.
-    last: [RecordId; 7],
+    last: [RecordId; TREES],
     /// Cycles that cannot be rebuilt because one before them is damaged.
     orphans: Option<(RecordId, RecordId, u64)>,
 }
@@ -41,7 +41,7 @@ impl Audit {
             promised,
             torn: None,
             linked: true,
-            last: [RecordId::FIRST; 7],
+            last: [RecordId::FIRST; TREES],
             orphans: None,
         }
     }

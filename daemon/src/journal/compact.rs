@@ -3,7 +3,7 @@
 use planner::{Seconds, Timestamp};
 
 use super::engine::Tree;
-use super::fold::{self, CheckpointBody};
+use super::fold::CheckpointBody;
 use super::frame::unseal;
 use super::head::Mark;
 use super::open::Local;
@@ -36,7 +36,8 @@ struct Cut {
 
 impl Journal {
     /// Removes the oldest whole days beyond the retention, never the newest checkpoint and what
-    /// follows it. `run` calls it once a day.
+    /// follows it. What they tell of usage is told again at the journal's end for as long as it is
+    /// to be kept. `run` calls it once a day.
     ///
     /// # Errors
     /// [`JournalFault`] where it cannot be read or written.
@@ -51,6 +52,8 @@ impl Journal {
             Compacted { bytes_before, bytes_after: bytes_before, ..Compacted::default() };
         let oldest_kept = now - retention.age;
         let mut chosen = None;
+        // Where what is removed for its age alone begins: its usage is told again.
+        let mut carried_from = None;
         // Days are taken to be alike: what a share of the records weighs, it frees.
         let head = local.head()?;
         let all = head.end.id.sequence().saturating_sub(head.anchor.id.sequence()).max(1);
@@ -64,10 +67,17 @@ impl Journal {
             if !is_old && !is_much {
                 break;
             }
+            if !is_much {
+                carried_from.get_or_insert(cut[0].at);
+            }
             done.days += 1;
             chosen = Some((end_of_day, freed));
         }
         let Some((cut, _)) = chosen else { return Ok(done) };
+        if let Some(from) = carried_from {
+            let oldest = day(now - retention.usage_age);
+            writer.carry_usage(&local, (from, cut.at), oldest, now)?;
+        }
         writer.log.set_anchor(cut.before.clone())?;
         let engine = self.inner.shared.engine();
         let failed = |fault: super::engine::EngineFault| JournalFault::Failed {
@@ -93,7 +103,7 @@ fn cuts(source: &dyn Source) -> Result<Vec<Cut>, JournalFault> {
         let frame = unseal(Tree::Checkpoints, &key, &value).map_err(|why| bad(&key, &why))?;
         let is_new_day = cuts.last().is_none_or(|cut| day(cut.at.at()) < day(frame.id.at()));
         if is_new_day {
-            let body: CheckpointBody = fold::decode(&frame.body).map_err(|why| bad(&key, &why))?;
+            let body = CheckpointBody::of(&frame).map_err(|why| bad(&key, &why))?;
             cuts.push(Cut { at: frame.id, before: body.before });
         }
     }

@@ -15,10 +15,15 @@ pub(crate) enum Tree {
     Alerts,
     Checkpoints,
     Policies,
+    Usage,
+    Idle,
 }
 
+/// How many trees there are.
+pub(crate) const TREES: usize = 9;
+
 impl Tree {
-    pub(crate) const ALL: [Tree; 7] = [
+    pub(crate) const ALL: [Tree; TREES] = [
         Tree::Samples,
         Tree::Cycles,
         Tree::Intents,
@@ -26,6 +31,8 @@ impl Tree {
         Tree::Alerts,
         Tree::Checkpoints,
         Tree::Policies,
+        Tree::Usage,
+        Tree::Idle,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -37,6 +44,8 @@ impl Tree {
             Tree::Alerts => "alerts",
             Tree::Checkpoints => "checkpoints",
             Tree::Policies => "policies",
+            Tree::Usage => "usage",
+            Tree::Idle => "idle",
         }
     }
 

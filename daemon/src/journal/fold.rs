@@ -7,13 +7,16 @@ use planner::memory::Memory;
 use planner::metric::MetricKey;
 use serde::{Deserialize, Serialize};
 
+use super::dictionary::Dictionary;
 use super::engine::Tree;
-use super::frame::Frame;
-use super::head::Mark;
+use super::frame::{Frame, VERSION_OF_SEVEN};
+use super::head::{Mark, MarkOfSeven};
 use super::mirror::{Mirror, Patch, Unfit};
+use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
 use super::record::{Intent, Outcome, SampleBatch};
-use super::samples::{self, Dictionary};
+use super::samples;
+use super::usage::{self, UsageDay};
 use super::{CycleId, DecisionId, PolicyDigest};
 
 /// The body of a cycle's record.
@@ -37,6 +40,27 @@ pub(crate) struct CheckpointBody {
     pub(crate) last_cycle: Option<CycleId>,
 }
 
+/// The body of a checkpoint from before there were more than seven trees.
+#[derive(Deserialize)]
+struct CheckpointOfSeven {
+    before: MarkOfSeven,
+    memory: Memory,
+    metrics: Vec<MetricKey>,
+    open: Vec<Intent>,
+    last_cycle: Option<CycleId>,
+}
+
+impl CheckpointBody {
+    /// The checkpoint that a record holds.
+    pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, String> {
+        if frame.version != VERSION_OF_SEVEN {
+            return decode(&frame.body);
+        }
+        let CheckpointOfSeven { before, memory, metrics, open, last_cycle } = decode(&frame.body)?;
+        Ok(CheckpointBody { before: before.into(), memory, metrics, open, last_cycle })
+    }
+}
+
 /// The body of a policy's record. Its digest is that of `policy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PolicyBody {
@@ -48,19 +72,27 @@ pub(crate) struct PolicyBody {
 /// Encodes a body that is packed whole.
 pub(crate) fn encode<T: Serialize>(body: &T) -> Vec<u8> {
     // A `Vec` takes any length, and the bodies hold nothing that postcard refuses.
-    let plain = postcard::to_stdvec(body).expect("a body serializes");
+    wrap(&postcard::to_stdvec(body).expect("a body serializes"))
+}
+
+/// Packs bytes whole, with their length in front.
+pub(crate) fn wrap(plain: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     super::wire::put(&mut out, plain.len() as u64);
-    out.extend_from_slice(&pack(&[], &plain));
+    out.extend_from_slice(&pack(&[], plain));
     out
 }
 
-/// Decodes what [`encode`] wrote.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(mut body: &[u8]) -> Result<T, String> {
+/// Unpacks what [`wrap`] packed.
+pub(crate) fn unwrap(mut body: &[u8]) -> Result<Vec<u8>, String> {
     let length = super::wire::take(&mut body).ok_or("it is cut short")?;
     let length = usize::try_from(length).map_err(|error| error.to_string())?;
-    let plain = unpack(&[], body, length)?;
-    postcard::from_bytes(&plain).map_err(|error| error.to_string())
+    unpack(&[], body, length)
+}
+
+/// Decodes what [`encode`] wrote.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(&unwrap(body)?).map_err(|error| error.to_string())
 }
 
 /// The state after the records read so far.
@@ -68,7 +100,9 @@ pub(crate) fn decode<T: serde::de::DeserializeOwned>(mut body: &[u8]) -> Result<
 pub(crate) struct Fold {
     /// The parts of the newest cycle; `None` before the first checkpoint.
     pub(crate) mirror: Option<Mirror>,
-    pub(crate) dictionary: Dictionary,
+    pub(crate) dictionary: Dictionary<MetricKey>,
+    /// What was told of resources since the checkpoint.
+    pub(crate) usage: usage::Told,
     pub(crate) open: BTreeMap<DecisionId, Intent>,
     pub(crate) last_cycle: Option<CycleId>,
     pub(crate) last_taken_at: Option<Timestamp>,
@@ -87,7 +121,10 @@ pub(crate) enum Held {
     Intent(Intent),
     Outcome(Outcome),
     Policy(PolicyBody),
-    Alert(Vec<u8>),
+    Alert(AlertEntry),
+    Usage(Vec<UsageDay>),
+    /// What it is, its readers know.
+    Idle(Vec<u8>),
 }
 
 /// Why a record that is sound as bytes says nothing.
@@ -123,7 +160,7 @@ impl Fold {
                 }
                 Ok(Held::Outcome(outcome))
             }
-            Tree::Alerts => Ok(Held::Alert(frame.body.clone())),
+            Tree::Alerts => plain(&frame.body).map(Held::Alert),
             Tree::Checkpoints => self.checkpoint(frame),
             Tree::Policies => {
                 let body: PolicyBody = decode(&frame.body).map_err(Unreadable::Body)?;
@@ -133,6 +170,10 @@ impl Fold {
                 self.policies.insert(body.digest, frame.body.clone());
                 Ok(Held::Policy(body))
             }
+            Tree::Usage => usage::decode(&mut self.usage, &frame.body)
+                .map(Held::Usage)
+                .ok_or_else(|| Unreadable::Body("it is no list of usage".to_string())),
+            Tree::Idle => unwrap(&frame.body).map(Held::Idle).map_err(Unreadable::Body),
         }
     }
 
@@ -149,9 +190,10 @@ impl Fold {
     }
 
     fn checkpoint(&mut self, frame: &Frame) -> Result<Held, Unreadable> {
-        let body: CheckpointBody = decode(&frame.body).map_err(Unreadable::Body)?;
+        let body = CheckpointBody::of(frame).map_err(Unreadable::Body)?;
         self.mirror = Some(Mirror::of_memory(&body.memory));
         self.dictionary = Dictionary::new(body.metrics.clone());
+        self.usage = usage::Told::default();
         self.open = body.open.iter().map(|intent| (intent.id, intent.clone())).collect();
         self.last_cycle = body.last_cycle;
         self.last_taken_at = body.last_cycle.map(CycleId::at);

@@ -3,7 +3,7 @@
 //! ```text
 //! 0        1      2              10              26        n - 16
 //! version  tree   number in      hash of the     body      hash of the key
-//! 1        tag    tree, u64 LE   record before             and all before
+//!          tag    tree, u64 LE   record before             and all before
 //! ```
 //! The hashes are the first 16 bytes of blake3. Records of all trees form one chain, in the order
 //! of their ids; the number in the tree tells which tree a missing record was in.
@@ -11,8 +11,11 @@
 use super::RecordId;
 use super::engine::Tree;
 
-/// The version that this program writes and reads.
-pub(crate) const VERSION: u8 = 1;
+/// The version that this program writes. Version 1 is read, too: its checkpoints count seven trees.
+pub(crate) const VERSION: u8 = 2;
+
+/// The first version.
+pub(crate) const VERSION_OF_SEVEN: u8 = 1;
 
 const HEAD: usize = 26;
 const HASH: usize = 16;
@@ -28,6 +31,7 @@ pub(crate) const NO_HASH: Hash = [0; HASH];
 pub(crate) struct Frame {
     pub(crate) id: RecordId,
     pub(crate) tree: Tree,
+    pub(crate) version: u8,
     /// The record's number in its tree, from 1, without gaps.
     pub(crate) number: u64,
     pub(crate) before: Hash,
@@ -44,7 +48,7 @@ pub(crate) enum BadFrame {
     Short(usize),
     #[error("its checksum is wrong")]
     Checksum,
-    #[error("its version is {0}, expected 1")]
+    #[error("its version is {0}, expected at most 2")]
     Version(u8),
     #[error("it belongs to tree `{0}`")]
     Tree(String),
@@ -81,8 +85,9 @@ pub(crate) fn unseal(tree: Tree, key: &[u8], value: &[u8]) -> Result<Frame, BadF
     if hash != stored {
         return Err(BadFrame::Checksum);
     }
-    if covered[0] != VERSION {
-        return Err(BadFrame::Version(covered[0]));
+    let version = covered[0];
+    if !(VERSION_OF_SEVEN..=VERSION).contains(&version) {
+        return Err(BadFrame::Version(version));
     }
     if Tree::from_index(usize::from(covered[1])) != Some(tree) {
         let found = Tree::from_index(usize::from(covered[1])).map_or("unknown", Tree::name);
@@ -91,7 +96,7 @@ pub(crate) fn unseal(tree: Tree, key: &[u8], value: &[u8]) -> Result<Frame, BadF
     let number = covered[2..10].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let mut before = NO_HASH;
     before.copy_from_slice(&covered[10..HEAD]);
-    Ok(Frame { id, tree, number, before, hash, body: covered[HEAD..].to_vec() })
+    Ok(Frame { id, tree, version, number, before, hash, body: covered[HEAD..].to_vec() })
 }
 
 fn hash_of(key: &[u8], covered: &[u8]) -> Hash {

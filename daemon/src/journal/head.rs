@@ -9,11 +9,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::TREES;
 use super::frame::{Hash, NO_HASH, truncated};
 use super::{Damage, Instance, JournalFault, RecordId, World};
 
-/// The format of the journal as a whole.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of the journal as a whole. Format 1 is read, too, and goes on as this one once it is
+/// opened for writing.
+pub(crate) const FORMAT: u32 = 2;
+
+/// The first format: it counts seven trees, and is otherwise the same.
+pub(crate) const FORMAT_OF_SEVEN: u32 = 1;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "high-water";
@@ -28,11 +33,37 @@ pub(crate) struct Mark {
     /// Its hash.
     pub(crate) hash: Hash,
     /// How many records each tree has had up to there.
-    pub(crate) counts: [u64; 7],
+    pub(crate) counts: [u64; TREES],
 }
 
 impl Mark {
-    pub(crate) const START: Mark = Mark { id: RecordId::FIRST, hash: NO_HASH, counts: [0; 7] };
+    pub(crate) const START: Mark = Mark { id: RecordId::FIRST, hash: NO_HASH, counts: [0; TREES] };
+}
+
+/// A mark from before there were more than seven trees: those that came since are empty.
+#[derive(Deserialize)]
+pub(crate) struct MarkOfSeven {
+    id: RecordId,
+    hash: Hash,
+    counts: [u64; 7],
+}
+
+impl From<MarkOfSeven> for Mark {
+    fn from(old: MarkOfSeven) -> Mark {
+        let mut counts = [0; TREES];
+        counts[..old.counts.len()].copy_from_slice(&old.counts);
+        Mark { id: old.id, hash: old.hash, counts }
+    }
+}
+
+/// A head of the first format, behind its number.
+#[derive(Deserialize)]
+struct HeadOfSeven {
+    writes: u64,
+    instance: Instance,
+    world: World,
+    anchor: MarkOfSeven,
+    end: MarkOfSeven,
 }
 
 /// What the journal is, and how far it goes.
@@ -143,8 +174,28 @@ fn unseal(place: &[u8]) -> Result<Option<Head>, String> {
     if truncated(&blake3::hash(covered)) != stored {
         return Err("its checksum is wrong".to_string());
     }
-    let head: Head = postcard::from_bytes(&covered[4..]).map_err(|error| error.to_string())?;
-    Ok(Some(head))
+    decode(&covered[4..]).map(Some).map_err(|error| error.to_string())
+}
+
+fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
+    let (format, rest) = postcard::take_from_bytes::<u32>(body)?;
+    match format {
+        FORMAT => postcard::from_bytes(body),
+        FORMAT_OF_SEVEN => {
+            let HeadOfSeven { writes, instance, world, anchor, end } = postcard::from_bytes(rest)?;
+            let (anchor, end) = (anchor.into(), end.into());
+            Ok(Head { format, writes, instance, world, anchor, end })
+        }
+        // What else it holds only another version knows; which one it is, is enough to refuse it.
+        _ => Ok(Head {
+            format,
+            writes: postcard::from_bytes(rest)?,
+            instance: Instance(0),
+            world: World::Real,
+            anchor: Mark::START,
+            end: Mark::START,
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -19,16 +19,19 @@
 
 mod audit;
 mod compact;
+mod dictionary;
 mod engine;
 mod fault;
 mod fold;
 mod forecast;
 mod frame;
 mod head;
+pub mod idle;
 mod ids;
 mod log;
 mod mirror;
 mod open;
+mod outbox;
 mod pack;
 mod reader;
 mod record;
@@ -38,6 +41,7 @@ mod sled_engine;
 pub mod socket;
 mod source;
 mod tail;
+mod usage;
 mod wire;
 
 #[cfg(test)]
@@ -59,14 +63,17 @@ use head::HeadFile;
 use log::{Log, Parts, Shared};
 use mirror::Mirror;
 use open::{EngineKind, Held, Local};
+use outbox::Outbox;
 
 pub use compact::Compacted;
 pub use fault::{Damage, JournalFault};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
+pub use outbox::{AlertEntry, Delivery, OUTBOX_AGE, Pending};
 pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
     CycleRecord, Intent, NewCycle, Outcome, SampleBatch, StoredPolicy, StoredSample, World,
 };
+pub use usage::{UsageDay, lay_over};
 
 /// The socket's name in the state directory.
 pub const SOCKET: &str = "neap.sock";
@@ -88,12 +95,15 @@ pub struct Retention {
     pub age: Seconds,
     /// Whole days are removed, oldest first, while the journal takes more bytes than this.
     pub bytes: u64,
+    /// What resources did is kept at least so long, however young what `age` removes; not against
+    /// `bytes`.
+    pub usage_age: Seconds,
 }
 
 impl Default for Retention {
     /// 400 days: a year, and the month before it to compare with. 40 GiB.
     fn default() -> Retention {
-        Retention { age: Seconds::days(400), bytes: 40 << 30 }
+        Retention { age: Seconds::days(400), bytes: 40 << 30, usage_age: Seconds::days(400) }
     }
 }
 
@@ -104,6 +114,8 @@ pub struct Options {
     pub retention: Retention,
     /// Bytes set aside for the day the disk is full.
     pub reserve_bytes: u64,
+    /// An alert whose key was told within so long is not told again, unless it is worse.
+    pub alert_window: Seconds,
     /// For tests that end the process at a named point.
     pub fault_points: Option<FaultPoints>,
     pub(crate) engine: EngineKind,
@@ -114,6 +126,7 @@ impl Default for Options {
         Options {
             retention: Retention::default(),
             reserve_bytes: 64 << 20,
+            alert_window: Seconds::hours(6),
             fault_points: None,
             engine: EngineKind::Sled,
         }
@@ -184,6 +197,7 @@ struct Writer {
     /// The memory that the mirror holds.
     memory: Option<Memory>,
     outcomes_waiting: bool,
+    outbox: Outbox,
 }
 
 impl Journal {
@@ -223,16 +237,18 @@ impl Journal {
             why: fault.to_string(),
             hint: String::new(),
         })?);
-        if head.writes == 0 {
+        if head.writes == 0 || head.format != head::FORMAT {
+            head.format = head::FORMAT;
             file.write(&mut head)?;
         }
+        let outbox = Outbox::load(&local, options.alert_window)?;
         let reserve = reserve::Reserve::new(&dir, options.reserve_bytes);
         reserve.restore();
         let tail = tail::Tail::open(&dir, audit.at.id);
         let end = audit.at.clone();
         let log =
             Log::new(Parts { shared: Arc::clone(&shared), opener, head, file, end, reserve, tail });
-        let (writer, recovered) = recover(log, audit.fold, notes).map_err(|unfit| {
+        let (writer, recovered) = recover(log, audit.fold, outbox, notes).map_err(|unfit| {
             let id = audit.at.id.to_string();
             let damage = Damage { tree: "cycles".to_string(), id, what: unfit.to_string() };
             JournalFault::Damaged { path: dir, damage: vec![damage] }
@@ -420,6 +436,7 @@ impl Writer {
         };
         let id = self.log.append(Tree::Checkpoints, now, &fold::encode(&body));
         self.fold.checkpoint = Some(id);
+        self.fold.usage = usage::Told::default();
         self.fold.mirror = Some(Mirror::of_memory(cycle.memory_before));
         // The policy in force is told again, so that nothing before the checkpoint is needed.
         let policies = std::mem::take(&mut self.fold.policies);
@@ -454,7 +471,12 @@ impl Writer {
     }
 }
 
-fn recover(log: Log, fold: Fold, notes: Vec<String>) -> Result<(Writer, Recovered), mirror::Unfit> {
+fn recover(
+    log: Log,
+    fold: Fold,
+    outbox: Outbox,
+    notes: Vec<String>,
+) -> Result<(Writer, Recovered), mirror::Unfit> {
     let memory = fold.mirror.as_ref().map(Mirror::memory).transpose()?;
     let mirror = fold.mirror.as_ref().filter(|mirror| mirror.has_cycle());
     let recovered = Recovered {
@@ -464,7 +486,7 @@ fn recover(log: Log, fold: Fold, notes: Vec<String>) -> Result<(Writer, Recovere
         open_intents: fold.open.values().cloned().collect(),
         notes,
     };
-    Ok((Writer { log, fold, memory, outcomes_waiting: false }, recovered))
+    Ok((Writer { log, fold, memory, outcomes_waiting: false, outbox }, recovered))
 }
 
 /// A file or directory that the system refuses.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::audit::Audit;
 use super::engine::{Engine, EngineFault, MemoryEngine, Tree, Write};
 use super::frame::{truncated, unseal};
-use super::head::{self, FORMAT, Head, HeadFile, Mark};
+use super::head::{self, FORMAT, FORMAT_OF_SEVEN, Head, HeadFile, Mark};
 use super::log::{Opener, Shared};
 use super::sled_engine::SledEngine;
 use super::source::{Source, Walk};
@@ -99,11 +99,13 @@ pub(crate) fn make_directory(state_dir: &Path) -> Result<PathBuf, JournalFault> 
 pub(crate) fn read_head(dir: &Path) -> Result<(Option<Head>, Vec<Damage>), JournalFault> {
     let (head, damage) = head::read(dir)?;
     match head {
-        Some(head) if head.format != FORMAT => Err(JournalFault::OtherFormat {
-            path: dir.to_path_buf(),
-            found: head.format,
-            expected: FORMAT,
-        }),
+        Some(head) if !(FORMAT_OF_SEVEN..=FORMAT).contains(&head.format) => {
+            Err(JournalFault::OtherFormat {
+                path: dir.to_path_buf(),
+                found: head.format,
+                expected: FORMAT,
+            })
+        }
         None if !damage.is_empty() => {
             Err(JournalFault::Damaged { path: dir.join(head::FILE), damage })
         }
@@ -204,8 +206,8 @@ fn whole_tail(dir: &Path, head: &Head) -> Result<(Mark, Vec<Write>), String> {
         return Err("the export tail is missing or damaged".to_string());
     };
     let first = unseal(*tree, key, value).map_err(|why| format!("the export tail: {why}"))?;
-    let start: fold::CheckpointBody =
-        fold::decode(&first.body).map_err(|why| format!("the export tail: {why}"))?;
+    let start =
+        fold::CheckpointBody::of(&first).map_err(|why| format!("the export tail: {why}"))?;
     let mut audit = Audit::new(start.before.clone(), head.end.id.sequence());
     for (tree, entry) in &entries {
         audit.entry(*tree, entry);
@@ -265,7 +267,7 @@ fn last_checkpoint(source: &dyn Source, head: &Head) -> Result<(RecordId, Mark),
         return Ok(from_anchor);
     };
     let Ok(frame) = unseal(Tree::Checkpoints, &key, &value) else { return Ok(from_anchor) };
-    match fold::decode::<fold::CheckpointBody>(&frame.body) {
+    match fold::CheckpointBody::of(&frame) {
         Ok(body) => Ok((frame.id, body.before)),
         Err(_) => Ok(from_anchor),
     }

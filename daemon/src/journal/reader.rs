@@ -6,6 +6,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use planner::idle::resource::ResourceId;
+use planner::idle::usage::{Day, HOUR, HOURS_A_DAY, Signal};
 use planner::memory::Memory;
 use planner::metric::{MetricKey, Sample};
 use planner::plan::{Action, Finding};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::audit::Audit;
+use super::dictionary::Dictionary;
 use super::engine::{EngineFault, Tree};
 use super::fold::{self, CheckpointBody, CycleBody, Fold, Held, PolicyBody};
 use super::frame::{Frame, unseal};
@@ -22,10 +25,12 @@ use super::head::Head;
 use super::log::Shared;
 use super::mirror::{Mirror, Reflected, Unfit};
 use super::open::{self, EngineKind, Local};
+use super::outbox::AlertEntry;
 use super::record::{CycleRecord, Intent, Outcome, SampleBatch, StoredPolicy, StoredSample, World};
-use super::samples::{self, Dictionary};
+use super::samples;
 use super::socket::Remote;
 use super::source::{Source, Walk};
+use super::usage::{self, UsageDay};
 use super::{CycleId, DIRECTORY, Damage, JournalFault, PolicyDigest, RecordId};
 
 /// A journal to read from.
@@ -98,8 +103,12 @@ pub enum EntryKind {
     },
     /// A policy.
     Policy(PolicyDigest, Box<StoredPolicy>),
-    /// A message to somebody.
-    Alert(Vec<u8>),
+    /// A message to somebody, or what became of it.
+    Alert(AlertEntry),
+    /// What resources did, hour by hour.
+    Usage(Vec<UsageDay>),
+    /// Something about idle resources; [`super::idle::shown`] reads it.
+    Idle(Vec<u8>),
 }
 
 impl EntryKind {
@@ -113,6 +122,8 @@ impl EntryKind {
             EntryKind::Checkpoint { .. } => Tree::Checkpoints,
             EntryKind::Policy(..) => Tree::Policies,
             EntryKind::Alert(_) => Tree::Alerts,
+            EntryKind::Usage(_) => Tree::Usage,
+            EntryKind::Idle(_) => Tree::Idle,
         };
         tree.name()
     }
@@ -353,7 +364,7 @@ impl Reader {
             let bad = |why: &str| damaged(tree, &key, why);
             let frame = unseal(tree, &key, &value).map_err(|why| bad(&why.to_string()))?;
             if tree == Tree::Checkpoints {
-                let body: CheckpointBody = fold::decode(&frame.body).map_err(|why| bad(&why))?;
+                let body = CheckpointBody::of(&frame).map_err(|why| bad(&why))?;
                 dictionary = Dictionary::new(body.metrics);
                 continue;
             }
@@ -366,6 +377,27 @@ impl Reader {
             .ok_or_else(|| bad("it is no list of samples"))?;
         }
         Ok(())
+    }
+
+    /// Shows what resources did on days of UTC from `from_day` on, in the order it was recorded: the
+    /// resource, the signal, the day and its hours. A day may come in parts; of two that have the
+    /// same hour the later one counts, see [`super::lay_over`].
+    ///
+    /// # Errors
+    /// [`JournalFault`] where they cannot be read.
+    pub fn visit_usage(
+        &self,
+        from_day: i64,
+        see: &mut dyn FnMut(&ResourceId, Signal, i64, &Day),
+    ) -> Result<(), JournalFault> {
+        // No hour is recorded before it was; a day more, for clocks that go wrong.
+        let from = Timestamp(from_day.saturating_sub(1).saturating_mul(HOUR * HOURS_A_DAY as i64));
+        let start = self.checkpoint_before(RecordId::at_or_after(from))?;
+        usage::walk(&*self.source, start, RecordId::LAST, &mut |_, resource, signal, day, hours| {
+            if day >= from_day {
+                see(resource, signal, day, hours);
+            }
+        })
     }
 
     /// Walks everything and reports all damage.
@@ -407,8 +439,7 @@ impl Reader {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn source(&self) -> &dyn Source {
+    pub(super) fn source(&self) -> &dyn Source {
         &*self.source
     }
 
@@ -502,7 +533,7 @@ impl Reader {
         Ok(last.and_then(|(key, _)| RecordId::from_key(&key)).unwrap_or(RecordId::FIRST))
     }
 
-    fn frames(
+    pub(super) fn frames(
         &self,
         tree: Tree,
         from: RecordId,
@@ -612,7 +643,9 @@ impl<'a> Follow<'a> {
                     .map_err(|why| damaged(frame.tree, &frame.id.to_key(), &why))?;
                 EntryKind::Policy(digest, Box::new(policy))
             }
-            Held::Alert(bytes) => EntryKind::Alert(bytes),
+            Held::Alert(entry) => EntryKind::Alert(entry),
+            Held::Usage(days) => EntryKind::Usage(days),
+            Held::Idle(bytes) => EntryKind::Idle(bytes),
         };
         Ok(Entry { id: frame.id, kind })
     }
@@ -676,7 +709,7 @@ fn no_such(what: &str, id: &impl ToString) -> JournalFault {
     JournalFault::NoSuch { what: what.to_string(), id: id.to_string() }
 }
 
-fn damaged(tree: Tree, key: &[u8], why: &str) -> JournalFault {
+pub(super) fn damaged(tree: Tree, key: &[u8], why: &str) -> JournalFault {
     let id = RecordId::from_key(key).map_or("-".to_string(), |id| id.to_string());
     JournalFault::Damaged {
         path: DIRECTORY.into(),

@@ -1,50 +1,16 @@
 //! Samples that arrived together, in few bytes and without losing a bit.
 
-use std::collections::BTreeMap;
-
 use planner::Timestamp;
 use planner::metric::{MetricKey, Sample};
 
-use super::pack::{pack, unpack};
+use super::dictionary::Dictionary;
 use super::record::SampleBatch;
-use super::wire;
-
-/// Numbers for metrics, so that their long names are written once a checkpoint.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Dictionary {
-    keys: Vec<MetricKey>,
-    index: BTreeMap<MetricKey, usize>,
-}
-
-impl Dictionary {
-    pub(crate) fn new(keys: Vec<MetricKey>) -> Dictionary {
-        let index = keys.iter().cloned().zip(0..).collect();
-        Dictionary { keys, index }
-    }
-
-    pub(crate) fn keys(&self) -> &[MetricKey] {
-        &self.keys
-    }
-
-    fn number(&mut self, key: &MetricKey) -> usize {
-        *self.index.entry(key.clone()).or_insert_with(|| {
-            self.keys.push(key.clone());
-            self.keys.len() - 1
-        })
-    }
-}
+use super::{fold, wire};
 
 /// The body of a record that holds `batches`; metrics that are new to the dictionary come first.
-pub(crate) fn encode(dictionary: &mut Dictionary, batches: &[SampleBatch]) -> Vec<u8> {
-    let known = dictionary.keys.len();
-    let numbers: Vec<usize> = batches.iter().map(|b| dictionary.number(&b.metric)).collect();
+pub(crate) fn encode(dictionary: &mut Dictionary<MetricKey>, batches: &[SampleBatch]) -> Vec<u8> {
     let mut out = Vec::new();
-    wire::put(&mut out, known as u64);
-    wire::put(&mut out, (dictionary.keys.len() - known) as u64);
-    for key in &dictionary.keys[known..] {
-        wire::put(&mut out, key.0.len() as u64);
-        out.extend_from_slice(key.0.as_bytes());
-    }
+    let numbers = dictionary.tell(&mut out, batches.iter().map(|batch| &batch.metric));
     wire::put(&mut out, batches.len() as u64);
     let (mut number_before, mut seen_before, mut start_before) = (0i64, 0i64, 0i64);
     for (batch, number) in batches.iter().zip(numbers) {
@@ -63,15 +29,15 @@ pub(crate) fn encode(dictionary: &mut Dictionary, batches: &[SampleBatch]) -> Ve
             put_value(&mut out, sample.value);
         }
     }
-    let mut body = Vec::new();
-    wire::put(&mut body, out.len() as u64);
-    body.extend_from_slice(&pack(&[], &out));
-    body
+    fold::wrap(&out)
 }
 
 /// Reads what [`encode`] wrote, batches without samples left out; `None` where the bytes are not
 /// such a record.
-pub(crate) fn decode(dictionary: &mut Dictionary, body: &[u8]) -> Option<Vec<SampleBatch>> {
+pub(crate) fn decode(
+    dictionary: &mut Dictionary<MetricKey>,
+    body: &[u8],
+) -> Option<Vec<SampleBatch>> {
     let mut batches: Vec<SampleBatch> = Vec::new();
     let mut current = None;
     visit(dictionary, body, &mut |number, key, seen_at, sample| {
@@ -90,18 +56,17 @@ pub(crate) fn decode(dictionary: &mut Dictionary, body: &[u8]) -> Option<Vec<Sam
 /// Shows each sample of a record without making copies: the number of its batch, its metric, when
 /// it arrived, and itself. `None` where the bytes are not such a record.
 pub(crate) fn visit(
-    dictionary: &mut Dictionary,
-    mut body: &[u8],
+    dictionary: &mut Dictionary<MetricKey>,
+    body: &[u8],
     see: &mut dyn FnMut(usize, &MetricKey, Timestamp, Sample),
 ) -> Option<()> {
-    let length = usize::try_from(wire::take(&mut body)?).ok()?;
-    let bytes = unpack(&[], body, length).ok()?;
+    let bytes = fold::unwrap(body).ok()?;
     let mut bytes = bytes.as_slice();
-    learn(dictionary, &mut bytes)?;
+    dictionary.learn(&mut bytes)?;
     let (mut number_before, mut seen_before, mut start_before) = (0i64, 0i64, 0i64);
     for batch in 0..usize::try_from(wire::take(&mut bytes)?).ok()? {
         let number = wire::take_signed(&mut bytes)?.checked_add(number_before)?.checked_add(1)?;
-        let metric = dictionary.keys.get(usize::try_from(number).ok()?)?;
+        let metric = dictionary.key(usize::try_from(number).ok()?)?;
         let seen_at = wire::take_signed(&mut bytes)?.wrapping_add(seen_before);
         (number_before, seen_before) = (number, seen_at);
         let mut before = start_before;
@@ -115,20 +80,6 @@ pub(crate) fn visit(
         }
     }
     bytes.is_empty().then_some(())
-}
-
-/// Takes in the metrics that a record names first.
-fn learn(dictionary: &mut Dictionary, bytes: &mut &[u8]) -> Option<()> {
-    let known = usize::try_from(wire::take(bytes)?).ok()?;
-    if known != dictionary.keys.len() {
-        return None;
-    }
-    for _ in 0..wire::take(bytes)? {
-        let length = usize::try_from(wire::take(bytes)?).ok()?;
-        let name = std::str::from_utf8(wire::take_bytes(bytes, length)?).ok()?;
-        dictionary.number(&MetricKey(name.to_string()));
-    }
-    Some(())
 }
 
 /// Largest whole number that a double counts to without gaps.

@@ -6,6 +6,9 @@ mod fleet;
 mod full;
 mod kill;
 mod live;
+mod older;
+mod outbox;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,8 +47,8 @@ impl Bench {
         Options {
             retention: self.retention,
             reserve_bytes: 1 << 16,
-            fault_points: None,
             engine: self.engine.clone(),
+            ..Options::default()
         }
     }
 
@@ -346,7 +349,8 @@ fn a_clock_that_runs_backwards_disorders_nothing() {
 #[test]
 fn whole_old_days_go_and_the_rest_stays_verifiable() {
     on_each_engine(|mut bench| {
-        bench.retention = Retention { age: Seconds::days(2), bytes: u64::MAX };
+        bench.retention =
+            Retention { age: Seconds::days(2), bytes: u64::MAX, ..Retention::default() };
         let (journal, _) = bench.open();
         for day in 0..5 {
             bench.record(&journal, 3, 1440 * day..1440 * day + 3);
@@ -374,7 +378,7 @@ fn whole_old_days_go_and_the_rest_stays_verifiable() {
 #[test]
 fn days_go_for_size_too() {
     on_each_engine(|mut bench| {
-        bench.retention = Retention { age: Seconds::days(4000), bytes: 1 };
+        bench.retention = Retention { age: Seconds::days(4000), bytes: 1, ..Retention::default() };
         let (journal, _) = bench.open();
         for day in 0..4 {
             bench.record(&journal, 3, 1440 * day..1440 * day + 3);
@@ -477,7 +481,7 @@ fn a_cycle_of_500_services_takes_at_most_300_bytes_each() {
     let (services, cycles) = (500, 60);
     let mut bench = Bench::new(EngineKind::Sled);
     let (journal, _) = bench.open();
-    let mut records = [0usize; 7];
+    let mut records = [0usize; engine::TREES];
     for n in 0..cycles {
         bench.record_turn(&journal, services, turn(services, n));
         bench.wrote.drain(..bench.wrote.len() - 1);

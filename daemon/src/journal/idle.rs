@@ -1,0 +1,94 @@
+//! What was found of idle resources and done about them: records whose content others define.
+
+use std::ops::Range;
+
+use planner::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::engine::Tree;
+use super::fold;
+use super::frame::{Frame, unseal};
+use super::reader::damaged;
+use super::{Journal, JournalFault, Reader, RecordId};
+
+/// What an idle record holds, as JSON: **the single place** where the tree `idle` is decoded for
+/// `neap journal`. As long as its content is not defined here, its bytes are shown.
+pub fn shown(body: &[u8]) -> Value {
+    let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "bytes": hex })
+}
+
+/// An idle record in a few words, for lists.
+pub fn brief(body: &[u8]) -> String {
+    format!("idle: {} bytes", body.len())
+}
+
+/// Records of the tree `idle`, each with its id.
+pub type IdleEntries<'r, T> = Box<dyn Iterator<Item = Result<(RecordId, T), JournalFault>> + 'r>;
+
+impl Journal {
+    /// Records something about idle resources. On disk when it returns, with all that was recorded
+    /// before, where it is to be `durable`; else with the next cycle or [`Journal::flush`].
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written: then nothing may be done in any cloud.
+    pub fn record_idle<T: Serialize>(
+        &self,
+        at: Timestamp,
+        entry: &T,
+        durable: bool,
+    ) -> Result<RecordId, JournalFault> {
+        let mut writer = self.inner.writer();
+        let id = writer.log.append(Tree::Idle, at, &fold::encode(entry));
+        match durable {
+            true => self.flush_writer(&mut writer)?,
+            false => writer.log.apply()?,
+        }
+        Ok(id)
+    }
+}
+
+impl Reader {
+    /// Idle records written in `[range.start, range.end)`, oldest first. One that cannot be read
+    /// as a `T` is a fault of its own.
+    pub fn idle<T: DeserializeOwned>(&self, range: Range<Timestamp>) -> IdleEntries<'_, T> {
+        let end = RecordId::at_or_after(range.end);
+        let frames = self.frames(Tree::Idle, RecordId::at_or_after(range.start));
+        let inside = frames.take_while(move |frame| frame.as_ref().map_or(true, |f| f.id < end));
+        Box::new(inside.map(|frame| entry(&frame?)))
+    }
+
+    /// The same, newest first, for what was last said of something.
+    pub fn idle_newest_first<T: DeserializeOwned>(
+        &self,
+        range: Range<Timestamp>,
+    ) -> IdleEntries<'_, T> {
+        let start = RecordId::at_or_after(range.start);
+        let mut until = RecordId::at_or_after(range.end).predecessor();
+        Box::new(std::iter::from_fn(move || {
+            let last = self.source().last(Tree::Idle, until?);
+            // After a fault there is nowhere to go on from.
+            until = None;
+            let (key, value) = match last {
+                Ok(last) => last?,
+                Err(fault) => return Some(Err(fault)),
+            };
+            let id = RecordId::from_key(&key)?;
+            if id < start {
+                return None;
+            }
+            until = id.predecessor();
+            let frame = unseal(Tree::Idle, &key, &value);
+            let frame = frame.map_err(|why| damaged(Tree::Idle, &key, &why.to_string()));
+            Some(frame.and_then(|frame| entry(&frame)))
+        }))
+    }
+}
+
+fn entry<T: DeserializeOwned>(frame: &Frame) -> Result<(RecordId, T), JournalFault> {
+    let decoded = fold::decode(&frame.body);
+    let decoded = decoded.map_err(|why| damaged(frame.tree, &frame.id.to_key(), &why))?;
+    Ok((frame.id, decoded))
+}

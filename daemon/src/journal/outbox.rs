@@ -1,0 +1,185 @@
+//! The outbox: alerts that are kept until each channel has sent them or given up.
+//!
+//! An alert is on disk before anybody sends it, and what became of it is on disk only after it was
+//! sent: a process that is killed in between sends it again, under the same id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::alert::{Alert, Severity};
+use planner::{Seconds, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::engine::Tree;
+use super::frame::unseal;
+use super::reader::damaged;
+use super::source::{Source, Walk};
+use super::{Journal, JournalFault, RecordId};
+
+/// How long an alert is kept for channels that have not sent it: after that it is news no more.
+pub const OUTBOX_AGE: Seconds = Seconds::days(3);
+
+/// A record about an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AlertEntry {
+    /// Somebody is to be told.
+    Raised(Alert),
+    /// A channel has told it.
+    Sent {
+        /// The record that raised it.
+        alert: RecordId,
+        /// The channel's name.
+        channel: String,
+        /// When the receiver had taken it.
+        at: Timestamp,
+    },
+    /// A channel will not tell it.
+    GaveUp {
+        /// The record that raised it.
+        alert: RecordId,
+        /// The channel's name.
+        channel: String,
+        /// When that was decided.
+        at: Timestamp,
+        /// Why, without secrets.
+        why: String,
+    },
+}
+
+/// An alert in the outbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// The record that raised it: a receiver knows a repeat by it.
+    pub id: RecordId,
+    /// The message.
+    pub alert: Alert,
+    /// Channels that have sent it or given up.
+    pub settled: BTreeSet<String>,
+}
+
+/// What became of an alert in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The receiver has taken it.
+    Sent,
+    /// It will not be sent, and why, without secrets.
+    GaveUp(String),
+}
+
+/// The alerts of the last days, and when each key was last told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox {
+    alerts: BTreeMap<RecordId, Pending>,
+    told: BTreeMap<String, (Timestamp, Severity)>,
+    /// Repeats of a key within so long are not told again, unless they are worse.
+    window: Seconds,
+}
+
+impl Outbox {
+    /// What the journal's last days say.
+    pub(super) fn load(source: &dyn Source, window: Seconds) -> Result<Outbox, JournalFault> {
+        let mut outbox = Outbox { window, ..Outbox::default() };
+        let end = source.head()?.end.id.at();
+        let age = OUTBOX_AGE.max(window);
+        let from = Timestamp(end.0.saturating_sub_unsigned(age.0));
+        for entry in Walk::new(source, &[Tree::Alerts], RecordId::at_or_after(from)) {
+            let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
+            let bad = |why: String| damaged(tree, &key, &why);
+            let frame = unseal(tree, &key, &value).map_err(|why| bad(why.to_string()))?;
+            let entry = postcard::from_bytes(&frame.body).map_err(|why| bad(why.to_string()))?;
+            outbox.step(frame.id, entry);
+        }
+        outbox.forget_before(end);
+        Ok(outbox)
+    }
+
+    fn step(&mut self, id: RecordId, entry: AlertEntry) {
+        match entry {
+            AlertEntry::Raised(alert) => {
+                self.told.insert(alert.key.clone(), (alert.at, alert.severity));
+                self.alerts.insert(id, Pending { id, alert, settled: BTreeSet::new() });
+            }
+            AlertEntry::Sent { alert, channel, .. } | AlertEntry::GaveUp { alert, channel, .. } => {
+                if let Some(pending) = self.alerts.get_mut(&alert) {
+                    pending.settled.insert(channel);
+                }
+            }
+        }
+    }
+
+    /// Whether the same was told a short while ago.
+    fn is_repeat(&self, alert: &Alert) -> bool {
+        self.told.get(&alert.key).is_some_and(|(at, severity)| {
+            alert.at.since(*at) < self.window && alert.severity <= *severity
+        })
+    }
+
+    fn forget_before(&mut self, now: Timestamp) {
+        let window = self.window;
+        self.alerts.retain(|id, _| now.since(id.at()) < OUTBOX_AGE);
+        self.told.retain(|_, (at, _)| now.since(*at) < window);
+    }
+}
+
+impl Journal {
+    /// Puts alerts into the outbox, but those whose key was told within
+    /// [`Options::alert_window`](super::Options::alert_window) and that are no worse than then. On
+    /// disk when it returns: the records of those that are to be told.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where they cannot be written.
+    pub fn enqueue(&self, alerts: &[Alert]) -> Result<Vec<RecordId>, JournalFault> {
+        let mut writer = self.inner.writer();
+        let mut ids = Vec::new();
+        for alert in alerts {
+            if writer.outbox.is_repeat(alert) {
+                continue;
+            }
+            ids.push(writer.append_alert(alert.at, AlertEntry::Raised(alert.clone())));
+        }
+        if let Some(last) = ids.last() {
+            writer.outbox.forget_before(last.at());
+            writer.log.flush()?;
+        }
+        Ok(ids)
+    }
+
+    /// Alerts of the last [`OUTBOX_AGE`], oldest first, with the channels that are done with them.
+    pub fn outbox(&self) -> Vec<Pending> {
+        self.inner.writer().outbox.alerts.values().cloned().collect()
+    }
+
+    /// Records what became of alerts in a channel. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written: then they are sent again after a restart.
+    pub fn settle(
+        &self,
+        now: Timestamp,
+        channel: &str,
+        alerts: &[RecordId],
+        delivery: &Delivery,
+    ) -> Result<(), JournalFault> {
+        let mut writer = self.inner.writer();
+        for alert in alerts {
+            let (alert, channel, at) = (*alert, channel.to_string(), now);
+            let entry = match delivery {
+                Delivery::Sent => AlertEntry::Sent { alert, channel, at },
+                Delivery::GaveUp(why) => {
+                    AlertEntry::GaveUp { alert, channel, at, why: why.clone() }
+                }
+            };
+            writer.append_alert(now, entry);
+        }
+        writer.log.flush()
+    }
+}
+
+impl super::Writer {
+    fn append_alert(&mut self, at: Timestamp, entry: AlertEntry) -> RecordId {
+        // A `Vec` takes any length, and an alert holds nothing that postcard refuses.
+        let body = postcard::to_stdvec(&entry).expect("an alert serializes");
+        let id = self.log.append(Tree::Alerts, at, &body);
+        self.outbox.step(id, entry);
+        id
+    }
+}

@@ -1,0 +1,87 @@
+//! Journals of the first format, which counts seven trees: they are read, and go on as new ones.
+
+use super::*;
+
+/// A journal of four cycles, two intents and one outcome, as the version before left it. Its store
+/// is missing: the export tail holds all records.
+fn older(bench: &Bench) -> Vec<(engine::Tree, engine::Entry)> {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests/format-1");
+    let to = bench.path().join(DIRECTORY);
+    std::fs::create_dir_all(&to).unwrap();
+    for name in [head::FILE, tail::FILE] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    tail::read(&to)
+}
+
+fn format_of(bench: &Bench) -> u32 {
+    head::read(&bench.path().join(DIRECTORY)).unwrap().0.unwrap().format
+}
+
+#[test]
+fn an_older_journal_is_read_as_it_is() {
+    let engine = Arc::new(MemoryEngine::default());
+    let bench = Bench::new(EngineKind::Memory(Arc::clone(&engine)));
+    let records = older(&bench);
+    let write = |(tree, (key, value))| engine::Write { tree, key, value };
+    let writes: Vec<engine::Write> = records.into_iter().map(write).collect();
+    assert!(writes.iter().all(|write| write.value[0] == frame::VERSION_OF_SEVEN));
+    engine::Engine::apply(&*engine, &writes).unwrap();
+    let reader = bench.reader();
+    let report = reader.verify().unwrap();
+    assert_eq!((report.cycles, report.records), (4, writes.len() as u64));
+    // The tail lacks the one record that stands before the first checkpoint.
+    let missing: Vec<String> = report.damage.iter().map(|damage| damage.what.clone()).collect();
+    assert_eq!(missing, ["1 records are missing before it"]);
+    reader.visit_usage(0, &mut |_, _, _, _| panic!("it knows of no usage")).unwrap();
+    assert_eq!(reader.idle::<u8>(Timestamp(0)..Timestamp(i64::MAX)).count(), 0);
+    assert_eq!(reader.idle_newest_first::<u8>(Timestamp(0)..Timestamp(i64::MAX)).count(), 0);
+    drop(reader);
+    assert_eq!(format_of(&bench), head::FORMAT_OF_SEVEN, "reading changes nothing");
+    let (journal, recovered) = bench.open();
+    assert_eq!(format_of(&bench), head::FORMAT);
+    assert_eq!(recovered.open_intents.len(), 1);
+    assert!(journal.outbox().is_empty());
+}
+
+#[test]
+fn an_older_journal_without_its_store_is_rebuilt_and_goes_on() {
+    let mut bench = Bench::new(EngineKind::Sled);
+    older(&bench);
+    let (journal, recovered) = bench.open();
+    assert_eq!(format_of(&bench), head::FORMAT);
+    assert_eq!(recovered.open_intents.len(), 1);
+    let (memory, at) = recovered.memory.unwrap();
+    assert_eq!(at, START + Seconds::minutes(3));
+    bench.wrote.push((recovered.last_cycle.unwrap(), turn(3, 3), memory));
+    assert!(journal.outbox().is_empty());
+    journal.record_idle(at, &7u8, true).unwrap();
+    bench.record(&journal, 3, 4..6);
+    bench.record(&journal, 3, 1440..1442);
+    assert_eq!(journal.reader().verify().unwrap().damage, []);
+    drop(journal);
+    let (journal, _) = bench.open();
+    let reader = journal.reader();
+    let report = reader.verify().unwrap();
+    assert_eq!((report.damage, report.cycles), (Vec::new(), 8));
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    assert_eq!(reader.idle::<u8>(all).next().unwrap().unwrap().1, 7);
+    // A day of the old format is removed like any other.
+    bench.retention.age = Seconds::ZERO;
+    drop((reader, journal));
+    let (journal, _) = bench.open();
+    assert_eq!(journal.compact(START + Seconds::days(2)).unwrap().days, 1);
+    assert_eq!(journal.reader().verify().unwrap().damage, []);
+}
+
+#[test]
+fn a_later_format_is_refused_by_its_number() {
+    let bench = Bench::new(EngineKind::Sled);
+    drop(bench.open());
+    let dir = bench.path().join(DIRECTORY);
+    let mut head = head::read(&dir).unwrap().0.unwrap();
+    head.format = 3;
+    HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
+    let fault = bench.try_open().unwrap_err();
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 3, expected: 2, .. }), "{fault}");
+}

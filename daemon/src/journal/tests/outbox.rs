@@ -1,0 +1,87 @@
+//! Alerts in the outbox: told once a while, kept until they are settled, known again after a kill.
+
+use planner::alert::{Alert, Severity};
+
+use super::*;
+
+fn alert(key: &str, severity: Severity, at: Timestamp) -> Alert {
+    Alert {
+        key: key.to_string(),
+        severity,
+        at,
+        title: format!("about {key}"),
+        lines: vec!["a line".to_string()],
+        subject: None,
+        owner: Some("team-a".to_string()),
+    }
+}
+
+#[test]
+fn an_alert_waits_until_every_channel_is_done_with_it() {
+    on_each_engine(|bench| {
+        let (journal, _) = bench.open();
+        let alerts = [alert("a", Severity::Info, START), alert("b", Severity::Critical, START)];
+        let ids = journal.enqueue(&alerts).unwrap();
+        journal.settle(START, "chat", &ids[..1], &Delivery::Sent).unwrap();
+        let why = Delivery::GaveUp("it answers 404".to_string());
+        journal.settle(START, "pager", &ids, &why).unwrap();
+        let seen = |journal: &Journal| -> Vec<(RecordId, Alert, Vec<String>)> {
+            let pending = journal.outbox().into_iter();
+            pending.map(|p| (p.id, p.alert, p.settled.into_iter().collect())).collect()
+        };
+        let settled = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let expected = [
+            (ids[0], alerts[0].clone(), settled(&["chat", "pager"])),
+            (ids[1], alerts[1].clone(), settled(&["pager"])),
+        ];
+        assert_eq!(seen(&journal), expected);
+        drop(journal);
+        let (journal, _) = bench.open();
+        assert_eq!(seen(&journal), expected);
+        assert_eq!(journal.reader().verify().unwrap().damage, []);
+        let entries: Vec<AlertEntry> = journal
+            .reader()
+            .entries(Timestamp(0)..Timestamp(i64::MAX))
+            .filter_map(|entry| match entry.unwrap().kind {
+                EntryKind::Alert(entry) => Some(entry),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(entries.len(), 5);
+        assert_eq!(entries[0], AlertEntry::Raised(alerts[0].clone()));
+    });
+}
+
+#[test]
+fn a_repeat_is_not_told_unless_it_is_worse_or_late() {
+    on_each_engine(|bench| {
+        // What was told is known after a restart, too: each time the journal is opened anew.
+        let told = |minutes: u64, key: &str, severity: Severity| {
+            let (journal, _) = bench.open();
+            let at = START + Seconds::minutes(minutes);
+            journal.enqueue(&[alert(key, severity, at)]).unwrap().len()
+        };
+        assert_eq!(told(0, "a", Severity::Warning), 1);
+        assert_eq!(told(5, "a", Severity::Warning), 0);
+        assert_eq!(told(6, "b", Severity::Info), 1);
+        assert_eq!(told(7, "a", Severity::Critical), 1);
+        assert_eq!(told(8, "a", Severity::Warning), 0);
+        assert_eq!(told(7 + 6 * 60, "a", Severity::Info), 1);
+    });
+}
+
+#[test]
+fn what_is_no_news_any_more_leaves_the_outbox() {
+    on_each_engine(|bench| {
+        let (journal, _) = bench.open();
+        journal.enqueue(&[alert("a", Severity::Info, START)]).unwrap();
+        let later = START + OUTBOX_AGE;
+        let ids = journal.enqueue(&[alert("b", Severity::Info, later)]).unwrap();
+        let kept = |journal: &Journal| -> Vec<RecordId> {
+            journal.outbox().iter().map(|pending| pending.id).collect()
+        };
+        assert_eq!(kept(&journal), ids);
+        drop(journal);
+        assert_eq!(kept(&bench.open().0), ids);
+    });
+}

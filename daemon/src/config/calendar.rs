@@ -6,9 +6,10 @@ use forecaster::{Day, DayKind};
 use jiff::civil::{Date, Weekday};
 use serde::Serialize;
 
-use super::freeze::{Zone, days_of, zone};
+use super::freeze::days_of;
 use super::holidays::{Holidays, holidays};
 use super::reader::{Entry, Table, did_you_mean};
+use super::zone::{Zone, zone};
 
 /// A calendar that services name.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -9,9 +9,10 @@ use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::{Serialize, Serializer};
 
 use super::freeze::{
-    LOCAL_TIME, WEEKLY, Weekly, Zone, end_of_window, local_time, service_names, time_of_day, zone,
+    LOCAL_TIME, WEEKLY, Weekly, end_of_window, local_time, service_names, time_of_day,
 };
 use super::reader::Table;
+use super::zone::{Zone, zone};
 
 /// An event that takes place once, or again and again.
 #[derive(Clone, Debug, PartialEq, Serialize)]

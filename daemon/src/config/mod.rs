@@ -18,6 +18,7 @@ mod root;
 mod service;
 mod template;
 mod value;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,11 +33,12 @@ pub use defaults::Defaults;
 pub use difference::{Difference, differences};
 pub use event::{EventRule, EventWindow, Floor, Yearly, floors_ahead};
 pub use fault::ConfigFault;
-pub use freeze::{FreezeRule, FreezeWindow, Weekly, Zone, freezes_active};
+pub use freeze::{FreezeRule, FreezeWindow, Weekly, freezes_active};
 pub use holidays::{Holiday, Holidays};
 pub use metric::{known_rate, known_sparse};
 pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
 pub use template::{ServiceTemplate, TemplateFault};
+pub use zone::{NotAZone, Zone};
 
 /// All that the operator wants, parsed.
 #[derive(Clone, Debug, PartialEq, Serialize)]

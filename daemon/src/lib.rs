@@ -12,6 +12,7 @@ pub mod execute;
 pub mod gather;
 pub mod journal;
 pub mod report;
+pub mod schedule;
 pub mod series_file;
 pub mod store;
 pub mod telemetry;

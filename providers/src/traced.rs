@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use planner::group::{Activity, GroupState};
+use planner::idle::resource::ResourceId;
 use planner::metric::{MetricQuery, Sample};
 use planner::plan::Change;
 use planner::{Fault, FaultKind, GroupId, GroupRef, Timestamp};
 use tokio::time::Instant;
 
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, PowerSwitch, Provider, Retention};
+
+mod estate;
 
 /// How much later than the deadline an adapter's own answer is still taken. An adapter knows which
 /// part of a batch is there; cutting it off loses all of it.
@@ -36,6 +39,20 @@ pub enum Operation {
     Samples,
     /// [`GroupWriter::set`].
     Set,
+    /// [`Estate::resources`].
+    Resources,
+    /// [`Estate::resource`].
+    Resource,
+    /// [`Estate::usage`].
+    Usage,
+    /// [`Estate::prices`].
+    Prices,
+    /// [`PowerSwitch::rehearse`].
+    Rehearse,
+    /// [`PowerSwitch::order`].
+    Order,
+    /// [`PowerSwitch::tag`].
+    Tag,
 }
 
 impl Operation {
@@ -48,6 +65,13 @@ impl Operation {
             Operation::Activities => "activities",
             Operation::Samples => "samples",
             Operation::Set => "set",
+            Operation::Resources => "resources",
+            Operation::Resource => "resource",
+            Operation::Usage => "usage",
+            Operation::Prices => "prices",
+            Operation::Rehearse => "rehearse",
+            Operation::Order => "order",
+            Operation::Tag => "tag",
         }
     }
 }
@@ -166,6 +190,10 @@ impl Provider for Traced {
         let inner = self.inner.writer(group);
         Box::new(TracedWriter { inner, counters: Arc::clone(&self.counters) })
     }
+
+    fn estate(&self) -> Option<&dyn Estate> {
+        self.inner.estate().map(|_| self as &dyn Estate)
+    }
 }
 
 #[async_trait]
@@ -242,9 +270,13 @@ impl GroupWriter for TracedWriter {
 
 #[cfg(test)]
 mod tests {
-    use planner::{AccountId, ProviderName, Region, Units};
+    use planner::idle::money::{Price, PriceQuery};
+    use planner::idle::resource::{Resource, ResourceKind};
+    use planner::idle::usage::{Signal, UsageQuery};
+    use planner::{AccountId, ProviderName, Region, Seconds, Units};
 
     use super::*;
+    use crate::{Listing, PowerOrder};
 
     /// A cloud that never answers, not even at the deadline.
     struct Dead;
@@ -303,12 +335,75 @@ mod tests {
         }
     }
 
+    #[async_trait]
+    impl Estate for Dead {
+        async fn resources(&self, _: &[ResourceKind], _: Deadline) -> Vec<Listing> {
+            std::future::pending().await
+        }
+        async fn resource(&self, _: &ResourceId, _: Deadline) -> Result<Resource, Fault> {
+            std::future::pending().await
+        }
+        async fn usage(
+            &self,
+            _: &[UsageQuery],
+            _: Timestamp,
+            _: Timestamp,
+            _: Seconds,
+            _: Deadline,
+        ) -> Vec<Result<Vec<Sample>, Fault>> {
+            std::future::pending().await
+        }
+        fn usage_kept(&self, _: Signal, _: Seconds) -> Seconds {
+            Seconds::days(7)
+        }
+        async fn prices(&self, _: &[PriceQuery], _: Deadline) -> Vec<Result<Option<Price>, Fault>> {
+            std::future::pending().await
+        }
+        fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {
+            Box::new(id.clone())
+        }
+    }
+
+    #[async_trait]
+    impl PowerSwitch for ResourceId {
+        fn resource(&self) -> &ResourceId {
+            self
+        }
+        async fn rehearse(&self, _: PowerOrder, _: Deadline) -> Result<bool, Fault> {
+            std::future::pending().await
+        }
+        async fn order(&self, _: PowerOrder, _: &str, _: Deadline) -> Result<(), Fault> {
+            std::future::pending().await
+        }
+        async fn tag(&self, _: &str, _: Option<&str>, _: Deadline) -> Result<(), Fault> {
+            std::future::pending().await
+        }
+    }
+
     impl Provider for Dead {
         fn inventory(&self) -> &dyn Inventory {
             self
         }
         fn metrics(&self) -> &dyn Metrics {
             self
+        }
+        fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+            Box::new(group.clone())
+        }
+        fn estate(&self) -> Option<&dyn Estate> {
+            Some(self)
+        }
+    }
+
+    /// A cloud that has groups and nothing that can be stopped.
+    struct Powerless;
+
+    impl Provider for Powerless {
+        fn inventory(&self) -> &dyn Inventory {
+            &Dead
+        }
+        fn metrics(&self) -> &dyn Metrics {
+            &Dead
         }
         fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
             Box::new(group.clone())
@@ -344,5 +439,42 @@ mod tests {
         // No call was cut off before the grace was over: the buckets below 250 ms are empty.
         assert_eq!(calls[&Operation::Set].latency[..4], [0; 4]);
         assert_eq!(calls[&Operation::Set].latency.iter().sum::<u64>(), 1);
+    }
+    #[tokio::test]
+    async fn an_estate_that_never_answers_is_cut_off_too() {
+        let traced = Traced::new(Arc::new(Dead));
+        let id = ResourceId {
+            provider: ProviderName::new("dead").unwrap(),
+            account: AccountId::new("a").unwrap(),
+            region: Region::new("r").unwrap(),
+            kind: ResourceKind::Instance,
+            id: "i-1".to_owned(),
+        };
+        let deadline = || Deadline::within(Duration::from_millis(1));
+        let estate = traced.estate().unwrap();
+        assert!(estate.resources(&ResourceKind::ALL, deadline()).await.is_empty());
+        assert_eq!(estate.usage_kept(Signal::Cpu, Seconds(60)), Seconds::days(7));
+        let read = estate.resource(&id, deadline()).await.unwrap_err();
+        assert_eq!(read.kind, FaultKind::TimedOut);
+        let switch = estate.switch(&id);
+        assert_eq!(switch.resource(), &id);
+        let rehearsed = switch.rehearse(PowerOrder::Start, deadline()).await.unwrap_err();
+        assert_eq!(rehearsed.kind, FaultKind::TimedOut, "asking changes nothing");
+        let ordered = switch.order(PowerOrder::Start, "d", deadline()).await.unwrap_err();
+        assert_eq!(ordered.kind, FaultKind::Unconfirmed);
+        let tagged = switch.tag("k", None, deadline()).await.unwrap_err();
+        assert_eq!(tagged.kind, FaultKind::Unconfirmed);
+        let calls = traced.calls();
+        for (operation, word) in [
+            (Operation::Resources, "timed out"),
+            (Operation::Resource, "timed out"),
+            (Operation::Rehearse, "timed out"),
+            (Operation::Order, "unconfirmed"),
+            (Operation::Tag, "unconfirmed"),
+        ] {
+            assert_eq!(calls[&operation].faults, BTreeMap::from([(word, 1)]), "{operation:?}");
+            assert_eq!(calls[&operation].cut_off, 1, "{operation:?}");
+        }
+        assert!(Traced::new(Arc::new(Powerless)).estate().is_none());
     }
 }

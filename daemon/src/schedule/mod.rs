@@ -48,6 +48,7 @@ impl Hours {
             up: Vec::new(),
             covers,
             zone: String::new(),
+            kind: self.kind(tags),
             order: 0,
             fault: None,
             opted_out: false,

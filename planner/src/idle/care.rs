@@ -8,7 +8,7 @@ use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
 use super::resource::{Power, Resource, ResourceId, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk};
-use super::rule::{IdleRule, RuleMode, RuleName, ScheduleKind, ScheduleRule, StopMode};
+use super::rule::{IdleRule, RuleMode, RuleName, ScheduleRule, StopMode};
 use super::schedule::ScheduleView;
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
@@ -113,7 +113,7 @@ impl Look<'_> {
             holds.push(IdleHold::OrderOpen { since: open.at });
         }
         let floor = schedule.filter(|(rule, view)| {
-            rule.kind != ScheduleKind::StopOnly && view.is_up(now) != Some(false)
+            view.may_start(rule.kind) && view.is_up(now) != Some(false)
         });
         if let Some((schedule, view)) = floor.filter(|(_, view)| !view.opted_out) {
             debug_assert_eq!(schedule.name, view.rule);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::RuleName;
+use super::rule::{RuleName, ScheduleKind};
 use crate::Timestamp;
 
 /// A span of time, its end not included.
@@ -33,6 +33,8 @@ pub struct ScheduleView {
     pub covers: Span,
     /// The zone that it was written in, for people.
     pub zone: String,
+    /// Which way its own text acts; the schedule's kind narrows it further.
+    pub kind: ScheduleKind,
     /// Its place in the order of starts; stops go the other way.
     pub order: i32,
     /// Why its text could not be understood: then nothing is done.
@@ -51,6 +53,16 @@ pub struct Switch {
 }
 
 impl ScheduleView {
+    /// Whether it may be started under a schedule of this kind.
+    pub fn may_start(&self, rule: ScheduleKind) -> bool {
+        ![self.kind, rule].contains(&ScheduleKind::StopOnly)
+    }
+
+    /// Whether it may be stopped under a schedule of this kind.
+    pub fn may_stop(&self, rule: ScheduleKind) -> bool {
+        ![self.kind, rule].contains(&ScheduleKind::StartOnly)
+    }
+
     /// Whether it is to be up at a moment; `None` outside of what is covered.
     pub fn is_up(&self, at: Timestamp) -> Option<bool> {
         self.covers.contains(at).then(|| self.up.iter().any(|span| span.contains(at)))

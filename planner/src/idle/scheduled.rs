@@ -7,7 +7,7 @@ use super::plan::{Because, IdleHold, PowerAction, Stage, Verb};
 use super::radius::Due;
 use super::resource::{Power, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk, starts_key};
-use super::rule::{RuleMode, ScheduleKind, ScheduleRule};
+use super::rule::{RuleMode, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
@@ -114,7 +114,7 @@ impl Look<'_> {
     ) -> Result<Due, Vec<IdleHold>> {
         let now = self.now;
         let mut holds = self.allowed(seen, rule);
-        if rule.kind == ScheduleKind::StopOnly {
+        if !view.may_start(rule.kind) {
             holds.push(IdleHold::OneSided);
         }
         let until = view.switches_after(now).find(|next| !next.up);
@@ -207,7 +207,7 @@ impl Look<'_> {
         let switch = view.last_switch(now).unwrap_or(Switch { at: view.covers.from, up: false });
         let until = view.switches_after(now).next().map_or(view.covers.until, |next| next.at);
         let mut holds = self.allowed(seen, rule);
-        if rule.kind == ScheduleKind::StartOnly {
+        if !view.may_stop(rule.kind) {
             holds.push(IdleHold::OneSided);
         }
         let restarted = resource.started_at.is_some_and(|at| at > switch.at);

@@ -99,7 +99,7 @@ pub struct Request {
 
 /// What a person can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Agree to a stop, by the approval's id.
     Approve {

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use planner::group::{Activity, GroupState};
-use planner::idle::resource::ResourceId;
 use planner::metric::{MetricQuery, Sample};
 use planner::plan::Change;
 use planner::{Fault, FaultKind, GroupId, GroupRef, Timestamp};
 use tokio::time::Instant;
 
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, PowerSwitch, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention};
 
 mod estate;
 
@@ -271,12 +270,12 @@ impl GroupWriter for TracedWriter {
 #[cfg(test)]
 mod tests {
     use planner::idle::money::{Price, PriceQuery};
-    use planner::idle::resource::{Resource, ResourceKind};
+    use planner::idle::resource::{Resource, ResourceId, ResourceKind};
     use planner::idle::usage::{Signal, UsageQuery};
     use planner::{AccountId, ProviderName, Region, Seconds, Units};
 
     use super::*;
-    use crate::{Listing, PowerOrder};
+    use crate::{Listing, PowerOrder, PowerSwitch};
 
     /// A cloud that never answers, not even at the deadline.
     struct Dead;

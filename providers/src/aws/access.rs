@@ -16,8 +16,10 @@ use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::details::Details;
+use super::estate::Known;
 use super::http;
 use super::settings::{RoleAccount, Settings};
+use super::thin::{self, Thin};
 use crate::call::{Call, Effect};
 use crate::meter::Meter;
 use crate::places::{self, DEFAULT_ACCOUNT};
@@ -26,7 +28,7 @@ use crate::{Deadline, Now};
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
 const SELF: &str = "neap";
 /// Attempts of a read, the first included.
-const ATTEMPTS: u32 = 4;
+pub(super) const ATTEMPTS: u32 = 4;
 /// The longest wait of the SDK between two attempts of a read.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -82,6 +84,7 @@ pub(super) struct Access {
     /// Instead of the SDK's own chain.
     credentials: Option<SharedCredentialsProvider>,
     base: OnceCell<SdkConfig>,
+    http: reqwest::Client,
     seats: Mutex<BTreeMap<(AccountId, Region), Arc<Seat>>>,
     meters: Mutex<BTreeMap<AccountId, Arc<Meter>>>,
 }
@@ -95,9 +98,14 @@ pub(super) struct Seat {
     pub(super) once: aws_sdk_autoscaling::Client,
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
+    /// Makes one attempt and no more.
+    pub(super) ec2_once: aws_sdk_ec2::Client,
+    /// For services without an SDK here.
+    pub(super) thin: Thin,
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) meter: Arc<Meter>,
     pub(super) details: Mutex<Details>,
+    pub(super) known: Mutex<Known>,
     reading: Semaphore,
     writing: Semaphore,
     now: Arc<dyn Now>,
@@ -111,6 +119,11 @@ impl Seat {
     /// What is remembered; whoever panicked while holding it left nothing half done that matters.
     pub(super) fn details(&self) -> std::sync::MutexGuard<'_, Details> {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is remembered of its instances.
+    pub(super) fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes one call, when there is room for it, and gives it up at the deadline.
@@ -131,6 +144,16 @@ impl Seat {
     where
         E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
     {
+        self.gated(call, deadline, async { send.await.map_err(|error| call.failed(&error)) }).await
+    }
+
+    /// The same for a call that is not the SDK's.
+    pub(super) async fn gated<T>(
+        &self,
+        call: Call,
+        deadline: Deadline,
+        send: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         // Apart from each other: an increase must not wait for reads.
         let gate = match call.effect {
             Effect::Read => &self.reading,
@@ -140,11 +163,7 @@ impl Seat {
             return Err(call.unsent("not sent before the deadline, too many calls under way"));
         };
         let _room = room.expect("the gates are never closed");
-        match tokio::time::timeout_at(deadline.0, send).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(call.failed(&error)),
-            Err(_) => Err(call.timed_out()),
-        }
+        tokio::time::timeout_at(deadline.0, send).await.unwrap_or_else(|_| Err(call.timed_out()))
     }
 
     /// The account id that the credentials belong to. Needs no permission.
@@ -163,11 +182,13 @@ impl Access {
         now: Arc<dyn Now>,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Access {
+        let http = thin::client(&settings.timeouts);
         Access {
             settings,
             now,
             credentials,
             base: OnceCell::new(),
+            http,
             seats: Mutex::default(),
             meters: Mutex::default(),
         }
@@ -297,7 +318,7 @@ impl Access {
                 aws_sdk_autoscaling::config::Builder::from(config)
                     .retry_partition(partition("once"))
                     .retry_config(RetryConfig::disabled())
-                    .timeout_config(once)
+                    .timeout_config(once.clone())
                     .build(),
             ),
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
@@ -310,9 +331,18 @@ impl Access {
                     .retry_partition(partition("ec2"))
                     .build(),
             ),
+            ec2_once: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(config)
+                    .retry_partition(partition("ec2-once"))
+                    .retry_config(RetryConfig::disabled())
+                    .timeout_config(once)
+                    .build(),
+            ),
+            thin: Thin::new(self.http.clone(), config, region, timeouts),
             sts: aws_sdk_sts::Client::new(config),
             meter,
             details: Mutex::default(),
+            known: Mutex::default(),
             reading: Semaphore::new(at_once),
             writing: Semaphore::new(at_once),
             now: Arc::clone(&self.now),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use planner::Seconds;
 
 use super::USD_MICROS_PER_THOUSAND_METRICS;
+use super::estate::{READS, WRITES};
 use super::groups::{
     DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES,
     DESCRIBE_REFRESHES, DESCRIBE_SCHEDULED, PAGE,
@@ -27,8 +28,8 @@ pub fn required_permissions() -> Permissions {
     ];
     let write = [SET_DESIRED, UPDATE_GROUP];
     Permissions {
-        read: read.iter().map(|call| call.permission()).collect(),
-        write: write.iter().map(|call| call.permission()).collect(),
+        read: read.iter().chain(&READS).map(|call| call.permission()).collect(),
+        write: write.iter().chain(&WRITES).map(|call| call.permission()).collect(),
     }
 }
 

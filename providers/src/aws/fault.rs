@@ -37,6 +37,45 @@ impl Call {
         fault
     }
 
+    /// Sorts an answer that came past the SDK: its status, and the code and words of its body.
+    pub(super) fn refused_with(
+        self,
+        status: u16,
+        code: Option<&str>,
+        message: Option<&str>,
+        request_id: Option<String>,
+    ) -> Fault {
+        let failure =
+            Failure { stage: Stage::Answered, status: Some(status), code, message, words: &[] };
+        Fault { request_id, ..self.sorted(&failure) }
+    }
+
+    /// There were no credentials to sign with.
+    pub(super) fn keyless(self, error: &CredentialsError) -> Fault {
+        let role = assume_role(error);
+        let failure = Failure {
+            stage: without_credentials(error).unwrap_or(Stage::Credentials),
+            status: None,
+            code: role.and_then(|meta| meta.code()),
+            message: role.and_then(|meta| meta.message()),
+            words: &chain(error),
+        };
+        self.sorted(&failure)
+    }
+
+    /// No answer came to a request that was sent past the SDK.
+    pub(super) fn unheard(self, error: reqwest::Error) -> Fault {
+        let stage = match (error.is_builder(), error.is_connect()) {
+            (true, _) => Stage::Unbuilt,
+            (false, true) => Stage::Unsent,
+            (false, false) => Stage::Sent,
+        };
+        // Addresses belong to the configuration, not into every message.
+        let error = error.without_url();
+        let words = chain(&error);
+        self.sorted(&Failure { stage, status: None, code: None, message: None, words: &words })
+    }
+
     fn sorted(self, failure: &Failure<'_>) -> Fault {
         let kind = match failure.stage {
             Stage::Unsent => FaultKind::Unreachable,
@@ -108,7 +147,14 @@ impl Call {
             "InsufficientInstanceCapacity"
             | "InsufficientCapacity"
             | "InsufficientHostCapacity"
+            | "InsufficientReservedInstanceCapacity"
+            | "InsufficientDBInstanceCapacity"
+            | "InsufficientVolumeCapacity"
+            | "ReservationCapacityExceeded"
             | "UnfulfillableCapacity" => FaultKind::OutOfCapacity,
+            // An id that cannot be one belongs to nothing, either.
+            "InvalidInstanceID.Malformed" => FaultKind::Missing,
+            _ if bare.ends_with("NotFound") => FaultKind::Missing,
             "ValidationError" if names_missing_group(message) => FaultKind::Missing,
             "RequestTimeout" => self.unanswered(),
             _ => return None,
@@ -279,6 +325,12 @@ mod tests {
             (400, "ValidationError", "New SetDesiredCapacity value 9 is above max", "refused"),
             (400, "SomethingNew", "no", "refused"),
             (400, "InsufficientInstanceCapacity", "none", "out of capacity"),
+            (400, "InsufficientDBInstanceCapacity", "none", "out of capacity"),
+            (400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist", "missing"),
+            (404, "DBInstanceNotFoundFault", "DBInstance db not found.", "missing"),
+            (400, "IncorrectInstanceState", "not in a state", "refused"),
+            (400, "InvalidDBInstanceState", "not available", "refused"),
+            (400, "OperationNotPermitted", "disableApiStop", "refused"),
             (413, "", "", "refused"),
             (500, "InternalFailure", "oops", "unconfirmed"),
             (503, "ServiceUnavailable", "oops", "unconfirmed"),

@@ -30,7 +30,7 @@ pub(super) const DESCRIBE_INSTANCES: Call = Call::read("ec2", "DescribeInstances
 pub(super) const PAGE: usize = 100;
 const PAGE_I32: i32 = 100;
 /// Pages that one listing may have: 20,000 records.
-const PAGES_MAX: usize = 200;
+pub(super) const PAGES_MAX: usize = 200;
 /// Pages of activities: the newest 5,000.
 const ACTIVITY_PAGES_MAX: usize = 50;
 /// From so many groups on, one sweep of the account's activities is cheaper than asking for each.
@@ -38,9 +38,9 @@ const ACTIVITY_SWEEP_FROM: usize = 20;
 /// Instance refreshes asked for in a cycle; the call takes one group at a time.
 const REFRESHES_MAX: usize = 30;
 /// Instances in one page of `DescribeInstances`. [EC2 API reference]
-const INSTANCES_PAGE: i32 = 1000;
+pub(super) const INSTANCES_PAGE: i32 = 1000;
 /// Values of one filter of `DescribeInstances`. [EC2 API reference]
-const FILTER_VALUES: usize = 200;
+pub(super) const FILTER_VALUES: usize = 200;
 /// Launch times asked for in a cycle.
 const LAUNCHES_MAX: usize = 2000;
 
@@ -48,7 +48,7 @@ const LAUNCHES_MAX: usize = 2000;
 const DETAILS_SHARE: u32 = 80;
 
 /// What is left for putting answers together after the last call was given up.
-const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
+pub(super) const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 
 /// Reads these groups of a region, one answer a name.
 pub(super) async fn by_name(
@@ -121,7 +121,7 @@ pub(super) async fn all(
     Ok(bases?.into_iter().map(whole).collect())
 }
 
-fn sooner(deadline: Deadline) -> Deadline {
+pub(super) fn sooner(deadline: Deadline) -> Deadline {
     Deadline::within(deadline.left() * DETAILS_SHARE / 100)
 }
 
@@ -263,11 +263,11 @@ async fn listed(
     Err(endless(DESCRIBE_GROUPS))
 }
 
-fn more(token: Option<&str>) -> Option<String> {
+pub(super) fn more(token: Option<&str>) -> Option<String> {
     token.filter(|token| !token.is_empty()).map(str::to_owned)
 }
 
-fn endless(call: Call) -> Fault {
+pub(super) fn endless(call: Call) -> Fault {
     call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages"))
 }
 

@@ -13,6 +13,7 @@ mod batches;
 mod cause;
 mod cost;
 mod details;
+mod estate;
 mod fault;
 mod groups;
 mod http;
@@ -21,8 +22,10 @@ mod owner;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod translate;
 mod write;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +45,7 @@ use metrics::GET_METRIC_DATA;
 
 use crate::call::Call;
 use crate::places::{self, Place};
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
 const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
@@ -105,6 +108,10 @@ impl Provider for Aws {
 
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
         Box::new(write::Writer { access: Arc::clone(&self.access), group: group.clone() })
+    }
+
+    fn estate(&self) -> Option<&dyn Estate> {
+        Some(self)
     }
 }
 

@@ -1,0 +1,155 @@
+//! Alarms that ring, and what the CloudWatch agent publishes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm, StateValue};
+use planner::idle::usage::Signal;
+use planner::{Fault, Seconds};
+
+use super::super::access::Seat;
+use super::super::groups::{PAGES_MAX, endless, more};
+use crate::Deadline;
+use crate::call::Call;
+
+pub(in super::super) const DESCRIBE_ALARMS: Call = Call::read("cloudwatch", "DescribeAlarms");
+pub(in super::super) const LIST_METRICS: Call = Call::read("cloudwatch", "ListMetrics");
+
+/// The dimension by which CloudWatch names an instance.
+pub(super) const INSTANCE: &str = "InstanceId";
+/// The dimension by which CloudWatch names a database.
+pub(super) const DATABASE: &str = "DBInstanceIdentifier";
+/// The agent's namespace.
+pub(super) const AGENT: &str = "CWAgent";
+/// What the agent publishes under the instance's id alone.
+pub(super) const AGENT_METRICS: [(Signal, &str); 3] = [
+    (Signal::Memory, "mem_used_percent"),
+    (Signal::Gpu, "nvidia_smi_utilization_gpu"),
+    (Signal::Connections, "netstat_tcp_established"),
+];
+
+/// Alarms in one page. [CloudWatch API reference]
+const PAGE: i32 = 100;
+/// How long a list of what agents publish is good for.
+const AGENTS_AGE: Seconds = Seconds::hours(1);
+/// How soon a list that could not be read is asked for again.
+const AGENTS_AGAIN: Seconds = Seconds::minutes(5);
+
+/// Names of alarms by the dimension and the id that they are about.
+pub(super) type Alarms = BTreeMap<(&'static str, String), Vec<String>>;
+
+/// Reads the alarms of a region that are in state ALARM.
+pub(super) async fn read(seat: &Seat, deadline: Deadline) -> Result<Alarms, Fault> {
+    let (mut alarms, mut token) = (Alarms::new(), None);
+    for _ in 0..PAGES_MAX {
+        let send = seat
+            .cloudwatch
+            .describe_alarms()
+            .alarm_types(AlarmType::MetricAlarm)
+            .state_value(StateValue::Alarm)
+            .max_records(PAGE)
+            .set_next_token(token)
+            .send();
+        let page = seat.call(DESCRIBE_ALARMS, deadline, send).await?;
+        for alarm in page.metric_alarms() {
+            for about in subjects(alarm) {
+                let name = alarm.alarm_name().unwrap_or_default().to_owned();
+                alarms.entry(about).or_default().push(name);
+            }
+        }
+        token = more(page.next_token());
+        if token.is_none() {
+            return Ok(alarms);
+        }
+    }
+    Err(endless(DESCRIBE_ALARMS))
+}
+
+/// What an alarm is about: by its own metric, or by those that it is reckoned from.
+fn subjects(alarm: &MetricAlarm) -> BTreeSet<(&'static str, String)> {
+    let reckoned = alarm.metrics().iter().filter_map(|query| query.metric_stat()?.metric());
+    let all = alarm.dimensions().iter().chain(reckoned.flat_map(|metric| metric.dimensions()));
+    all.filter_map(subject).collect()
+}
+
+fn subject(dimension: &Dimension) -> Option<(&'static str, String)> {
+    let name = [INSTANCE, DATABASE].into_iter().find(|name| dimension.name() == Some(name))?;
+    Some((name, dimension.value()?.to_owned()))
+}
+
+/// Signals that agents publish, by instance; what was read last where it cannot be read.
+pub(super) async fn agents(seat: &Seat, deadline: Deadline) -> BTreeMap<String, BTreeSet<Signal>> {
+    let now = seat.now();
+    let due = {
+        let mut known = seat.known();
+        let fresh = known.agents.as_ref().is_some_and(|(at, _)| now.since(*at) < AGENTS_AGE);
+        let tried = known.agents_tried_at.is_some_and(|at| now.since(at) < AGENTS_AGAIN);
+        let due = !fresh && !tried;
+        if due {
+            known.agents_tried_at = Some(now);
+        }
+        due
+    };
+    if due && let Ok(read) = published(seat, deadline).await {
+        seat.known().agents = Some((now, read));
+    }
+    seat.known().agents.as_ref().map(|(_, read)| read.clone()).unwrap_or_default()
+}
+
+async fn published(
+    seat: &Seat,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, BTreeSet<Signal>>, Fault> {
+    let mut found: BTreeMap<String, BTreeSet<Signal>> = BTreeMap::new();
+    // By name: the agent's namespace also holds each disk, process and core of each instance.
+    for (signal, name) in AGENT_METRICS {
+        for id in with_metric(seat, name, deadline).await? {
+            found.entry(id).or_default().insert(signal);
+        }
+    }
+    Ok(found)
+}
+
+async fn with_metric(seat: &Seat, name: &str, deadline: Deadline) -> Result<Vec<String>, Fault> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let request = seat.cloudwatch.list_metrics().namespace(AGENT).metric_name(name);
+        let send = request.set_next_token(token).send();
+        let page = seat.call(LIST_METRICS, deadline, send).await?;
+        for metric in page.metrics() {
+            if let [only] = metric.dimensions()
+                && only.name() == Some(INSTANCE)
+            {
+                found.extend(only.value().map(str::to_owned));
+            }
+        }
+        token = more(page.next_token());
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(endless(LIST_METRICS))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery, MetricStat};
+
+    use super::*;
+
+    #[test]
+    fn an_alarm_is_about_the_machines_of_its_metrics() {
+        let dimension =
+            |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
+        let metric = Metric::builder().dimensions(dimension(DATABASE, "db-1")).build();
+        let stat = MetricStat::builder().metric(metric).build();
+        let alarm = MetricAlarm::builder()
+            .dimensions(dimension("AutoScalingGroupName", "web"))
+            .dimensions(dimension(INSTANCE, "i-1"))
+            .metrics(MetricDataQuery::builder().id("m1").metric_stat(stat).build())
+            .metrics(MetricDataQuery::builder().id("e1").expression("m1 * 2").build())
+            .build();
+        let found = subjects(&alarm);
+        let expected = [(DATABASE, "db-1".to_owned()), (INSTANCE, "i-1".to_owned())];
+        assert_eq!(found, BTreeSet::from(expected));
+    }
+}

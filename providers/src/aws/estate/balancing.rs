@@ -1,0 +1,218 @@
+//! Load balancers of both generations, and what is registered behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use planner::{Fault, FaultKind, Timestamp};
+use roxmltree::Node;
+use tokio::task::JoinSet;
+
+use super::super::access::Seat;
+use super::super::thin::Service;
+use super::super::xml;
+use crate::Deadline;
+use crate::call::Call;
+
+pub(in super::super) const DESCRIBE_BALANCERS: Call =
+    Call::read("elasticloadbalancing", "DescribeLoadBalancers");
+pub(in super::super) const DESCRIBE_TARGET_GROUPS: Call =
+    Call::read("elasticloadbalancing", "DescribeTargetGroups");
+pub(in super::super) const DESCRIBE_TARGET_HEALTH: Call =
+    Call::read("elasticloadbalancing", "DescribeTargetHealth");
+pub(in super::super) const DESCRIBE_TAGS: Call = Call::read("elasticloadbalancing", "DescribeTags");
+
+/// Load balancers in one call for their tags. [Elastic Load Balancing API reference]
+const TAGS_AT_ONCE: usize = 20;
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Balancer {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) created_at: Option<Timestamp>,
+}
+
+/// A target group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TargetGroup {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) vpc: Option<String>,
+    /// The load balancers that send to it.
+    pub(super) balancers: BTreeSet<String>,
+    pub(super) targets: Result<Vec<Target>, Fault>,
+}
+
+/// What is registered in a target group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// An instance's id, an address, or an ARN.
+    pub(super) id: String,
+    /// Whether it gets requests, or would: also where nobody checks its health.
+    pub(super) serves: bool,
+}
+
+/// All load balancing of a region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Balancing {
+    pub(super) balancers: Vec<Balancer>,
+    pub(super) groups: Vec<TargetGroup>,
+    /// Load balancers of the first generation: their names, and the instances behind them.
+    pub(super) classic: Vec<(String, Vec<String>)>,
+}
+
+impl Balancing {
+    /// Where an instance is registered, by its id or by an address of it.
+    ///
+    /// # Errors
+    /// Where the targets of one group could not be read: it may be there.
+    pub(super) fn of_instance(
+        &self,
+        id: &str,
+        vpc: Option<&str>,
+        addresses: &BTreeSet<&str>,
+    ) -> Result<Vec<String>, Fault> {
+        let mut found = Vec::new();
+        for group in &self.groups {
+            let targets = group.targets.as_ref().map_err(Clone::clone)?;
+            // The same address may be another machine's in another network; where it is not told
+            // which network is meant, it counts.
+            let here = group.vpc.is_none() || vpc.is_none() || group.vpc.as_deref() == vpc;
+            let is =
+                |target: &Target| target.id == id || here && addresses.contains(target.id.as_str());
+            if targets.iter().any(is) {
+                found.push(group.name.clone());
+            }
+        }
+        let behind = self.classic.iter().filter(|(_, ids)| ids.iter().any(|found| found == id));
+        found.extend(behind.map(|(name, _)| name.clone()));
+        Ok(found)
+    }
+}
+
+/// Reads all load balancing of a region.
+pub(super) async fn read(seat: &Arc<Seat>, deadline: Deadline) -> Result<Balancing, Fault> {
+    let (balancers, groups, classic) =
+        tokio::join!(balancers(seat, deadline), groups(seat, deadline), classic(seat, deadline),);
+    Ok(Balancing { balancers: balancers?, groups: groups?, classic: classic? })
+}
+
+async fn balancers(seat: &Seat, deadline: Deadline) -> Result<Vec<Balancer>, Fault> {
+    let mut found = Vec::new();
+    let service = Service::LoadBalancing;
+    seat.pages(DESCRIBE_BALANCERS, service, &[], deadline, |page| {
+        found.extend(xml::listed(page, "LoadBalancers").filter_map(balancer));
+    })
+    .await?;
+    Ok(found)
+}
+
+fn balancer(node: Node<'_, '_>) -> Option<Balancer> {
+    Some(Balancer {
+        arn: xml::text(node, "LoadBalancerArn")?.to_owned(),
+        name: xml::text(node, "LoadBalancerName").unwrap_or_default().to_owned(),
+        kind: xml::text(node, "Type").unwrap_or_default().to_owned(),
+        created_at: xml::text(node, "CreatedTime").and_then(xml::moment),
+    })
+}
+
+async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>, Fault> {
+    let mut found: Vec<TargetGroup> = Vec::new();
+    let service = Service::LoadBalancing;
+    seat.pages(DESCRIBE_TARGET_GROUPS, service, &[], deadline, |page| {
+        found.extend(xml::listed(page, "TargetGroups").filter_map(target_group));
+    })
+    .await?;
+    let mut jobs = JoinSet::new();
+    for (index, group) in found.iter().enumerate() {
+        let (seat, arn) = (Arc::clone(seat), group.arn.clone());
+        jobs.spawn(async move { (index, targets(&seat, &arn, deadline).await) });
+    }
+    while let Some(done) = jobs.join_next().await {
+        if let Ok((index, targets)) = done
+            && let Some(group) = found.get_mut(index)
+        {
+            group.targets = targets;
+        }
+    }
+    Ok(found)
+}
+
+fn target_group(node: Node<'_, '_>) -> Option<TargetGroup> {
+    let lost = DESCRIBE_TARGET_HEALTH.fault(FaultKind::Unreadable, "reading was broken off");
+    let balancers = xml::items(node, "LoadBalancerArns").filter_map(|arn| arn.text());
+    Some(TargetGroup {
+        arn: xml::text(node, "TargetGroupArn")?.to_owned(),
+        name: xml::text(node, "TargetGroupName").unwrap_or_default().to_owned(),
+        vpc: xml::text(node, "VpcId").map(str::to_owned),
+        balancers: balancers.map(str::to_owned).collect(),
+        targets: Err(lost),
+    })
+}
+
+async fn targets(seat: &Seat, arn: &str, deadline: Deadline) -> Result<Vec<Target>, Fault> {
+    let mut found = Vec::new();
+    let fields = [("TargetGroupArn".to_owned(), arn.to_owned())];
+    let service = Service::LoadBalancing;
+    seat.pages(DESCRIBE_TARGET_HEALTH, service, &fields, deadline, |page| {
+        found.extend(xml::listed(page, "TargetHealthDescriptions").filter_map(target));
+    })
+    .await?;
+    Ok(found)
+}
+
+fn target(node: Node<'_, '_>) -> Option<Target> {
+    let id = xml::text(xml::child(node, "Target")?, "Id")?.to_owned();
+    let state = xml::child(node, "TargetHealth").and_then(|health| xml::text(health, "State"));
+    // `unavailable`: health checks are off. `initial`: not known yet.
+    let serves = !matches!(state, Some("unhealthy" | "unused" | "draining" | "unhealthy.draining"));
+    Some(Target { id, serves })
+}
+
+async fn classic(seat: &Seat, deadline: Deadline) -> Result<Vec<(String, Vec<String>)>, Fault> {
+    let mut found = Vec::new();
+    let service = Service::ClassicLoadBalancing;
+    seat.pages(DESCRIBE_BALANCERS, service, &[], deadline, |page| {
+        for node in xml::listed(page, "LoadBalancerDescriptions") {
+            let ids = xml::items(node, "Instances").filter_map(|one| xml::text(one, "InstanceId"));
+            let ids = ids.map(str::to_owned).collect();
+            let name = xml::text(node, "LoadBalancerName").unwrap_or_default();
+            found.push((name.to_owned(), ids));
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+/// The tags of load balancers, by ARN.
+pub(super) async fn tags(
+    seat: &Seat,
+    arns: &[&str],
+    deadline: Deadline,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Fault> {
+    let mut found = BTreeMap::new();
+    for arns in arns.chunks(TAGS_AT_ONCE) {
+        let field = |(n, arn): (usize, &&str)| {
+            (format!("ResourceArns.member.{}", n + 1), (*arn).to_owned())
+        };
+        let fields: Vec<(String, String)> = arns.iter().enumerate().map(field).collect();
+        seat.pages(DESCRIBE_TAGS, Service::LoadBalancing, &fields, deadline, |page| {
+            for node in xml::listed(page, "TagDescriptions") {
+                let arn = xml::text(node, "ResourceArn").unwrap_or_default();
+                found.insert(arn.to_owned(), tags_in(node, "Tags"));
+            }
+        })
+        .await?;
+    }
+    Ok(found)
+}
+
+/// The tags in a list of an element.
+pub(super) fn tags_in(node: Node<'_, '_>, list: &str) -> BTreeMap<String, String> {
+    let tag = |node| {
+        let value = xml::text(node, "Value").unwrap_or_default();
+        Some((xml::text(node, "Key")?.to_owned(), value.to_owned()))
+    };
+    xml::items(node, list).filter_map(tag).collect()
+}

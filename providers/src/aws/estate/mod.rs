@@ -1,0 +1,258 @@
+//! What may be idle in AWS: EC2 instances, RDS databases and what nobody uses, read in full, and the
+//! switch that stops and starts them.
+//!
+//! - `instances.rs` and `databases.rs` ask for machines, `balancing.rs`, `alarms.rs` and `types.rs`
+//!   for what a stop depends on beside them; `facts.rs` puts all of it into our words.
+//! - `parts.rs` reads volumes, addresses, load balancers and snapshots.
+//! - `usage.rs` reads what machines did, `prices.rs` what they cost.
+//! - `switch.rs` stops, starts and marks, one attempt, never more.
+
+mod alarms;
+mod balancing;
+mod databases;
+mod facts;
+mod instances;
+mod parts;
+mod prices;
+mod switch;
+#[cfg(test)]
+mod tests;
+mod types;
+mod usage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use planner::idle::money::{Price, PriceQuery};
+use planner::idle::resource::{Resource, ResourceId, ResourceKind};
+use planner::idle::usage::{Signal, UsageQuery};
+use planner::metric::Sample;
+use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use tokio::task::JoinSet;
+
+pub(super) use types::Known;
+
+use super::access::{Access, Seat};
+use super::groups::{CUT_OFF_SPARE, DESCRIBE_INSTANCES};
+use super::{Aws, batches, lost};
+use crate::call::Call;
+use crate::{Deadline, Estate, Listing, PowerSwitch};
+
+/// The calls that reading needs besides those of groups.
+pub(super) const READS: [Call; 15] = [
+    alarms::DESCRIBE_ALARMS,
+    alarms::LIST_METRICS,
+    balancing::DESCRIBE_BALANCERS,
+    balancing::DESCRIBE_TAGS,
+    balancing::DESCRIBE_TARGET_GROUPS,
+    balancing::DESCRIBE_TARGET_HEALTH,
+    databases::DESCRIBE_DATABASES,
+    instances::DESCRIBE_ATTRIBUTE,
+    instances::DESCRIBE_SPOT,
+    parts::DESCRIBE_ADDRESSES,
+    parts::DESCRIBE_IMAGES,
+    parts::DESCRIBE_SNAPSHOTS,
+    parts::DESCRIBE_VOLUMES,
+    prices::GET_PRODUCTS,
+    types::DESCRIBE_TYPES,
+];
+
+/// The calls that the switch makes.
+pub(super) const WRITES: [Call; 8] = [
+    switch::STOP_INSTANCES,
+    switch::START_INSTANCES,
+    switch::CREATE_TAGS,
+    switch::DELETE_TAGS,
+    switch::STOP_DATABASE,
+    switch::START_DATABASE,
+    switch::ADD_TAGS,
+    switch::REMOVE_TAGS,
+];
+
+/// An account in a region, as the caller calls it, and the way to it.
+#[derive(Clone, Debug)]
+struct Site {
+    seat: Arc<Seat>,
+    provider: ProviderName,
+    account: AccountId,
+}
+
+impl Site {
+    fn id(&self, kind: ResourceKind, id: &str) -> ResourceId {
+        ResourceId {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            region: self.seat.region.clone(),
+            kind,
+            id: id.to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Estate for Aws {
+    async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
+        let kinds: BTreeSet<ResourceKind> = kinds.iter().copied().collect();
+        let mut jobs = JoinSet::new();
+        let mut listings = BTreeMap::new();
+        for (account, region) in self.places() {
+            for kind in &kinds {
+                let key = (account.clone(), region.clone(), *kind);
+                listings.insert(key, Err(lost(DESCRIBE_INSTANCES)));
+            }
+            let (access, kinds) = (Arc::clone(&self.access), kinds.clone());
+            jobs.spawn(async move {
+                let read = of_place(&access, &account, &region, &kinds, deadline).await;
+                (account, region, read)
+            });
+        }
+        while let Some(done) = jobs.join_next().await {
+            let Ok((account, region, read)) = done else { continue };
+            for (kind, answer) in read {
+                listings.insert((account.clone(), region.clone(), kind), answer);
+            }
+        }
+        let listing =
+            |((account, region, kind), resources)| Listing { account, region, kind, resources };
+        listings.into_iter().map(listing).collect()
+    }
+
+    async fn resource(&self, id: &ResourceId, deadline: Deadline) -> Result<Resource, Fault> {
+        let call = match id.kind {
+            ResourceKind::Database => databases::DESCRIBE_DATABASES,
+            _ => DESCRIBE_INSTANCES,
+        };
+        let read = async {
+            let site = self.site(call, &id.account, &id.region).await?;
+            match id.kind {
+                ResourceKind::Instance => instances::one(&site, &id.id, deadline).await,
+                ResourceKind::Database => databases::one(&site, &id.id, deadline).await,
+                kind => {
+                    let why = format!("a {kind} is not stopped, so it is not read by itself");
+                    Err(call.fault(FaultKind::Refused, why))
+                }
+            }
+        };
+        let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
+        read.unwrap_or_else(|_| Err(call.timed_out()))
+    }
+
+    async fn usage(
+        &self,
+        queries: &[UsageQuery],
+        from: Timestamp,
+        to: Timestamp,
+        step: Seconds,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        usage::read(self, queries, (from, to), step, deadline).await
+    }
+
+    fn usage_kept(&self, _signal: Signal, step: Seconds) -> Seconds {
+        let step = u32::try_from(step.0).ok().and_then(Step::new);
+        step.map_or(Seconds::ZERO, batches::history)
+    }
+
+    async fn prices(
+        &self,
+        queries: &[PriceQuery],
+        deadline: Deadline,
+    ) -> Vec<Result<Option<Price>, Fault>> {
+        prices::read(&self.access, queries, deadline).await
+    }
+
+    fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {
+        Box::new(switch::Switch { access: Arc::clone(&self.access), resource: id.clone() })
+    }
+}
+
+impl Aws {
+    async fn site(&self, call: Call, account: &AccountId, region: &Region) -> Result<Site, Fault> {
+        site(&self.access, call, account, region).await
+    }
+}
+
+async fn site(
+    access: &Access,
+    call: Call,
+    account: &AccountId,
+    region: &Region,
+) -> Result<Site, Fault> {
+    let seat = access.seat(call, account, region).await?;
+    Ok(Site { seat, provider: access.settings.provider.clone(), account: account.clone() })
+}
+
+/// What was listed of each kind.
+type Listed = Vec<(ResourceKind, Result<Vec<Resource>, Fault>)>;
+
+/// Reads these kinds of one account and region; whatever happens, each has an answer.
+async fn of_place(
+    access: &Access,
+    account: &AccountId,
+    region: &Region,
+    kinds: &BTreeSet<ResourceKind>,
+    deadline: Deadline,
+) -> Listed {
+    let read = async {
+        let site = site(access, DESCRIBE_INSTANCES, account, region).await?;
+        Ok(listed(&site, kinds, deadline).await)
+    };
+    let cut = deadline.0 + CUT_OFF_SPARE;
+    let read = tokio::time::timeout_at(cut, read).await;
+    match read.unwrap_or_else(|_| Err(DESCRIBE_INSTANCES.timed_out())) {
+        Ok(answers) => answers,
+        Err(fault) => kinds.iter().map(|kind| (*kind, Err(fault.clone()))).collect(),
+    }
+}
+
+async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline) -> Listed {
+    let wants = |kind| kinds.contains(&kind);
+    let machines = wants(ResourceKind::Instance) || wants(ResourceKind::Database);
+    let balanced = wants(ResourceKind::Instance) || wants(ResourceKind::LoadBalancer);
+    // Facts may not cost the listing its answer.
+    let soft = super::groups::sooner(deadline);
+    let around = async {
+        tokio::join!(
+            when(machines, alarms::read(&site.seat, soft)),
+            when(balanced, balancing::read(&site.seat, soft)),
+        )
+    };
+    let (around, instances, databases, parts) = tokio::join!(
+        around,
+        when(wants(ResourceKind::Instance), instances::listed(site, deadline)),
+        when(wants(ResourceKind::Database), databases::listed(&site.seat, None, deadline)),
+        parts::read(site, kinds, deadline),
+    );
+    let (alarms, balancing) = around;
+    let alarms = alarms.unwrap_or_else(|| Ok(BTreeMap::new()));
+    let mut answers = parts;
+    if let Some(read) = instances {
+        let targets = balancing.clone().unwrap_or_else(|| Ok(balancing::Balancing::default()));
+        let put = |(raw, beside): (Vec<_>, _)| {
+            let around = facts::Around { beside, targets, alarms: alarms.clone() };
+            raw.iter().map(|one| facts::instance(site, one, &around)).collect()
+        };
+        answers.push((ResourceKind::Instance, read.map(put)));
+    }
+    if let Some(read) = databases {
+        let put = |raw: Vec<databases::Database>| {
+            raw.iter().map(|one| databases::resource(site, one, &alarms)).collect()
+        };
+        answers.push((ResourceKind::Database, read.map(put)));
+    }
+    if wants(ResourceKind::LoadBalancer) {
+        let read = balancing.unwrap_or_else(|| Ok(balancing::Balancing::default()));
+        let listed = match read {
+            Ok(balancing) => parts::balancers(site, &balancing, deadline).await,
+            Err(fault) => Err(fault),
+        };
+        answers.push((ResourceKind::LoadBalancer, listed));
+    }
+    answers
+}
+
+/// Does it, where it is wanted.
+async fn when<T>(wanted: bool, read: impl Future<Output = T>) -> Option<T> {
+    if wanted { Some(read.await) } else { None }
+}

@@ -1,0 +1,294 @@
+//! Reads what is found and never stopped: volumes, addresses, load balancers and snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{Address, Snapshot, Volume, VolumeState};
+use planner::idle::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
+use planner::{Fault, Seconds, Timestamp};
+
+use super::super::access::Seat;
+use super::super::groups::{PAGES_MAX, endless, more, sooner};
+use super::super::translate::stamp;
+use super::balancing::{self, Balancer, Balancing};
+use super::{Listed, Site, facts, when};
+use crate::Deadline;
+use crate::call::Call;
+
+pub(in super::super) const DESCRIBE_VOLUMES: Call = Call::read("ec2", "DescribeVolumes");
+pub(in super::super) const DESCRIBE_ADDRESSES: Call = Call::read("ec2", "DescribeAddresses");
+pub(in super::super) const DESCRIBE_SNAPSHOTS: Call = Call::read("ec2", "DescribeSnapshots");
+pub(in super::super) const DESCRIBE_IMAGES: Call = Call::read("ec2", "DescribeImages");
+
+/// Volumes, snapshots or images in one page. [EC2 API reference]
+const PAGE: i32 = 500;
+
+/// A part as all of them have it.
+struct Draft {
+    kind: ResourceKind,
+    id: String,
+    tags: BTreeMap<String, String>,
+    created_at: Option<Timestamp>,
+    zone: Option<String>,
+    class: Option<String>,
+    size_gib: Option<u32>,
+    part: Part,
+}
+
+fn resource(site: &Site, draft: Draft) -> Resource {
+    Resource {
+        id: site.id(draft.kind, &draft.id),
+        name: facts::name(&draft.tags, &draft.id),
+        read_at: site.seat.now(),
+        created_at: draft.created_at,
+        started_at: None,
+        power: Power::Running,
+        zone: draft.zone,
+        class: draft.class,
+        platform: None,
+        size_gib: draft.size_gib,
+        tags: draft.tags,
+        sampled_every: Seconds::ZERO,
+        signals: BTreeSet::new(),
+        subject: Subject::Part(draft.part),
+    }
+}
+
+/// Reads volumes, addresses and snapshots, as far as they are wanted.
+pub(super) async fn read(
+    site: &Site,
+    kinds: &BTreeSet<ResourceKind>,
+    deadline: Deadline,
+) -> Listed {
+    let wants = |kind| kinds.contains(&kind);
+    let snapshots = wants(ResourceKind::Snapshot);
+    let seat = &site.seat;
+    let (volumes, addresses, found, images) = tokio::join!(
+        when(wants(ResourceKind::Volume) || snapshots, volumes(seat, deadline)),
+        when(wants(ResourceKind::Address), addresses(seat, deadline)),
+        when(snapshots, self::snapshots(seat, deadline)),
+        when(snapshots, images(seat, sooner(deadline))),
+    );
+    let mut answers = Listed::new();
+    if let (Some(found), Some(images), Some(volumes)) = (found, images, &volumes) {
+        let users = users(images, volumes);
+        let put = |found: Vec<Snapshot>| {
+            found.iter().map(|one| resource(site, snapshot(one, &users))).collect()
+        };
+        answers.push((ResourceKind::Snapshot, found.map(put)));
+    }
+    if let Some(found) = volumes.filter(|_| wants(ResourceKind::Volume)) {
+        let put =
+            |found: Vec<Volume>| found.iter().map(|one| resource(site, volume(one))).collect();
+        answers.push((ResourceKind::Volume, found.map(put)));
+    }
+    if let Some(found) = addresses {
+        let one = |raw: &Address| {
+            let (draft, name) = address(raw);
+            Resource { name, ..resource(site, draft) }
+        };
+        let put = |found: Vec<Address>| found.iter().map(one).collect();
+        answers.push((ResourceKind::Address, found.map(put)));
+    }
+    answers
+}
+
+async fn volumes(seat: &Seat, deadline: Deadline) -> Result<Vec<Volume>, Fault> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let request = seat.ec2.describe_volumes().max_results(PAGE);
+        let send = request.set_next_token(token).send();
+        let page = seat.call(DESCRIBE_VOLUMES, deadline, send).await?;
+        found.extend(page.volumes.unwrap_or_default());
+        token = more(page.next_token.as_deref());
+        if token.is_none() {
+            let ending = |one: &Volume| {
+                matches!(one.state(), Some(VolumeState::Deleting | VolumeState::Deleted))
+            };
+            found.retain(|one| !ending(one));
+            return Ok(found);
+        }
+    }
+    Err(endless(DESCRIBE_VOLUMES))
+}
+
+async fn addresses(seat: &Seat, deadline: Deadline) -> Result<Vec<Address>, Fault> {
+    let send = seat.ec2.describe_addresses().send();
+    let page = seat.call(DESCRIBE_ADDRESSES, deadline, send).await?;
+    Ok(page.addresses.unwrap_or_default())
+}
+
+async fn snapshots(seat: &Seat, deadline: Deadline) -> Result<Vec<Snapshot>, Fault> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let request = seat.ec2.describe_snapshots().owner_ids("self").max_results(PAGE);
+        let send = request.set_next_token(token).send();
+        let page = seat.call(DESCRIBE_SNAPSHOTS, deadline, send).await?;
+        found.extend(page.snapshots.unwrap_or_default());
+        token = more(page.next_token.as_deref());
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(endless(DESCRIBE_SNAPSHOTS))
+}
+
+/// Own images, by the snapshots that they are made from.
+async fn images(seat: &Seat, deadline: Deadline) -> Result<BTreeMap<String, String>, Fault> {
+    let (mut found, mut token) = (BTreeMap::new(), None);
+    for _ in 0..PAGES_MAX {
+        let request = seat.ec2.describe_images().owners("self").max_results(PAGE);
+        let send = request.set_next_token(token).send();
+        let page = seat.call(DESCRIBE_IMAGES, deadline, send).await?;
+        for image in page.images() {
+            let disks = image.block_device_mappings().iter();
+            for snapshot in disks.filter_map(|disk| disk.ebs()?.snapshot_id()) {
+                let id = image.image_id().unwrap_or_default();
+                found.insert(snapshot.to_owned(), id.to_owned());
+            }
+        }
+        token = more(page.next_token());
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(endless(DESCRIBE_IMAGES))
+}
+
+/// What may use a snapshot: images by snapshot, and the volumes that there are.
+type Users = Result<(BTreeMap<String, String>, BTreeSet<String>), Fault>;
+
+fn users(
+    images: Result<BTreeMap<String, String>, Fault>,
+    volumes: &Result<Vec<Volume>, Fault>,
+) -> Users {
+    let volumes = volumes.as_ref().map_err(Clone::clone)?;
+    let ids = volumes.iter().filter_map(|volume| volume.volume_id().map(str::to_owned));
+    Ok((images?, ids.collect()))
+}
+
+fn gib(size: Option<i32>) -> Option<u32> {
+    size.and_then(|size| u32::try_from(size).ok())
+}
+
+fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
+    let id = raw.snapshot_id().unwrap_or_default().to_owned();
+    let started = raw.start_time().map(stamp);
+    let used_by = users.as_ref().map_err(Clone::clone).map(|(images, volumes)| {
+        let source = raw.volume_id().filter(|source| volumes.contains(*source));
+        images.get(&id).cloned().or_else(|| source.map(str::to_owned))
+    });
+    let unused = matches!(used_by, Ok(None));
+    Draft {
+        kind: ResourceKind::Snapshot,
+        tags: facts::tags(raw.tags()),
+        created_at: started,
+        zone: None,
+        class: Some(raw.storage_tier().map_or("standard", |tier| tier.as_str()).to_owned()),
+        size_gib: gib(raw.volume_size()),
+        part: Part {
+            used_by: Fact::from(used_by),
+            unused_since: started.filter(|_| unused),
+            looked_at: "images, source volume".to_owned(),
+        },
+        id,
+    }
+}
+
+fn volume(raw: &Volume) -> Draft {
+    let to: Vec<&str> = raw.attachments().iter().filter_map(|one| one.instance_id()).collect();
+    let used_by = match raw.state() {
+        // Without an instance it may be another service's, such as ECS.
+        Some(VolumeState::InUse) if to.is_empty() => Some("an attachment".to_owned()),
+        _ if !to.is_empty() => Some(to.join(", ")),
+        Some(VolumeState::Available | VolumeState::Error) => None,
+        other => Some(format!("state {}", other.map_or("unknown", |state| state.as_str()))),
+    };
+    Draft {
+        kind: ResourceKind::Volume,
+        id: raw.volume_id().unwrap_or_default().to_owned(),
+        tags: facts::tags(raw.tags()),
+        created_at: raw.create_time().map(stamp),
+        zone: raw.availability_zone().map(str::to_owned),
+        class: raw.volume_type().map(|name| name.as_str().to_owned()),
+        size_gib: gib(raw.size()),
+        part: Part {
+            used_by: Fact::Known(used_by),
+            unused_since: None,
+            looked_at: "attachments".to_owned(),
+        },
+    }
+}
+
+fn address(raw: &Address) -> (Draft, String) {
+    let named = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let used_by = named(raw.instance_id())
+        .or_else(|| named(raw.network_interface_id()))
+        .or_else(|| named(raw.association_id()));
+    let ip = named(raw.public_ip()).unwrap_or_default();
+    let id = named(raw.allocation_id()).unwrap_or_else(|| ip.clone());
+    let tags = facts::tags(raw.tags());
+    // People know it by its number.
+    let name = facts::name(&tags, &ip);
+    let draft = Draft {
+        kind: ResourceKind::Address,
+        id,
+        tags,
+        created_at: None,
+        zone: None,
+        class: None,
+        size_gib: None,
+        part: Part {
+            used_by: Fact::Known(used_by),
+            unused_since: None,
+            looked_at: "associations".to_owned(),
+        },
+    };
+    (draft, name)
+}
+
+/// Load balancers, each with how many targets it has in service.
+pub(super) async fn balancers(
+    site: &Site,
+    balancing: &Balancing,
+    deadline: Deadline,
+) -> Result<Vec<Resource>, Fault> {
+    let arns: Vec<&str> = balancing.balancers.iter().map(|one| one.arn.as_str()).collect();
+    let mut tags = balancing::tags(&site.seat, &arns, deadline).await?;
+    let put = |one: &Balancer| {
+        let tags = tags.remove(&one.arn).unwrap_or_default();
+        let mut resource = resource(site, balancer(one, tags, balancing));
+        resource.name.clone_from(&one.name);
+        resource
+    };
+    Ok(balancing.balancers.iter().map(put).collect())
+}
+
+fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancing) -> Draft {
+    let groups = balancing.groups.iter().filter(|group| group.balancers.contains(&raw.arn));
+    let (mut serving, mut all, mut unread) = (0_usize, 0_usize, None);
+    for group in groups {
+        match &group.targets {
+            Ok(targets) => {
+                all += targets.len();
+                serving += targets.iter().filter(|target| target.serves).count();
+            }
+            Err(fault) => unread = Some(fault.clone()),
+        }
+    }
+    let looked_at = format!("targets in service: {serving} of {all}");
+    let used_by = match (serving, unread) {
+        (1.., _) => Fact::Known(Some(looked_at.clone())),
+        (0, Some(fault)) => Fact::Unread(fault),
+        (0, None) => Fact::Known(None),
+    };
+    Draft {
+        kind: ResourceKind::LoadBalancer,
+        id: raw.arn.clone(),
+        tags,
+        created_at: raw.created_at,
+        zone: None,
+        class: Some(raw.kind.clone()),
+        size_gib: None,
+        part: Part { used_by, unused_since: None, looked_at },
+    }
+}

@@ -1,0 +1,312 @@
+//! List prices, from the price list's own API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use planner::idle::money::{Currency, Price, PriceQuery};
+use planner::idle::resource::ResourceKind;
+use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::super::access::{Access, Seat};
+use super::super::lost;
+use super::super::thin::Service;
+use crate::Deadline;
+use crate::call::Call;
+
+pub(in super::super) const GET_PRODUCTS: Call = Call::read("pricing", "GetProducts");
+
+/// Behind a database's engine where it has a standby in another zone, which is paid for, too.
+pub(super) const MULTI_ZONE: &str = " multi-AZ";
+
+/// How its prices are called.
+const SOURCE: &str = "AWS price list";
+/// Hours of a month, by which AWS turns one into the other.
+const HOURS_A_MONTH: f64 = 730.0;
+/// Pages of products that one question may have.
+const PAGES_MAX: usize = 20;
+/// The prefix of the API's name in a call.
+const TARGET: &str = "AWSPriceListService";
+
+/// A question to the price list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    service: &'static str,
+    filters: Vec<(&'static str, String)>,
+    /// Only products whose kind of usage ends so.
+    usage: Option<&'static str>,
+    monthly: bool,
+}
+
+/// Reads prices, one answer a query, in the order asked; equal queries are asked once.
+pub(super) async fn read(
+    access: &Arc<Access>,
+    queries: &[PriceQuery],
+    deadline: Deadline,
+) -> Vec<Result<Option<Price>, Fault>> {
+    let mut distinct: BTreeMap<&PriceQuery, Vec<usize>> = BTreeMap::new();
+    for (index, query) in queries.iter().enumerate() {
+        distinct.entry(query).or_default().push(index);
+    }
+    let mut jobs = JoinSet::new();
+    for (query, indexes) in distinct {
+        let (access, query) = (Arc::clone(access), query.clone());
+        jobs.spawn(async move {
+            let read = tokio::time::timeout_at(deadline.0, one(&access, &query, deadline));
+            let read = read.await.unwrap_or_else(|_| Err(GET_PRODUCTS.timed_out()));
+            (indexes, read)
+        });
+    }
+    let lost = || Err(lost(GET_PRODUCTS));
+    let mut answers: Vec<Result<Option<Price>, Fault>> =
+        std::iter::repeat_with(lost).take(queries.len()).collect();
+    while let Some(done) = jobs.join_next().await {
+        let Ok((indexes, read)) = done else { continue };
+        for index in indexes {
+            if let Some(answer) = answers.get_mut(index) {
+                answer.clone_from(&read);
+            }
+        }
+    }
+    answers
+}
+
+async fn one(
+    access: &Access,
+    query: &PriceQuery,
+    deadline: Deadline,
+) -> Result<Option<Price>, Fault> {
+    let Some(question) = question(query) else { return Ok(None) };
+    let seat = seat(access, &query.account, &query.region).await?;
+    let products = products(&seat, &question, deadline).await?;
+    Ok(price(&products, &question, seat.now()))
+}
+
+/// The price list is kept in few regions; each partition has its own.
+async fn seat(access: &Access, account: &AccountId, region: &Region) -> Result<Arc<Seat>, Fault> {
+    let home = match region.as_str().starts_with("cn-") {
+        true => "cn-northwest-1",
+        false => "us-east-1",
+    };
+    let home = Region::new(home).expect("the name is sound");
+    access.seat(GET_PRODUCTS, account, &home).await
+}
+
+fn question(query: &PriceQuery) -> Option<Question> {
+    let region = ("regionCode", query.region.to_string());
+    match query.kind {
+        ResourceKind::Instance => {
+            let system = match query.platform.as_deref() {
+                None | Some("Linux/UNIX") => "Linux",
+                Some("Windows") => "Windows",
+                Some("Red Hat Enterprise Linux") => "RHEL",
+                Some("SUSE Linux") => "SUSE",
+                // What comes with other software has prices of its own.
+                Some(_) => return None,
+            };
+            Some(Question {
+                service: "AmazonEC2",
+                filters: vec![
+                    region,
+                    ("instanceType", query.class.clone()),
+                    ("operatingSystem", system.to_owned()),
+                    ("preInstalledSw", "NA".to_owned()),
+                    ("licenseModel", "No License required".to_owned()),
+                    ("tenancy", "Shared".to_owned()),
+                    ("capacitystatus", "Used".to_owned()),
+                ],
+                usage: None,
+                monthly: false,
+            })
+        }
+        ResourceKind::Database => {
+            let platform = query.platform.as_deref()?;
+            let (engine, zones) = match platform.strip_suffix(MULTI_ZONE) {
+                Some(engine) => (engine, "Multi-AZ"),
+                None => (platform, "Single-AZ"),
+            };
+            let engine = match engine {
+                "postgres" => "PostgreSQL",
+                "mysql" => "MySQL",
+                "mariadb" => "MariaDB",
+                // The others' prices depend on the licence, which is not told here.
+                _ => return None,
+            };
+            Some(Question {
+                service: "AmazonRDS",
+                filters: vec![
+                    region,
+                    ("instanceType", query.class.clone()),
+                    ("databaseEngine", engine.to_owned()),
+                    ("deploymentOption", zones.to_owned()),
+                ],
+                usage: None,
+                monthly: false,
+            })
+        }
+        ResourceKind::Volume => Some(Question {
+            service: "AmazonEC2",
+            filters: vec![
+                region,
+                ("productFamily", "Storage".to_owned()),
+                ("volumeApiName", query.class.clone()),
+            ],
+            usage: None,
+            monthly: true,
+        }),
+        ResourceKind::Snapshot => Some(Question {
+            service: "AmazonEC2",
+            filters: vec![region, ("productFamily", "Storage Snapshot".to_owned())],
+            usage: Some(match query.class.as_str() {
+                "archive" => "EBS:SnapshotArchiveStorage",
+                _ => "EBS:SnapshotUsage",
+            }),
+            monthly: true,
+        }),
+        ResourceKind::Address => Some(Question {
+            service: "AmazonVPC",
+            filters: vec![region, ("group", "VPCPublicIPv4Address".to_owned())],
+            usage: Some("PublicIPv4:IdleAddress"),
+            monthly: false,
+        }),
+        // What one costs depends on what goes through it.
+        ResourceKind::LoadBalancer => None,
+    }
+}
+
+async fn products(
+    seat: &Seat,
+    question: &Question,
+    deadline: Deadline,
+) -> Result<Vec<Value>, Fault> {
+    let filters: Vec<Value> = question
+        .filters
+        .iter()
+        .map(|(field, value)| json!({ "Type": "TERM_MATCH", "Field": field, "Value": value }))
+        .collect();
+    let mut found = Vec::new();
+    let mut token: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let mut fields = json!({
+            "ServiceCode": question.service,
+            "FormatVersion": "aws_v1",
+            "MaxResults": 100,
+            "Filters": filters,
+        });
+        if let Some(token) = &token {
+            fields["NextToken"] = token.as_str().into();
+        }
+        let page = seat.json(GET_PRODUCTS, Service::Pricing, TARGET, &fields, deadline).await?;
+        for product in page["PriceList"].as_array().into_iter().flatten() {
+            // Each product is JSON inside a string.
+            let text = product.as_str().unwrap_or_default();
+            found.push(serde_json::from_str(text).map_err(|error| {
+                GET_PRODUCTS.fault(FaultKind::Unreadable, format!("a product: {error}"))
+            })?);
+        }
+        token = page["NextToken"].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(GET_PRODUCTS.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+}
+
+/// The one price on demand that the products agree on; none where they do not.
+fn price(products: &[Value], question: &Question, as_of: Timestamp) -> Option<Price> {
+    let mut found: Vec<(u64, Currency)> = products
+        .iter()
+        .filter(|product| {
+            let usage = product["product"]["attributes"]["usagetype"].as_str().unwrap_or_default();
+            question.usage.is_none_or(|end| usage.ends_with(end))
+        })
+        .flat_map(|product| on_demand(product, question.monthly))
+        .collect();
+    found.dedup();
+    let [(hourly_micro, currency)] = found[..] else { return None };
+    Some(Price { hourly_micro, currency, source: SOURCE.to_owned(), as_of })
+}
+
+/// Prices of a product by use. A price of nothing is a tier's or a reservation's, and no price.
+fn on_demand(product: &Value, monthly: bool) -> Vec<(u64, Currency)> {
+    let terms = product["terms"]["OnDemand"].as_object().into_iter().flat_map(|all| all.values());
+    let dimensions = terms.filter_map(|term| term["priceDimensions"].as_object());
+    let prices = dimensions.flat_map(|all| all.values()).filter_map(|dimension| {
+        let in_currency =
+            |name: &str| dimension["pricePerUnit"][name].as_str()?.parse::<f64>().ok();
+        let (price, currency) = in_currency("USD")
+            .map(|price| (price, Currency::Usd))
+            .or_else(|| in_currency("CNY").map(|price| (price, Currency::Cny)))?;
+        let hourly = if monthly { price / HOURS_A_MONTH } else { price };
+        let micro = (hourly * 1e6).round();
+        (micro.is_finite() && micro >= 1.0).then_some((micro as u64, currency))
+    });
+    prices.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use planner::ProviderName;
+
+    use super::*;
+
+    fn query(kind: ResourceKind, class: &str, platform: Option<&str>) -> PriceQuery {
+        PriceQuery {
+            provider: ProviderName::new("aws").unwrap(),
+            account: AccountId::new("default").unwrap(),
+            region: Region::new("eu-west-1").unwrap(),
+            kind,
+            class: class.to_owned(),
+            platform: platform.map(str::to_owned),
+        }
+    }
+
+    fn product(usage: &str, currency: &str, price: &str) -> Value {
+        let dimension = json!({ "pricePerUnit": { currency: price } });
+        json!({
+            "product": { "attributes": { "usagetype": usage } },
+            "terms": { "OnDemand": { "a.b": { "priceDimensions": { "a.b.c": dimension } } } },
+        })
+    }
+
+    #[test]
+    fn what_is_bundled_with_other_software_has_no_price_here() {
+        let asks = |kind, platform| question(&query(kind, "c", platform)).is_some();
+        assert!(asks(ResourceKind::Instance, Some("Linux/UNIX")));
+        assert!(asks(ResourceKind::Instance, None));
+        assert!(!asks(ResourceKind::Instance, Some("Windows with SQL Server Standard")));
+        assert!(!asks(ResourceKind::Database, Some("oracle-ee")));
+        assert!(!asks(ResourceKind::LoadBalancer, None));
+        let both = question(&query(ResourceKind::Database, "db.t3.micro", Some("mysql multi-AZ")));
+        let both = both.unwrap();
+        assert!(both.filters.contains(&("databaseEngine", "MySQL".to_owned())));
+        assert!(both.filters.contains(&("deploymentOption", "Multi-AZ".to_owned())));
+    }
+
+    #[test]
+    fn a_price_is_what_the_products_agree_on() {
+        let at = Timestamp(7);
+        let hourly = question(&query(ResourceKind::Instance, "t3.micro", None)).unwrap();
+        let of = |products: &[Value], question: &Question| {
+            price(products, question, at).map(|found| (found.hourly_micro, found.currency))
+        };
+        let usd = product("BoxUsage:t3.micro", "USD", "0.0114000000");
+        assert_eq!(of(&[usd.clone()], &hourly), Some((11_400, Currency::Usd)));
+        assert_eq!(of(&[usd.clone(), usd.clone()], &hourly), Some((11_400, Currency::Usd)));
+        let free = product("BoxUsage:t3.micro", "USD", "0.0000000000");
+        assert_eq!(of(&[free.clone(), usd.clone()], &hourly), Some((11_400, Currency::Usd)));
+        let other = product("BoxUsage:t3.micro", "USD", "0.02");
+        assert_eq!(of(&[usd, other], &hourly), None, "which of them?");
+        assert_eq!(of(&[free], &hourly), None, "nothing costs nothing");
+        assert_eq!(of(&[], &hourly), None);
+        let snapshot = question(&query(ResourceKind::Snapshot, "standard", None)).unwrap();
+        let all = [
+            product("EU-EBS:SnapshotUsage", "USD", "0.05"),
+            product("EU-EBS:SnapshotArchiveStorage", "USD", "0.0125"),
+        ];
+        assert_eq!(of(&all, &snapshot), Some((68, Currency::Usd)));
+        let china = product("CNN1-BoxUsage:t3.micro", "CNY", "0.08");
+        assert_eq!(of(&[china], &hourly), Some((80_000, Currency::Cny)));
+    }
+}

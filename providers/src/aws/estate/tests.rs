@@ -1,0 +1,1 @@
+//! Facts that follow from what the SDK hands over.

@@ -1,0 +1,122 @@
+//! What an instance type can do, asked once; and what is remembered of a region's instances.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{Filter, InstanceTypeInfo};
+use planner::idle::usage::Signal;
+use planner::{Fault, Timestamp};
+
+use super::super::access::Seat;
+use super::super::groups::{FILTER_VALUES, PAGES_MAX, endless, more};
+use crate::Deadline;
+use crate::call::Call;
+
+pub(in super::super) const DESCRIBE_TYPES: Call = Call::read("ec2", "DescribeInstanceTypes");
+
+/// What an instance type can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypeFacts {
+    pub(super) local_disk: bool,
+    pub(super) accelerator: bool,
+    pub(super) burstable: bool,
+    pub(super) hibernates: bool,
+}
+
+/// What is remembered of a region's instances for the process's life.
+#[derive(Debug, Default)]
+pub(in super::super) struct Known {
+    /// By type; a type does not change what it can do.
+    pub(super) types: BTreeMap<String, TypeFacts>,
+    /// What agents publish, and when it was read.
+    pub(super) agents: Option<(Timestamp, BTreeMap<String, BTreeSet<Signal>>)>,
+    /// When what agents publish was last asked for.
+    pub(super) agents_tried_at: Option<Timestamp>,
+}
+
+/// The facts of these types; one that the cloud does not know is absent.
+pub(super) async fn read(
+    seat: &Seat,
+    wanted: &BTreeSet<String>,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, TypeFacts>, Fault> {
+    let unknown: Vec<String> = {
+        let known = seat.known();
+        wanted.iter().filter(|name| !known.types.contains_key(*name)).cloned().collect()
+    };
+    for names in unknown.chunks(FILTER_VALUES) {
+        let found = described(seat, names, deadline).await?;
+        seat.known().types.extend(found);
+    }
+    let known = seat.known();
+    let of = |name: &String| Some((name.clone(), *known.types.get(name)?));
+    Ok(wanted.iter().filter_map(of).collect())
+}
+
+async fn described(
+    seat: &Seat,
+    names: &[String],
+    deadline: Deadline,
+) -> Result<BTreeMap<String, TypeFacts>, Fault> {
+    // A filter, not `InstanceTypes`: one name that is not known would fail all of them.
+    let filter = Filter::builder().name("instance-type").set_values(Some(names.to_vec())).build();
+    let (mut found, mut token) = (BTreeMap::new(), None);
+    for _ in 0..PAGES_MAX {
+        let request = seat.ec2.describe_instance_types().filters(filter.clone());
+        let send = request.max_results(100).set_next_token(token).send();
+        let page = seat.call(DESCRIBE_TYPES, deadline, send).await?;
+        for info in page.instance_types() {
+            if let Some(name) = info.instance_type() {
+                found.insert(name.as_str().to_owned(), facts(info));
+            }
+        }
+        token = more(page.next_token());
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(endless(DESCRIBE_TYPES))
+}
+
+fn facts(info: &InstanceTypeInfo) -> TypeFacts {
+    TypeFacts {
+        local_disk: info.instance_storage_supported() == Some(true)
+            || info.instance_storage_info().is_some(),
+        accelerator: info.gpu_info().is_some()
+            || info.fpga_info().is_some()
+            || info.inference_accelerator_info().is_some()
+            || info.neuron_info().is_some()
+            || info.media_accelerator_info().is_some(),
+        burstable: info.burstable_performance_supported() == Some(true),
+        hibernates: info.hibernation_supported() == Some(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{GpuInfo, InstanceStorageInfo, NeuronInfo};
+
+    use super::*;
+
+    #[test]
+    fn a_type_has_what_its_description_names() {
+        let nothing = InstanceTypeInfo::builder().build();
+        let none = TypeFacts {
+            local_disk: false,
+            accelerator: false,
+            burstable: false,
+            hibernates: false,
+        };
+        assert_eq!(facts(&nothing), none);
+        let small = InstanceTypeInfo::builder()
+            .burstable_performance_supported(true)
+            .hibernation_supported(true)
+            .instance_storage_supported(false);
+        assert_eq!(facts(&small.build()), TypeFacts { burstable: true, hibernates: true, ..none });
+        let big = InstanceTypeInfo::builder()
+            .gpu_info(GpuInfo::builder().build())
+            .instance_storage_info(InstanceStorageInfo::builder().build());
+        assert_eq!(facts(&big.build()), TypeFacts { local_disk: true, accelerator: true, ..none });
+        let chip = InstanceTypeInfo::builder().neuron_info(NeuronInfo::builder().build());
+        assert!(facts(&chip.build()).accelerator);
+    }
+}

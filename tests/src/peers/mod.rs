@@ -15,6 +15,6 @@ pub use alibaba::{
 pub use aws::{Aws, NewGroup, Point};
 pub use door::{Call, Door, RuleId};
 pub use moto::Moto;
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Series};
 pub use python::{aliyun, aliyun_as, python, script, witness};
 pub use rules::{Fault, Gate, Rule, Then, Times};

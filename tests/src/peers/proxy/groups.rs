@@ -337,7 +337,7 @@ fn xml_of((arn, story, activity): &(&String, &Story, &Activity), now: Timestamp)
     )
 }
 
-fn stamp(at: Timestamp) -> String {
+pub(super) fn stamp(at: Timestamp) -> String {
     at.to_string()
 }
 
@@ -369,20 +369,20 @@ fn members<'a, 'i>(of: Node<'a, 'i>, list: &str) -> impl Iterator<Item = Node<'a
     child(of, list).into_iter().flat_map(|list| list.children().filter(Node::is_element))
 }
 
-fn child<'a, 'i>(of: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+pub(super) fn child<'a, 'i>(of: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
     of.children().find(|node| node.has_tag_name_local(name))
 }
 
-fn text_of(of: Node<'_, '_>, name: &str) -> String {
+pub(super) fn text_of(of: Node<'_, '_>, name: &str) -> String {
     child(of, name).and_then(|node| node.text()).unwrap_or_default().to_owned()
 }
 
 /// Where an element's text lies.
-fn inner(node: Node<'_, '_>) -> Range<usize> {
+pub(super) fn inner(node: Node<'_, '_>) -> Range<usize> {
     node.first_child().map_or(node.range(), |text| text.range())
 }
 
-fn spliced(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+pub(super) fn spliced(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
     let mut text = text.to_owned();
     for (range, replacement) in edits {
@@ -392,7 +392,7 @@ fn spliced(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
 }
 
 /// Names without their namespace, which each service has its own.
-trait LocalName {
+pub(super) trait LocalName {
     fn has_tag_name_local(&self, name: &str) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! CloudWatch as the cloud has it where the peer has not: paging, percentiles, limits.
+//! CloudWatch as the cloud has it where the peer has not: paging, percentiles, limits, long histories.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,9 @@ const QUERIES_MAX: usize = 500;
 const DATAPOINTS_MAX: usize = 100_800;
 /// Periods asked of the peer at a time: it looks at all values once for every period.
 const PERIODS_AT_ONCE: i64 = 240;
+
+/// Namespaces that are told here alone: machines have so many values that the peer is too slow.
+const OWN: [&str; 2] = ["AWS/EC2", "AWS/RDS"];
 
 /// A metric: region, namespace, name and dimensions.
 type Key = (String, String, String, Vec<(String, String)>);
@@ -43,10 +46,22 @@ impl Metrics {
         }
     }
 
-    /// A percentile query, answered from the values that were put.
-    fn percentile(
+    /// Keeps values of a metric that the peer need not know of.
+    pub fn put_own(&mut self, region: &str, series: &Series<'_>) {
+        assert!(OWN.contains(&series.namespace), "the peer must know of {}", series.namespace);
+        let dimensions = vec![(series.dimension.to_owned(), series.id.to_owned())];
+        let name = series.metric.to_owned();
+        let key = (region.to_owned(), series.namespace.to_owned(), name, dimensions);
+        let values = self.values.entry(key).or_default();
+        for (stamp, value) in series.points {
+            values.entry(*stamp).or_default().push(*value);
+        }
+    }
+
+    /// A query that is answered from the values that were put.
+    fn told_here(
         &self,
-        region: &str,
+        (region, fold): (&str, Fold),
         query: &Value,
         start: i64,
         end: i64,
@@ -54,7 +69,6 @@ impl Metrics {
         let metric = &query["MetricStat"]["Metric"];
         let namespace = metric["Namespace"].as_str().unwrap_or_default();
         let key = key(region, namespace, &metric["MetricName"], &metric["Dimensions"]);
-        let level = percentile_level(query).unwrap_or_default();
         let step = period(query);
         let mut periods: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
         for (stamp, values) in
@@ -62,7 +76,7 @@ impl Metrics {
         {
             periods.entry(stamp - stamp.rem_euclid(step)).or_default().extend(values);
         }
-        periods.into_iter().map(|(stamp, values)| (stamp, quantile(values, level))).unzip()
+        periods.into_iter().map(|(stamp, values)| (stamp, fold.of(values))).unzip()
     }
 
     /// One page of a full answer; the rest is kept under a token.
@@ -92,6 +106,68 @@ impl Metrics {
         }
         answer
     }
+}
+
+/// Values of one metric of one machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Series<'a> {
+    /// `AWS/EC2` or `AWS/RDS`.
+    pub namespace: &'a str,
+    /// The metric's name.
+    pub metric: &'a str,
+    /// The dimension that names the machine.
+    pub dimension: &'a str,
+    /// The machine.
+    pub id: &'a str,
+    /// Moments and values.
+    pub points: &'a [(i64, f64)],
+}
+
+/// How the values of a period become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fold {
+    Percentile(f64),
+    Maximum,
+    Minimum,
+    Sum,
+    Average,
+    Count,
+}
+
+impl Fold {
+    /// One value of several, which are not none.
+    fn of(self, values: Vec<f64>) -> f64 {
+        match self {
+            Fold::Percentile(level) => quantile(values, level),
+            Fold::Maximum => values.into_iter().fold(f64::MIN, f64::max),
+            Fold::Minimum => values.into_iter().fold(f64::MAX, f64::min),
+            Fold::Sum => values.into_iter().sum(),
+            Fold::Average => values.iter().sum::<f64>() / values.len() as f64,
+            Fold::Count => values.len() as f64,
+        }
+    }
+}
+
+/// How a query is answered here; `None` where the peer answers it.
+fn fold_here(query: &Value) -> Option<Fold> {
+    if let Some(level) = percentile_level(query) {
+        return Some(Fold::Percentile(level));
+    }
+    let stat = &query["MetricStat"];
+    let own = OWN.contains(&stat["Metric"]["Namespace"].as_str()?);
+    match stat["Stat"].as_str()? {
+        "Maximum" => Some(Fold::Maximum),
+        "Minimum" => Some(Fold::Minimum),
+        "Sum" if own => Some(Fold::Sum),
+        "Average" if own => Some(Fold::Average),
+        "SampleCount" if own => Some(Fold::Count),
+        _ => None,
+    }
+}
+
+/// Whether the values of a `PutMetricData` stay here.
+pub(super) fn stays_here(parameters: &Value) -> bool {
+    parameters["Namespace"].as_str().is_some_and(|namespace| OWN.contains(&namespace))
 }
 
 /// What must be asked of the peer to answer a `GetMetricData`.
@@ -132,7 +208,7 @@ pub(super) fn split(metrics: &mut Metrics, parameters: &Value) -> Result<Needed,
         return Ok(Needed::Calls(vec![whole]));
     }
     let mut by_period: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-    for query in queries.into_iter().filter(|query| percentile_level(query).is_none()) {
+    for query in queries.into_iter().filter(|query| fold_here(query).is_none()) {
         by_period.entry(period(&query)).or_default().push(query);
     }
     let mut calls = Vec::new();
@@ -167,9 +243,9 @@ pub(super) fn merge(
             continue;
         }
         let (mut stamps, mut values) = (Vec::new(), Vec::new());
-        if percentile_level(query).is_some() {
-            let step = period(query);
-            let (at, what) = metrics.percentile(region, query, start - start.rem_euclid(step), end);
+        if let Some(fold) = fold_here(query) {
+            let from = start - start.rem_euclid(period(query));
+            let (at, what) = metrics.told_here((region, fold), query, from, end);
             stamps.extend(at.into_iter().map(Value::from));
             values.extend(what.into_iter().map(Value::from));
         }

@@ -2,10 +2,12 @@
 //! the cloud does.
 
 mod groups;
+mod machines;
 mod metrics;
+mod prices;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -19,6 +21,8 @@ use planner::{Seconds, Timestamp};
 use serde_json::Value;
 
 use self::groups::{Groups, Order, Seen, groups_in};
+use self::machines::Machines;
+pub use self::metrics::Series;
 use self::metrics::{Metrics, Needed};
 use self::wire::{Refusal, Request, made, translated};
 use super::door::{Call, Cloud, Door, Refused};
@@ -50,6 +54,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     groups: Groups,
+    machines: Machines,
     metrics: Metrics,
 }
 
@@ -59,7 +64,11 @@ impl Proxy {
     /// # Panics
     /// Where no port is free.
     pub fn start(moto: SocketAddr, time: TestTime) -> Proxy {
-        let state = State { groups: Groups::new(), metrics: Metrics::default() };
+        let state = State {
+            groups: Groups::new(),
+            machines: Machines::default(),
+            metrics: Metrics::default(),
+        };
         let shared = Arc::new(Shared { moto, time, state: Mutex::new(state) });
         Proxy { door: Door::open(Arc::clone(&shared)), shared }
     }
@@ -76,6 +85,39 @@ impl Proxy {
             Some(limit) => shortages.insert(group.to_owned(), limit),
             None => shortages.remove(group),
         };
+    }
+
+    /// How long stops and starts take that are ordered from now on, in test time.
+    pub fn power_takes(&self, span: Seconds) {
+        locked(&self.shared.state).machines.takes = span;
+    }
+
+    /// When a machine was made and last started, which is now for the peer.
+    pub fn born(&self, id: &str, created: Timestamp, started: Timestamp) {
+        locked(&self.shared.state).machines.born(id, created, started);
+    }
+
+    /// Whether the cloud has a machine for a start of this instance.
+    pub fn has_room_for(&self, id: &str, room: bool) {
+        locked(&self.shared.state).machines.room_for(id, room);
+    }
+
+    /// The health of a registered target: `unhealthy`; the peer finds all of them healthy.
+    pub fn target_is(&self, id: &str, state: &str) {
+        locked(&self.shared.state).machines.health.insert(id.to_owned(), state.to_owned());
+    }
+
+    /// What a spot instance was asked for by: `persistent` or `one-time`. The peer has no requests.
+    pub fn spot_request(&self, instance: &str, kind: &str) {
+        locked(&self.shared.state).machines.spot.insert(instance.to_owned(), kind.to_owned());
+    }
+
+    /// Values of a metric of a machine, as many as there may be.
+    ///
+    /// # Panics
+    /// In other namespaces than those of machines.
+    pub fn put_usage(&self, region: &str, series: &Series<'_>) {
+        locked(&self.shared.state).metrics.put_own(region, series);
     }
 
     /// Answers hold at most so many groups, or values of metrics.
@@ -152,6 +194,18 @@ impl Cloud for Shared {
             ("autoscaling", operation) => self.autoscaling(request, operation).await,
             ("monitoring", operation) => self.monitoring(request, operation).await,
             ("ec2", "DescribeInstances") => self.instances(request).await,
+            ("ec2", "StopInstances" | "StartInstances") => self.power(request).await,
+            ("ec2", "DescribeSpotInstanceRequests") => {
+                let told = locked(&self.state).machines.spot_requests(request);
+                Ok(Ok(made("text/xml", told)))
+            }
+            ("rds", "StopDBInstance" | "StartDBInstance") => self.power_of_database(request).await,
+            ("rds", "DescribeDBInstances") => self.databases(request).await,
+            ("elasticloadbalancing", "DescribeTargetHealth") => self.health(request).await,
+            ("pricing", "GetProducts") => {
+                let told = prices::products(request);
+                Ok(told.map(|page| made("application/x-amz-json-1.1", page.to_string())))
+            }
             _ => self.pass(request).await.map(Ok),
         };
         match done {
@@ -355,8 +409,84 @@ impl Shared {
 
     async fn instances(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
         let answer = self.pass(request).await?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let elastic = self.elastic_addresses(request, &text).await?;
+        let state = locked(&self.state);
+        let text = state.groups.launch_times(&text);
+        let corrected =
+            state.machines.instances(&text, (&request.region, self.time.now()), &elastic);
+        Ok(Ok(Answer { body: Bytes::from(corrected), ..answer }))
+    }
+
+    /// The addresses that stay, which the peer does not tell from the others.
+    async fn elastic_addresses(&self, request: &Request, text: &str) -> Result<BTreeSet<String>> {
+        if !text.contains("<ipOwnerId>") {
+            return Ok(BTreeSet::new());
+        }
+        let form = BTreeMap::from([
+            ("Action".to_owned(), "DescribeAddresses".to_owned()),
+            ("Version".to_owned(), "2016-11-15".to_owned()),
+        ]);
+        let answer = self.pass(&request.with_form(form)).await?;
+        Ok(machines::public_addresses(&String::from_utf8_lossy(&answer.body)))
+    }
+
+    /// Stops or starts instances, as far as the cloud would.
+    async fn power(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
+        if request.form.get("DryRun").is_some_and(|text| text == "true") {
+            return self.pass(request).await.map(Ok);
+        }
+        let ids = request.form.iter().filter(|(name, _)| name.starts_with("InstanceId."));
+        let mut form: BTreeMap<String, String> =
+            ids.map(|(name, id)| (name.clone(), id.clone())).collect();
+        form.insert("Action".into(), "DescribeInstances".into());
+        form.insert("Version".into(), "2016-11-15".into());
+        let seen = self.pass(&request.with_form(form)).await?;
+        let seen = machines::instances_in(&String::from_utf8_lossy(&seen.body));
+        let now = self.time.now();
+        for machine in &seen {
+            let judged = locked(&self.state).machines.judge(request, machine, now);
+            if let Err(refusal) = judged {
+                return Ok(Err(refusal));
+            }
+        }
+        let answer = self.pass(request).await?;
+        if answer.status.is_success() {
+            let mut state = locked(&self.state);
+            for machine in &seen {
+                state.machines.moved(request, machine, now);
+            }
+        }
+        Ok(Ok(answer))
+    }
+
+    async fn power_of_database(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
+        let id = request.form.get("DBInstanceIdentifier").cloned().unwrap_or_default();
+        let now = self.time.now();
+        let settled = locked(&self.state).machines.is_settled(&request.region, &id, now);
+        if !settled {
+            let message = format!("Instance {id} is not in a state that allows this.");
+            return Ok(Err(Refusal::new(400, "InvalidDBInstanceState", message)));
+        }
+        let answer = self.pass(request).await?;
+        if answer.status.is_success() {
+            locked(&self.state).machines.database_moved(request, &id, now);
+        }
+        Ok(Ok(answer))
+    }
+
+    async fn databases(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
+        let answer = self.pass(request).await?;
         let text = String::from_utf8_lossy(&answer.body);
-        let corrected = locked(&self.state).groups.launch_times(&text);
+        let now = self.time.now();
+        let corrected = locked(&self.state).machines.databases(&text, &request.region, now);
+        Ok(Ok(Answer { body: Bytes::from(corrected), ..answer }))
+    }
+
+    async fn health(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
+        let answer = self.pass(request).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let corrected = locked(&self.state).machines.target_health(&text);
         Ok(Ok(Answer { body: Bytes::from(corrected), ..answer }))
     }
 
@@ -370,6 +500,10 @@ impl Shared {
         }
         if operation == "PutMetricData" {
             locked(&self.state).metrics.put(&request.region, &request.json);
+            if metrics::stays_here(&request.json) {
+                let answer = made("application/x-amz-json-1.0", "{}".to_owned());
+                return Ok(Ok(translated(request, answer)));
+            }
         }
         let answer = if request.wire == wire::Wire::Query {
             self.pass(request).await?

@@ -161,10 +161,10 @@ impl Refusal {
 
     /// How each service says "too many calls".
     pub fn throttled(service: &str) -> Refusal {
-        if service == "ec2" {
-            Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded.")
-        } else {
-            Refusal::new(400, "Throttling", "Rate exceeded")
+        match service {
+            "ec2" => Refusal::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+            "pricing" => Refusal::new(400, "ThrottlingException", "Rate exceeded"),
+            _ => Refusal::new(400, "Throttling", "Rate exceeded"),
         }
     }
 

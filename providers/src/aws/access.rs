@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,9 @@ use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_autoscaling::config::retry::RetryPartition;
 use aws_smithy_async::time::TimeSource;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -127,24 +131,23 @@ impl Seat {
     }
 
     /// Makes one call, when there is room for it, and gives it up at the deadline.
-    pub(super) async fn call<T, E>(
-        &self,
+    ///
+    /// On the heap: the SDK's futures are so large that a few of them side by side fill a stack.
+    pub(super) fn call<'a, T, E>(
+        &'a self,
         call: Call,
         deadline: Deadline,
-        send: impl Future<
-            Output = Result<
-                T,
-                aws_smithy_runtime_api::client::result::SdkError<
-                    E,
-                    aws_smithy_runtime_api::client::orchestrator::HttpResponse,
-                >,
-            >,
-        >,
-    ) -> Result<T, Fault>
+        send: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>
     where
-        E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static,
+        T: Send + 'a,
+        E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
-        self.gated(call, deadline, async { send.await.map_err(|error| call.failed(&error)) }).await
+        let send = Box::pin(send);
+        Box::pin(async move {
+            let sorted = async { send.await.map_err(|error| call.failed(&error)) };
+            self.gated(call, deadline, sorted).await
+        })
     }
 
     /// The same for a call that is not the SDK's.

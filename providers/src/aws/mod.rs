@@ -1,10 +1,12 @@
-//! AWS Auto Scaling groups as our groups, and CloudWatch as a source of metrics.
+//! AWS Auto Scaling groups as our groups, CloudWatch as a source of metrics, and what may be idle.
 //!
 //! - [`Settings`]: regions, accounts, endpoint, timeouts, budget.
 //! - Reading a group: `groups.rs` asks, `translate.rs`, `owner.rs` and `cause.rs` put it into our
 //!   words, `details.rs` remembers what need not be asked each cycle.
 //! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks.
 //! - Writing: `write.rs`, one attempt, never more.
+//! - What may be idle: `estate/` lists, reads, prices, stops and starts it; `thin.rs` calls the
+//!   services that have no SDK here, `xml.rs` reads what they answer.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs
 //!   and costs.
 
@@ -77,7 +79,8 @@ impl Aws {
         Aws { access: Arc::new(Access::new(settings, now, None)) }
     }
 
-    /// Tries every permission of the observer's role once, in each account and region.
+    /// Tries every permission once that the observer's role needs for groups, in each account and
+    /// region.
     ///
     /// `DescribeInstanceRefreshes` needs a group's name and is tried on the first one found.
     pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {

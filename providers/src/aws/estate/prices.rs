@@ -292,7 +292,7 @@ mod tests {
             price(products, question, at).map(|found| (found.hourly_micro, found.currency))
         };
         let usd = product("BoxUsage:t3.micro", "USD", "0.0114000000");
-        assert_eq!(of(&[usd.clone()], &hourly), Some((11_400, Currency::Usd)));
+        assert_eq!(of(std::slice::from_ref(&usd), &hourly), Some((11_400, Currency::Usd)));
         assert_eq!(of(&[usd.clone(), usd.clone()], &hourly), Some((11_400, Currency::Usd)));
         let free = product("BoxUsage:t3.micro", "USD", "0.0000000000");
         assert_eq!(of(&[free.clone(), usd.clone()], &hourly), Some((11_400, Currency::Usd)));

@@ -68,14 +68,14 @@ impl Switch {
             PowerOrder::Stop(mode) => {
                 let request = seat.ec2_once.stop_instances().instance_ids(id);
                 let request = request.hibernate(mode == StopMode::Hibernate).dry_run(rehearse);
-                let send = async { obeyed(request.send().await, rehearse) };
-                seat.call(call, deadline, send).await
+                let send = async { obeyed(call, request.send().await, rehearse) };
+                seat.gated(call, deadline, Box::pin(send)).await
             }
             PowerOrder::Start => {
                 let request = seat.ec2_once.start_instances().instance_ids(id);
                 let request = request.dry_run(rehearse);
-                let send = async { obeyed(request.send().await, rehearse) };
-                seat.call(call, deadline, send).await
+                let send = async { obeyed(call, request.send().await, rehearse) };
+                seat.gated(call, deadline, Box::pin(send)).await
             }
         }
     }
@@ -130,8 +130,8 @@ impl Switch {
         let mut fields = vec![("ResourceName".to_owned(), found.arn)];
         match value {
             Some(value) => {
-                fields.push(("Tags.member.1.Key".to_owned(), key.to_owned()));
-                fields.push(("Tags.member.1.Value".to_owned(), value.to_owned()));
+                fields.push(("Tags.Tag.1.Key".to_owned(), key.to_owned()));
+                fields.push(("Tags.Tag.1.Value".to_owned(), value.to_owned()));
             }
             None => fields.push(("TagKeys.member.1".to_owned(), key.to_owned())),
         }
@@ -190,20 +190,18 @@ impl PowerSwitch for Switch {
     }
 }
 
-/// A rehearsal that succeeds comes back as an error of a name of its own.
+/// What came of an order. A rehearsal that succeeds comes back as an error of a name of its own.
 fn obeyed<T, E>(
+    call: Call,
     answer: Result<T, SdkError<E, HttpResponse>>,
     rehearse: bool,
-) -> Result<(), SdkError<E, HttpResponse>>
+) -> Result<(), Fault>
 where
-    E: ProvideErrorMetadata,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match answer {
-        Err(SdkError::ServiceError(error))
-            if rehearse && error.err().meta().code() == Some(REHEARSED) =>
-        {
-            Ok(())
-        }
-        other => other.map(drop),
+        Ok(_) => Ok(()),
+        Err(error) if rehearse && error.code() == Some(REHEARSED) => Ok(()),
+        Err(error) => Err(call.failed(&error)),
     }
 }

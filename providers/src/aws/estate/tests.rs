@@ -1,1 +1,0 @@
-//! Facts that follow from what the SDK hands over.

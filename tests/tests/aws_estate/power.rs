@@ -1,0 +1,182 @@
+//! Stops, starts and marks, and what is refused or never answered.
+
+use planner::idle::resource::{Fact, Power, ResourceKind};
+use planner::idle::rule::StopMode;
+use planner::idle::usage::Signal;
+use planner::{FaultKind, Seconds, Timestamp};
+use providers::PowerOrder;
+use tests::peers::{Fault, Rule};
+
+use crate::cloud::{Cloud, RDS, START, STOP, database, facts, id, instance, patience};
+
+#[test]
+fn an_instance_is_stopped_and_started_and_each_takes_its_time() {
+    let Some(cloud) =
+        Cloud::inside("power::an_instance_is_stopped_and_started_and_each_takes_its_time")
+    else {
+        return;
+    };
+    cloud.proxy.power_takes(Seconds(120));
+    let one = instance(&cloud.run("m5.large", &[]));
+    assert_eq!(cloud.rehearse(&one, STOP), Ok(true));
+    assert_eq!(cloud.read(&one).power, Power::Running, "asking changes nothing");
+    assert_eq!(cloud.order(&one, STOP), Ok(()));
+    assert_eq!(cloud.read(&one).power, Power::Stopping);
+    assert_eq!(cloud.order(&one, PowerOrder::Start), Err(FaultKind::Refused), "not yet");
+    cloud.pass(120);
+    assert_eq!(cloud.read(&one).power, Power::Stopped { charged: Some(false) });
+    assert_eq!(cloud.rehearse(&one, PowerOrder::Start), Ok(true));
+    cloud.proxy.has_room_for(&one.id, false);
+    assert_eq!(cloud.order(&one, PowerOrder::Start), Err(FaultKind::OutOfCapacity));
+    cloud.proxy.has_room_for(&one.id, true);
+    assert_eq!(cloud.order(&one, PowerOrder::Start), Ok(()));
+    let seen = cloud.read(&one);
+    assert_eq!((seen.power, seen.started_at), (Power::Starting, Some(cloud.time.now())));
+    assert_eq!(seen.created_at, Some(Timestamp(START.0 - 100 * 86_400)));
+    cloud.pass(120);
+    assert_eq!(cloud.read(&one).power, Power::Running);
+    let gone = instance("i-0123456789abcdef0");
+    assert_eq!(cloud.order(&gone, STOP), Err(FaultKind::Missing));
+    let missing = cloud.runtime.block_on(cloud.estate().resource(&gone, patience()));
+    assert_eq!(missing.expect_err("there is none").kind, FaultKind::Missing);
+    let volume = id(ResourceKind::Volume, "vol-1");
+    assert_eq!(cloud.order(&volume, STOP), Err(FaultKind::Refused));
+}
+
+#[test]
+fn what_cannot_be_hibernated_or_is_protected_is_refused() {
+    let Some(cloud) = Cloud::inside("power::what_cannot_be_hibernated_or_is_protected_is_refused")
+    else {
+        return;
+    };
+    let sleepless = instance(&cloud.run("m5.large", &[]));
+    let hibernate = PowerOrder::Stop(StopMode::Hibernate);
+    assert_eq!(cloud.order(&sleepless, hibernate), Err(FaultKind::Refused));
+    assert_eq!(cloud.read(&sleepless).power, Power::Running);
+    let ready = cloud.run("m5.large", &[("HibernationOptions.Configured", "true")]);
+    assert_eq!(cloud.order(&instance(&ready), hibernate), Ok(()));
+    let stops = cloud.proxy.writes();
+    assert!(stops.iter().all(|call| call.parameters["Hibernate"] == "true"));
+
+    let kept = instance(&cloud.run("m5.large", &[]));
+    for attribute in ["DisableApiStop.Value", "DisableApiTermination.Value"] {
+        let with = [("InstanceId", kept.id.as_str()), (attribute, "true")];
+        cloud.ec2("ModifyInstanceAttribute", &with);
+    }
+    let seen = cloud.read(&kept);
+    assert_eq!(facts(&seen).stop_protected, Fact::Known(true));
+    assert_eq!(facts(&seen).termination_protected, Fact::Known(true));
+    let free = cloud.read(&sleepless);
+    assert_eq!(facts(&free).stop_protected, Fact::Known(false));
+    assert_eq!(facts(&free).termination_protected, Fact::Known(false));
+    assert_eq!(cloud.order(&kept, STOP), Err(FaultKind::Refused));
+    cloud.proxy.inject(Rule::on("DescribeInstanceAttribute", Fault::Denied));
+    assert!(matches!(facts(&cloud.read(&kept)).stop_protected, Fact::Unread(_)));
+}
+
+#[test]
+fn an_order_without_an_answer_is_unconfirmed_and_sent_once() {
+    let Some(cloud) =
+        Cloud::inside("power::an_order_without_an_answer_is_unconfirmed_and_sent_once")
+    else {
+        return;
+    };
+    let one = instance(&cloud.run("m5.large", &[]));
+    cloud.database("orders");
+    let rule = cloud.proxy.inject(Rule::any(Fault::cut_after()).of_service("ec2"));
+    assert_eq!(cloud.order(&one, STOP), Err(FaultKind::Unconfirmed));
+    cloud.proxy.remove(rule);
+    assert_eq!(cloud.proxy.count("StopInstances"), 1);
+    assert_eq!(cloud.read(&one).power, Power::Stopped { charged: Some(false) }, "it was done");
+    cloud.proxy.inject(Rule::on("StopDBInstance", Fault::cut_after()));
+    assert_eq!(cloud.order(&database("orders"), STOP), Err(FaultKind::Unconfirmed));
+    assert_eq!(cloud.proxy.count("StopDBInstance"), 1);
+    cloud.proxy.heal();
+    for (operation, order) in [("StopInstances", STOP), ("StartInstances", PowerOrder::Start)] {
+        cloud.proxy.inject(Rule::on(operation, Fault::Throttled));
+        let before = cloud.proxy.count(operation);
+        let throttled = cloud.order(&one, order);
+        assert_eq!(throttled, Err(FaultKind::Throttled { retry_after: None }));
+        assert_eq!(cloud.proxy.count(operation), before + 1, "never repeated");
+    }
+}
+
+#[test]
+fn where_nobody_listens_nothing_was_sent() {
+    let Some(cloud) = Cloud::inside("power::where_nobody_listens_nothing_was_sent") else { return };
+    let one = instance(&cloud.run("m5.large", &[]));
+    cloud.database("orders");
+    cloud.proxy.unplug();
+    assert_eq!(cloud.order(&one, STOP), Err(FaultKind::Unreachable));
+    assert_eq!(cloud.order(&database("orders"), STOP), Err(FaultKind::Unreachable));
+    cloud.proxy.plug_in();
+    assert_eq!(cloud.read(&one).power, Power::Running);
+    assert_eq!(cloud.read(&database("orders")).power, Power::Running);
+}
+
+#[test]
+fn a_database_is_listed_stopped_and_started() {
+    let Some(cloud) = Cloud::inside("power::a_database_is_listed_stopped_and_started") else {
+        return;
+    };
+    cloud.proxy.power_takes(Seconds(300));
+    cloud.database("orders");
+    let replica =
+        [("DBInstanceIdentifier", "orders-copy"), ("SourceDBInstanceIdentifier", "orders")];
+    cloud.database("alone");
+    cloud.call("rds", RDS, "CreateDBInstanceReadReplica", &replica);
+    let all = cloud.listed(ResourceKind::Database);
+    let seen = &all["alone"];
+    assert_eq!((seen.power.clone(), seen.size_gib), (Power::Running, Some(20)));
+    assert_eq!(seen.platform.as_deref(), Some("postgres"));
+    assert_eq!(seen.created_at, Some(Timestamp(START.0 - 86_400)));
+    assert_eq!(seen.tags.get("team").map(String::as_str), Some("shop"));
+    assert_eq!(seen.sampled_every, Seconds(60));
+    assert!(seen.signals.contains(&Signal::Connections));
+    assert_eq!(facts(seen).replica, Fact::Known(None));
+    assert_eq!(facts(seen).termination_protected, Fact::Known(false));
+    assert_eq!(facts(seen).burstable, Fact::Known(true));
+    let of = |id: &str| facts(&all[id]).replica.known().cloned().flatten().unwrap_or_default();
+    assert!(of("orders-copy").starts_with("replica of `"), "{}", of("orders-copy"));
+    assert_eq!(of("orders"), "source of the replicas `orders-copy`");
+
+    let alone = database("alone");
+    assert_eq!(cloud.rehearse(&alone, STOP), Ok(false), "RDS cannot be asked");
+    let hibernate = PowerOrder::Stop(StopMode::Hibernate);
+    assert_eq!(cloud.order(&alone, hibernate), Err(FaultKind::Refused));
+    assert_eq!(cloud.order(&alone, STOP), Ok(()));
+    assert_eq!(cloud.read(&alone).power, Power::Stopping);
+    assert_eq!(cloud.order(&alone, STOP), Err(FaultKind::Refused), "under way");
+    cloud.pass(300);
+    assert_eq!(cloud.read(&alone).power, Power::Stopped { charged: Some(false) });
+    assert_eq!(cloud.order(&alone, PowerOrder::Start), Ok(()));
+    assert_eq!(cloud.read(&alone).power, Power::Starting);
+    cloud.pass(300);
+    assert_eq!(cloud.read(&alone).power, Power::Running);
+    assert_eq!(cloud.order(&database("none"), STOP), Err(FaultKind::Missing));
+}
+
+#[test]
+fn marks_are_written_and_the_tag_that_opts_in_never_is() {
+    let Some(cloud) = Cloud::inside("power::marks_are_written_and_the_tag_that_opts_in_never_is")
+    else {
+        return;
+    };
+    let one = instance(&cloud.run("m5.large", &[]));
+    cloud.database("orders");
+    for id in [&one, &database("orders")] {
+        let tag = |key: &str, value: Option<&str>| {
+            let switch = cloud.estate().switch(id);
+            cloud.runtime.block_on(switch.tag(key, value, patience())).map_err(|f| f.kind)
+        };
+        assert_eq!(tag("neap:marked", Some("2026-03-09 idle")), Ok(()));
+        let seen = cloud.read(id);
+        assert_eq!(seen.tags.get("neap:marked").map(String::as_str), Some("2026-03-09 idle"));
+        assert_eq!(tag("neap:marked", None), Ok(()));
+        assert!(!cloud.read(id).tags.contains_key("neap:marked"));
+        let sent = cloud.proxy.writes().len();
+        assert_eq!(tag("neap:managed", Some("true")), Err(FaultKind::Refused));
+        assert_eq!(tag("neap:managed", None), Err(FaultKind::Refused));
+        assert_eq!(cloud.proxy.writes().len(), sent, "nothing was sent");
+    }
+}

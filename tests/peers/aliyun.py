@@ -22,6 +22,10 @@ PACKAGES = {
     "ess": "alibabacloud_ess20220222",
     "cms": "alibabacloud_cms20190101",
     "sts": "alibabacloud_sts20150401",
+    "vpc": "alibabacloud_vpc20160428",
+    "slb": "alibabacloud_slb20140515",
+    "alb": "alibabacloud_alb20200616",
+    "nlb": "alibabacloud_nlb20220430",
 }
 
 url, region, product, operation, parameters, key, secret = sys.argv[1:8]

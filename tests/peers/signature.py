@@ -21,6 +21,10 @@ PRODUCTS = {
     "ess": "alibabacloud_ess20220222",
     "cms": "alibabacloud_cms20190101",
     "sts": "alibabacloud_sts20150401",
+    "vpc": "alibabacloud_vpc20160428",
+    "slb": "alibabacloud_slb20140515",
+    "alb": "alibabacloud_alb20200616",
+    "nlb": "alibabacloud_nlb20220430",
 }
 
 

@@ -6,22 +6,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use planner::idle::money::PriceQuery;
+use planner::idle::resource::{ResourceId, ResourceKind};
+use planner::idle::rule::StopMode;
 use planner::metric::Statistic;
 use planner::plan::Change;
 use planner::{AccountId, FaultKind, GroupRef, ProviderName, Region};
 use planner::{Seconds, Timestamp, Units};
-use providers::alibaba::ecs::{Charge, EcsStatus, StoppedMode};
 use providers::alibaba::sign::{Keys, Once, Request};
 use providers::alibaba::{Alibaba as Adapter, required_permissions};
 use providers::contract::plain_query;
-use providers::{Deadline, Inventory, Metrics, Provider};
+use providers::{Deadline, Inventory, Metrics, PowerOrder, Provider};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tests::clock::TestTime;
 use tests::peers::{
-    Alibaba, NewEcs, NewScalingGroup, Point, aliyun, keys, official_signature, settings,
+    Alibaba, NewBalancer, NewEcs, NewScalingGroup, NewServerGroup, Point, aliyun, keys,
+    official_signature, settings,
 };
 
 /// 2026-03-02T12:00:00Z.
@@ -201,82 +204,6 @@ async fn samples_are_what_the_official_client_reads() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn machines_are_read_stopped_and_started() {
-    let (cloud, time, adapter) = peer();
-    cloud.turning_takes(Seconds(60));
-    let machine = |name: &str, charge: &str| {
-        let tags = vec![("env".to_owned(), "开发".to_owned())];
-        let new = NewEcs::new(REGION, "ecs.g7.large");
-        cloud.create_instance(&NewEcs {
-            name: name.into(),
-            charge_type: charge.into(),
-            tags,
-            ..new
-        })
-    };
-    let ids: Vec<String> = (0..205).map(|n| machine(&format!("m-{n}"), "PostPaid")).collect();
-    let prepaid = machine("paid", "PrePaid");
-    let tags = BTreeMap::from([("env".to_owned(), "开发".to_owned())]);
-    let (account, region) = (account(), region());
-    let all = adapter.instances(&account, &region, &tags, by()).await.expect("readable");
-    assert_eq!(all.len(), 206, "over three pages");
-    let paid = all.iter().find(|i| i.id == prepaid).expect("it is there");
-    assert_eq!((&paid.charge, &paid.status), (&Charge::Subscription, &EcsStatus::Running));
-    let asked = json!({ "RegionId": REGION, "InstanceIds": json!([ids[0]]).to_string() });
-    let read = aliyun(&cloud.url(), REGION, "ecs", "DescribeInstances", &asked);
-    let theirs = &read["Instances"]["Instance"][0];
-    let ours = all.iter().find(|i| i.id == ids[0]).expect("it is there");
-    assert_eq!(theirs["InstanceName"], ours.name.as_str());
-    assert_eq!(theirs["InstanceType"], ours.instance_type.as_str());
-    assert_eq!(theirs["Tags"]["Tag"][0]["TagValue"], ours.tags["env"].as_str());
-
-    let two = [ids[0].clone(), "i-nobody".to_owned()];
-    let mode = StoppedMode::StopCharging;
-    let dry = adapter.stop(&account, &region, &two[..1], mode, true, by()).await;
-    assert_eq!(dry.expect("it could be")[&ids[0]], Ok(()));
-    assert_eq!(cloud.instance_status(&ids[0]), "Running", "nothing was done");
-    let stopped = adapter.stop(&account, &region, &two, mode, false, by()).await.expect("taken");
-    assert_eq!(stopped[&ids[0]], Ok(()), "one that is not there leaves the other to stop");
-    let missing = stopped["i-nobody"].as_ref().expect_err("it is not there");
-    assert_eq!(missing.kind, FaultKind::Missing, "{missing}");
-    time.set(time.now() + Seconds(120));
-    let now = adapter.instances_by_id(&account, &region, &ids[..1], by()).await.expect("readable");
-    assert_eq!(now[0].status, EcsStatus::Stopped);
-    assert_eq!(now[0].stopped_mode, Some(StoppedMode::StopCharging));
-
-    cloud.instance_stock("ecs.g7.large", Some(0));
-    let answer = adapter.start(&account, &region, &ids[..1], false, by()).await;
-    let scarce = match &answer {
-        Ok(outcomes) => outcomes[&ids[0]].as_ref().expect_err("there is none left"),
-        Err(fault) => fault,
-    };
-    assert_eq!(scarce.kind, FaultKind::OutOfCapacity, "{scarce}");
-    cloud.instance_stock("ecs.g7.large", None);
-    let started = adapter.start(&account, &region, &ids[..1], false, by()).await.expect("taken");
-    assert_eq!(started[&ids[0]], Ok(()));
-    time.set(time.now() + Seconds(120));
-    let statuses = adapter.statuses(&account, &region, &ids[..60], by()).await.expect("readable");
-    assert_eq!(statuses.len(), 60, "over two calls");
-    assert_eq!(statuses[&ids[0]], EcsStatus::Running);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn types_and_prices_are_read() {
-    let (cloud, _, adapter) = peer();
-    let types = adapter.instance_types(&account(), &region(), by()).await.expect("readable");
-    let large = types.iter().find(|t| t.id == "ecs.g7.large").expect("a common type");
-    assert_eq!((large.cpus, large.memory_gib), (2, 8.0));
-    let price = adapter.price(&account(), &region(), "ecs.g7.large", by()).await.expect("a price");
-    let asked = json!({
-        "RegionId": REGION, "ResourceType": "instance", "InstanceType": "ecs.g7.large",
-        "PriceUnit": "Hour"
-    });
-    let read = aliyun(&cloud.url(), REGION, "ecs", "DescribePrice", &asked);
-    assert_eq!(read["PriceInfo"]["Price"]["Currency"], price.currency.as_str());
-    assert!(price.hourly > 0.0, "{price:?}");
-}
-
 /// The actions that a policy in README allows, in the order of its blocks.
 fn allowed_in_readme() -> Vec<Vec<String>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
@@ -306,6 +233,10 @@ async fn what_the_readmes_policies_do_not_allow_is_not_called() {
     let time = TestTime::starting(START);
     let cloud = Alibaba::start(time.clone());
     cloud.create_group(&NewScalingGroup::new(REGION, "web", 1, 9, 3));
+    cloud.create_balancer(NewBalancer::new("slb", REGION, "lb-1"));
+    let (id, balancers) = ("rsp-1".to_owned(), vec!["lb-1".to_owned()]);
+    cloud.create_server_group(NewServerGroup { product: "slb", id, balancers, servers: vec![] });
+    cloud.add_route("vtb-1", "Instance", "i-nobody");
     let both: Vec<&str> = roles.concat().leak().iter().map(String::as_str).collect();
     let observer: Vec<&str> = both[..roles[0].len()].to_vec();
     cloud.allow(NAMED, &observer);
@@ -320,6 +251,26 @@ async fn what_the_readmes_policies_do_not_allow_is_not_called() {
     adapter.activities(&group.id, START - Seconds(60), by()).await.expect("readable");
     let query = plain_query(&reference("web"), "acs_alb", "LoadBalancerQPS", "x");
     adapter.samples(&[query], START - Seconds(600), START, by()).await.remove(0).expect("readable");
+    let estate = adapter.estate().expect("machines may be idle");
+    for listing in estate.resources(&ResourceKind::ALL, by()).await {
+        listing.resources.expect("readable");
+    }
+    let machine = ResourceId {
+        provider: group.id.provider.clone(),
+        account: account(),
+        region: region(),
+        kind: ResourceKind::Instance,
+        id: cloud.create_instance(&NewEcs::new(REGION, "ecs.g7.large")),
+    };
+    let price = PriceQuery {
+        provider: machine.provider.clone(),
+        account: account(),
+        region: region(),
+        kind: ResourceKind::Instance,
+        class: "ecs.g7.large".to_owned(),
+        platform: None,
+    };
+    estate.prices(&[price], by()).await.remove(0).expect("readable");
     assert_eq!(refused(&cloud), [] as [String; 0]);
     let up = Change::Desired { from: Units(3), to: Units(5) };
     let writer = adapter.writer(&group.id);
@@ -335,6 +286,12 @@ async fn what_the_readmes_policies_do_not_allow_is_not_called() {
     set(up, "d/2").await.expect("taken");
     set(Change::Desired { from: Units(5), to: Units(4) }, "d/3").await.expect("taken");
     set(Change::Minimum { from: Units(1), to: Units(2) }, "d/4").await.expect("taken");
+    let switch = estate.switch(&machine);
+    switch.tag("neap:marked", Some("d/5"), by()).await.expect("taken");
+    switch.tag("neap:marked", None, by()).await.expect("taken");
+    let stop = PowerOrder::Stop(StopMode::Plain);
+    switch.order(stop, "d/6", by()).await.expect("taken");
+    switch.order(PowerOrder::Start, "d/7", by()).await.expect("taken");
     let called: BTreeSet<String> = cloud.calls().iter().map(|call| call.action()).collect();
     assert!(cloud.calls()[before..].iter().all(|call| !call.refused()));
     // Nothing is allowed that is not called, but for the older name of a permission.

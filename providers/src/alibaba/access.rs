@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::credentials::Keyring;
 use super::endpoint::Product;
+use super::estate;
 use super::fault::{first_words, passes};
 use super::params::Params;
 use super::settings::{RoleAccount, Settings};
@@ -66,6 +67,7 @@ pub(super) struct Seat {
     transport: Arc<Transport>,
     account: Arc<Account>,
     remembered: Mutex<Remembered>,
+    estate: Mutex<estate::Known>,
     reading: Semaphore,
     writing: Semaphore,
     now: Arc<dyn Now>,
@@ -113,6 +115,7 @@ impl Access {
                 transport: Arc::clone(&self.transport),
                 account: self.account(name, role),
                 remembered: Mutex::default(),
+                estate: Mutex::default(),
                 reading: Semaphore::new(at_once),
                 writing: Semaphore::new(at_once),
                 now: Arc::clone(&self.now),
@@ -144,6 +147,11 @@ impl Seat {
     /// What is remembered; whoever panicked while holding it left nothing half done that matters.
     pub(super) fn remembered(&self) -> MutexGuard<'_, Remembered> {
         locked(&self.remembered)
+    }
+
+    /// What is remembered of instances.
+    pub(super) fn estate(&self) -> MutexGuard<'_, estate::Known> {
+        locked(&self.estate)
     }
 
     /// Counts a call for metrics against the month's budget.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use planner::Seconds;
 
+use super::estate::{READS, WRITES};
 use super::groups::{
     DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_MEMBERS, DESCRIBE_RULES, DESCRIBE_TASKS, NAMES,
     PAGE,
@@ -28,8 +29,8 @@ pub fn required_permissions() -> Permissions {
     ];
     let older = std::iter::once(QUERY_METRICS.to_owned());
     Permissions {
-        read: read.iter().map(|call| call.permission()).chain(older).collect(),
-        write: [SCALE, MODIFY].iter().map(|call| call.permission()).collect(),
+        read: read.iter().chain(&READS).map(|call| call.permission()).chain(older).collect(),
+        write: [SCALE, MODIFY].iter().chain(&WRITES).map(|call| call.permission()).collect(),
     }
 }
 

@@ -110,7 +110,8 @@ async fn groups_listed(
     Ok(wire.into_iter().map(translate::group).collect())
 }
 
-async fn members_listed(
+/// The members of groups: of one, of the region's, or of the groups of some instances.
+pub(super) async fn members_listed(
     seat: &Seat,
     params: Params,
     deadline: Deadline,
@@ -214,7 +215,8 @@ pub(super) async fn all(
     Ok(bases?.into_iter().map(whole).collect())
 }
 
-fn sooner(deadline: Deadline) -> Deadline {
+/// The deadline of details, which may not cost the whole its answer.
+pub(super) fn sooner(deadline: Deadline) -> Deadline {
     Deadline::within(deadline.left() * DETAILS_SHARE / 100)
 }
 

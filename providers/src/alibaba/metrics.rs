@@ -36,6 +36,27 @@ const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 /// One answer, in samples or why not.
 pub(super) type Answer = Result<Vec<Sample>, Fault>;
 
+/// What several series that match one query come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Several {
+    /// A fault: they are not mixed.
+    Fault,
+    /// The greatest of their values.
+    Greatest,
+    /// Their sum.
+    Sum,
+}
+
+/// What one series of calls asks for.
+#[derive(Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) metric: &'a str,
+    pub(super) period: Step,
+    /// The resources as JSON; `None` for all.
+    pub(super) resources: Option<String>,
+}
+
 /// How long CMS keeps samples of a period. [CMS API reference]
 pub(super) fn history(period: Step) -> Seconds {
     match period.seconds() {
@@ -49,6 +70,7 @@ pub(super) fn history(period: Step) -> Seconds {
 pub(super) async fn of_place(
     access: &Access,
     queries: Vec<MetricQuery>,
+    several: fn(&MetricQuery) -> Several,
     span: (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Vec<Answer> {
@@ -57,7 +79,7 @@ pub(super) async fn of_place(
     let (account, region) = (first.account.clone(), first.region.clone());
     let read = async {
         let seat = access.seat(DESCRIBE_METRICS, &account, &region)?;
-        Ok(samples(&seat, queries, span, deadline).await)
+        Ok(samples(&seat, queries, several, span, deadline).await)
     };
     let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
     match read.unwrap_or_else(|_| Err(DESCRIBE_METRICS.timed_out())) {
@@ -72,6 +94,7 @@ type Batch = (String, String, Step);
 async fn samples(
     seat: &Arc<Seat>,
     queries: Vec<MetricQuery>,
+    several: fn(&MetricQuery) -> Several,
     (from, to): (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Vec<Answer> {
@@ -97,7 +120,7 @@ async fn samples(
                 let (start, end) = (*start, *end);
                 jobs.spawn(async move {
                     let asked: Vec<&MetricQuery> = part.iter().map(|&n| &queries[n]).collect();
-                    let read = read(&seat, &asked, (start, end), deadline).await;
+                    let read = read(&seat, &asked, several, (start, end), deadline).await;
                     (part, start, read)
                 });
             }
@@ -207,33 +230,55 @@ impl Page {
 async fn read(
     seat: &Seat,
     queries: &[&MetricQuery],
+    several: fn(&MetricQuery) -> Several,
     (start, end): (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Vec<Answer> {
-    match pages(seat, queries, (start, end), deadline).await {
+    let first = queries[0];
+    let resources: BTreeSet<&BTreeMap<String, String>> =
+        queries.iter().map(|query| &query.dimensions).filter(|d| !d.is_empty()).collect();
+    let asking = Asking {
+        namespace: &first.namespace,
+        metric: &first.metric,
+        period: first.period,
+        resources: (!resources.is_empty()).then(|| serde_json::json!(resources).to_string()),
+    };
+    match pages(seat, &asking, (start, end), deadline).await {
         Err(fault) => queries.iter().map(|_| Err(fault.clone())).collect(),
-        Ok(points) => queries.iter().map(|query| of_query(query, &points, (start, end))).collect(),
+        Ok(points) => {
+            let of = |query: &&MetricQuery| of_query(query, several(query), &points, (start, end));
+            queries.iter().map(of).collect()
+        }
     }
+}
+
+/// The values that a dimension has among the datapoints: which resources have any.
+pub(super) async fn named(
+    seat: &Seat,
+    asking: &Asking<'_>,
+    dimension: &str,
+    window: (Timestamp, Timestamp),
+    deadline: Deadline,
+) -> Result<BTreeSet<String>, Fault> {
+    let points = pages(seat, asking, window, deadline).await?;
+    let names = points.iter().filter_map(|point| point.get(dimension)?.as_str());
+    Ok(names.map(str::to_owned).collect())
 }
 
 async fn pages(
     seat: &Seat,
-    queries: &[&MetricQuery],
+    asking: &Asking<'_>,
     (start, end): (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Result<Vec<Map<String, Value>>, Fault> {
-    let first = queries[0];
-    let resources: BTreeSet<&BTreeMap<String, String>> =
-        queries.iter().map(|query| &query.dimensions).filter(|d| !d.is_empty()).collect();
-    let resources = (!resources.is_empty()).then(|| serde_json::json!(resources).to_string());
     // The time asked for leaves out its start and holds its end; stamps are starts of intervals.
     let params = Params::new()
-        .with_some("Dimensions", resources)
+        .with_some("Dimensions", asking.resources.as_deref())
         .with("EndTime", end.0 * 1000 - 1)
         .with("Length", LENGTH)
-        .with("MetricName", &first.metric)
-        .with("Namespace", &first.namespace)
-        .with("Period", first.period.seconds())
+        .with("MetricName", asking.metric)
+        .with("Namespace", asking.namespace)
+        .with("Period", asking.period.seconds())
         .with("StartTime", start.0 * 1000 - 1);
     let mut points = Vec::new();
     let mut token: Option<String> = None;
@@ -253,6 +298,7 @@ async fn pages(
 /// The samples of one query among the datapoints of a call.
 fn of_query(
     query: &MetricQuery,
+    several: Several,
     points: &[Map<String, Value>],
     (start, end): (Timestamp, Timestamp),
 ) -> Answer {
@@ -266,12 +312,19 @@ fn of_query(
             continue;
         }
         let value = value(query.statistic, point).map_err(unreadable)?;
-        if samples.insert(at, value).is_some() {
-            return Err(unreadable(format!(
-                "several series match at {at}: the datapoints have the dimensions {}",
-                named(point)
-            )));
-        }
+        let known = samples.get(&at).copied();
+        let folded = match (known, several) {
+            (None, _) => value,
+            (Some(known), Several::Greatest) => known.max(value),
+            (Some(known), Several::Sum) => known + value,
+            (Some(_), Several::Fault) => {
+                return Err(unreadable(format!(
+                    "several series match at {at}: the datapoints have the dimensions {}",
+                    dimensions_of(point)
+                )));
+            }
+        };
+        samples.insert(at, folded);
     }
     Ok(samples.into_iter().map(|(start, value)| Sample { start, value }).collect())
 }
@@ -305,7 +358,7 @@ fn value(statistic: Statistic, point: &Map<String, Value>) -> Result<f64, String
 }
 
 /// The names of a datapoint's dimensions.
-fn named(point: &Map<String, Value>) -> String {
+fn dimensions_of(point: &Map<String, Value>) -> String {
     let texts = point.iter().filter(|(name, value)| value.is_string() && *name != "userId");
     let names: Vec<String> = texts.map(|(name, _)| format!("`{name}`")).collect();
     names.join(", ")
@@ -348,7 +401,7 @@ mod tests {
             Ok(points) => points,
             Err(fault) => return fault.detail,
         };
-        match of_query(query, &points, (Timestamp(6_000), Timestamp(6_300))) {
+        match of_query(query, Several::Fault, &points, (Timestamp(6_000), Timestamp(6_300))) {
             Ok(samples) => samples
                 .iter()
                 .map(|sample| format!("{}={}", sample.start.0, sample.value))
@@ -382,6 +435,23 @@ mod tests {
         );
         let port = query(Statistic::Average, &[("instanceId", "lb"), ("port", "443")]);
         assert_eq!(answer(&port, points), "6000=2");
+    }
+
+    #[test]
+    fn several_series_are_folded_where_that_is_asked_for() {
+        let points = [("0", 1), ("1", 4)].map(|(gpu, value)| {
+            let point = serde_json::json!({
+                "timestamp": 6_000_000, "instanceId": "i-1", "gpuId": gpu, "Maximum": value
+            });
+            point.as_object().unwrap().clone()
+        });
+        let query = query(Statistic::Maximum, &[("instanceId", "i-1")]);
+        let folded = |several| {
+            let window = (Timestamp(6_000), Timestamp(6_300));
+            of_query(&query, several, &points, window).map(|samples| samples[0].value)
+        };
+        assert_eq!((folded(Several::Greatest), folded(Several::Sum)), (Ok(4.0), Ok(5.0)));
+        assert!(folded(Several::Fault).is_err());
     }
 
     #[test]

@@ -6,14 +6,14 @@
 //! - `access.rs`: an account in a region, with its limits, backoff and budget.
 //! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words.
 //! - Reading samples: `metrics.rs`. Writing: `write.rs`, one attempt, never more.
-//! - [`ecs`]: instances, apart from groups.
+//! - What may be idle: `estate/`, instances above all, which are listed, measured, stopped and started.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs.
 
 mod access;
 mod cost;
 mod credentials;
-pub mod ecs;
 mod endpoint;
+mod estate;
 mod fault;
 #[cfg(test)]
 mod golden;
@@ -46,11 +46,11 @@ pub use settings::{
 
 use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
-use metrics::DESCRIBE_METRICS;
+use metrics::{DESCRIBE_METRICS, Several};
 
 use crate::call::Call;
 use crate::places::{self, Place};
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
 const SETTLING_MIN: Seconds = Seconds::minutes(3);
@@ -73,6 +73,39 @@ impl Alibaba {
     fn places(&self) -> Vec<Place> {
         places::all(&self.access.accounts(), &self.access.settings.regions)
     }
+
+    /// Reads metrics place by place: one answer a query, in the order asked.
+    async fn read_metrics(
+        &self,
+        queries: &[MetricQuery],
+        several: fn(&MetricQuery) -> Several,
+        span: (Timestamp, Timestamp),
+        deadline: Deadline,
+    ) -> Vec<metrics::Answer> {
+        let mut places: BTreeMap<(AccountId, Region), Vec<usize>> = BTreeMap::new();
+        for (index, query) in queries.iter().enumerate() {
+            let place = (query.account.clone(), query.region.clone());
+            places.entry(place).or_default().push(index);
+        }
+        let mut jobs = JoinSet::new();
+        for indexes in places.into_values() {
+            let asked: Vec<MetricQuery> = indexes.iter().map(|&n| queries[n].clone()).collect();
+            let access = Arc::clone(&self.access);
+            jobs.spawn(async move {
+                let answers = metrics::of_place(&access, asked, several, span, deadline).await;
+                indexes.into_iter().zip(answers).collect::<Vec<_>>()
+            });
+        }
+        let lost = || Err(lost(DESCRIBE_METRICS));
+        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
+            std::iter::repeat_with(lost).take(queries.len()).collect();
+        while let Some(done) = jobs.join_next().await {
+            for (index, answer) in done.unwrap_or_default() {
+                answers[index] = answer;
+            }
+        }
+        answers
+    }
 }
 
 impl Provider for Alibaba {
@@ -86,6 +119,10 @@ impl Provider for Alibaba {
 
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
         Box::new(write::Writer { access: Arc::clone(&self.access), group: group.clone() })
+    }
+
+    fn estate(&self) -> Option<&dyn Estate> {
+        Some(self)
     }
 }
 
@@ -146,29 +183,7 @@ impl Metrics for Alibaba {
         to: Timestamp,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let mut places: BTreeMap<(AccountId, Region), Vec<usize>> = BTreeMap::new();
-        for (index, query) in queries.iter().enumerate() {
-            let place = (query.account.clone(), query.region.clone());
-            places.entry(place).or_default().push(index);
-        }
-        let mut jobs = JoinSet::new();
-        for indexes in places.into_values() {
-            let asked: Vec<MetricQuery> = indexes.iter().map(|&n| queries[n].clone()).collect();
-            let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
-                let answers = metrics::of_place(&access, asked, (from, to), deadline).await;
-                indexes.into_iter().zip(answers).collect::<Vec<_>>()
-            });
-        }
-        let lost = || Err(lost(DESCRIBE_METRICS));
-        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
-            std::iter::repeat_with(lost).take(queries.len()).collect();
-        while let Some(done) = jobs.join_next().await {
-            for (index, answer) in done.unwrap_or_default() {
-                answers[index] = answer;
-            }
-        }
-        answers
+        self.read_metrics(queries, |_| Several::Fault, (from, to), deadline).await
     }
 
     fn keeps(&self, query: &MetricQuery) -> Retention {

@@ -57,8 +57,9 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Tag {
+    #[serde(alias = "Key")]
     pub(super) tag_key: String,
-    #[serde(default)]
+    #[serde(default, alias = "Value")]
     pub(super) tag_value: String,
 }
 
@@ -75,7 +76,7 @@ pub(super) struct MembersPage {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Member {
     pub(super) scaling_group_id: String,
-    instance_id: String,
+    pub(super) instance_id: String,
     lifecycle_state: String,
     #[serde(default)]
     health_status: String,

@@ -10,7 +10,8 @@ mod python;
 mod rules;
 
 pub use alibaba::{
-    ACCOUNT, Alibaba, KEY, NewEcs, NewScalingGroup, SECRET, keys, official_signature, settings,
+    ACCOUNT, Alibaba, KEY, NewBalancer, NewEcs, NewScalingGroup, NewServerGroup, SECRET, keys,
+    official_signature, settings,
 };
 pub use aws::{Aws, NewGroup, Point};
 pub use door::{Call, Door, RuleId};

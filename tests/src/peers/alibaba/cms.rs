@@ -90,23 +90,24 @@ pub(super) fn answer(
     }
     let length = request.number("Length", 1..=LENGTH_MAX)?.unwrap_or(1000) as usize;
     let oldest = now.0 - retention(period);
-    let mut found: Vec<(i64, Value)> = Vec::new();
+    let first = oldest.max(start.div_euclid(1000) + 1);
+    let mut found: Vec<(Interval, &Dimensions)> = Vec::new();
     for ((space, name, dimensions), values) in &metrics.series {
         let meant = |wanted: &Dimensions| wanted.iter().all(|(k, v)| dimensions.get(k) == Some(v));
         let named = space == namespace && name == metric;
         if !named || !(wanted.is_empty() || wanted.iter().any(meant)) {
             continue;
         }
-        let mut points = points(values, period, account, dimensions);
-        points.retain(|(at, _)| *at >= oldest && *at * 1000 > start && *at * 1000 <= end);
+        let mut intervals = intervals(values, period, (first, end.div_euclid(1000)));
         match operation {
-            "DescribeMetricLast" => found.extend(points.pop()),
-            _ => found.extend(points),
+            "DescribeMetricLast" => found.extend(intervals.pop().map(|one| (one, dimensions))),
+            _ => found.extend(intervals.into_iter().map(|one| (one, dimensions))),
         }
     }
-    found.sort_by_key(|(at, _)| *at);
+    found.sort_by_key(|(interval, _)| interval.at);
     let (shown, token) = request.slice(found, length)?;
-    let shown: Vec<Value> = shown.into_iter().map(|(_, point)| point).collect();
+    let shown: Vec<Value> =
+        shown.into_iter().map(|(interval, named)| interval.shown(account, named)).collect();
     let mut answer = json!({
         "Code": "200",
         "Period": period.to_string(),
@@ -121,36 +122,57 @@ pub(super) fn answer(
     Ok(answer)
 }
 
-/// A series in intervals of a period.
-fn points(
-    values: &BTreeMap<i64, f64>,
-    period: i64,
-    account: &str,
-    dimensions: &Dimensions,
-) -> Vec<(i64, Value)> {
-    let mut intervals: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-    for (at, value) in values {
-        intervals.entry(at.div_euclid(period) * period).or_default().push(*value);
+/// What the values of an interval come to.
+struct Interval {
+    at: i64,
+    count: u32,
+    sum: f64,
+    maximum: f64,
+    minimum: f64,
+}
+
+/// A series in intervals of a period that start in this span, both ends included.
+fn intervals(values: &BTreeMap<i64, f64>, period: i64, (from, to): (i64, i64)) -> Vec<Interval> {
+    let mut intervals: Vec<Interval> = Vec::new();
+    for (at, value) in values.range(from.min(to)..to.saturating_add(period)) {
+        let at = at.div_euclid(period) * period;
+        if at < from || at > to {
+            continue;
+        }
+        match intervals.last_mut().filter(|last| last.at == at) {
+            Some(last) => {
+                last.count += 1;
+                last.sum += value;
+                last.maximum = last.maximum.max(*value);
+                last.minimum = last.minimum.min(*value);
+            }
+            None => {
+                let (sum, maximum, minimum) = (*value, *value, *value);
+                intervals.push(Interval { at, count: 1, sum, maximum, minimum });
+            }
+        }
     }
-    let shown = |(at, values): (i64, Vec<f64>)| {
-        let sum: f64 = values.iter().sum();
-        let average = sum / values.len() as f64;
+    intervals
+}
+
+impl Interval {
+    fn shown(&self, account: &str, dimensions: &Dimensions) -> Value {
+        let average = self.sum / f64::from(self.count);
         let mut point = Map::new();
-        point.insert("timestamp".into(), (at * 1000).into());
+        point.insert("timestamp".into(), (self.at * 1000).into());
         point.insert("userId".into(), account.into());
         point.extend(dimensions.iter().map(|(k, v)| (k.clone(), v.as_str().into())));
         for (name, value) in [
-            ("Sum", sum),
+            ("Sum", self.sum),
             ("Average", average),
             ("Value", average),
-            ("Maximum", values.iter().copied().fold(f64::MIN, f64::max)),
-            ("Minimum", values.iter().copied().fold(f64::MAX, f64::min)),
+            ("Maximum", self.maximum),
+            ("Minimum", self.minimum),
         ] {
             point.insert(name.into(), value.into());
         }
-        (at, Value::Object(point))
-    };
-    intervals.into_iter().map(shown).collect()
+        Value::Object(point)
+    }
 }
 
 /// The resources that a call asks for; none for all of them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::Timestamp;
+use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
 use super::wire::{Refusal, Request, minute};
@@ -25,6 +25,10 @@ pub struct NewEcs {
     pub local_disks: Option<(u32, u32)>,
     /// The id of the scaling group that it belongs to.
     pub group: Option<String>,
+    /// How long it is made and boots.
+    pub boots: Seconds,
+    /// What the cloud shows of it besides, or instead: an object.
+    pub shows: Value,
 }
 
 impl NewEcs {
@@ -38,6 +42,8 @@ impl NewEcs {
             tags: Vec::new(),
             local_disks: None,
             group: None,
+            boots: Seconds(0),
+            shows: Value::Null,
         }
     }
 }
@@ -48,6 +54,8 @@ pub(crate) struct Machine {
     created: Timestamp,
     started: Timestamp,
     runs: bool,
+    /// Until then it is being made.
+    made: Timestamp,
     /// When it is what `runs` says.
     settles: Timestamp,
     stopped_mode: &'static str,
@@ -66,7 +74,8 @@ impl Machine {
             created: now,
             started: now,
             runs: true,
-            settles: now,
+            made: Timestamp(now.0 + new.boots.0 as i64 / 2),
+            settles: now + new.boots,
             stopped_mode: NOT_STOPPED,
         };
         machines.insert(id.clone(), machine);
@@ -76,9 +85,17 @@ impl Machine {
     pub fn status(&self, now: Timestamp) -> &'static str {
         match (self.runs, self.settles > now) {
             (true, false) => "Running",
+            (true, true) if self.made > now => "Pending",
             (true, true) => "Starting",
             (false, true) => "Stopping",
             (false, false) => "Stopped",
+        }
+    }
+
+    /// Shows something else of it from now on.
+    pub fn show(&mut self, fields: &Value) {
+        for (field, value) in fields.as_object().into_iter().flatten() {
+            self.new.shows[field] = value.clone();
         }
     }
 
@@ -131,20 +148,43 @@ impl Machine {
             let tag = json!({ "TagKey": "acs:autoscaling:scalingGroupId", "TagValue": group });
             shown["Tags"]["Tag"].as_array_mut().expect("a list").push(tag);
         }
+        for (field, value) in new.shows.as_object().into_iter().flatten() {
+            shown[field] = value.clone();
+        }
         shown
+    }
+
+    /// Why the cloud itself holds it.
+    fn is_locked(&self) -> bool {
+        let locks = self.new.shows["OperationLocks"]["LockReason"].as_array();
+        locks.is_some_and(|locks| !locks.is_empty())
+    }
+
+    /// The mode that it stops in: what was asked for does not apply to every machine.
+    fn mode(&self, asked: Option<&str>) -> &'static str {
+        let economical = self.new.charge_type == "PostPaid"
+            && self.new.local_disks.is_none()
+            && self.new.shows["InstanceNetworkType"] != "classic";
+        match asked {
+            Some("StopCharging") if economical => "StopCharging",
+            Some("StopCharging") => NOT_STOPPED,
+            _ => "KeepCharging",
+        }
     }
 }
 
 const NOT_STOPPED: &str = "Not-applicable";
 
 /// Types that the stand-in knows, with their cores and GiB.
-const TYPES: [(&str, u32, u32); 6] = [
+const TYPES: [(&str, u32, u32); 8] = [
     ("ecs.c7.large", 2, 4),
     ("ecs.g7.large", 2, 8),
     ("ecs.g7.xlarge", 4, 16),
     ("ecs.g7.2xlarge", 8, 32),
+    ("ecs.gn6i-c4g1.xlarge", 4, 15),
     ("ecs.i3.xlarge", 4, 32),
     ("ecs.r7.large", 2, 16),
+    ("ecs.t6-c1m2.large", 2, 4),
 ];
 
 fn size_of(kind: &str) -> (u32, u32) {
@@ -187,19 +227,65 @@ pub(super) fn answer(
             Ok(page)
         }
         "StopInstances" | "StartInstances" => turn(request, account, region, now, pace),
-        "DescribePrice" => {
-            let (cpu, memory) = size_of(request.required("InstanceType")?);
-            let hourly = f64::from(cpu) * 0.1 + f64::from(memory) * 0.025;
-            let price = json!({
-                "Currency": "CNY",
-                "OriginalPrice": hourly,
-                "TradePrice": hourly,
-                "DiscountPrice": 0.0,
-            });
-            Ok(json!({ "PriceInfo": { "Price": price, "Rules": { "Rule": [] } } }))
-        }
+        "DescribePrice" => price(request),
+        "TagResources" | "UntagResources" => tag(request, account, region),
         _ => Err(Refusal::no_such_operation()),
     }
+}
+
+/// What a disk costs an hour, by GiB.
+const DISK: f64 = 0.0014;
+
+fn price(request: &Request) -> Result<Value, Refusal> {
+    let kinds = ["instance", "disk"];
+    let priced = |resource: &str, hourly: f64| {
+        let price = json!({ "OriginalPrice": hourly, "TradePrice": hourly, "DiscountPrice": 0.0 });
+        let mut detail = price.clone();
+        detail["Resource"] = resource.into();
+        (price, detail)
+    };
+    let (mut price, details) = if request.word("ResourceType", &kinds)? == Some("disk") {
+        request.required("DataDisk.1.Category")?;
+        request.required("DataDisk.1.Size")?;
+        let size = request.number("DataDisk.1.Size", 20..=65_536)?.unwrap_or(20);
+        let (price, detail) = priced("dataDisk", DISK * size as f64);
+        (price, vec![detail])
+    } else {
+        let name = request.required("InstanceType")?;
+        let Some((_, cpu, memory)) = TYPES.iter().find(|(known, ..)| *known == name) else {
+            let message =
+                "The specified InstanceType does not exist or beyond the permitted range.";
+            return Err(Refusal::new(403, "InvalidInstanceType.ValueNotSupported", message));
+        };
+        let hourly = f64::from(*cpu) * 0.1 + f64::from(*memory) * 0.025;
+        let (_, machine) = priced("instanceType", hourly);
+        let (_, disk) = priced("systemDisk", DISK * 40.0);
+        (priced("", hourly + DISK * 40.0).0, vec![machine, disk])
+    };
+    price["Currency"] = "CNY".into();
+    price["DetailInfos"] = json!({ "DetailInfo": details });
+    Ok(json!({ "PriceInfo": { "Price": price, "Rules": { "Rule": [] } } }))
+}
+
+/// Writes tags on machines, or takes them away.
+fn tag(request: &Request, account: &mut Account, region: &str) -> Result<Value, Refusal> {
+    if request.required("ResourceType")? != "instance" {
+        return Err(request.invalid("ResourceType", "is not known here"));
+    }
+    let ids = request.list("ResourceId", 50)?;
+    let (tags, keys) = (request.tags("Tag"), request.list("TagKey", 20)?);
+    for id in &ids {
+        let machine = account.machines.get_mut(id).filter(|machine| machine.new.region == region);
+        let Some(machine) = machine else {
+            let message = "The specified ResourceIds are not found in our records.";
+            return Err(Refusal::new(404, "InvalidResourceId.NotFound", message));
+        };
+        let written = |key: &String| keys.contains(key) || tags.iter().any(|(tag, _)| tag == key);
+        machine.new.tags.retain(|(key, _)| !written(key));
+        let new = tags.iter().map(|(key, value)| (key.clone(), value.clone().unwrap_or_default()));
+        machine.new.tags.extend(new);
+    }
+    Ok(json!({}))
 }
 
 fn types(request: &Request) -> Result<Value, Refusal> {
@@ -212,14 +298,27 @@ fn types(request: &Request) -> Result<Value, Refusal> {
     });
     let all = known.map(|(name, cpu, memory)| {
         let family = name.rsplit_once('.').map_or("", |(family, _)| family);
-        json!({
+        let mut shown = json!({
             "InstanceTypeId": name,
             "InstanceTypeFamily": family,
             "CpuCoreCount": cpu,
             "MemorySize": f64::from(*memory),
             "GPUAmount": 0,
             "LocalStorageCategory": "",
-        })
+        });
+        match family {
+            "ecs.gn6i-c4g1" => shown["GPUAmount"] = 1.into(),
+            "ecs.i3" => {
+                shown["LocalStorageAmount"] = 1.into();
+                shown["LocalStorageCategory"] = "local_ssd_pro".into();
+            }
+            "ecs.t6-c1m2" => {
+                shown["InitialCredit"] = 60.into();
+                shown["BaselineCredit"] = 24.into();
+            }
+            _ => {}
+        }
+        shown
     });
     let (shown, token) = request.slice(all.collect(), length)?;
     let token = token.unwrap_or_default();
@@ -312,6 +411,10 @@ fn turn(
                 "IncorrectInstanceStatus",
                 "The current status of the resource does not support this operation.",
             ),
+            Some(machine) if machine.is_locked() => (
+                "InstanceLockedForSecurity",
+                "The specified operation is denied as your instance is locked for security reasons.",
+            ),
             Some(machine) if gone(machine) => (
                 "OperationDenied.NoStock",
                 "The requested resource is sold out in the specified zone.",
@@ -334,11 +437,7 @@ fn turn(
         if let ("200", Some(machine)) = (code, account.machines.get_mut(id)) {
             machine.runs = start;
             machine.settles = Timestamp(now.0 + pace);
-            machine.stopped_mode = match mode {
-                _ if start => NOT_STOPPED,
-                Some("StopCharging") => "StopCharging",
-                _ => "KeepCharging",
-            };
+            machine.stopped_mode = if start { NOT_STOPPED } else { machine.mode(mode) };
             if start {
                 machine.started = now;
                 if let Some(left) = account.stock.get_mut(&machine.new.instance_type) {

@@ -4,6 +4,7 @@
 mod cms;
 mod ecs;
 mod ess;
+mod holdings;
 mod metadata;
 mod signature;
 mod sts;
@@ -26,6 +27,8 @@ use self::ecs::Machine;
 pub use self::ecs::NewEcs;
 pub use self::ess::NewScalingGroup;
 use self::ess::{Group, Shop};
+use self::holdings::Holdings;
+pub use self::holdings::{NewBalancer, NewServerGroup};
 use self::metadata::Metadata;
 pub use self::signature::official_signature;
 use self::sts::{Access, Principal};
@@ -104,6 +107,7 @@ struct Account {
     groups: BTreeMap<String, Group>,
     machines: BTreeMap<String, Machine>,
     metrics: Metrics,
+    holdings: Holdings,
     /// By instance type, how many machines are left.
     stock: BTreeMap<String, u32>,
 }
@@ -465,8 +469,15 @@ impl State {
                 ess::answer(request, groups, &account, shop, pages)
             }
             "cms" => {
-                let metrics = &mut self.account(&account).metrics;
-                cms::answer(request, metrics, &account, now)
+                let Account { metrics, holdings, .. } = self.account(&account);
+                match request.operation.as_str() {
+                    "DescribeMetricRuleList" => holdings.answer(request),
+                    _ => cms::answer(request, metrics, &account, now),
+                }
+            }
+            "vpc" | "slb" | "alb" | "nlb" => self.account(&account).holdings.answer(request),
+            "ecs" if holdings::of_ecs(&request.operation) => {
+                self.account(&account).holdings.answer(request)
             }
             _ => ecs::answer(request, self.account(&account), now, pace),
         }

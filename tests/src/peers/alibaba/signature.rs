@@ -38,7 +38,7 @@ fn official() -> &'static Mutex<Official> {
         let to = child.stdin.take().expect("its input is ours");
         let from = BufReader::new(child.stdout.take().expect("its output is ours"));
         let mut official = Official { _child: child, to, from, names: BTreeMap::new() };
-        for product in ["ecs", "ess", "cms", "sts"] {
+        for product in ["ecs", "ess", "cms", "sts", "vpc", "slb", "alb", "nlb"] {
             official.ask(&json!({ "names": "", "product": product }));
         }
         Mutex::new(official)

@@ -43,7 +43,7 @@ pub(crate) struct Request {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub style: Style,
-    /// `ecs`, `ess`, `cms`, `sts`, or `metadata`; empty for a version that nobody knows.
+    /// `ecs`, `ess`, `cms`, `sts`, `vpc`, `slb`, `alb`, `nlb` or `metadata`; empty for a version that nobody knows.
     pub product: String,
     pub operation: String,
     pub access_key: String,
@@ -76,6 +76,10 @@ impl Request {
             "2022-02-22" => "ess",
             "2019-01-01" => "cms",
             "2015-04-01" => "sts",
+            "2016-04-28" => "vpc",
+            "2014-05-15" => "slb",
+            "2020-06-16" => "alb",
+            "2022-04-30" => "nlb",
             _ if path.starts_with("/latest/") => "metadata",
             _ => "",
         };

@@ -1,0 +1,233 @@
+//! What is known of instances from other products: groups, load balancers, routes, alarms, types and
+//! the agent inside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use planner::idle::resource::Fact;
+use planner::idle::usage::Signal;
+use planner::{Fault, Seconds, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::instance::OnWire;
+use super::pages::Listed;
+use super::targets::{self, Registered};
+use super::types::{self, Type};
+use super::{agents, region, sooner};
+use crate::Deadline;
+use crate::alibaba::access::Seat;
+use crate::alibaba::endpoint::Product;
+use crate::alibaba::groups;
+use crate::alibaba::params::Params;
+
+pub(in crate::alibaba) const ALARMS: Listed =
+    Listed::by_number(("cms", Product::Cms), "DescribeMetricRuleList", "/Alarms/Alarm", 100)
+        .numbered("Page", "/Total");
+pub(in crate::alibaba) const ROUTE_TABLES: Listed = Listed::by_number(
+    ("vpc", Product::Vpc),
+    "DescribeRouteTableList",
+    "/RouterTableList/RouterTableListType",
+    50,
+);
+pub(in crate::alibaba) const ROUTES: Listed = Listed::by_token(
+    ("vpc", Product::Vpc),
+    "DescribeRouteEntryList",
+    "/RouteEntrys/RouteEntry",
+    ("MaxResult", 100),
+);
+
+/// The metrics of instances.
+const INSTANCES: &str = "acs_ecs_dashboard";
+
+/// What other products say, each with its own fault.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    /// By instance, its scaling group.
+    pub(super) members: Fact<BTreeMap<String, String>>,
+    /// By instance, where it is registered.
+    pub(super) targets: Fact<Registered>,
+    /// Instances and network interfaces that are the next hop of a route.
+    pub(super) hops: Fact<BTreeSet<String>>,
+    /// Alarms that ring.
+    pub(super) alarms: Fact<Vec<Alarm>>,
+    /// By name of the type.
+    pub(super) types: BTreeMap<String, Fact<Type>>,
+    /// By instance, what the agent inside measures.
+    pub(super) agents: BTreeMap<String, BTreeSet<Signal>>,
+}
+
+/// An alarm that rings, and about what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alarm {
+    pub(super) name: String,
+    /// The instances that it names; `None` for one over all instances or a group of them, of which
+    /// the cloud does not tell here which one it is about.
+    pub(super) about: Option<BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuleOnWire {
+    rule_name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    resources: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RouteTable {
+    route_table_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Route {
+    #[serde(default)]
+    next_hops: Hops,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Hops {
+    next_hop: Vec<Hop>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Hop {
+    next_hop_id: String,
+}
+
+/// Reads instances and all around them, side by side: of the whole region, or of one instance. What
+/// is around gets the greater part of the time and may fail; the instances may not.
+pub(super) async fn read(
+    seat: &Arc<Seat>,
+    only: Option<&str>,
+    instances: impl Future<Output = Result<Vec<OnWire>, Fault>>,
+    deadline: Deadline,
+) -> Result<(Vec<OnWire>, Around), Fault> {
+    let soft = sooner(deadline);
+    let (instances, members, targets, hops, alarms, agents) = tokio::join!(
+        instances,
+        members(seat, only, soft),
+        targets::registered(seat, only, soft),
+        hops(seat, soft),
+        alarms(seat, soft),
+        agents::of(seat, soft),
+    );
+    let instances = instances?;
+    let names = instances.iter().map(|one| one.instance_type.clone()).collect();
+    let around = Around {
+        members: members.into(),
+        targets: targets.into(),
+        hops: hops.into(),
+        alarms: alarms.into(),
+        types: types::of(seat, names, soft).await,
+        agents,
+    };
+    Ok((instances, around))
+}
+
+async fn members(
+    seat: &Seat,
+    only: Option<&str>,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, String>, Fault> {
+    let params = region(seat).with_list("InstanceIds", only);
+    let members = groups::members_listed(seat, params, deadline).await?;
+    Ok(members.into_iter().map(|one| (one.instance_id, one.scaling_group_id)).collect())
+}
+
+/// The next hops of all routes that somebody made, in all route tables of the region.
+///
+/// Instances and their network interfaces are found here; the two instances behind an address that
+/// moves between them (`HaVip`) are not, and need a tag.
+async fn hops(seat: &Seat, deadline: Deadline) -> Result<BTreeSet<String>, Fault> {
+    let mut found = BTreeSet::new();
+    for table in ROUTE_TABLES.all::<RouteTable>(seat, region(seat), deadline).await? {
+        let params = region(seat)
+            .with("RouteEntryType", "Custom")
+            .with("RouteTableId", &table.route_table_id);
+        let routes = ROUTES.all::<Route>(seat, params, deadline).await?;
+        let hops = routes.into_iter().flat_map(|route| route.next_hops.next_hop);
+        found.extend(hops.map(|hop| hop.next_hop_id));
+    }
+    Ok(found)
+}
+
+async fn alarms(seat: &Seat, deadline: Deadline) -> Result<Vec<Alarm>, Fault> {
+    let params = Params::new().with("AlertState", "ALARM").with("EnableState", true);
+    let rules = ALARMS.all::<RuleOnWire>(seat, params, deadline).await?;
+    Ok(rules.into_iter().filter_map(alarm).collect())
+}
+
+/// The alarm of a rule; `None` for one that is about other things than instances.
+fn alarm(rule: RuleOnWire) -> Option<Alarm> {
+    let mut about = BTreeSet::new();
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    if let Ok(resources) = serde_json::from_str::<Value>(resources) {
+        let one = std::slice::from_ref(&resources);
+        let each = resources.as_array().map_or(one, Vec::as_slice);
+        about.extend(each.iter().filter_map(|one| one["instanceId"].as_str()).map(str::to_owned));
+    }
+    let of_instances = rule.namespace == INSTANCES;
+    let about = if about.is_empty() { None } else { Some(about) };
+    (of_instances || about.is_some()).then_some(Alarm { name: rule.rule_name, about })
+}
+
+/// How the region's agents were last asked for.
+#[derive(Debug, Default)]
+pub(in crate::alibaba) struct Known {
+    pub(super) types: types::Known,
+    pub(super) agents: BTreeMap<String, BTreeSet<Signal>>,
+    pub(super) agents_asked: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether agents are to be asked for now; marks them as asked if so.
+    pub(super) fn ask_agents(&mut self, now: Timestamp, every: Seconds) -> bool {
+        let due = self.agents_asked.is_none_or(|asked| now.since(asked) >= every);
+        if due {
+            self.agents_asked = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(namespace: &str, resources: Option<&str>) -> Option<Option<Vec<String>>> {
+        let rule = RuleOnWire {
+            rule_name: "high".to_owned(),
+            namespace: namespace.to_owned(),
+            resources: resources.map(str::to_owned),
+        };
+        alarm(rule).map(|alarm| alarm.about.map(|about| about.into_iter().collect()))
+    }
+
+    #[test]
+    fn an_alarm_is_about_what_it_names_or_about_any_instance() {
+        let one = r#"[{"instanceId":"i-1"},{"instanceId":"i-2","device":"/dev/vda1"}]"#;
+        let named = Some(Some(vec!["i-1".to_owned(), "i-2".to_owned()]));
+        assert_eq!(about(INSTANCES, Some(one)), named);
+        assert_eq!(about("acs_custom", Some(one)), named);
+        assert_eq!(about(INSTANCES, Some(r#"{"instanceId":"i-1"}"#)).unwrap().unwrap(), ["i-1"]);
+        assert_eq!(about(INSTANCES, Some(r#"[{"resource":"_ALL"}]"#)), Some(None));
+        assert_eq!(about(INSTANCES, None), Some(None));
+        assert_eq!(about("acs_rds_dashboard", Some(r#"[{"resource":"_ALL"}]"#)), None);
+    }
+
+    #[test]
+    fn agents_are_asked_for_once_an_hour() {
+        let mut known = Known::default();
+        let hour = Seconds::hours(1);
+        assert!(known.ask_agents(Timestamp(0), hour));
+        assert!(!known.ask_agents(Timestamp(3599), hour));
+        assert!(known.ask_agents(Timestamp(3600), hour));
+    }
+}

@@ -1,0 +1,205 @@
+//! What may be idle on Alibaba Cloud: instances above all, and parts that nothing uses.
+//!
+//! - `instance.rs` puts an instance into our words; `around.rs` reads what other products know of
+//!   it, with `targets.rs`, `types.rs` and `agents.rs`.
+//! - `parts.rs` and `balancers.rs`: disks, snapshots, addresses and load balancers.
+//! - `usage.rs` puts signals together from metrics, `prices.rs` asks what things cost.
+//! - `switch.rs` stops, starts and marks; `pages.rs` turns over listings.
+
+mod agents;
+mod around;
+mod balancers;
+mod instance;
+mod pages;
+mod parts;
+mod prices;
+mod switch;
+mod targets;
+mod types;
+mod usage;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use planner::idle::money::{Price, PriceQuery};
+use planner::idle::resource::{Resource, ResourceId, ResourceKind};
+use planner::idle::usage::{Signal, UsageQuery};
+use planner::metric::Sample;
+use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::access::{Access, Seat};
+use super::params::Params;
+use super::{Alibaba, groups, metrics};
+use crate::call::Call;
+use crate::{Deadline, Estate, Listing, PowerSwitch};
+
+pub(super) use around::Known;
+
+use instance::INSTANCES;
+
+/// What is read of it, for the observer's role.
+pub(super) const READS: [Call; 20] = [
+    INSTANCES.call,
+    types::TYPES.call,
+    parts::DISKS.call,
+    parts::SNAPSHOTS.call,
+    prices::PRICE,
+    parts::ADDRESSES.call,
+    around::ROUTE_TABLES.call,
+    around::ROUTES.call,
+    around::ALARMS.call,
+    targets::CLASSIC.call,
+    targets::CLASSIC_SERVERS.call,
+    targets::CLASSIC_HEALTH.call,
+    targets::CLASSIC_GROUPS.call,
+    targets::CLASSIC_GROUP.call,
+    targets::APPLICATION_SERVERS.call,
+    targets::NETWORK_SERVERS.call,
+    balancers::APPLICATION.call,
+    balancers::APPLICATION_GROUPS.call,
+    balancers::NETWORK.call,
+    balancers::NETWORK_GROUPS.call,
+];
+/// What is written, for the actor's role.
+pub(super) const WRITES: [Call; 4] = [switch::STOP, switch::START, switch::TAG, switch::UNTAG];
+
+/// Where a resource lives.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    provider: &'a ProviderName,
+    account: &'a AccountId,
+    region: &'a Region,
+}
+
+fn region(seat: &Seat) -> Params {
+    Params::new().with("RegionId", seat.region.as_str())
+}
+
+/// The deadline of what may fail without the whole failing.
+fn sooner(deadline: Deadline) -> Deadline {
+    groups::sooner(deadline)
+}
+
+#[async_trait]
+impl Estate for Alibaba {
+    async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
+        let mut listings = Vec::new();
+        let mut jobs = JoinSet::new();
+        for (account, region) in self.places() {
+            for &kind in kinds {
+                let lost = INSTANCES.call.fault(FaultKind::Unreadable, "reading was broken off");
+                let place = listings.len();
+                listings.push(Listing {
+                    account: account.clone(),
+                    region: region.clone(),
+                    kind,
+                    resources: Err(lost),
+                });
+                let (access, account, region) =
+                    (Arc::clone(&self.access), account.clone(), region.clone());
+                jobs.spawn(async move {
+                    let read = listed(&access, &account, &region, kind, deadline);
+                    let read = tokio::time::timeout_at(deadline.0, read).await;
+                    (place, read.unwrap_or_else(|_| Err(INSTANCES.call.timed_out())))
+                });
+            }
+        }
+        while let Some(done) = jobs.join_next().await {
+            let Ok((place, resources)) = done else { continue };
+            if let Some(listing) = listings.get_mut(place) {
+                listing.resources = resources;
+            }
+        }
+        listings
+    }
+
+    async fn resource(&self, id: &ResourceId, deadline: Deadline) -> Result<Resource, Fault> {
+        if id.kind != ResourceKind::Instance {
+            let why = format!("a {} is not read by itself", id.kind);
+            return Err(INSTANCES.call.fault(FaultKind::Refused, why));
+        }
+        let seat = self.access.seat(INSTANCES.call, &id.account, &id.region)?;
+        let home = Home {
+            provider: &self.access.settings.provider,
+            account: &id.account,
+            region: &id.region,
+        };
+        let read = tokio::time::timeout_at(deadline.0, one(&seat, &home, &id.id, deadline)).await;
+        read.unwrap_or_else(|_| Err(INSTANCES.call.timed_out()))
+    }
+
+    async fn usage(
+        &self,
+        queries: &[UsageQuery],
+        from: Timestamp,
+        to: Timestamp,
+        step: Seconds,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let asked = usage::Asked::of(queries, step);
+        let read = self.read_metrics(&asked.metrics, usage::several, (from, to), deadline).await;
+        asked.answers(&read)
+    }
+
+    fn usage_kept(&self, _signal: Signal, step: Seconds) -> Seconds {
+        let period = u32::try_from(step.0).ok().and_then(Step::new);
+        period.map_or(Seconds::ZERO, metrics::history)
+    }
+
+    async fn prices(
+        &self,
+        queries: &[PriceQuery],
+        deadline: Deadline,
+    ) -> Vec<Result<Option<Price>, Fault>> {
+        prices::of(&self.access, queries, deadline).await
+    }
+
+    fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {
+        Box::new(switch::Switch { access: Arc::clone(&self.access), resource: id.clone() })
+    }
+}
+
+/// One kind in one account and region. There are no databases here.
+async fn listed(
+    access: &Access,
+    account: &AccountId,
+    place: &Region,
+    kind: ResourceKind,
+    deadline: Deadline,
+) -> Result<Vec<Resource>, Fault> {
+    let seat = access.seat(INSTANCES.call, account, place)?;
+    let home = Home { provider: &access.settings.provider, account, region: place };
+    match kind {
+        ResourceKind::Instance => {
+            let read_at = seat.now();
+            let wanted = INSTANCES.all(&seat, region(&seat), deadline);
+            let (found, around) = around::read(&seat, None, wanted, deadline).await?;
+            let all = found.into_iter();
+            Ok(all.map(|wire| instance::resource(wire, &around, &home, read_at)).collect())
+        }
+        ResourceKind::Database => Ok(Vec::new()),
+        ResourceKind::Volume => parts::disks(&seat, &home, deadline).await,
+        ResourceKind::Address => parts::addresses(&seat, &home, deadline).await,
+        ResourceKind::LoadBalancer => balancers::all(&seat, &home, deadline).await,
+        ResourceKind::Snapshot => parts::snapshots(&seat, &home, deadline).await,
+    }
+}
+
+/// One instance with every fact.
+async fn one(
+    seat: &Arc<Seat>,
+    home: &Home<'_>,
+    id: &str,
+    deadline: Deadline,
+) -> Result<Resource, Fault> {
+    let read_at = seat.now();
+    let wanted = INSTANCES.all(seat, region(seat).with("InstanceIds", json!([id])), deadline);
+    let (found, around) = around::read(seat, Some(id), wanted, deadline).await?;
+    let own = found.into_iter().find(|wire: &instance::OnWire| wire.instance_id == id);
+    let own = own.ok_or_else(|| {
+        INSTANCES.call.fault(FaultKind::Missing, format!("no instance `{id}` in `{}`", home.region))
+    })?;
+    Ok(instance::resource(own, &around, home, read_at))
+}

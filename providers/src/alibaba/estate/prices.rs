@@ -1,0 +1,169 @@
+//! List prices by the hour, in the currency that the account is billed in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use planner::idle::money::{Currency, Price, PriceQuery};
+use planner::idle::resource::ResourceKind;
+use planner::{Fault, FaultKind, Timestamp};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::Deadline;
+use crate::alibaba::access::{Access, Seat};
+use crate::alibaba::endpoint::Product;
+use crate::alibaba::params::Params;
+use crate::call::Call;
+
+pub(in crate::alibaba) const PRICE: Call = Call::read("ecs", "DescribePrice");
+
+/// Where a price is from, for people.
+const SOURCE: &str = "ecs:DescribePrice";
+/// GiB of the disk that a price is asked for: small ones may be below what can be bought.
+const DISK_GIB: u32 = 1000;
+const MILLION: f64 = 1e6;
+
+/// One answer a query, in the order asked; equal queries are asked once.
+pub(super) async fn of(
+    access: &Arc<Access>,
+    queries: &[PriceQuery],
+    deadline: Deadline,
+) -> Vec<Result<Option<Price>, Fault>> {
+    let mut asked: BTreeMap<&PriceQuery, Vec<usize>> = BTreeMap::new();
+    for (index, query) in queries.iter().enumerate() {
+        asked.entry(query).or_default().push(index);
+    }
+    let mut jobs = JoinSet::new();
+    for (query, indexes) in asked {
+        let (access, query) = (Arc::clone(access), query.clone());
+        jobs.spawn(async move {
+            let read = async {
+                let Some(params) = params(&query) else { return Ok(None) };
+                let seat = access.seat(PRICE, &query.account, &query.region)?;
+                price(&seat, query.kind, params, deadline).await
+            };
+            (indexes, read.await)
+        });
+    }
+    let lost = || Err(PRICE.fault(FaultKind::Unreadable, "reading was broken off"));
+    let mut answers: Vec<_> = std::iter::repeat_with(lost).take(queries.len()).collect();
+    while let Some(done) = jobs.join_next().await {
+        let Ok((indexes, answer)) = done else { continue };
+        for index in indexes {
+            if let Some(place) = answers.get_mut(index) {
+                *place = answer.clone();
+            }
+        }
+    }
+    answers
+}
+
+/// What to ask for; `None` where the cloud has no call for it.
+fn params(query: &PriceQuery) -> Option<Params> {
+    let base = Params::new().with("PriceUnit", "Hour");
+    match query.kind {
+        _ if query.class.is_empty() => None,
+        ResourceKind::Instance => {
+            Some(base.with("InstanceType", &query.class).with("ResourceType", "instance"))
+        }
+        ResourceKind::Volume => Some(
+            base.with("DataDisk.1.Category", &query.class)
+                .with_some("DataDisk.1.PerformanceLevel", query.platform.as_deref())
+                .with("DataDisk.1.Size", DISK_GIB)
+                .with("ResourceType", "disk"),
+        ),
+        ResourceKind::Database
+        | ResourceKind::Address
+        | ResourceKind::LoadBalancer
+        | ResourceKind::Snapshot => None,
+    }
+}
+
+async fn price(
+    seat: &Seat,
+    kind: ResourceKind,
+    params: Params,
+    deadline: Deadline,
+) -> Result<Option<Price>, Fault> {
+    let asked = params.with("RegionId", seat.region.as_str());
+    match seat.call::<Value>(PRICE, Product::Ecs, asked, deadline).await {
+        Ok(answer) => Ok(read(&answer, kind, seat.now())),
+        Err(fault) if is_unknown(&fault) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Whether the cloud says that it has no price for this, rather than that we may not ask.
+fn is_unknown(fault: &Fault) -> bool {
+    let named = ["InvalidInstanceType", "InvalidDataDisk", "PriceNotFound", "PricingPlan"];
+    match fault.kind {
+        FaultKind::Missing => true,
+        FaultKind::Refused => named.iter().any(|name| fault.detail.contains(name)),
+        _ => false,
+    }
+}
+
+/// The price of what was asked for alone: an instance is priced together with its disk, and told
+/// apart from it in the details. What is paid, after discounts.
+fn read(answer: &Value, kind: ResourceKind, as_of: Timestamp) -> Option<Price> {
+    let price = answer.pointer("/PriceInfo/Price")?;
+    let (part, size) = match kind {
+        ResourceKind::Instance => ("instanceType", 1),
+        _ => ("dataDisk", DISK_GIB),
+    };
+    let details = price.pointer("/DetailInfos/DetailInfo").and_then(Value::as_array);
+    let detail = details.into_iter().flatten().find(|detail| detail["Resource"] == part);
+    let hourly = detail.unwrap_or(price)["TradePrice"].as_f64()? / f64::from(size);
+    let currency = match price["Currency"].as_str()? {
+        "CNY" => Currency::Cny,
+        "USD" => Currency::Usd,
+        _ => return None,
+    };
+    let micro = (hourly * MILLION).round();
+    (micro >= 1.0 && micro.is_finite()).then(|| Price {
+        hourly_micro: micro as u64,
+        currency,
+        source: SOURCE.to_owned(),
+        as_of,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn micro(price: Value, kind: ResourceKind) -> Option<(u64, Currency)> {
+        let answer = json!({ "PriceInfo": { "Price": price } });
+        read(&answer, kind, Timestamp(7)).map(|price| (price.hourly_micro, price.currency))
+    }
+
+    #[test]
+    fn a_price_is_of_the_machine_alone_and_never_zero() {
+        let whole = json!({ "Currency": "CNY", "TradePrice": 0.8, "DetailInfos": { "DetailInfo": [
+            { "Resource": "systemDisk", "TradePrice": 0.3 },
+            { "Resource": "instanceType", "TradePrice": 0.5 }
+        ] } });
+        assert_eq!(micro(whole, ResourceKind::Instance), Some((500_000, Currency::Cny)));
+        let disk = json!({ "Currency": "USD", "TradePrice": 0.25 });
+        assert_eq!(micro(disk, ResourceKind::Volume), Some((250, Currency::Usd)));
+        for unknown in [
+            json!({ "Currency": "CNY", "TradePrice": 0.0 }),
+            json!({ "Currency": "CNY" }),
+            json!({ "Currency": "EUR", "TradePrice": 1.0 }),
+            Value::Null,
+        ] {
+            assert_eq!(micro(unknown, ResourceKind::Instance), None);
+        }
+    }
+
+    #[test]
+    fn a_type_without_a_price_is_no_fault_and_a_missing_permission_is() {
+        let of = |code| crate::alibaba::fault::of_code(PRICE, code, "why");
+        assert!(is_unknown(&of("InvalidInstanceType.ValueNotSupported")));
+        assert!(is_unknown(&of("InvalidInstanceType.NotFound")));
+        assert!(!is_unknown(&of("Forbidden.RAM")));
+        assert!(!is_unknown(&of("InvalidParameter")));
+    }
+}

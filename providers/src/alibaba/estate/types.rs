@@ -1,0 +1,144 @@
+//! Types of instances: what a machine's own record does not tell. They change rarely, so they are
+//! asked for once a day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::idle::resource::Fact;
+use planner::{Fault, FaultKind, Seconds, Timestamp};
+use serde::Deserialize;
+
+use super::pages::Listed;
+use crate::Deadline;
+use crate::alibaba::access::Seat;
+use crate::alibaba::endpoint::Product;
+use crate::alibaba::params::Params;
+
+pub(in crate::alibaba) const TYPES: Listed = Listed::by_token(
+    ("ecs", Product::Ecs),
+    "DescribeInstanceTypes",
+    "/InstanceTypes/InstanceType",
+    ("MaxResults", 100),
+);
+
+/// Types that one call may name. [ECS API reference]
+const NAMES: usize = 10;
+/// How long a type is good for.
+const AGE: Seconds = Seconds::days(1);
+
+/// What matters of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Type {
+    /// Whether it has a GPU, a part of one, or an FPGA.
+    pub(super) accelerator: bool,
+    /// Whether it has disks that live in the host.
+    pub(super) local_disks: bool,
+    /// Whether it earns and spends CPU credits.
+    pub(super) burstable: bool,
+}
+
+/// The types that were read, with when; `None` where the cloud knows no such type.
+pub(super) type Known = BTreeMap<String, (Timestamp, Option<Type>)>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OnWire {
+    instance_type_id: String,
+    #[serde(default, rename = "GPUAmount")]
+    gpu_amount: Option<f64>,
+    #[serde(default, rename = "GPUSpec")]
+    gpu_spec: Option<String>,
+    #[serde(default)]
+    instance_category: Option<String>,
+    #[serde(default)]
+    local_storage_amount: Option<u32>,
+    #[serde(default)]
+    initial_credit: Option<u32>,
+    #[serde(default)]
+    baseline_credit: Option<u32>,
+}
+
+impl From<&OnWire> for Type {
+    fn from(wire: &OnWire) -> Type {
+        let category = wire.instance_category.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let positive = |number: Option<u32>| number.is_some_and(|number| number > 0);
+        Type {
+            accelerator: wire.gpu_amount.is_some_and(|count| count > 0.0)
+                || wire.gpu_spec.as_deref().is_some_and(|spec| !spec.is_empty())
+                || category.contains("gpu")
+                || category.contains("fpga"),
+            local_disks: positive(wire.local_storage_amount),
+            burstable: positive(wire.initial_credit) || positive(wire.baseline_credit),
+        }
+    }
+}
+
+/// These types: from memory, or read where they are due.
+pub(super) async fn of(
+    seat: &Seat,
+    names: BTreeSet<String>,
+    deadline: Deadline,
+) -> BTreeMap<String, Fact<Type>> {
+    let now = seat.now();
+    let is_fresh = |known: &Known, name: &String| {
+        known.get(name).is_some_and(|(read_at, _)| now.since(*read_at) < AGE)
+    };
+    let due: Vec<String> = {
+        let known = &seat.estate().types;
+        names.iter().filter(|name| !is_fresh(known, name)).cloned().collect()
+    };
+    let mut faults: BTreeMap<String, Fault> = BTreeMap::new();
+    for batch in due.chunks(NAMES) {
+        let params = Params::new().with_list("InstanceTypes", batch);
+        match TYPES.all::<OnWire>(seat, params, deadline).await {
+            Ok(read) => {
+                let known = &mut seat.estate().types;
+                for name in batch {
+                    let found = read.iter().find(|wire| wire.instance_type_id == *name);
+                    known.insert(name.clone(), (now, found.map(Type::from)));
+                }
+            }
+            Err(fault) => faults.extend(batch.iter().map(|name| (name.clone(), fault.clone()))),
+        }
+    }
+    let estate = seat.estate();
+    let fact = |name: &String| match (faults.remove(name), estate.types.get(name)) {
+        (_, Some((_, Some(known)))) => Fact::Known(*known),
+        (Some(fault), _) => Fact::Unread(fault),
+        (None, _) => {
+            Fact::Unread(TYPES.call.fault(FaultKind::Missing, format!("no type `{name}`")))
+        }
+    };
+    let mut fact = fact;
+    names.iter().map(|name| (name.clone(), fact(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(more: &Value) -> Type {
+        let mut wire = json!({ "InstanceTypeId": "ecs.x", "New": 1 });
+        for (name, value) in more.as_object().unwrap() {
+            wire[name] = value.clone();
+        }
+        Type::from(&serde_json::from_value::<OnWire>(wire).unwrap())
+    }
+
+    #[test]
+    fn a_type_says_what_a_stop_would_lose() {
+        let plain = Type { accelerator: false, local_disks: false, burstable: false };
+        assert_eq!(read(&json!({ "GPUAmount": 0, "GPUSpec": "" })), plain);
+        let accelerated = Type { accelerator: true, ..plain };
+        for gpu in [
+            json!({ "GPUAmount": 1 }),
+            json!({ "GPUSpec": "NVIDIA A10*1/12" }),
+            json!({ "InstanceCategory": "FPGA" }),
+        ] {
+            assert_eq!(read(&gpu), accelerated, "{gpu}");
+        }
+        assert!(read(&json!({ "LocalStorageAmount": 1 })).local_disks);
+        assert!(read(&json!({ "InitialCredit": 60, "BaselineCredit": 10 })).burstable);
+    }
+}

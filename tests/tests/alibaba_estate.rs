@@ -282,6 +282,100 @@ async fn a_fact_that_is_denied_is_unread_and_the_listing_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_is_silent_costs_its_own_fact_alone() {
+    let bench = Bench::new();
+    bench.make(Value::Null);
+    bench.cloud.inject(Rule::on("DescribeRouteTableList", Fault::Dead));
+    let soon = Deadline::within(Duration::from_secs(4));
+    let mut listings = bench.estate().resources(&[ResourceKind::Instance], soon).await;
+    let all = listings.remove(0).resources.expect("the listing goes on");
+    let read = facts(&all[0]);
+    let Fact::Unread(fault) = &read.forwards_traffic else { panic!("{:?}", read.forwards_traffic) };
+    assert_eq!(fault.kind, FaultKind::TimedOut);
+    assert_eq!(read.scaling_group, Fact::Known(None));
+    assert_eq!((&read.accelerator, &read.saves), (&Fact::Known(false), &Fact::Known(Saves::Yes)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stand_in_shows_is_what_the_official_clients_read() {
+    let bench = Bench::new();
+    bench.cloud.create_disk(json!({ "DiskId": "d-1", "RegionId": REGION, "Status": "Available" }));
+    bench
+        .cloud
+        .create_snapshot(json!({ "SnapshotId": "s-1", "RegionId": REGION, "Usage": "none" }));
+    bench.cloud.create_address(json!({ "AllocationId": "eip-1", "RegionId": REGION }));
+    bench.cloud.add_route("vtb-1", "Instance", "i-1");
+    bench.cloud.add_alarm(json!({
+        "RuleName": "high", "AlertState": "ALARM", "EnableState": true, "Namespace": METRICS,
+        "Resources": json!([{ "instanceId": "i-1" }]).to_string()
+    }));
+    let servers = vec![("i-1".to_owned(), "abnormal")];
+    bench.cloud.create_balancer(NewBalancer { servers, ..NewBalancer::new("slb", REGION, "lb-1") });
+    for product in ["alb", "nlb"] {
+        let (balancers, servers) = (vec!["lb-2".to_owned()], vec!["i-1".to_owned()]);
+        bench.cloud.create_balancer(NewBalancer::new(product, REGION, "lb-2"));
+        let id = "sgp-1".to_owned();
+        bench.cloud.create_server_group(NewServerGroup { product, id, balancers, servers });
+    }
+    let here = json!({ "RegionId": REGION });
+    let lb = json!({ "RegionId": REGION, "LoadBalancerId": "lb-1" });
+    let table = json!({ "RegionId": REGION, "RouteTableId": "vtb-1" });
+    let none = json!({});
+    let behind = "/BackendServers/BackendServer/0/";
+    let table: [(&str, &str, &Value, String, &str); 14] = [
+        ("ecs", "DescribeDisks", &here, "/Disks/Disk/0/DiskId".into(), "d-1"),
+        ("ecs", "DescribeSnapshots", &here, "/Snapshots/Snapshot/0/SnapshotId".into(), "s-1"),
+        (
+            "vpc",
+            "DescribeEipAddresses",
+            &here,
+            "/EipAddresses/EipAddress/0/AllocationId".into(),
+            "eip-1",
+        ),
+        (
+            "vpc",
+            "DescribeRouteTableList",
+            &here,
+            "/RouterTableList/RouterTableListType/0/RouteTableId".into(),
+            "vtb-1",
+        ),
+        (
+            "vpc",
+            "DescribeRouteEntryList",
+            &table,
+            "/RouteEntrys/RouteEntry/0/NextHops/NextHop/0/NextHopId".into(),
+            "i-1",
+        ),
+        ("cms", "DescribeMetricRuleList", &none, "/Alarms/Alarm/0/RuleName".into(), "high"),
+        (
+            "slb",
+            "DescribeLoadBalancers",
+            &here,
+            "/LoadBalancers/LoadBalancer/0/LoadBalancerId".into(),
+            "lb-1",
+        ),
+        ("slb", "DescribeLoadBalancerAttribute", &lb, format!("{behind}ServerId"), "i-1"),
+        ("slb", "DescribeHealthStatus", &lb, format!("{behind}ServerHealthStatus"), "abnormal"),
+        ("alb", "ListLoadBalancers", &none, "/LoadBalancers/0/LoadBalancerId".into(), "lb-2"),
+        ("nlb", "ListLoadBalancers", &none, "/LoadBalancers/0/LoadBalancerId".into(), "lb-2"),
+        (
+            "alb",
+            "ListServerGroups",
+            &none,
+            "/ServerGroups/0/RelatedLoadBalancerIds/0".into(),
+            "lb-2",
+        ),
+        ("alb", "ListServerGroupServers", &none, "/Servers/0/ServerId".into(), "i-1"),
+        ("nlb", "ListServerGroupServers", &none, "/Servers/0/ServerGroupId".into(), "sgp-1"),
+    ];
+    for (product, operation, with, place, due) in table {
+        let read = aliyun(&bench.cloud.url(), REGION, product, operation, with);
+        let found = read.pointer(&place).and_then(Value::as_str);
+        assert_eq!(found, Some(due), "{product}:{operation}: {read}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_rehearsed_given_and_seen_to_save() {
     let bench = Bench::new();
     bench.cloud.turning_takes(Seconds(60));

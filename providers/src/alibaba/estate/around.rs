@@ -110,6 +110,12 @@ pub(super) async fn read(
     deadline: Deadline,
 ) -> Result<(Vec<OnWire>, Around), Fault> {
     let soft = sooner(deadline);
+    // Types are read as soon as it is known which, whatever else takes its time.
+    let instances = async {
+        let instances = instances.await?;
+        let names = instances.iter().map(|one| one.instance_type.clone()).collect();
+        Ok::<_, Fault>((instances, types::of(seat, names, soft).await))
+    };
     let (instances, members, targets, hops, alarms, agents) = tokio::join!(
         instances,
         members(seat, only, soft),
@@ -118,14 +124,13 @@ pub(super) async fn read(
         alarms(seat, soft),
         agents::of(seat, soft),
     );
-    let instances = instances?;
-    let names = instances.iter().map(|one| one.instance_type.clone()).collect();
+    let (instances, types) = instances?;
     let around = Around {
         members: members.into(),
         targets: targets.into(),
         hops: hops.into(),
         alarms: alarms.into(),
-        types: types::of(seat, names, soft).await,
+        types,
         agents,
     };
     Ok((instances, around))

@@ -322,12 +322,13 @@ fn differences_name_each_key_and_what_needs_a_restart() {
     let shown: Vec<String> =
         config::differences(&before, &sound(&changed)).iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
-        `policy.mode`: "act" -> "observe"
-        `policy.services.checkout.pool.capacity_per_unit.Given`: 50.0 -> 60.0
-        `policy.services.checkout.pool.max`: new, 9
-        `providers.sim.seed`: 7 -> 8 (after a restart)
-        `state_dir`: "./neap-state" -> "/var/lib/neap" (after a restart)
-        "#);
+    `idle.policy.mode`: "act" -> "observe"
+    `policy.mode`: "act" -> "observe"
+    `policy.services.checkout.pool.capacity_per_unit.Given`: 50.0 -> 60.0
+    `policy.services.checkout.pool.max`: new, 9
+    `providers.sim.seed`: 7 -> 8 (after a restart)
+    `state_dir`: "./neap-state" -> "/var/lib/neap" (after a restart)
+    "#);
 }
 
 /// A file cut off anywhere, as a full disk leaves it, is refused or read: it never breaks the parser.

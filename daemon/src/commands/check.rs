@@ -1,6 +1,7 @@
 //! `neap check`: every fault of the configuration at once, and what running it costs.
 
 mod coming;
+mod idle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::config::{self, ApiBudget, Config, ConfigFault, ProviderConfig};
 use crate::report::Format;
 use coming::Coming;
+use idle::Idle;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,6 +91,9 @@ pub struct Report {
     services: Vec<ServiceLines>,
     templates: Vec<String>,
     freezes: Vec<String>,
+    /// What is said of idle resources and schedules, where anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<Idle>,
     costs: Vec<Cost>,
     advice: Vec<Advice>,
 }
@@ -173,6 +178,7 @@ pub fn report(config: &Config, now: Timestamp) -> Report {
             .collect(),
         templates: config.templates.iter().map(|t| t.name.clone()).collect(),
         freezes: config.freezes.iter().map(|freeze| freeze.name.clone()).collect(),
+        idle: Idle::of(config, now),
         costs,
         advice,
     }
@@ -481,6 +487,9 @@ impl std::fmt::Display for Report {
         }
         if !self.freezes.is_empty() {
             writeln!(f, "\nfreezes `{}`", self.freezes.join("`, `"))?;
+        }
+        if let Some(idle) = &self.idle {
+            write!(f, "{idle}")?;
         }
         f.write_str("\n")?;
         self.costs.iter().try_for_each(|cost| writeln!(f, "{cost}"))?;

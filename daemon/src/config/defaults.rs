@@ -34,6 +34,20 @@ impl Defaults {
     pub const WARM_UP: Seconds = Seconds::ZERO;
     /// Linux instances are billed by the second, a minute at least.
     pub const BILLING_MINIMUM: Seconds = Seconds::minutes(1);
+    /// How often what may be idle is looked at: the step of basic monitoring.
+    pub const IDLE_INTERVAL: Seconds = Seconds::minutes(5);
+    /// A monthly batch is a cycle: five weeks hold one of each weekday of a month.
+    pub const LOOK_BACK: Seconds = Seconds::days(35);
+    /// The share of the look-back's hours that must have a sample.
+    pub const COVERAGE: Share = Share::percent(95);
+    /// A new rule watches for a week before it stops anything.
+    pub const OBSERVE_FIRST: Seconds = Seconds::days(7);
+    /// Somebody who started a machine again by hand has two weeks to use it.
+    pub const EXEMPT_AFTER_RESTART: Seconds = Seconds::days(14);
+    /// How long a start is tried before people are told.
+    pub const START_ESCALATION: Seconds = Seconds::minutes(30);
+    /// The tag that nothing is stopped under.
+    pub const PROTECT_TAG: &str = "neap:protect";
     /// The step of a metric.
     pub const METRIC_PERIOD: Seconds = Seconds::minutes(1);
 

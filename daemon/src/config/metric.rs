@@ -75,7 +75,8 @@ impl Surroundings<'_> {
         }
     }
 
-    fn provider_name(&self, entry: &Entry<'_>) -> Option<ProviderName> {
+    /// The name of a provider of this file.
+    pub(super) fn provider_name(&self, entry: &Entry<'_>) -> Option<ProviderName> {
         let found = entry.text("the name of a provider")?;
         if !self.providers.named.contains(found) {
             let names: Vec<String> = self.providers.named.iter().cloned().collect();
@@ -90,7 +91,7 @@ impl Surroundings<'_> {
 }
 
 /// A name that must be among the provider's own.
-fn known<T: PartialEq + ToString>(
+pub(super) fn known<T: PartialEq + ToString>(
     entry: &Entry<'_>,
     new: impl Fn(String) -> Option<T>,
     among: &[T],

@@ -10,8 +10,10 @@ mod event;
 mod fault;
 mod freeze;
 mod holidays;
+mod idle;
 mod metric;
 mod pool;
+mod prices;
 mod provider;
 mod reader;
 mod root;
@@ -35,7 +37,9 @@ pub use event::{EventRule, EventWindow, Floor, Yearly, floors_ahead};
 pub use fault::ConfigFault;
 pub use freeze::{FreezeRule, FreezeWindow, Weekly, freezes_active};
 pub use holidays::{Holiday, Holidays};
+pub use idle::IdleConfig;
 pub use metric::{known_rate, known_sparse};
+pub use prices::Prices;
 pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
 pub use template::{ServiceTemplate, TemplateFault};
 pub use zone::{NotAZone, Zone};
@@ -70,6 +74,8 @@ pub struct Config {
     pub calendars: BTreeMap<String, CalendarRule>,
     /// Events that are known beforehand.
     pub events: Vec<EventRule>,
+    /// What may be stopped while it is idle, and when machines are to be up.
+    pub idle: IdleConfig,
     /// Which calendar the users of a service live by; all others live by none.
     pub service_calendars: BTreeMap<ServiceName, String>,
 }

@@ -396,6 +396,11 @@ impl<'a> Entry<'a> {
         self.value.get_ref().as_str()
     }
 
+    /// Whether it is a whole number: for keys that take a number or something else.
+    pub fn is_whole(&self) -> bool {
+        self.value.get_ref().is_integer()
+    }
+
     /// Whether it is a date or time of TOML's own: their text.
     pub fn as_datetime(&self) -> Option<String> {
         self.value.get_ref().as_datetime().map(ToString::to_string)

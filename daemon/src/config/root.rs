@@ -11,6 +11,7 @@ use super::calendar::calendars;
 use super::defaults::Defaults;
 use super::event::events;
 use super::freeze::freezes;
+use super::idle::{self, idle};
 use super::provider::providers;
 use super::reader::{Source, Table};
 use super::service::{MODES, ServiceKeys, services};
@@ -35,10 +36,13 @@ fn config(root: &Table<'_>) -> Config {
         .unwrap_or(Defaults::POLL_INTERVAL);
     let providers = providers(root);
     let (calendars, calendar_names) = calendars(root);
-    let keys = ServiceKeys::new(Mode::Act, calendar_names).with_defaults(root);
+    let keys = ServiceKeys::new(Mode::Act, calendar_names.clone()).with_defaults(root);
     let services = services(root, &keys, &providers);
     let templates = templates(root, &keys, &providers);
-    if services.named.is_empty() && root.get("service").is_none() && templates.is_empty() {
+    let known_calendars = idle::Calendars { read: &calendars, named: &calendar_names };
+    let idle = idle(root, mode, &providers, known_calendars);
+    let nothing_sized = services.named.is_empty() && templates.is_empty();
+    if nothing_sized && ["service", "idle", "schedule"].iter().all(|key| root.get(key).is_none()) {
         nothing_to_do(root);
     }
     let known = templates.is_empty().then_some(services.named.as_slice());
@@ -63,6 +67,7 @@ fn config(root: &Table<'_>) -> Config {
         forecasters: services.forecasters,
         calendars,
         events: events(root, known),
+        idle,
         service_calendars: services.calendars,
     };
     not_supported_yet(root);
@@ -79,11 +84,9 @@ fn nothing_to_do(root: &Table<'_>) {
 
 /// Tables of later versions: to pass over them would be to break a promise in silence.
 fn not_supported_yet(root: &Table<'_>) {
-    for key in ["idle", "schedule", "alert"] {
-        if let Some(entry) = root.get(key) {
-            let message = format!("`[[{key}]]` is not supported yet by this version");
-            entry.key_fault(message, Some("leave it out, or write it as a comment".to_owned()));
-        }
+    if let Some(entry) = root.get("alert") {
+        let message = "`[[alert]]` is not supported yet by this version".to_owned();
+        entry.key_fault(message, Some("leave it out, or write it as a comment".to_owned()));
     }
 }
 

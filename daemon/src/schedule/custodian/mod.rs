@@ -84,6 +84,11 @@ impl OffHours {
     /// Its hour to stop.
     pub const OFFHOUR: i8 = 19;
 
+    /// Whether a resource has hours by its tag alone.
+    pub fn is_by_tag(&self) -> bool {
+        !self.opt_out && self.fallback_schedule.is_none()
+    }
+
     /// What a resource's tags come to.
     pub fn read(&self, tags: &BTreeMap<String, String>) -> Reading {
         let value = |key: &str| match tag(tags, key) {

@@ -1,0 +1,252 @@
+//! `[[schedule]]`: when machines are to be up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::{Date, Time};
+use planner::Seconds;
+use planner::idle::rule::{Cap, Limits, Radius, RuleName, ScheduleKind, ScheduleRule};
+use planner::policy::Share;
+
+use super::super::calendar;
+use super::super::defaults::Defaults;
+use super::super::freeze::{Weekly, local_time};
+use super::super::provider::Providers;
+use super::super::reader::{Entry, Table};
+use super::super::zone::zone;
+use super::keys::{self, SharedKeys};
+use super::limits::limits;
+use super::select::{Criterion, select};
+use super::{Calendars, schedule::Grammar::CloudCustodian};
+use crate::schedule::custodian::zone_of;
+use crate::schedule::{Hours, NamedCalendar, OffHours, Reading, UpHours, UpWindow};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Grammar {
+    /// Hours in the configuration.
+    #[default]
+    Own,
+    /// Hours in tags.
+    CloudCustodian,
+}
+
+const GRAMMARS: [(&str, Grammar); 2] =
+    [("neap", Grammar::Own), ("cloud-custodian", CloudCustodian)];
+
+const KINDS: [(&str, ScheduleKind); 3] = [
+    ("both", ScheduleKind::Both),
+    ("stop-only", ScheduleKind::StopOnly),
+    ("start-only", ScheduleKind::StartOnly),
+];
+
+/// What a window should look like, for messages.
+const UP: &str = "hours such as `\"Mon-Fri 08:30-20:00\"`, `\"daily 22:00-06:00\"` or `\"Sat,Sun\"`, \
+                  or a list of them";
+/// What the hours of a single day should look like, for messages.
+const DAY: &str = "hours such as `\"08:00-23:00\"`, a list of them, or `\"none\"`";
+
+/// All at once: what the clock orders is foreseen.
+const NO_LIMIT: Radius = Radius {
+    hour: Cap { share: Share::ALL, at_least: 0 },
+    day: Cap { share: Share::ALL, at_least: 0 },
+};
+
+/// Reads one `[[schedule]]`; the caller finishes the table.
+pub(super) fn schedule(
+    table: &Table<'_>,
+    keys: &SharedKeys,
+    providers: &Providers,
+    calendars: Calendars<'_>,
+    name: Option<RuleName>,
+) -> Option<(ScheduleRule, Hours)> {
+    let keys = keys.overlaid(table);
+    let grammar = table.get("grammar").map_or(Some(Grammar::Own), |entry| entry.choice(&GRAMMARS));
+    let hours = match grammar {
+        Some(Grammar::Own) => own(table, calendars).map(Hours::Own),
+        Some(CloudCustodian) => custodian(table).map(Hours::CloudCustodian),
+        None => None,
+    };
+    let tagged = matches!(&hours, Some(Hours::CloudCustodian(policy)) if policy.is_by_tag())
+        || (hours.is_none() && grammar == Some(CloudCustodian));
+    let criterion = if tagged { Criterion::InTags } else { Criterion::Needed };
+    let select = select(table, providers, criterion);
+    if let Some(select) = &select
+        && let Some(entry) = table.get("kinds")
+        && select.kinds.iter().any(|kind| !kind.has_power())
+    {
+        entry.unexpected("kinds that can be stopped: `instance`, `database`", None);
+    }
+    let kind = table.get("kind").map_or(Some(ScheduleKind::Both), |entry| entry.choice(&KINDS));
+    let only_if_idle = table.get("only_if_idle").and_then(|entry| {
+        let table = entry.table()?;
+        let limits = limits(&table);
+        table.finish();
+        Some(limits)
+    });
+    let span = |key: &str, least: Seconds, most: Seconds, base: Seconds| {
+        table.get(key).and_then(|entry| entry.duration(least..=most)).unwrap_or(base)
+    };
+    let (hour, day) = (Seconds::hours(2), Seconds::days(1));
+    let lead = span("start_lead", Seconds::ZERO, hour, Defaults::LEAD_TIME);
+    let escalation = span("start_escalation", Seconds::minutes(1), day, Defaults::START_ESCALATION);
+    let order_tag = table.get("order_tag").and_then(|entry| entry.text("a tag's key"));
+    let radius = keys::radius(table, "blast_radius").unwrap_or(NO_LIMIT);
+    let rule = ScheduleRule {
+        name: name?,
+        mode: keys.mode,
+        select: select?,
+        kind: kind?,
+        only_if_idle: only_if_idle.unwrap_or_else(Limits::default),
+        opt_in: keys.opt_in,
+        stop: keys.stop,
+        order_tag: order_tag.map(str::to_owned),
+        start_lead: lead,
+        start_escalation: escalation,
+        accept_restart_risk: keys.accept_restart_risk,
+        radius,
+    };
+    Some((rule, hours?))
+}
+
+/// Hours in the configuration.
+fn own(table: &Table<'_>, calendars: Calendars<'_>) -> Option<UpHours> {
+    let calendar_entry = table.get("calendar");
+    let calendar = calendar_entry.as_ref().map(|entry| {
+        let name = calendar::named(entry, calendars.named)?;
+        let rule = calendars.read.get(&name)?.clone();
+        Some(NamedCalendar { name, rule })
+    });
+    let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
+    let timezone = match (table.get("timezone"), &calendar) {
+        (Some(entry), _) => zone(&entry, expected),
+        (None, Some(calendar)) => calendar.as_ref().map(|calendar| calendar.rule.timezone.clone()),
+        (None, None) => {
+            table.missing("timezone", expected, None);
+            None
+        }
+    };
+    let up = table.required("up", UP).and_then(|entry| up(&entry, calendar_entry.is_some()));
+    let exceptions = table.get("exceptions").map_or(Some(BTreeMap::new()), |e| exceptions(&e));
+    let calendar = match calendar {
+        Some(calendar) => Some(calendar?),
+        None => None,
+    };
+    Some(UpHours { timezone: timezone?, up: up?, calendar, exceptions: exceptions? })
+}
+
+/// One text, or a list of at least one.
+fn texts<'e, T>(
+    entry: &Entry<'e>,
+    expected: &str,
+    read: impl Fn(&Entry<'e>) -> Option<T>,
+) -> Option<Vec<T>> {
+    if entry.as_text().is_some() {
+        return read(entry).map(|one| vec![one]);
+    }
+    let members = entry.list(expected);
+    if members.is_empty() {
+        if entry.list_is_empty() {
+            entry.unexpected(expected, None);
+        }
+        return None;
+    }
+    let read: Vec<Option<T>> = members.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+fn up(entry: &Entry<'_>, has_calendar: bool) -> Option<Vec<UpWindow>> {
+    texts(entry, UP, |entry| {
+        let window = entry.parsed(UpWindow::parse, UP)?;
+        if window.is_by_calendar() && !has_calendar {
+            let hint = "name one with `calendar`, or write `Mon-Fri`".to_owned();
+            let message = format!("{} needs a calendar that knows which days are", entry.found());
+            entry.fault(message, Some(hint));
+            return None;
+        }
+        Some(window)
+    })
+}
+
+/// `[{ date = 2026-12-24, up = "none" }]`.
+fn exceptions(entry: &Entry<'_>) -> Option<BTreeMap<Date, Vec<Weekly>>> {
+    let mut exceptions = BTreeMap::new();
+    let mut sound = true;
+    for table in entry.tables() {
+        let expected = "a date such as `2026-12-24`";
+        let day = table.required("date", expected);
+        let date = day.as_ref().and_then(|entry| date(entry, expected));
+        let up = table.required("up", DAY).and_then(|entry| of_a_day(&entry));
+        table.finish();
+        match (date, up) {
+            (Some(date), Some(up)) => {
+                if exceptions.insert(date, up).is_some() {
+                    table.fault(format!("`{date}` is there twice, expected each date once"), None);
+                    sound = false;
+                }
+            }
+            _ => sound = false,
+        }
+    }
+    sound.then_some(exceptions)
+}
+
+fn date(entry: &Entry<'_>, expected: &str) -> Option<Date> {
+    let local = local_time(entry)?;
+    if local.time() != Time::midnight() {
+        entry.unexpected(expected, None);
+        return None;
+    }
+    Some(local.date())
+}
+
+fn of_a_day(entry: &Entry<'_>) -> Option<Vec<Weekly>> {
+    if entry.as_text() == Some("none") {
+        return Some(Vec::new());
+    }
+    let times = |text: &str| Weekly::parse(&format!("daily {text}"));
+    texts(entry, DAY, |entry| entry.parsed(times, DAY))
+}
+
+/// Hours in tags: the keys are those of Cloud Custodian's filters.
+fn custodian(table: &Table<'_>) -> Option<OffHours> {
+    let tag = |key: &str, base: &str| {
+        let found = table.get(key).and_then(|entry| entry.text("a tag's key"));
+        found.unwrap_or(base).to_lowercase()
+    };
+    let hour = |key: &str, base: i8| {
+        let found = table.get(key).and_then(|entry| entry.whole(0..=23));
+        found.and_then(|hour| i8::try_from(hour).ok()).unwrap_or(base)
+    };
+    let flag =
+        |key: &str, base: bool| table.get(key).and_then(|entry| entry.flag()).unwrap_or(base);
+    let both = tag("tag", OffHours::TAG);
+    let expected = "a zone as the policy has it, such as `\"pt\"` or `\"America/New_York\"`";
+    let default_tz = table
+        .required("default_tz", expected)
+        .and_then(|entry| entry.parsed(|text| zone_of(text).map(|_| text.to_owned()), expected));
+    let mut policy = OffHours {
+        stop_tag: tag("stop_tag", &both),
+        start_tag: tag("start_tag", &both),
+        default_tz: default_tz.clone().unwrap_or_else(|| "utc".to_owned()),
+        onhour: hour("onhour", OffHours::ONHOUR),
+        offhour: hour("offhour", OffHours::OFFHOUR),
+        weekends: flag("weekends", true),
+        weekends_only: flag("weekends_only", false),
+        opt_out: flag("opt_out", false),
+        fallback_schedule: None,
+        skip_days: BTreeSet::new(),
+    };
+    let skip_days = table.get("skip_days").map_or(Some(Vec::new()), |entry| {
+        let expected = "a list of dates such as `[2026-12-25]`";
+        texts(&entry, expected, |entry| date(entry, expected))
+    });
+    if let Some(entry) = table.get("fallback_schedule") {
+        let expected = "a value of the tag such as `\"off=(M-F,19);on=(M-F,7)\"`";
+        policy.fallback_schedule = entry.text(expected).map(str::to_owned);
+        if let Reading::Fault(fault) = policy.read(&BTreeMap::new()) {
+            entry.unexpected(expected, Some(fault));
+            return None;
+        }
+    }
+    policy.skip_days = skip_days?.into_iter().collect();
+    default_tz.map(|_| policy)
+}

@@ -141,6 +141,7 @@ fn sim_settings(sim: &SimConfig) -> anyhow::Result<providers::sim::Settings> {
         duration: sim.duration,
         speed: sim.speed,
         scenario: sim.scenario.parse()?,
+        machines: sim.machines,
     })
 }
 

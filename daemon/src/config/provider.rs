@@ -83,6 +83,15 @@ pub struct SimConfig {
     pub speed: Option<u32>,
     /// The world by name, such as `day`.
     pub scenario: String,
+    /// Machines beside its groups, which may be idle.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub machines: u32,
+}
+
+/// A world without machines is written as it was before there were any.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field's address")]
+fn is_zero(machines: &u32) -> bool {
+    *machines == 0
 }
 
 impl SimConfig {
@@ -96,6 +105,8 @@ impl SimConfig {
     const START: Timestamp = Timestamp(1_772_409_600);
     /// A simulated day in a minute and a half.
     const SPEED: u32 = 1000;
+    /// More than this a machine of ordinary size does not hold.
+    const MACHINES_MAX: u64 = 200_000;
     /// Faster than this no machine computes a cycle of a minute.
     const SPEED_MAX: u64 = 1_000_000;
 }
@@ -378,6 +389,11 @@ fn sim(table: &Table<'_>) -> SimConfig {
             })
             .unwrap_or(Preset::default().name())
             .to_owned(),
+        machines: table
+            .get("machines")
+            .and_then(|entry| entry.whole(0..=SimConfig::MACHINES_MAX))
+            .and_then(|machines| u32::try_from(machines).ok())
+            .unwrap_or(0),
     }
 }
 

@@ -4,6 +4,7 @@
 //! and in which order, changes nothing. What happens in a group is decided when it is ordered,
 //! and takes place when its time has come.
 
+mod estate;
 mod group;
 mod ledger;
 mod load;
@@ -15,6 +16,9 @@ mod steps;
 mod store;
 mod world;
 
+pub use estate::{
+    EstateFaults, EstateSpec, MachineAct, MachineSpec, PowerRecord, Profile, machine,
+};
 pub use group::{Number, Order};
 pub use ledger::Ledger;
 pub use load::{Bursts, Episode, Job, Load};

@@ -8,6 +8,7 @@ use planner::group::{NativePolicy, NativePolicyKind, Owner, Process};
 use planner::{AccountId, Region, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::estate::{EstateFaults, EstateSpec};
 use super::load::{Bursts, Episode, Job, Load};
 use super::scenario::{
     Act, Calls, Counts, Delivery, Gap, GroupSpec, MetricName, PlannedTrouble, Scenario, Shortage,
@@ -36,9 +37,23 @@ pub struct Settings {
     pub speed: Option<u32>,
     /// Which world.
     pub scenario: Preset,
+    /// So many machines beside its groups, which may be idle. In [`Preset::RoughDay`] what goes
+    /// wrong with them is rough, too.
+    #[serde(default)]
+    pub machines: u32,
 }
 
 impl Settings {
+    /// What is in the world.
+    pub fn contents(&self) -> Scenario {
+        let mut scenario = self.scenario.scenario(self.start);
+        scenario.estate = EstateSpec::fleet(self.machines);
+        if self.scenario == Preset::RoughDay {
+            scenario.estate.faults = EstateFaults::rough();
+        }
+        scenario
+    }
+
     /// When the world ends.
     pub fn ends_at(&self) -> Timestamp {
         self.start + self.duration.unwrap_or(self.scenario.duration())

@@ -31,6 +31,12 @@ impl Stream {
         z ^ (z >> 31)
     }
 
+    /// A stream of its own at an index.
+    pub fn fork(self, index: u64) -> Stream {
+        // Not the bits of the index itself, so that no draw of this stream is a key.
+        Stream { key: self.bits(index ^ 0x6a09_e667_f3bc_c908) }
+    }
+
     /// Evenly spread over [0, 1).
     pub fn unit(self, index: u64) -> f64 {
         (self.bits(index) >> 11) as f64 / (1u64 << 53) as f64

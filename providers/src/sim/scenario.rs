@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use planner::group::{NativePolicy, Owner, Process};
 use planner::{AccountId, Region, Seconds, Timestamp};
 
+use super::estate::EstateSpec;
 use super::load::Load;
 
 /// What a simulated cloud holds and what will happen in it.
@@ -24,6 +25,8 @@ pub struct Scenario {
     pub delivery: Delivery,
     /// How long before its start the world's metrics begin.
     pub history: Seconds,
+    /// What may be idle.
+    pub estate: EstateSpec,
 }
 
 /// One scaling group.
@@ -171,7 +174,7 @@ pub enum Act {
 /// A time without machines to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// Of which group; `None` is all.
+    /// Of which group, or of which machine by its id; `None` is all.
     pub group: Option<String>,
     /// In which zone; `None` is all.
     pub zone: Option<String>,
@@ -207,9 +210,9 @@ pub enum Trouble {
 /// Which calls misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calls {
-    /// Reading groups and activities.
+    /// Reading groups and activities, and listing machines.
     Inventory,
-    /// Reading metrics.
+    /// Reading metrics, and what machines did.
     Metrics,
     /// Writes.
     Writes,
@@ -224,7 +227,8 @@ pub struct TroubleSpec {
     pub trouble: Trouble,
     /// Which calls.
     pub calls: Calls,
-    /// Only calls about this group; `None` is any. Metrics belong to no group.
+    /// Only calls about this group, or about the machine with this id; `None` is any. Metrics
+    /// belong to no group.
     pub group: Option<String>,
     /// Only calls in this region; `None` is any.
     pub region: Option<Region>,
@@ -257,7 +261,7 @@ pub struct PlannedTrouble {
 /// A time whose metrics are late or lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Of which group's service; `None` is all.
+    /// Of which group's service, or of which machine by its id; `None` is all.
     pub group: Option<String>,
     /// Intervals from here.
     pub from: Timestamp,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use planner::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::estate::MachineBody;
 use super::group::Body;
 use super::series::Recorded;
 use super::world::State;
@@ -21,6 +22,10 @@ struct SavedRef<'a> {
     start: Timestamp,
     groups: Vec<(&'a AccountId, &'a Region, &'a String, &'a Body)>,
     recorded: &'a BTreeMap<String, Recorded>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    machines: &'a BTreeMap<String, MachineBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estate_seen: Option<Timestamp>,
 }
 
 /// What was saved.
@@ -32,11 +37,16 @@ pub(super) struct Saved {
     start: Timestamp,
     pub groups: Vec<(AccountId, Region, String, Body)>,
     pub recorded: BTreeMap<String, Recorded>,
+    #[serde(default)]
+    pub machines: BTreeMap<String, MachineBody>,
+    #[serde(default)]
+    pub estate_seen: Option<Timestamp>,
 }
 
 impl Saved {
     pub fn last_seen(&self) -> Timestamp {
-        self.groups.iter().map(|(.., body)| body.at()).max().unwrap_or(self.start)
+        let groups = self.groups.iter().map(|(.., body)| body.at());
+        groups.chain(self.estate_seen).max().unwrap_or(self.start)
     }
 }
 
@@ -66,6 +76,12 @@ pub enum RestoreFault {
     UnknownGroup {
         /// Its name.
         name: String,
+    },
+    /// It holds a machine that this scenario does not have.
+    #[error("the saved world has a machine `{id}` that this scenario does not have")]
+    UnknownMachine {
+        /// Its id.
+        id: String,
     },
 }
 
@@ -99,6 +115,8 @@ pub(super) fn write(seed: u64, start: Timestamp, state: &State) -> Vec<u8> {
         start,
         groups: groups.collect(),
         recorded: &state.recorded,
+        machines: &state.machines,
+        estate_seen: state.estate_seen,
     };
     serde_json::to_vec(&saved).expect("the state has string keys only and cannot fail to serialize")
 }

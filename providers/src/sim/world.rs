@@ -13,16 +13,18 @@ use planner::{
     AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Seconds, Timestamp,
 };
 
+use super::estate::{Lot, MachineBody};
 use super::group::{Body, Order, Setting};
 use super::ledger::{Ledger, ledger};
 use super::presets::Settings;
 use super::random::Stream;
 use super::scenario::{
-    Act, Calls, Delivery, GroupSpec, MetricName, PlannedTrouble, Scenario, Trouble, TroubleSpec,
+    Act, Calls, Delivery, GroupSpec, MetricName, PlannedTrouble, Scenario, Shortage, Trouble,
+    TroubleSpec,
 };
 use super::series::{Kind, Recorded, Source, keeps};
 use super::store::{self, KeepFault, RestoreFault, Saved};
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 const READ: &str = "DescribeAutoScalingGroups";
 const ACTIVITIES: &str = "DescribeScalingActivities";
@@ -36,15 +38,17 @@ const SAVE_EVERY: Seconds = Seconds(60);
 /// A cloud in memory. Clones share it.
 #[derive(Clone)]
 pub struct World {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     provider: ProviderName,
     seed: u64,
     start: Timestamp,
     now: Arc<dyn Now>,
-    source: Source,
+    pub source: Source,
+    pub lot: Lot,
+    pub shortages: Vec<Shortage>,
     planned: Vec<PlannedTrouble>,
     metrics_read: AtomicU64,
     state: Mutex<State>,
@@ -62,15 +66,19 @@ pub(super) struct State {
     metrics: BTreeMap<MetricKey, (Key, Kind)>,
     pub bodies: BTreeMap<Key, Body>,
     pub recorded: BTreeMap<String, Recorded>,
+    /// Machines that somebody touched, by id.
+    pub machines: BTreeMap<String, MachineBody>,
+    /// When machines were last looked at.
+    pub estate_seen: Option<Timestamp>,
     /// Troubles made by hand, and how many calls each has left; `None` is until calm.
     troubles: Vec<(TroubleSpec, Option<u32>)>,
-    writes: u64,
+    pub writes: u64,
     keep: Option<PathBuf>,
     saved_at: Timestamp,
 }
 
 /// What a call does after looking at the world.
-enum Answer<T> {
+pub(super) enum Answer<T> {
     Now(Result<T, Fault>),
     /// Nothing comes before the deadline; then this.
     AtDeadline(Fault),
@@ -102,13 +110,20 @@ impl World {
             jitter: Stream::named(seed, "metrics/delivery"),
         };
         let metrics = settings.iter().flat_map(|(k, setting)| metrics_of(k, setting)).collect();
-        let state = State { settings, metrics, bodies, saved_at: start, ..State::default() };
+        let lot = Lot::new(provider, seed, start, &scenario.estate);
+        let touched =
+            |id: &str| Some((id.to_owned(), MachineBody::at_start(lot.spec(id)?.as_ref())));
+        let machines = lot.acted_on().filter_map(touched).collect();
+        let saved_at = start;
+        let state = State { settings, metrics, bodies, machines, saved_at, ..State::default() };
         let shared = Shared {
             provider: provider.clone(),
             seed,
             start,
             now,
             source,
+            lot,
+            shortages: scenario.shortages.clone(),
             planned: scenario.troubles.clone(),
             metrics_read: AtomicU64::new(0),
             state: Mutex::new(state),
@@ -118,16 +133,15 @@ impl World {
 
     /// The cloud that the configuration describes.
     pub fn from_settings(provider: &ProviderName, settings: &Settings, now: Arc<dyn Now>) -> World {
-        let scenario = settings.scenario.scenario(settings.start);
-        World::new(provider, settings.seed, settings.start, &scenario, now)
+        World::new(provider, settings.seed, settings.start, &settings.contents(), now)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the state between two events, which is a sound state.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.shared.now.now()
     }
 
@@ -149,6 +163,13 @@ impl World {
         let mut state = self.state();
         state.saved_at = saved.last_seen();
         state.recorded = saved.recorded;
+        state.estate_seen = saved.estate_seen;
+        for (id, body) in saved.machines {
+            if self.shared.lot.brief(&id).is_none() {
+                return Err(RestoreFault::UnknownMachine { id });
+            }
+            state.machines.insert(id, body);
+        }
         for (account, region, name, body) in saved.groups {
             let key = (account, region, name);
             if !state.settings.contains_key(&key) {
@@ -180,7 +201,8 @@ impl World {
     /// restart.
     pub fn last_seen(&self) -> Timestamp {
         let state = self.state();
-        state.bodies.values().map(Body::at).max().unwrap_or(self.shared.start)
+        let groups = state.bodies.values().map(Body::at);
+        groups.chain(state.estate_seen).max().unwrap_or(self.shared.start)
     }
 
     /// The truth about each group since the start, by name.
@@ -266,7 +288,7 @@ impl World {
     }
 
     /// Writes the file, where one is wanted.
-    fn changed(&self, state: &mut State, now: Timestamp) {
+    pub(super) fn changed(&self, state: &mut State, now: Timestamp) {
         state.saved_at = now;
         if let Some(path) = &state.keep {
             // A file that cannot be written must not change what the cloud answers; the next
@@ -276,7 +298,7 @@ impl World {
     }
 
     /// The trouble that meets this call, counted against its limit.
-    fn meets(
+    pub(super) fn meets(
         &self,
         state: &mut State,
         calls: Calls,
@@ -300,7 +322,7 @@ impl World {
     }
 
     /// What a read gets that meets this trouble.
-    fn spoiled<T>(operation: &str, permission: &str, trouble: Trouble) -> Answer<T> {
+    pub(super) fn spoiled<T>(operation: &str, permission: &str, trouble: Trouble) -> Answer<T> {
         match trouble {
             Trouble::Slow | Trouble::AnswerLost => {
                 Answer::AtDeadline(fault(FaultKind::TimedOut, operation, "no answer in time"))
@@ -422,7 +444,7 @@ impl World {
     }
 
     /// Saves once in a while, so that a clock can go on where it stopped.
-    fn save_now_and_then(&self, state: &mut State) {
+    pub(super) fn save_now_and_then(&self, state: &mut State) {
         let now = self.now();
         if state.keep.is_some() && now >= state.saved_at + SAVE_EVERY {
             self.changed(state, now);
@@ -441,6 +463,10 @@ impl Provider for World {
 
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
         Box::new(Writer { world: self.clone(), group: group.clone() })
+    }
+
+    fn estate(&self) -> Option<&dyn Estate> {
+        Some(self)
     }
 }
 
@@ -591,7 +617,7 @@ impl Now for HandClock {
     }
 }
 
-async fn one_by<T>(deadline: Deadline, answer: Answer<T>) -> Result<T, Fault> {
+pub(super) async fn one_by<T>(deadline: Deadline, answer: Answer<T>) -> Result<T, Fault> {
     match answer {
         Answer::Now(result) => result,
         Answer::AtDeadline(fault) => {
@@ -601,7 +627,10 @@ async fn one_by<T>(deadline: Deadline, answer: Answer<T>) -> Result<T, Fault> {
     }
 }
 
-async fn all_by<T>(deadline: Deadline, answers: Vec<Answer<T>>) -> Vec<Result<T, Fault>> {
+pub(super) async fn all_by<T>(
+    deadline: Deadline,
+    answers: Vec<Answer<T>>,
+) -> Vec<Result<T, Fault>> {
     if answers.iter().any(|answer| matches!(answer, Answer::AtDeadline(_))) {
         tokio::time::sleep_until(deadline.0).await;
     }
@@ -660,7 +689,7 @@ fn missing(operation: &str, name: &str) -> Fault {
     fault(FaultKind::Missing, operation, &format!("group `{name}` not found"))
 }
 
-fn refusal(operation: &str, permission: &str, trouble: Trouble) -> Fault {
+pub(super) fn refusal(operation: &str, permission: &str, trouble: Trouble) -> Fault {
     match trouble {
         Trouble::Throttled => {
             let kind = FaultKind::Throttled { retry_after: None };

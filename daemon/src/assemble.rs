@@ -20,6 +20,7 @@ use crate::config::{
 };
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
+use crate::idle::IdleStanding;
 use crate::journal::{self, PolicyDigest};
 
 /// How long looking for groups that match a template may take.
@@ -254,6 +255,24 @@ pub fn standing(
         calendars,
         kill_switch: config.kill_switch.clone(),
         cycle_deadline: config.cycle_deadline,
+        freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
+    }
+}
+
+/// What is in force under `config` for idle resources and schedules.
+pub fn idle_standing(config: &Config) -> IdleStanding {
+    let mut idle = config.idle.clone();
+    idle.policy.own_host = crate::idle::own_instance_id();
+    let freezes = config.freezes.clone();
+    let kind = |provider: &ProviderConfig| match provider {
+        ProviderConfig::Alibaba(_) => "alibaba",
+        ProviderConfig::Aws(_) => "aws",
+        ProviderConfig::Sim(_) => "sim",
+    };
+    IdleStanding {
+        config: Arc::new(idle),
+        kinds: config.providers.iter().map(|(name, p)| (name.clone(), kind(p))).collect(),
+        kill_switch: config.kill_switch.clone(),
         freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
     }
 }

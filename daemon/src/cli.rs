@@ -144,7 +144,7 @@ pub enum Command {
     Check(commands::check::Args),
     /// Show what one cycle would do against the real clouds, and why; changes nothing.
     Plan(commands::plan::Args),
-    /// Say why a service has the size it has, and what would change it.
+    /// Say why a service has the size it has, or what became of a resource.
     Explain(commands::explain::Args),
     /// Compute recorded decisions again and compare.
     Replay(commands::replay::Args),
@@ -161,6 +161,8 @@ pub enum Command {
     Simulate(commands::simulate::Args),
     /// Compare violation budgets, and other autoscalers, over a recorded load.
     Tune(commands::tune::Args),
+    /// List what is idle, with the evidence, what is done about it, and what it saves.
+    Idle(commands::idle::Args),
     /// Print a configuration from what the read-only role sees.
     Init(commands::init::Args),
     /// Show what the running daemon sees.
@@ -184,6 +186,7 @@ impl Command {
             Command::Backtest(args) => commands::backtest::run(args),
             Command::Simulate(args) => commands::simulate::run(args),
             Command::Tune(args) => commands::tune::run(args),
+            Command::Idle(args) => commands::idle::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
             Command::Completions(args) => commands::completions::run(args),
@@ -312,13 +315,14 @@ Commands:
   run          Run the daemon: watch demand, order capacity ahead of it, record why
   check        Show every fault of the configuration at once, and what running it costs
   plan         Show what one cycle would do against the real clouds, and why; changes nothing
-  explain      Say why a service has the size it has, and what would change it
+  explain      Say why a service has the size it has, or what became of a resource
   replay       Compute recorded decisions again and compare
   journal      List, show, verify, export and compact the journal
   forecast     Forecast one series file
   backtest     Forecast many series files from many points, for scoring
   simulate     Show what neap would have ordered over recorded loads, for scoring
   tune         Compare violation budgets, and other autoscalers, over a recorded load
+  idle         List what is idle, with the evidence, what is done about it, and what it saves
   init         Print a configuration from what the read-only role sees
   status       Show what the running daemon sees
   completions  Print completions for a shell

@@ -14,6 +14,9 @@ use providers::Now;
 pub trait Clock: Now {
     /// Waits until the wall clock shows `at`; at once where it already does.
     async fn sleep_until(&self, at: Timestamp);
+
+    /// Whether it stands still while work is done: then all work is waited for before it moves.
+    fn stands_still(&self) -> bool;
 }
 
 /// The system's clock.
@@ -37,6 +40,10 @@ impl Clock for System {
             }
             tokio::time::sleep(Duration::from_secs(left.0.min(60))).await;
         }
+    }
+
+    fn stands_still(&self) -> bool {
+        false
     }
 }
 
@@ -72,6 +79,10 @@ impl Clock for Simulated {
             tokio::time::sleep(Duration::from_secs_f64(real)).await;
         }
         self.now.fetch_max(at.0, Ordering::SeqCst);
+    }
+
+    fn stands_still(&self) -> bool {
+        true
     }
 }
 
@@ -191,6 +202,10 @@ pub mod test {
             let seconds = answer.ok().and_then(|a| a.get("now").and_then(Value::as_i64));
             let mut now = self.now.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             *now = Timestamp(seconds.unwrap_or(at.0));
+        }
+
+        fn stands_still(&self) -> bool {
+            true
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod cycle;
 pub mod execute;
 pub mod gather;
+pub mod idle;
 pub mod journal;
 pub mod report;
 pub mod schedule;

@@ -17,13 +17,14 @@ use crate::report::{self, Format, rate};
 /// Cycles looked back over for how long a verdict has stood.
 const SINCE_CYCLES: u64 = 2000;
 
-/// Why a service has the size it has, now or at a time.
+/// Why a service has the size it has, or what became of a resource, now or at a time.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   neap explain checkout
+  neap explain i-0123456789abcdef0
   neap explain checkout --at 2026-03-02T09:05:00Z --state-dir neap-state")]
 pub struct Args {
-    /// The service.
+    /// The service; or a resource, by its id or name.
     #[arg(value_name = "SUBJECT")]
     subject: String,
     /// The last cycle at or before this time; the newest without it.
@@ -48,6 +49,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("`{}` is no service's name", args.subject)
     };
     let Some(cycle) = reader.latest_for(&service, at)? else {
+        if let Some(story) = super::idle::story::of(&reader, &args.subject, at)? {
+            match args.format {
+                Format::Human => println!("{}", story.text()),
+                Format::Json => println!("{:#}", story.json()),
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         eprintln!("error: the journal knows no service `{service}`{}", known(&reader, at)?);
         return Ok(ExitCode::from(1));
     };

@@ -9,6 +9,7 @@ pub mod check;
 pub mod completions;
 pub mod explain;
 pub mod forecast;
+pub mod idle;
 pub mod init;
 pub mod journal;
 pub mod plan;

@@ -15,6 +15,7 @@ use crate::assemble::{self, Clouds};
 use crate::calendar::Calendars;
 use crate::config::{self, Config};
 use crate::cycle::{Engine, Turn};
+use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::report::{Format, Reporter};
 
@@ -103,9 +104,10 @@ fn fault_points() -> anyhow::Result<Option<journal::FaultPoints>> {
 struct Daemon {
     path: PathBuf,
     config: Config,
-    journal: Journal,
+    journal: Arc<Journal>,
     clouds: Clouds,
     engine: Engine,
+    idle: IdleWatch,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
@@ -179,6 +181,8 @@ async fn start(
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
     recall_orders(&mut engine, &reader, recovered, now)?;
+    let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
+    idle.restore(&reader, now)?;
     let reporter = Reporter::new(args.format);
     tracing::info!(
         services = engine.standing.policy.services.len(),
@@ -189,7 +193,8 @@ async fn start(
     );
     let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
     let path = args.config.clone();
-    Ok(Daemon { path, config, journal, clouds, engine, reporter, status, stopping })
+    let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle));
+    Ok(Daemon { path, config, journal, clouds, engine, idle, reporter, status, stopping })
 }
 
 /// Says what is missing in calendars and what has expired.
@@ -254,6 +259,10 @@ impl Daemon {
                 break;
             }
             self.turn(now).await;
+            self.idle.tick(&self.journal, now, &self.stopping).await;
+            if once || self.clouds.clock.stands_still() {
+                self.idle.finish().await;
+            }
             if once {
                 break;
             }
@@ -266,6 +275,7 @@ impl Daemon {
             }
             self.wait(now, wakes).await;
         }
+        self.idle.finish().await;
         self.journal.flush()?;
         tracing::info!("stopped");
         Ok(())
@@ -355,6 +365,7 @@ impl Daemon {
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
+        self.idle.reload(assemble::idle_standing(&next)).await;
         self.config = next;
         Ok(())
     }

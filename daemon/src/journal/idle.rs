@@ -12,17 +12,22 @@ use super::fold;
 use super::frame::{Frame, unseal};
 use super::reader::damaged;
 use super::{Journal, JournalFault, Reader, RecordId};
+use crate::idle::record::IdleEntry;
 
-/// What an idle record holds, as JSON: **the single place** where the tree `idle` is decoded for
-/// `neap journal`. As long as its content is not defined here, its bytes are shown.
+/// What an idle record holds, as JSON; in words where JSON has no form for its keys.
 pub fn shown(body: &[u8]) -> Value {
-    let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({ "bytes": hex })
+    match fold::decode::<IdleEntry>(body) {
+        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
+        Err(why) => json!({ "unreadable": why }),
+    }
 }
 
 /// An idle record in a few words, for lists.
 pub fn brief(body: &[u8]) -> String {
-    format!("idle: {} bytes", body.len())
+    match fold::decode::<IdleEntry>(body) {
+        Ok(entry) => entry.to_string(),
+        Err(why) => format!("unreadable: {why}"),
+    }
 }
 
 /// Records of the tree `idle`, each with its id.

@@ -112,9 +112,8 @@ impl Look<'_> {
         if let Some(open) = &care.open {
             holds.push(IdleHold::OrderOpen { since: open.at });
         }
-        let floor = schedule.filter(|(rule, view)| {
-            view.may_start(rule.kind) && view.is_up(now) != Some(false)
-        });
+        let floor = schedule
+            .filter(|(rule, view)| view.may_start(rule.kind) && view.is_up(now) != Some(false));
         if let Some((schedule, view)) = floor.filter(|(_, view)| !view.opted_out) {
             debug_assert_eq!(schedule.name, view.rule);
             holds.push(IdleHold::ScheduledUp { schedule: schedule.name.clone() });

@@ -66,6 +66,17 @@ impl fmt::Display for Row {
     }
 }
 
+impl Row {
+    /// The most against the limit: `cpu 0.8 of 3.0 %`.
+    pub fn brief(&self) -> String {
+        let most = amount(self.signal, self.most_milli);
+        match self.limit_milli {
+            Some(limit) => format!("{} {most} of {}", self.signal, amount(self.signal, limit)),
+            None => format!("{} {most}", self.signal),
+        }
+    }
+}
+
 impl fmt::Display for Use {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,155 @@
+//! Lists what there is, and reads the facts that take a call of their own where they matter.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use planner::idle::resource::{Fact, Facts, Resource, ResourceId, ResourceKind, Subject};
+use planner::idle::rule::IdlePolicy;
+use planner::idle::snapshot::Unread;
+use planner::{ProviderName, Seconds, Timestamp};
+use providers::{Deadline, Provider};
+
+use crate::gather::Providers;
+
+/// How long a fact that took a call of its own is taken for true. It is read again before a stop.
+const KEPT: Seconds = Seconds::hours(1);
+/// Calls for details at the same time, and how long they may take in a look.
+const CONCURRENT: usize = 8;
+const READ_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the clouds listed.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub resources: Vec<Resource>,
+    pub unread: Vec<Unread>,
+}
+
+/// Lists every kind that a rule or schedule names, in every cloud that has such things.
+pub(super) async fn list(providers: &Providers, policy: &IdlePolicy, deadline: Deadline) -> Listed {
+    let asks = providers.iter().filter_map(|(name, provider)| {
+        let kinds = kinds(policy, name);
+        let estate = provider.estate().filter(|_| !kinds.is_empty())?;
+        Some(async move { (name, estate.resources(&kinds, deadline).await) })
+    });
+    let mut listed = Listed::default();
+    for (name, listings) in futures_util::future::join_all(asks).await {
+        for listing in listings {
+            match listing.resources {
+                Ok(resources) => listed.resources.extend(resources),
+                Err(fault) => listed.unread.push(Unread {
+                    provider: name.clone(),
+                    account: listing.account,
+                    region: listing.region,
+                    kind: listing.kind,
+                    fault,
+                }),
+            }
+        }
+    }
+    listed.resources.sort_by(|a, b| a.id.cmp(&b.id));
+    listed
+}
+
+/// The kinds to list of a provider. Instances are always among them where anything is: shares of
+/// an account are of its instances.
+fn kinds(policy: &IdlePolicy, provider: &ProviderName) -> Vec<ResourceKind> {
+    let idle = policy.rules.iter().map(|rule| &rule.select);
+    let selects = idle.chain(policy.schedules.iter().map(|rule| &rule.select));
+    let mut kinds: Vec<ResourceKind> = selects
+        .filter(|select| select.provider.as_ref().is_none_or(|only| only == provider))
+        .flat_map(|select| select.kinds.iter().copied())
+        .collect();
+    if kinds.iter().any(|kind| kind.has_power()) {
+        kinds.push(ResourceKind::Instance);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// Facts that listings do not hold, for a while.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    known: BTreeMap<ResourceId, (Timestamp, Facts)>,
+}
+
+impl Details {
+    /// Reads what is missing of these resources, and forgets what is not asked for any more.
+    pub async fn read(&mut self, providers: &Providers, wanted: &[&Resource], now: Timestamp) {
+        let fresh = |at: Timestamp| at <= now && now.since(at) < KEPT;
+        self.known.retain(|_, (at, _)| fresh(*at));
+        let deadline = Deadline::within(READ_WITHIN);
+        let due: Vec<ResourceId> = wanted
+            .iter()
+            .filter(|resource| has_unasked(resource) && !self.known.contains_key(&resource.id))
+            .map(|resource| resource.id.clone())
+            .collect();
+        let mut answers = futures_util::stream::iter(due)
+            .map(|id| async move {
+                let provider = providers.get(&id.provider)?;
+                let read = provider.estate()?.resource(&id, deadline).await;
+                Some((id, read))
+            })
+            .buffer_unordered(CONCURRENT);
+        while let Some(answer) = answers.next().await {
+            let Some((id, Ok(resource))) = answer else { continue };
+            if let Subject::Machine(facts) = resource.subject {
+                self.known.insert(id, (now, *facts));
+            }
+        }
+    }
+
+    /// A listed resource with the facts that were read of it besides.
+    pub fn merged(&self, resource: &Resource) -> Resource {
+        let mut merged = resource.clone();
+        let known = self.known.get(&resource.id);
+        if let (Subject::Machine(facts), Some((_, read))) = (&mut merged.subject, known) {
+            fill(facts, read);
+        }
+        merged
+    }
+}
+
+fn has_unasked(resource: &Resource) -> bool {
+    let Subject::Machine(facts) = &resource.subject else { return false };
+    fn unasked<T>(fact: &Fact<T>) -> bool {
+        matches!(fact, Fact::Unasked)
+    }
+    unasked(&facts.scaling_group)
+        || unasked(&facts.targets)
+        || unasked(&facts.local_disk)
+        || unasked(&facts.accelerator)
+        || unasked(&facts.forwards_traffic)
+        || unasked(&facts.purchase)
+        || unasked(&facts.stop_protected)
+        || unasked(&facts.termination_protected)
+        || unasked(&facts.alarms)
+        || unasked(&facts.replica)
+        || unasked(&facts.hibernation)
+        || unasked(&facts.saves)
+        || unasked(&facts.public_address)
+        || unasked(&facts.burstable)
+}
+
+fn fill(facts: &mut Facts, read: &Facts) {
+    fn one<T: Clone>(fact: &mut Fact<T>, read: &Fact<T>) {
+        if matches!(fact, Fact::Unasked) {
+            fact.clone_from(read);
+        }
+    }
+    one(&mut facts.scaling_group, &read.scaling_group);
+    one(&mut facts.targets, &read.targets);
+    one(&mut facts.local_disk, &read.local_disk);
+    one(&mut facts.accelerator, &read.accelerator);
+    one(&mut facts.forwards_traffic, &read.forwards_traffic);
+    one(&mut facts.purchase, &read.purchase);
+    one(&mut facts.stop_protected, &read.stop_protected);
+    one(&mut facts.termination_protected, &read.termination_protected);
+    one(&mut facts.alarms, &read.alarms);
+    one(&mut facts.replica, &read.replica);
+    one(&mut facts.hibernation, &read.hibernation);
+    one(&mut facts.saves, &read.saves);
+    one(&mut facts.public_address, &read.public_address);
+    one(&mut facts.burstable, &read.burstable);
+}

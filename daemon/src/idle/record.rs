@@ -1,0 +1,235 @@
+//! What the journal keeps of idle resources: looks by what changed in them, orders and their ends.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use planner::Timestamp;
+use planner::idle::evidence::Evidence;
+use planner::idle::memory::{IdleDelta, IdleMemory, idle_delta};
+use planner::idle::money::Saving;
+use planner::idle::plan::{IdleFinding, IdlePlan, PowerAction};
+use planner::idle::resource::ResourceId;
+use planner::idle::rule::{IdlePolicy, RuleName};
+use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, Seen};
+use serde::{Deserialize, Serialize};
+
+/// One record of the tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum IdleEntry {
+    /// All that a replay begins with: written at a start, at a reload, and once a day.
+    Checkpoint(Box<Checkpoint>),
+    /// One look.
+    Look(Box<LookRecord>),
+    /// Verdicts that are new or changed, or were not written for a while.
+    Verdicts(Vec<Judged>),
+    /// Orders about to be given.
+    Intents(Vec<PowerIntent>),
+    /// What became of orders.
+    Outcomes(Vec<PowerOutcome>),
+}
+
+impl fmt::Display for IdleEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdleEntry::Checkpoint(all) => {
+                write!(f, "idle: checkpoint of {} resources", all.seen.len())
+            }
+            IdleEntry::Look(look) => write!(
+                f,
+                "idle: look, {} changed, {} orders, {} alerts",
+                look.changed.len(),
+                look.plan.actions.len(),
+                look.plan.alerts.len()
+            ),
+            IdleEntry::Verdicts(verdicts) => write!(f, "idle: {} verdicts", verdicts.len()),
+            IdleEntry::Intents(intents) => {
+                let orders =
+                    intents.iter().map(|i| format!("{} {}", i.action.verb, i.action.resource));
+                write!(f, "idle: about to {}", orders.collect::<Vec<_>>().join(", "))
+            }
+            IdleEntry::Outcomes(outcomes) => {
+                let ends = outcomes.iter().map(|outcome| {
+                    let verb = if outcome.up { "start" } else { "stop" };
+                    format!("{verb} {}: {:?}", outcome.resource, outcome.result)
+                });
+                write!(f, "idle: {}", ends.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// All that a replay begins with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The policy from here on.
+    pub policy: IdlePolicy,
+    /// What was known.
+    pub memory: IdleMemory,
+    /// The resources of the last look.
+    pub seen: Vec<Seen>,
+    /// What was found of them.
+    pub findings: Vec<IdleFinding>,
+    /// Orders whose end is not known.
+    pub open: Vec<PowerIntent>,
+    /// Ends of orders that no look has taken in.
+    pub unseen: Vec<PowerOutcome>,
+}
+
+/// A look, by what changed since the one before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LookRecord {
+    /// The revision of the rules that made the plan.
+    pub revision: u32,
+    /// What was seen, without resources.
+    pub snapshot: IdleSnapshot,
+    /// Resources that are new or changed.
+    pub changed: Vec<Seen>,
+    /// Resources that are not in it any more.
+    pub gone: Vec<ResourceId>,
+    /// The plan, with the findings alone that are new or changed.
+    pub plan: IdlePlan,
+    /// Findings that are not in it any more.
+    pub findings_gone: Vec<FindingKey>,
+    /// What changed in the memory.
+    pub delta: IdleDelta,
+}
+
+/// What a finding is of.
+pub type FindingKey = (Option<ResourceId>, RuleName);
+
+/// A verdict, for listings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Of which resource.
+    pub resource: ResourceId,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub class: Option<String>,
+    /// By which rule.
+    pub rule: RuleName,
+    /// The verdict with its numbers.
+    pub evidence: Evidence,
+    /// What a stop would save.
+    pub saving: Option<Saving>,
+    /// As of when.
+    pub at: Timestamp,
+}
+
+/// An order about to be given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PowerIntent {
+    /// The decision: the look's record and the action's place in its plan.
+    pub decision: String,
+    /// When.
+    pub at: Timestamp,
+    /// The order.
+    pub action: PowerAction,
+}
+
+/// The state of looks as it is rebuilt from records, and from which the next one is written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Folded {
+    /// The policy in force.
+    pub policy: IdlePolicy,
+    /// What is known.
+    pub memory: IdleMemory,
+    /// The resources of the last look.
+    pub seen: BTreeMap<ResourceId, Seen>,
+    /// What was found.
+    pub findings: BTreeMap<FindingKey, IdleFinding>,
+}
+
+impl Folded {
+    /// As a record.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            policy: self.policy.clone(),
+            memory: self.memory.clone(),
+            seen: self.seen.values().cloned().collect(),
+            findings: self.findings.values().cloned().collect(),
+            ..Checkpoint::default()
+        }
+    }
+
+    /// Begins anew from a checkpoint.
+    pub fn restart(&mut self, checkpoint: &Checkpoint) {
+        self.policy = checkpoint.policy.clone();
+        self.memory = checkpoint.memory.clone();
+        self.seen = by_id(&checkpoint.seen);
+        self.findings = by_key(&checkpoint.findings);
+    }
+
+    /// The record of a look, and the state after it.
+    pub fn record(
+        &mut self,
+        snapshot: &IdleSnapshot,
+        plan: &IdlePlan,
+        memory: &IdleMemory,
+    ) -> LookRecord {
+        let now_seen = by_id(&snapshot.seen);
+        let now_found = by_key(&plan.findings);
+        let changed = now_seen
+            .iter()
+            .filter(|(id, seen)| self.seen.get(*id) != Some(*seen))
+            .map(|(_, seen)| seen.clone())
+            .collect();
+        let findings = now_found
+            .iter()
+            .filter(|(key, finding)| self.findings.get(*key) != Some(*finding))
+            .map(|(_, finding)| finding.clone())
+            .collect();
+        let record = LookRecord {
+            revision: planner::idle::memory::REVISION,
+            snapshot: IdleSnapshot { seen: Vec::new(), ..snapshot.clone() },
+            changed,
+            gone: self.seen.keys().filter(|id| !now_seen.contains_key(*id)).cloned().collect(),
+            plan: IdlePlan { findings, ..plan.clone() },
+            findings_gone: self
+                .findings
+                .keys()
+                .filter(|key| !now_found.contains_key(*key))
+                .cloned()
+                .collect(),
+            delta: idle_delta(&self.memory, memory),
+        };
+        (self.seen, self.findings, self.memory) = (now_seen, now_found, memory.clone());
+        record
+    }
+
+    /// The whole snapshot of a recorded look that comes next.
+    pub fn snapshot(&self, look: &LookRecord) -> IdleSnapshot {
+        let mut seen = self.seen.clone();
+        for id in &look.gone {
+            seen.remove(id);
+        }
+        for changed in &look.changed {
+            seen.insert(changed.resource.id.clone(), changed.clone());
+        }
+        IdleSnapshot { seen: seen.into_values().collect(), ..look.snapshot.clone() }
+    }
+
+    /// Takes in a recorded look.
+    pub fn follow(&mut self, look: &LookRecord) {
+        for id in &look.gone {
+            self.seen.remove(id);
+        }
+        for changed in &look.changed {
+            self.seen.insert(changed.resource.id.clone(), changed.clone());
+        }
+        for key in &look.findings_gone {
+            self.findings.remove(key);
+        }
+        self.findings.extend(by_key(&look.plan.findings));
+        look.delta.apply(&mut self.memory);
+    }
+}
+
+fn by_id(seen: &[Seen]) -> BTreeMap<ResourceId, Seen> {
+    seen.iter().map(|seen| (seen.resource.id.clone(), seen.clone())).collect()
+}
+
+fn by_key(findings: &[IdleFinding]) -> BTreeMap<FindingKey, IdleFinding> {
+    let key = |finding: &IdleFinding| (finding.resource.clone(), finding.rule.clone());
+    findings.iter().map(|finding| (key(finding), finding.clone())).collect()
+}

@@ -1,0 +1,105 @@
+//! Looks beside the cycle: a long listing never holds up the ordering of capacity.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use planner::Timestamp;
+use planner::idle::snapshot::Ask;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::{IdleEngine, IdleStanding, Looked};
+use crate::journal::{Journal, JournalFault};
+
+/// An engine that looks when its interval has passed, in a task of its own.
+pub struct IdleWatch {
+    engine: Arc<Mutex<IdleEngine>>,
+    running: Option<JoinHandle<Result<Looked, JournalFault>>>,
+    next: Timestamp,
+    late_since: Option<Timestamp>,
+}
+
+impl IdleWatch {
+    /// Looks for the first time at once.
+    pub fn new(engine: IdleEngine) -> IdleWatch {
+        IdleWatch {
+            engine: Arc::new(Mutex::new(engine)),
+            running: None,
+            next: Timestamp(i64::MIN),
+            late_since: None,
+        }
+    }
+
+    /// Begins a look where one is due and none is running.
+    pub async fn tick(
+        &mut self,
+        journal: &Arc<Journal>,
+        now: Timestamp,
+        stopping: &Arc<AtomicBool>,
+    ) {
+        if now < self.next {
+            return;
+        }
+        if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            if self.late_since.is_none() {
+                tracing::warn!("a look at idle resources takes longer than `idle_interval`");
+            }
+            self.late_since.get_or_insert(now);
+            return;
+        }
+        self.finish().await;
+        let engine = Arc::clone(&self.engine);
+        let mut engine = engine.lock_owned().await;
+        if engine.is_idle() {
+            return;
+        }
+        self.next = now + engine.interval();
+        self.late_since = None;
+        let (journal, stopping) = (Arc::clone(journal), Arc::clone(stopping));
+        self.running =
+            Some(tokio::spawn(async move { engine.look(&journal, now, &stopping).await }));
+    }
+
+    /// Waits for the look that is running, if one is, and tells how it went.
+    pub async fn finish(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        match running.await {
+            Ok(Ok(looked)) => tell(&looked),
+            Ok(Err(fault)) => {
+                tracing::error!(%fault, "no machine is stopped or started: the journal cannot be written");
+            }
+            Err(error) => tracing::error!(%error, "a look at idle resources broke off"),
+        }
+    }
+
+    /// Takes over another configuration; waits for the look that is running.
+    pub async fn reload(&mut self, standing: IdleStanding) {
+        self.engine.lock().await.reload(standing);
+        self.next = Timestamp(i64::MIN);
+    }
+
+    /// Takes in what somebody asks for, and looks again as soon as the loop comes round.
+    ///
+    /// # Errors
+    /// Why it cannot be done, for the person who asked.
+    pub async fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<String, String> {
+        let told = self.engine.lock().await.ask(ask, by, at)?;
+        self.next = Timestamp(i64::MIN);
+        Ok(told)
+    }
+}
+
+fn tell(looked: &Looked) {
+    for outcome in &looked.results {
+        let ending = crate::commands::idle::story::ending(outcome);
+        tracing::info!(resource = %outcome.resource, "{ending}");
+    }
+    let matched: u32 = looked.snapshot.matched.values().sum();
+    tracing::debug!(
+        look = %looked.id,
+        seen = looked.snapshot.seen.len(),
+        idle = matched,
+        orders = looked.results.len(),
+        "looked at idle resources"
+    );
+}

@@ -167,6 +167,16 @@ pub enum Command {
     Init(commands::init::Args),
     /// Show what the running daemon sees.
     Status(commands::status::Args),
+    /// Agree to a stop that waits for somebody.
+    Approve(commands::answer::ApproveArgs),
+    /// Refuse a stop that waits for somebody.
+    Reject(commands::answer::RejectArgs),
+    /// Have a machine up until a time.
+    Wake(commands::answer::WakeArgs),
+    /// Leave a resource alone for a while.
+    Exempt(commands::answer::ExemptArgs),
+    /// Let a rule go on that is held.
+    Release(commands::answer::ReleaseArgs),
     /// Print completions for a shell.
     Completions(commands::completions::Args),
     /// Print the manual page.
@@ -189,6 +199,11 @@ impl Command {
             Command::Idle(args) => commands::idle::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
+            Command::Approve(args) => commands::answer::approve(args),
+            Command::Reject(args) => commands::answer::reject(args),
+            Command::Wake(args) => commands::answer::wake(args),
+            Command::Exempt(args) => commands::answer::exempt(args),
+            Command::Release(args) => commands::answer::release(args),
             Command::Completions(args) => commands::completions::run(args),
             Command::Man(args) => commands::completions::run_man(args),
         }
@@ -325,6 +340,11 @@ Commands:
   idle         List what is idle, with the evidence, what is done about it, and what it saves
   init         Print a configuration from what the read-only role sees
   status       Show what the running daemon sees
+  approve      Agree to a stop that waits for somebody
+  reject       Refuse a stop that waits for somebody
+  wake         Have a machine up until a time
+  exempt       Leave a resource alone for a while
+  release      Let a rule go on that is held
   completions  Print completions for a shell
   man          Print the manual page
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::assemble::{self, Clouds};
 use crate::calendar::Calendars;
 use crate::config::{self, Config};
+use crate::control::{self, Asked};
 use crate::cycle::{Engine, Turn};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
@@ -124,7 +125,10 @@ async fn daemon(
     let status = Arc::clone(&daemon.status);
     let source = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let _server = journal::socket::serve(&daemon.journal, Arc::new(source))?;
-    daemon.until_stopped(args.once, &mut wakes).await?;
+    let config = &daemon.config;
+    let (_control, mut asked) = control::serve(&config.state_dir, &config.approvers)
+        .context("opening the socket for approvals")?;
+    daemon.until_stopped(args.once, &mut wakes, &mut asked).await?;
     daemon.reporter.summary(&daemon.clouds);
     Ok(ExitCode::SUCCESS)
 }
@@ -251,6 +255,7 @@ impl Daemon {
         &mut self,
         once: bool,
         wakes: &mut mpsc::UnboundedReceiver<Wake>,
+        asked: &mut mpsc::Receiver<Asked>,
     ) -> anyhow::Result<()> {
         let mut compacted_at = self.clouds.clock.now();
         while !self.stopping.load(Ordering::SeqCst) {
@@ -273,7 +278,7 @@ impl Daemon {
                     tracing::warn!(%fault, "old records were not removed");
                 }
             }
-            self.wait(now, wakes).await;
+            self.wait(now, wakes, asked).await;
         }
         self.idle.finish().await;
         self.journal.flush()?;
@@ -309,7 +314,12 @@ impl Daemon {
         step.map_or(now + interval, |step| now.floor_to(step) + interval)
     }
 
-    async fn wait(&mut self, now: Timestamp, wakes: &mut mpsc::UnboundedReceiver<Wake>) {
+    async fn wait(
+        &mut self,
+        now: Timestamp,
+        wakes: &mut mpsc::UnboundedReceiver<Wake>,
+        asked: &mut mpsc::Receiver<Asked>,
+    ) {
         let clock = Arc::clone(&self.clouds.clock);
         let next = self.next_tick(clock.now().max(now));
         let mut sleep = clock.sleep_until(next);
@@ -320,6 +330,7 @@ impl Daemon {
                     Some(Wake::Reload) => self.reload().await,
                     Some(Wake::Stop) | None => return,
                 },
+                Some(asked) = asked.recv() => self.idle.ask(asked, clock.now()),
             }
         }
     }

@@ -48,6 +48,8 @@ impl Defaults {
     pub const START_ESCALATION: Seconds = Seconds::minutes(30);
     /// The tag that nothing is stopped under.
     pub const PROTECT_TAG: &str = "neap:protect";
+    /// The group whose members may approve.
+    pub const APPROVERS: &str = "neap-approvers";
     /// The step of a metric.
     pub const METRIC_PERIOD: Seconds = Seconds::minutes(1);
 

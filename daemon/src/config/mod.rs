@@ -58,6 +58,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// A file whose existence stops every change.
     pub kill_switch: PathBuf,
+    /// The group whose members may approve stops and ask for exceptions.
+    pub approvers: String,
     /// The page, where one is wanted.
     pub page: Option<Page>,
     /// How much of the journal is kept.
@@ -162,6 +164,11 @@ pub enum ModelChoice {
     Ets,
     /// Direct linear model on lags and time of day and week.
     Linear,
+}
+
+/// Reads a duration such as `45s`, `1h30m` or `2d`.
+pub fn duration(text: &str) -> Option<Seconds> {
+    value::duration(text)
 }
 
 /// Reads and parses a configuration file.

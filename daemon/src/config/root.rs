@@ -59,6 +59,7 @@ fn config(root: &Table<'_>) -> Config {
         providers: providers.read,
         state_dir: path(root, "state_dir", Defaults::STATE_DIR, "a directory"),
         kill_switch: kill_switch(root),
+        approvers: approvers(root),
         page: page(root),
         journal: journal(root),
         freezes: freezes(root, known),
@@ -106,6 +107,11 @@ fn kill_switch(root: &Table<'_>) -> PathBuf {
         entry.unexpected("a path that a reboot does not empty", Some(hint));
     }
     path
+}
+
+fn approvers(root: &Table<'_>) -> String {
+    let found = root.get("approvers").and_then(|entry| entry.text("the name of a group of users"));
+    found.unwrap_or(Defaults::APPROVERS).to_owned()
 }
 
 fn page(root: &Table<'_>) -> Option<Page> {

@@ -1,14 +1,14 @@
 //! Looks beside the cycle: a long listing never holds up the ordering of capacity.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use planner::Timestamp;
-use planner::idle::snapshot::Ask;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{IdleEngine, IdleStanding, Looked};
+use crate::control::Asked;
 use crate::journal::{Journal, JournalFault};
 
 /// An engine that looks when its interval has passed, in a task of its own.
@@ -17,6 +17,7 @@ pub struct IdleWatch {
     running: Option<JoinHandle<Result<Looked, JournalFault>>>,
     next: Timestamp,
     late_since: Option<Timestamp>,
+    hurry: Arc<AtomicBool>,
 }
 
 impl IdleWatch {
@@ -27,6 +28,7 @@ impl IdleWatch {
             running: None,
             next: Timestamp(i64::MIN),
             late_since: None,
+            hurry: Arc::default(),
         }
     }
 
@@ -37,7 +39,7 @@ impl IdleWatch {
         now: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) {
-        if now < self.next {
+        if now < self.next && !self.hurry.load(Ordering::SeqCst) {
             return;
         }
         if self.running.as_ref().is_some_and(|running| !running.is_finished()) {
@@ -53,6 +55,7 @@ impl IdleWatch {
         if engine.is_idle() {
             return;
         }
+        self.hurry.store(false, Ordering::SeqCst);
         self.next = now + engine.interval();
         self.late_since = None;
         let (journal, stopping) = (Arc::clone(journal), Arc::clone(stopping));
@@ -78,14 +81,16 @@ impl IdleWatch {
         self.next = Timestamp(i64::MIN);
     }
 
-    /// Takes in what somebody asks for, and looks again as soon as the loop comes round.
-    ///
-    /// # Errors
-    /// Why it cannot be done, for the person who asked.
-    pub async fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<String, String> {
-        let told = self.engine.lock().await.ask(ask, by, at)?;
-        self.next = Timestamp(i64::MIN);
-        Ok(told)
+    /// Takes in what somebody asks for, after the look that is running, and looks again as soon as
+    /// the loop comes round.
+    pub fn ask(&self, asked: Asked, at: Timestamp) {
+        let (engine, hurry) = (Arc::clone(&self.engine), Arc::clone(&self.hurry));
+        tokio::spawn(async move {
+            let told = engine.lock().await.ask(asked.ask, &asked.by, at);
+            hurry.fetch_or(told.is_ok(), Ordering::SeqCst);
+            // Who does not wait for the answer goes without.
+            let _ = asked.answer.send(told);
+        });
     }
 }
 

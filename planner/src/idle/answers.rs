@@ -34,14 +34,16 @@ impl Look<'_> {
     }
 
     fn taken(&mut self, outcome: &PowerOutcome) {
-        let care = self.care(&outcome.resource);
-        care.open = None;
+        self.care(&outcome.resource).open = None;
         if outcome.up {
             return;
         }
         let Some(rule) = outcome.because.rule().cloned() else { return };
-        care.mark = None;
+        self.drop_mark(&outcome.resource);
+        let care = self.care(&outcome.resource);
         care.asked = None;
+        // What looked like somebody else's stop was this one.
+        care.by_hand.take_if(|hand| !hand.up);
         care.stopped = Some(Stopped {
             at: outcome.at,
             rule: rule.clone(),
@@ -68,8 +70,9 @@ impl Look<'_> {
         let care = self.care(&outcome.resource);
         let Some(open) = care.open.take() else { return };
         if !outcome.up {
-            for times in self.memory.stops.values_mut() {
-                // Every scope of this stop was drawn on at the same moment; one entry each.
+            for scope in &open.drawn {
+                let Some(times) = self.memory.stops.get_mut(scope) else { continue };
+                // Others may have drawn on it at the same moment; one entry is this one's.
                 if let Some(place) = times.iter().position(|at| *at == open.at) {
                     times.remove(place);
                 }
@@ -113,9 +116,9 @@ impl Look<'_> {
             Ask::Exempt { resource, until } => {
                 let until = *until;
                 for id in self.named(resource) {
-                    let care = self.care(&id);
-                    care.exempt = Some(Exempt { until, why: format!("{by} asked for it") });
-                    care.mark = None;
+                    let why = format!("{by} asked for it");
+                    self.care(&id).exempt = Some(Exempt { until, why });
+                    self.drop_mark(&id);
                 }
             }
             Ask::Release { rule } => {
@@ -146,8 +149,8 @@ impl Look<'_> {
         let rule = rule.and_then(|name| self.policy.rules.iter().find(|rule| rule.name == name));
         let span = rule.map_or(Seconds::days(1), |rule| rule.exempt_after_restart);
         let until = self.now + span;
+        self.drop_mark(&resource);
         let care = self.care(&resource);
-        care.mark = None;
         care.asked = None;
         care.exempt = Some(Exempt { until, why: format!("{by} said no to a stop") });
     }

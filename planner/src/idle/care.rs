@@ -1,8 +1,8 @@
 //! The life of a candidate: idle, marked, past its grace, stopped, watched.
 
 use super::decide::{Look, is_down, is_up};
-use super::evidence::{Evidence, Verdict};
-use super::memory::{Approval, Exempt, Mark};
+use super::evidence::{Evidence, Lack, Verdict};
+use super::memory::{Approval, Care, Exempt, Mark};
 use super::money::Saving;
 use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
@@ -27,7 +27,12 @@ impl Look<'_> {
         schedule: Option<(&ScheduleRule, &ScheduleView)>,
     ) -> Option<Due> {
         let id = &seen.resource.id;
-        let evidence = seen.evidence.as_ref()?;
+        let Some(evidence) = seen.evidence.as_ref() else {
+            let lack = Lack::Unread("what it did".to_owned());
+            let stage = self.stage(id, rule, Stage::Kept);
+            self.find(id, &rule.name, stage, vec![IdleHold::NotEnoughData(lack)]);
+            return None;
+        };
         self.remember_unused(seen, evidence);
         if let Some(stopped) =
             self.care(id).stopped.clone().filter(|_| !is_up(&seen.resource.power))
@@ -109,7 +114,9 @@ impl Look<'_> {
         if let Some(wake) = care.wake.as_ref().filter(|wake| now < wake.until) {
             holds.push(IdleHold::Woken { by: wake.by.clone(), until: wake.until });
         }
-        if let Some(open) = &care.open {
+        if let Some(since) = care.ordered_down(&seen.resource.power) {
+            holds.push(IdleHold::OrderOpen { since });
+        } else if let Some(open) = &care.open {
             holds.push(IdleHold::OrderOpen { since: open.at });
         }
         let floor = schedule
@@ -148,6 +155,8 @@ impl Look<'_> {
             if observed {
                 holds.push(IdleHold::ObserveMode);
             }
+            let killed = |hold: &&IdleHold| matches!(hold, IdleHold::KillSwitch(_));
+            holds.extend(self.stop_holds.iter().find(killed).cloned());
             if !holds.is_empty() {
                 return None;
             }
@@ -166,7 +175,9 @@ impl Look<'_> {
                 holds.push(hold.clone());
             }
         }
+        let otherwise = self.stage(id, rule, Stage::Candidate);
         holds.is_empty().then(|| Due {
+            otherwise,
             action: PowerAction {
                 resource: id.clone(),
                 created_at: seen.resource.created_at,
@@ -217,14 +228,23 @@ impl Look<'_> {
 
     fn unmark(&mut self, seen: &Seen, rule: &IdleRule, why: &str) {
         let id = &seen.resource.id;
-        let care = self.care(id);
-        let Some(mark) = care.mark.take_if(|mark| mark.rule == rule.name) else { return };
-        if mark.tagged {
+        if self.care(id).mark.as_ref().is_none_or(|mark| mark.rule != rule.name) {
+            return;
+        }
+        self.drop_mark(id);
+        let title = format!("{} ({id}) is not stopped: {why}", seen.resource.name);
+        self.alert(Severity::Info, &format!("{}/unmarked", rule.name), Some(seen), title, vec![]);
+    }
+
+    /// Takes a mark back, from the resource, too, where anything may be written.
+    pub(super) fn drop_mark(&mut self, id: &ResourceId) {
+        let Some(mark) = self.care(id).mark.take() else { return };
+        let writes = self.policy.mode == crate::policy::Mode::Act
+            && self.snapshot.kill_switch == crate::snapshot::KillSwitch::Clear;
+        if mark.tagged && writes {
             let key = MARK_TAG.to_owned();
             self.plan.tags.push(TagAction { resource: id.clone(), key, value: None });
         }
-        let title = format!("{} ({id}) is not stopped: {why}", seen.resource.name);
-        self.alert(Severity::Info, &format!("{}/unmarked", rule.name), Some(seen), title, vec![]);
     }
 
     /// Why a person has to agree to a stop; `None` where the rule decides.
@@ -260,16 +280,18 @@ impl Look<'_> {
         let now = self.now;
         let resource = &seen.resource;
         let id = &resource.id;
-        if self.care(id).created_at != resource.created_at {
-            let fresh = Default::default();
-            *self.care(id) = fresh;
-            let care = self.care(id);
-            (care.created_at, care.known_since) = (resource.created_at, Some(now));
+        let known = self.care(id).created_at;
+        if known.zip(resource.created_at).is_some_and(|(known, made)| known != made) {
+            *self.care(id) = Care::default();
         }
+        // What people asked for before it was first seen is kept.
+        let care = self.care(id);
+        care.created_at = resource.created_at.or(care.created_at);
+        care.known_since.get_or_insert(now);
         if !id.kind.has_power() {
             return;
         }
-        self.settle_open(resource);
+        let ours_down = self.settle_open(resource);
         let next_switch = seen.schedule.as_ref().and_then(|view| view.switches_after(now).next());
         let until = next_switch.map_or(now + Seconds::days(1), |switch| switch.at);
         let care = self.care(id);
@@ -283,13 +305,18 @@ impl Look<'_> {
         }
         care.exempt.take_if(|exempt| exempt.until <= now);
         let ours_up = care.starting.is_some() || care.open.as_ref().is_some_and(|open| open.up);
-        let ours_down = care.stopped.is_some() || care.open.as_ref().is_some_and(|open| !open.up);
         let was_down = before.as_ref().is_some_and(is_down);
         let was_up = before.as_ref().is_some_and(is_up);
         let restarted = care
             .stopped
             .as_ref()
             .is_some_and(|stopped| resource.started_at.is_some_and(|at| at > stopped.at));
+        // A mark and an agreement were for the machine as it ran then.
+        let marked = care.mark.as_ref().map(|mark| mark.at);
+        if marked.is_some_and(|marked| resource.started_at.is_some_and(|at| at > marked)) {
+            self.drop_mark(id);
+        }
+        let care = self.care(id);
         if is_up(&resource.power) && (was_down || restarted) {
             match ours_up {
                 true => self.came_up(resource),
@@ -301,22 +328,23 @@ impl Look<'_> {
             self.came_up(resource);
         } else if is_down(&resource.power) && was_up && !ours_down {
             let hand = super::memory::ByHand { up: false, at: now, until };
-            let care = self.care(id);
-            care.by_hand = Some(hand);
-            care.mark = None;
+            self.care(id).by_hand = Some(hand);
+            self.drop_mark(id);
         }
     }
 
-    /// An order without an answer shows by what the machine does.
-    fn settle_open(&mut self, resource: &Resource) {
+    /// An order without an answer shows by what the machine does. Whether it goes down by ours.
+    fn settle_open(&mut self, resource: &Resource) -> bool {
         const PATIENCE: Seconds = Seconds::minutes(10);
         let now = self.now;
         let care = self.care(&resource.id);
-        let Some(open) = &care.open else { return };
+        let ours_down = care.stopped.is_some() || care.open.as_ref().is_some_and(|open| !open.up);
+        let Some(open) = &care.open else { return ours_down };
         let there = if open.up { is_up(&resource.power) } else { is_down(&resource.power) };
         if there || now.since(open.at) >= PATIENCE {
             care.open = None;
         }
+        ours_down
     }
 
     fn came_up(&mut self, resource: &Resource) {
@@ -343,6 +371,7 @@ impl Look<'_> {
     fn started_by_hand(&mut self, seen: &Seen, until: crate::Timestamp) {
         let now = self.now;
         let id = &seen.resource.id;
+        self.drop_mark(id);
         let care = self.care(id);
         care.by_hand = Some(super::memory::ByHand { up: true, at: now, until });
         let Some(stopped) = care.stopped.take().filter(|stopped| !stopped.by_schedule) else {
@@ -377,6 +406,13 @@ impl Look<'_> {
         );
         let about = format!("{}/no-effect", stopped.rule);
         self.alert(Severity::Warning, &about, Some(seen), title, vec![]);
+    }
+}
+
+impl Care {
+    /// Since when a stop that the cloud took has to show: until then it is not ordered again.
+    pub(super) fn ordered_down(&self, power: &Power) -> Option<crate::Timestamp> {
+        self.stopped.as_ref().filter(|_| *power == Power::Running).map(|stopped| stopped.at)
     }
 }
 

@@ -9,9 +9,9 @@ use super::plan::{Because, IdlePlan, PowerAction, Verb};
 use super::resource::{Fact, Facts, Power, Purchase, ResourceId, ResourceKind, Subject};
 use super::rule::{IdlePolicy, IdleRule, RuleMode};
 use super::snapshot::{IdleSnapshot, Seen};
-use crate::Seconds;
 use crate::policy::Mode;
 use crate::snapshot::{Disk, KillSwitch};
+use crate::{Seconds, Timestamp};
 
 /// A promise that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,10 @@ pub fn check_idle(
         }
         found.extend(broken.iter().map(|what| of(&action.resource, what)));
     }
+    let writes = snapshot.kill_switch == KillSwitch::Clear && policy.mode == Mode::Act;
+    found.extend(
+        plan.tags.iter().filter(|_| !writes).map(|tag| of(&tag.resource, "a tag is written")),
+    );
     found.extend(silent(snapshot, plan));
     found.extend(radius(policy, snapshot, before, plan));
     found
@@ -109,7 +113,7 @@ fn stop(
     }
     match &action.because {
         Because::Idle { rule } => match policy.rules.iter().find(|r| r.name == *rule) {
-            Some(rule) => by_rule(snapshot, before, seen, rule, broken),
+            Some(rule) => by_rule(policy, snapshot, before, seen, rule, broken),
             None => broken.push("stopped by a rule that is not there".to_owned()),
         },
         Because::Schedule { rule, switch } => {
@@ -148,7 +152,19 @@ fn protections(facts: &Facts, broken: &mut Vec<String>) {
     must("spot", facts.purchase.known().map(|purchase| *purchase != ends));
 }
 
+/// Time spent looking by now: a look that came late adds nothing.
+fn watched(policy: &IdlePolicy, snapshot: &IdleSnapshot, before: &IdleMemory) -> Seconds {
+    let watch = &before.watch;
+    let on_time = |before: &Timestamp| {
+        *before <= snapshot.taken_at
+            && snapshot.taken_at.since(*before).0 <= policy.interval.0.saturating_mul(3)
+    };
+    let passed = watch.looked_at.filter(on_time).map_or(0, |at| snapshot.taken_at.since(at).0);
+    Seconds(watch.watched.0.saturating_add(passed))
+}
+
 fn by_rule(
+    policy: &IdlePolicy,
     snapshot: &IdleSnapshot,
     before: &IdleMemory,
     seen: &Seen,
@@ -176,7 +192,8 @@ fn by_rule(
         }
         return;
     };
-    if snapshot.taken_at.since(mark.at) < rule.grace {
+    let watched = watched(policy, snapshot, before);
+    if watched.0.saturating_sub(mark.at_watched.0) < rule.grace.0 {
         broken.push("stopped in grace".to_owned());
     }
     let person = rule.mode == RuleMode::Approve || resource.id.kind == ResourceKind::Database;

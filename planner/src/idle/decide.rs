@@ -1,10 +1,13 @@
 //! One look at the resources: what to stop and start now, and why nothing else.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::memory::{Care, IdleMemory, Open, RuleMemory, Scope};
-use super::plan::{IdleFinding, IdleHold, IdlePlan, PowerAction, Stage, Verb};
+use super::plan::{IdleFinding, IdleHold, IdlePlan, Stage, Verb};
 use super::radius::{self, Due};
 use super::resource::{Power, ResourceId};
 use super::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
+use super::scheduled::Queue;
 use super::snapshot::{IdleSnapshot, Seen};
 use crate::alert::{Alert, Severity};
 use crate::policy::FreezeScope;
@@ -38,6 +41,7 @@ pub fn plan(
         plan: IdlePlan::default(),
         stop_holds: Vec::new(),
         start_holds: Vec::new(),
+        queues: BTreeMap::new(),
     };
     look.watch();
     look.rules();
@@ -49,6 +53,7 @@ pub fn plan(
     for seen in &snapshot.seen {
         look.observe(seen);
     }
+    look.queues();
     for seen in &snapshot.seen {
         due.extend(look.decide(seen));
     }
@@ -62,6 +67,9 @@ pub fn plan(
     (look.plan, look.memory)
 }
 
+/// Where the findings of each resource lie in a plan.
+pub(super) type Places = BTreeMap<ResourceId, Vec<usize>>;
+
 /// A look in the making.
 pub(super) struct Look<'a> {
     pub policy: &'a IdlePolicy,
@@ -73,6 +81,8 @@ pub(super) struct Look<'a> {
     pub stop_holds: Vec<IdleHold>,
     /// What keeps anything from being started.
     pub start_holds: Vec<IdleHold>,
+    /// Who waits for whom.
+    pub queues: BTreeMap<RuleName, Queue<'a>>,
 }
 
 impl Look<'_> {
@@ -107,7 +117,7 @@ impl Look<'_> {
     /// Drops what is known of resources that are gone; keeps it where nobody could look.
     fn forget_the_gone(&mut self) {
         let unread = &self.snapshot.unread;
-        let seen: std::collections::BTreeSet<&ResourceId> =
+        let seen: BTreeSet<&ResourceId> =
             self.snapshot.seen.iter().map(|seen| &seen.resource.id).collect();
         let gone: Vec<ResourceId> = self
             .memory
@@ -160,19 +170,23 @@ impl Look<'_> {
         });
         let rule =
             seen.rule.as_ref().and_then(|name| policy.rules.iter().find(|r| r.name == *name));
-        let mut due = self.woken(seen);
-        let taken = due.is_some();
-        if let Some((rule, view)) = schedule {
-            let wanted = self.scheduled(seen, rule, view);
-            due = due.or(wanted);
+        let mut due = None;
+        match (self.woken(seen), schedule) {
+            (Some(wanted), schedule) => {
+                if let Some((rule, view)) = schedule {
+                    // It has its start by the wake, or waits for the same.
+                    let (up, next) = (view.is_up(self.now) == Some(true), view.next(self.now));
+                    let holds = wanted.as_ref().err().cloned().unwrap_or_default();
+                    self.find(id, &rule.name, Stage::OnSchedule { up, next }, holds);
+                }
+                due = wanted.ok();
+            }
+            (None, Some((rule, view))) => due = self.scheduled(seen, rule, view),
+            (None, None) => {}
         }
         if let Some(rule) = rule {
             let wanted = self.idle(seen, rule, schedule);
             due = due.or(wanted);
-        }
-        if taken && schedule.is_none() && rule.is_none() {
-            let name = RuleName("wake".to_owned());
-            self.find(id, &name, Stage::Acting(Verb::Start), Vec::new());
         }
         due
     }
@@ -181,13 +195,12 @@ impl Look<'_> {
     fn act(&mut self, due: Vec<Due>) {
         for due in due {
             let up = due.action.verb == Verb::Start;
-            let care = self.memory.cares.entry(due.action.resource.clone()).or_default();
-            care.open = Some(Open { up, at: self.now });
-            if !up {
-                for scope in due.scopes {
-                    self.memory.stops.entry(scope).or_default().push(self.now);
-                }
+            let drawn = if up { Vec::new() } else { due.scopes };
+            for scope in &drawn {
+                self.memory.stops.entry(scope.clone()).or_default().push(self.now);
             }
+            let care = self.memory.cares.entry(due.action.resource.clone()).or_default();
+            care.open = Some(Open { up, at: self.now, drawn });
             self.plan.actions.push(due.action);
         }
     }
@@ -219,14 +232,31 @@ impl Look<'_> {
         }
     }
 
-    /// Adds to the holds of what was found before.
-    pub(super) fn hold(&mut self, action: &PowerAction, rule: &RuleName, hold: IdleHold) {
-        let findings = &mut self.plan.findings;
-        let of =
-            |f: &&mut IdleFinding| f.resource.as_ref() == Some(&action.resource) && f.rule == *rule;
-        if let Some(finding) = findings.iter_mut().find(of) {
-            finding.holds.push(hold);
+    /// Holds an order that was found due, by everything that was about to give it.
+    pub(super) fn hold(&mut self, places: &Places, due: &Due, hold: &IdleHold) {
+        for place in places.get(&due.action.resource).into_iter().flatten() {
+            let Some(finding) = self.plan.findings.get_mut(*place) else { continue };
+            if finding.rule == due.rule {
+                finding.stage = due.otherwise.clone();
+                finding.holds.push(hold.clone());
+            } else if matches!(finding.stage, Stage::Acting(Verb::Stop(_))) {
+                finding.stage = Stage::Candidate;
+                finding.holds.push(hold.clone());
+            }
         }
+    }
+
+    /// Where the findings of resources lie.
+    pub(super) fn places(&self, due: &[Due]) -> Places {
+        let mut places: Places =
+            due.iter().map(|due| (due.action.resource.clone(), Vec::new())).collect();
+        for (place, finding) in self.plan.findings.iter().enumerate() {
+            let of = finding.resource.as_ref().and_then(|id| places.get_mut(id));
+            if let Some(of) = of {
+                of.push(place);
+            }
+        }
+        places
     }
 
     pub(super) fn alert(

@@ -157,6 +157,8 @@ pub struct Open {
     pub up: bool,
     /// When it was decided.
     pub at: Timestamp,
+    /// For a stop: the caps that it drew on, to be given back if it does not happen.
+    pub drawn: Vec<Scope>,
 }
 
 /// Somebody else's start or stop: respected until the schedule's next switch.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::decide::{Look, rule_scope};
+use super::decide::{Look, Places, rule_scope};
 use super::memory::Scope;
-use super::plan::{IdleHold, PowerAction};
+use super::plan::{IdleHold, PowerAction, Stage};
 use super::rule::{Cap, Radius, RuleName};
 use crate::alert::Severity;
 use crate::{Seconds, Timestamp};
@@ -19,6 +19,8 @@ pub(super) struct Due {
     pub saving_micro: Option<u64>,
     /// Its place in a schedule's order.
     pub order: i32,
+    /// Where the resource stands if the caps hold it.
+    pub otherwise: Stage,
 }
 
 /// What of `due` may be stopped now, the largest saving first; the rest is held by name.
@@ -31,7 +33,8 @@ pub(super) fn within(look: &mut Look<'_>, mut due: Vec<Due>) -> Vec<Due> {
         times.retain(|at| *at > day_ago);
     }
     look.memory.stops.retain(|_, times| !times.is_empty());
-    hold_whole(look, &mut due);
+    let places = look.places(&due);
+    hold_whole(look, &places, &mut due);
     due.sort_by(|a, b| {
         let key = |due: &Due| std::cmp::Reverse((due.order, due.saving_micro));
         key(a).cmp(&key(b)).then_with(|| a.action.resource.cmp(&b.action.resource))
@@ -41,8 +44,7 @@ pub(super) fn within(look: &mut Look<'_>, mut due: Vec<Due>) -> Vec<Due> {
     for due in due {
         match due.scopes.iter().find_map(|scope| full(look, &due.rule, scope, &drawn)) {
             Some(hold) => {
-                let Due { action, rule, .. } = &due;
-                look.hold(action, rule, hold);
+                look.hold(&places, &due, &hold);
             }
             None => {
                 for scope in &due.scopes {
@@ -55,7 +57,7 @@ pub(super) fn within(look: &mut Look<'_>, mut due: Vec<Due>) -> Vec<Due> {
     allowed
 }
 
-fn hold_whole(look: &mut Look<'_>, due: &mut Vec<Due>) {
+fn hold_whole(look: &mut Look<'_>, places: &Places, due: &mut Vec<Due>) {
     let mut counts: BTreeMap<Scope, (RuleName, u32)> = BTreeMap::new();
     for due in due.iter() {
         let scope = rule_scope(&due.rule, &due.action.resource);
@@ -73,7 +75,7 @@ fn hold_whole(look: &mut Look<'_>, due: &mut Vec<Due>) {
         let (held, rest): (Vec<Due>, Vec<Due>) = std::mem::take(due).into_iter().partition(of);
         *due = rest;
         for held in held {
-            look.hold(&held.action, &rule, hold.clone());
+            look.hold(places, &held, &hold);
         }
         let title = format!(
             "rule `{rule}` is held: {count} stops fall due in {}, a day allows {cap}",

@@ -41,7 +41,7 @@ pub fn recheck(
         return Err(hold);
     }
     for (signal, limit_milli) in &action.limits.0 {
-        let Some(value) = newest.get(signal) else {
+        let Some(value) = newest.get(signal).filter(|value| value.is_finite()) else {
             // What no agent publishes was judged without it.
             if matches!(signal, Signal::Memory | Signal::Connections | Signal::Gpu) {
                 continue;

@@ -73,6 +73,11 @@ impl ScheduleView {
         self.switches().filter(move |switch| switch.at > at)
     }
 
+    /// The next switch after `at`, as far as is covered.
+    pub fn next(&self, at: Timestamp) -> Option<Switch> {
+        self.switches_after(at).next()
+    }
+
     /// The last switch at or before `at`.
     pub fn last_switch(&self, at: Timestamp) -> Option<Switch> {
         self.switches().take_while(|switch| switch.at <= at).last()

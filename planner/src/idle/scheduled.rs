@@ -1,5 +1,7 @@
 //! Machines that go up and down by a schedule: the level is held, never an hour matched.
 
+use std::collections::BTreeMap;
+
 use super::care::approval_id;
 use super::decide::{Look, is_down, is_up, schedule_scopes};
 use super::memory::{Approval, Starting};
@@ -7,7 +9,7 @@ use super::plan::{Because, IdleHold, PowerAction, Stage, Verb};
 use super::radius::Due;
 use super::resource::{Power, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk, starts_key};
-use super::rule::{RuleMode, ScheduleRule};
+use super::rule::{RuleMode, RuleName, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
@@ -15,16 +17,23 @@ use crate::alert::Severity;
 use crate::{Seconds, Timestamp};
 
 impl Look<'_> {
-    /// A machine that somebody wants up, whatever its rules say.
-    pub(super) fn woken(&mut self, seen: &Seen) -> Option<Due> {
+    /// A machine that somebody wants up, whatever its rules say; `None` where nobody does or it is
+    /// up.
+    pub(super) fn woken(&mut self, seen: &Seen) -> Option<Result<Due, Vec<IdleHold>>> {
         let id = &seen.resource.id;
         let wake = self.care(id).wake.clone()?;
         if !matches!(seen.resource.power, Power::Stopped { .. }) {
             return None;
         }
         let because = Because::Wake { by: wake.by, until: wake.until };
-        let rule = super::rule::RuleName("wake".to_owned());
-        self.start(seen, because, &rule, 0, Seconds::minutes(30)).ok()
+        let rule = RuleName("wake".to_owned());
+        let wanted = self.start(seen, because, &rule, 0, Seconds::minutes(30));
+        let (stage, holds) = match &wanted {
+            Ok(_) => (Stage::Acting(Verb::Start), Vec::new()),
+            Err(holds) => (Stage::Kept, holds.clone()),
+        };
+        self.find(id, &rule, stage, holds);
+        Some(wanted)
     }
 
     /// A machine under a schedule.
@@ -37,10 +46,10 @@ impl Look<'_> {
         let now = self.now;
         let id = &seen.resource.id;
         let lead = self.lead(seen, rule);
-        let early = view.switches_after(now).next().filter(|next| next.up && now + lead >= next.at);
+        let early = view.next(now).filter(|next| next.up && now + lead >= next.at);
         let next = match early {
-            Some(early) => view.switches_after(early.at).next(),
-            None => view.switches_after(now).next(),
+            Some(early) => view.next(early.at),
+            None => view.next(now),
         };
         let up = early.is_some() || view.is_up(now) == Some(true);
         let stage = Stage::OnSchedule { up, next };
@@ -82,8 +91,8 @@ impl Look<'_> {
             return Err(vec![IdleHold::ScheduleUnread(text)]);
         }
         let care = self.care(&seen.resource.id);
-        if let Some(open) = &care.open {
-            return Err(vec![IdleHold::OrderOpen { since: open.at }]);
+        if let Some(since) = care.open.as_ref().map(|open| open.at).or(care.ordered_down(power)) {
+            return Err(vec![IdleHold::OrderOpen { since }]);
         }
         let hand = care.by_hand.clone().filter(|hand| now < hand.until);
         match (up, power) {
@@ -93,7 +102,9 @@ impl Look<'_> {
             }
             (false, Power::Running) => {
                 let by_hand = hand.is_some_and(|hand| hand.up);
-                self.take_down(seen, rule, view, by_hand)
+                let due = self.take_down(seen, rule, view, by_hand)?;
+                let next = view.next(now);
+                Ok(Due { otherwise: Stage::OnSchedule { up: false, next }, ..due })
             }
             (true, power) if is_up(power) => Err(vec![IdleHold::AsScheduled]),
             (false, power) if is_down(power) => {
@@ -128,7 +139,8 @@ impl Look<'_> {
         if by_hand || down_since > since && !waits {
             holds.push(IdleHold::ByHand { up: false, until });
         }
-        if let Some(first) = self.waits_for(seen, rule, view, true) {
+        let wanted = switch.map_or(now, |switch| switch.at.max(now));
+        if let Some(first) = self.waits_for(rule, view, Some(wanted)) {
             holds.push(IdleHold::WaitsFor { resource: first });
         }
         if !holds.is_empty() {
@@ -144,7 +156,7 @@ impl Look<'_> {
         &mut self,
         seen: &Seen,
         because: Because,
-        rule: &super::rule::RuleName,
+        rule: &RuleName,
         order: i32,
         escalation: Seconds,
     ) -> Result<Due, Vec<IdleHold>> {
@@ -180,6 +192,7 @@ impl Look<'_> {
             return Err(vec![IdleHold::RetryLater { at: next, why }]);
         }
         Ok(Due {
+            otherwise: Stage::Acting(Verb::Start),
             action: PowerAction {
                 resource: id.clone(),
                 created_at: seen.resource.created_at,
@@ -205,7 +218,7 @@ impl Look<'_> {
         let now = self.now;
         let resource = &seen.resource;
         let switch = view.last_switch(now).unwrap_or(Switch { at: view.covers.from, up: false });
-        let until = view.switches_after(now).next().map_or(view.covers.until, |next| next.at);
+        let until = view.next(now).map_or(view.covers.until, |next| next.at);
         let mut holds = self.allowed(seen, rule);
         if !view.may_stop(rule.kind) {
             holds.push(IdleHold::OneSided);
@@ -234,7 +247,7 @@ impl Look<'_> {
         if let Some(Err(why)) = &seen.last_hour {
             holds.push(IdleHold::NotIdleNow(why.clone()));
         }
-        if let Some(last) = self.waits_for(seen, rule, view, false) {
+        if let Some(last) = self.waits_for(rule, view, None) {
             holds.push(IdleHold::WaitsFor { resource: last });
         }
         holds.extend(self.surge(&rule.name));
@@ -249,6 +262,7 @@ impl Look<'_> {
             return Err(holds);
         }
         Ok(Due {
+            otherwise: Stage::Acting(Verb::Stop(mode)),
             action: PowerAction {
                 resource: resource.id.clone(),
                 created_at: resource.created_at,
@@ -302,39 +316,70 @@ impl Look<'_> {
         Some(IdleHold::NeedsApproval { id: approval, why: why.to_owned() })
     }
 
-    /// The machine of the same schedule that has to be up before this one, or down.
+    /// The machine of the same schedule that has to be up before this one is at `wanted`, or down.
     fn waits_for(
         &self,
-        seen: &Seen,
         rule: &ScheduleRule,
         view: &ScheduleView,
-        up: bool,
+        wanted: Option<Timestamp>,
     ) -> Option<String> {
         rule.order_tag.as_ref()?;
-        let others = self.snapshot.seen.iter().filter(|other| {
-            let theirs = other.schedule.as_ref();
-            theirs.is_some_and(|theirs| {
-                theirs.rule == view.rule
-                    && theirs.fault.is_none()
-                    && !theirs.opted_out
-                    && if up { theirs.order < view.order } else { theirs.order > view.order }
-            })
-        });
-        let waits = |other: &&Seen| {
-            let power = &other.resource.power;
-            if other.resource.id == seen.resource.id {
-                return false;
-            }
-            if !up {
-                return !matches!(power, Power::Stopped { .. } | Power::Gone);
-            }
-            // One that people took down, or that does not come back, holds up nobody.
-            let care = self.memory.cares.get(&other.resource.id);
-            let escalated =
-                care.and_then(|care| care.starting.as_ref()).is_some_and(|s| s.escalated);
-            let by_hand = care.and_then(|care| care.by_hand.as_ref()).is_some_and(|hand| !hand.up);
-            *power != Power::Running && !escalated && !by_hand
+        let queue = self.queues.get(&rule.name)?;
+        let found = match wanted {
+            Some(at) => queue.to_be_up.iter().take_while(|(order, _)| *order < view.order).find(
+                // One that its own hours keep down then holds up nobody.
+                |(_, other)| other.schedule.as_ref().is_some_and(|v| v.is_up(at) != Some(false)),
+            ),
+            None => queue.to_be_down.last().filter(|(order, _)| *order > view.order),
         };
-        others.into_iter().find(waits).map(|other| other.resource.name.clone())
+        found.map(|(_, other)| other.resource.name.clone())
     }
+
+    /// Takes in which machines others of their schedule have to wait for.
+    pub(super) fn queues(&mut self) {
+        let mut queues: BTreeMap<RuleName, Queue<'_>> = BTreeMap::new();
+        for rule in self.policy.schedules.iter().filter(|rule| rule.order_tag.is_some()) {
+            queues.insert(rule.name.clone(), Queue::default());
+        }
+        if queues.is_empty() {
+            return;
+        }
+        for seen in &self.snapshot.seen {
+            let Some(view) = seen.schedule.as_ref() else { continue };
+            let Some(queue) = queues.get_mut(&view.rule) else { continue };
+            if view.fault.is_some() || view.opted_out {
+                continue;
+            }
+            let power = &seen.resource.power;
+            if !matches!(power, Power::Stopped { .. } | Power::Gone) {
+                queue.to_be_down.push((view.order, seen));
+            }
+            if *power != Power::Running && self.is_awaited(seen, view) {
+                queue.to_be_up.push((view.order, seen));
+            }
+        }
+        for queue in queues.values_mut() {
+            queue.to_be_up.sort_by_key(|(order, _)| *order);
+            queue.to_be_down.sort_by_key(|(order, _)| *order);
+        }
+        self.queues = queues;
+    }
+
+    /// Whether it may be expected up: one that people took down, that neap may not start, or that
+    /// does not come back, holds up nobody.
+    fn is_awaited(&self, seen: &Seen, view: &ScheduleView) -> bool {
+        let rule = self.policy.schedules.iter().find(|rule| rule.name == view.rule);
+        let allowed = rule.is_some_and(|rule| self.allowed(seen, rule).is_empty());
+        let care = self.memory.cares.get(&seen.resource.id);
+        let escalated = care.and_then(|care| care.starting.as_ref()).is_some_and(|s| s.escalated);
+        let by_hand = care.and_then(|care| care.by_hand.as_ref()).is_some_and(|hand| !hand.up);
+        allowed && !escalated && !by_hand
+    }
+}
+
+/// The machines of a schedule that are not where others wait for them to be, by their order.
+#[derive(Default)]
+pub(super) struct Queue<'a> {
+    to_be_up: Vec<(i32, &'a Seen)>,
+    to_be_down: Vec<(i32, &'a Seen)>,
 }

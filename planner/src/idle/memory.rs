@@ -19,8 +19,10 @@ pub struct IdleMemory {
     /// The rules and schedules by name.
     pub rules: BTreeMap<RuleName, RuleMemory>,
     /// Resources of which something has to be remembered.
+    #[serde(with = "super::pairs")]
     pub cares: BTreeMap<ResourceId, Care>,
     /// When something was stopped within the last day, by where, rising.
+    #[serde(with = "super::pairs")]
     pub stops: BTreeMap<Scope, Vec<Timestamp>>,
     /// How starts went, by zone and type.
     pub starts: BTreeMap<String, Starts>,
@@ -259,8 +261,10 @@ pub struct IdleDelta {
     /// Rules that are new or changed; `None` for those that are gone.
     pub rules: BTreeMap<RuleName, Option<RuleMemory>>,
     /// Resources, likewise.
+    #[serde(with = "super::pairs")]
     pub cares: BTreeMap<ResourceId, Option<Care>>,
     /// Stops, likewise.
+    #[serde(with = "super::pairs")]
     pub stops: BTreeMap<Scope, Option<Vec<Timestamp>>>,
     /// Starts, likewise.
     pub starts: BTreeMap<String, Option<Starts>>,

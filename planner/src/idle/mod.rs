@@ -11,6 +11,7 @@ mod display;
 pub mod evidence;
 pub mod memory;
 pub mod money;
+mod pairs;
 pub mod pattern;
 pub mod plan;
 mod radius;

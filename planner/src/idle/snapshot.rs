@@ -32,6 +32,7 @@ pub struct IdleSnapshot {
     /// Listings that failed: what was known there is left as it is.
     pub unread: Vec<Unread>,
     /// How many machines there are, by what caps count in.
+    #[serde(with = "super::pairs")]
     pub population: BTreeMap<Scope, u32>,
     /// How many resources each rule finds idle now.
     pub matched: BTreeMap<RuleName, u32>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, Time};
 use planner::Seconds;
-use planner::idle::rule::{Cap, Limits, Radius, RuleName, ScheduleKind, ScheduleRule};
+use planner::idle::rule::{Cap, Radius, RuleName, ScheduleKind, ScheduleRule};
 use planner::policy::Share;
 
 use super::super::calendar;
@@ -13,10 +13,10 @@ use super::super::freeze::{Weekly, local_time};
 use super::super::provider::Providers;
 use super::super::reader::{Entry, Table};
 use super::super::zone::zone;
+use super::Calendars;
 use super::keys::{self, SharedKeys};
 use super::limits::limits;
 use super::select::{Criterion, select};
-use super::{Calendars, schedule::Grammar::CloudCustodian};
 use crate::schedule::custodian::zone_of;
 use crate::schedule::{Hours, NamedCalendar, OffHours, Reading, UpHours, UpWindow};
 
@@ -30,7 +30,7 @@ enum Grammar {
 }
 
 const GRAMMARS: [(&str, Grammar); 2] =
-    [("neap", Grammar::Own), ("cloud-custodian", CloudCustodian)];
+    [("neap", Grammar::Own), ("cloud-custodian", Grammar::CloudCustodian)];
 
 const KINDS: [(&str, ScheduleKind); 3] = [
     ("both", ScheduleKind::Both),
@@ -62,11 +62,11 @@ pub(super) fn schedule(
     let grammar = table.get("grammar").map_or(Some(Grammar::Own), |entry| entry.choice(&GRAMMARS));
     let hours = match grammar {
         Some(Grammar::Own) => own(table, calendars).map(Hours::Own),
-        Some(CloudCustodian) => custodian(table).map(Hours::CloudCustodian),
+        Some(Grammar::CloudCustodian) => custodian(table).map(Hours::CloudCustodian),
         None => None,
     };
     let tagged = matches!(&hours, Some(Hours::CloudCustodian(policy)) if policy.is_by_tag())
-        || (hours.is_none() && grammar == Some(CloudCustodian));
+        || (hours.is_none() && grammar == Some(Grammar::CloudCustodian));
     let criterion = if tagged { Criterion::InTags } else { Criterion::Needed };
     let select = select(table, providers, criterion);
     if let Some(select) = &select
@@ -95,7 +95,7 @@ pub(super) fn schedule(
         mode: keys.mode,
         select: select?,
         kind: kind?,
-        only_if_idle: only_if_idle.unwrap_or_else(Limits::default),
+        only_if_idle: only_if_idle.unwrap_or_default(),
         opt_in: keys.opt_in,
         stop: keys.stop,
         order_tag: order_tag.map(str::to_owned),

@@ -129,6 +129,9 @@ const ALWAYS_MEASURED: [Signal; 4] =
     [Signal::Cpu, Signal::NetworkIn, Signal::NetworkOut, Signal::DiskOps];
 /// How long after its end an hour may still be told.
 const SETTLING: Seconds = Seconds(1800);
+/// Hours in a row that may be missing at most: a longer gap can hide a job, whatever the share of
+/// hours that are there.
+const GAP_HOURS: u32 = 2;
 /// Whole hours at the end that may be missing at most.
 const STALE_HOURS: u32 = 3;
 /// A burstable machine with less is starved, in thousandths of a credit.
@@ -218,6 +221,8 @@ struct Scan {
     signal: Signal,
     row: Option<Row>,
     newest: Option<Timestamp>,
+    /// The most hours in a row without a sample, those before the newest one.
+    longest_gap: u32,
     /// Hours above the limit, the running one included.
     above: Vec<Timestamp>,
     required: bool,
@@ -231,7 +236,14 @@ impl Scan {
             || look.rule.require.contains(&signal)
             || signal == Signal::CreditsLeft && look.resource.signals.contains(&signal);
         let Some(hours) = look.hours.get(&signal) else {
-            let nothing = Scan { signal, row: None, newest: None, above: Vec::new(), required };
+            let nothing = Scan {
+                signal,
+                row: None,
+                newest: None,
+                longest_gap: 0,
+                above: Vec::new(),
+                required,
+            };
             return required.then_some(nothing);
         };
         let limit = limit_milli.map(|milli| highest_code_up_to(signal, milli));
@@ -242,6 +254,7 @@ impl Scan {
         let mut codes: Vec<Code> = Vec::with_capacity(900);
         let mut most: Option<(Code, Timestamp)> = None;
         let (mut newest, mut above, mut counted) = (None, Vec::new(), 0u32);
+        let (mut gap, mut longest_gap) = (0u32, 0u32);
         let mut at = from;
         // The running hour counts as use, and not as history.
         while at <= look.now {
@@ -257,8 +270,11 @@ impl Scan {
                 if at < until {
                     counted += 1;
                     newest = Some(at);
+                    longest_gap = longest_gap.max(std::mem::take(&mut gap));
                 }
                 codes.push(code);
+            } else {
+                gap += 1;
             }
             at = at + Seconds(HOUR as u64);
         }
@@ -273,7 +289,8 @@ impl Scan {
             of,
             above: u32::try_from(above.len()).unwrap_or(u32::MAX),
         });
-        (row.is_some() || required).then_some(Scan { signal, row, newest, above, required })
+        let scan = Scan { signal, row, newest, longest_gap, above, required };
+        (scan.row.is_some() || required).then_some(scan)
     }
 
     /// Whether it has a say in the verdict.
@@ -362,7 +379,8 @@ fn lack(look: &Look<'_>, scans: &[Scan], from: Timestamp, until: Timestamp) -> O
     for scan in scans.iter().filter(|scan| scan.required || scan.counts()) {
         let signal = scan.signal;
         let Some(row) = &scan.row else { return Some(Lack::Unmeasured { signal }) };
-        if f64::from(row.hours) < rule.coverage.fraction() * f64::from(row.of) {
+        let covered = f64::from(row.hours) >= rule.coverage.fraction() * f64::from(row.of);
+        if !covered || scan.longest_gap > GAP_HOURS {
             return Some(Lack::Gaps { signal, hours: row.hours, of: row.of });
         }
         let fresh = until - Seconds(u64::from(STALE_HOURS) * HOUR as u64);

@@ -182,6 +182,7 @@ pub fn office() -> ScheduleView {
         up: (-7..30).map(day).collect(),
         covers: Span { from: START - Seconds::days(7), until: START + Seconds::days(30) },
         zone: "UTC".to_owned(),
+        kind: ScheduleKind::Both,
         order: 0,
         fault: None,
         opted_out: false,

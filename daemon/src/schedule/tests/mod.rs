@@ -1,3 +1,5 @@
+//! Hours, zones and tags, case by case.
+
 mod custodian;
 mod grammar;
 mod walker;

@@ -159,6 +159,8 @@ pub enum Command {
     /// Show what neap would have ordered over recorded loads, for scoring.
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(commands::simulate::Args),
+    /// Show what idle rules would have stopped over recorded metrics.
+    SimulateIdle(commands::simulate_idle::Args),
     /// Compare violation budgets, and other autoscalers, over a recorded load.
     Tune(commands::tune::Args),
     /// List what is idle, with the evidence, what is done about it, and what it saves.
@@ -195,6 +197,7 @@ impl Command {
             Command::Forecast(args) => commands::forecast::run(args),
             Command::Backtest(args) => commands::backtest::run(args),
             Command::Simulate(args) => commands::simulate::run(args),
+            Command::SimulateIdle(args) => commands::simulate_idle::run(args),
             Command::Tune(args) => commands::tune::run(args),
             Command::Idle(args) => commands::idle::run(args),
             Command::Init(args) => commands::init::run(args),
@@ -320,33 +323,34 @@ mod tests {
     #[test]
     fn help_is_one_screen() {
         let help = Cli::command().term_width(100).render_help().to_string();
-        assert!(help.lines().count() <= 45, "{help}");
+        assert!(help.lines().count() <= 48, "{help}");
         insta::assert_snapshot!(help, @r#"
 Orders cloud capacity ahead of demand, and says why
 
 Usage: neap [OPTIONS] <COMMAND>
 
 Commands:
-  run          Run the daemon: watch demand, order capacity ahead of it, record why
-  check        Show every fault of the configuration at once, and what running it costs
-  plan         Show what one cycle would do against the real clouds, and why; changes nothing
-  explain      Say why a service has the size it has, or what became of a resource
-  replay       Compute recorded decisions again and compare
-  journal      List, show, verify, export and compact the journal
-  forecast     Forecast one series file
-  backtest     Forecast many series files from many points, for scoring
-  simulate     Show what neap would have ordered over recorded loads, for scoring
-  tune         Compare violation budgets, and other autoscalers, over a recorded load
-  idle         List what is idle, with the evidence, what is done about it, and what it saves
-  init         Print a configuration from what the read-only role sees
-  status       Show what the running daemon sees
-  approve      Agree to a stop that waits for somebody
-  reject       Refuse a stop that waits for somebody
-  wake         Have a machine up until a time
-  exempt       Leave a resource alone for a while
-  release      Let a rule go on that is held
-  completions  Print completions for a shell
-  man          Print the manual page
+  run            Run the daemon: watch demand, order capacity ahead of it, record why
+  check          Show every fault of the configuration at once, and what running it costs
+  plan           Show what one cycle would do against the real clouds, and why; changes nothing
+  explain        Say why a service has the size it has, or what became of a resource
+  replay         Compute recorded decisions again and compare
+  journal        List, show, verify, export and compact the journal
+  forecast       Forecast one series file
+  backtest       Forecast many series files from many points, for scoring
+  simulate       Show what neap would have ordered over recorded loads, for scoring
+  simulate-idle  Show what idle rules would have stopped over recorded metrics
+  tune           Compare violation budgets, and other autoscalers, over a recorded load
+  idle           List what is idle, with the evidence, what is done about it, and what it saves
+  init           Print a configuration from what the read-only role sees
+  status         Show what the running daemon sees
+  approve        Agree to a stop that waits for somebody
+  reject         Refuse a stop that waits for somebody
+  wake           Have a machine up until a time
+  exempt         Leave a resource alone for a while
+  release        Let a rule go on that is held
+  completions    Print completions for a shell
+  man            Print the manual page
 
 Options:
   -h, --help     Print help

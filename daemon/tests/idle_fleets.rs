@@ -170,6 +170,11 @@ async fn fleet(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
         let jump = if dice.below(60) == 0 { Seconds::days(1) } else { Seconds(0) };
         hand.0.fetch_add((INTERVAL.0 + jump.0) as i64, Ordering::SeqCst);
     }
+    let again = daemon::idle::again(&journal.reader(), start..hand.now()).unwrap();
+    wrong.extend(again.different.iter().map(|what| format!("seed {seed}: {what}")));
+    if again.same != LOOKS || again.not_compared > 0 {
+        wrong.push(format!("seed {seed}: {again:?} of {LOOKS} looks"));
+    }
     let mut stops = 0;
     for id in world.machines() {
         for record in world.power_records(&id).iter().filter(|r| !r.up && r.decision.is_some()) {

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod simulate_idle;
 pub mod status;
 pub mod tune;
 pub mod users;

@@ -67,6 +67,7 @@ fn again(
     range: std::ops::Range<Timestamp>,
     format: Format,
 ) -> anyhow::Result<ExitCode> {
+    let of_looks = range.clone();
     let mut policies: BTreeMap<PolicyDigest, Policy> = BTreeMap::new();
     let (mut same, mut other_revision, mut different) = (0u64, 0u64, Vec::new());
     for cycle in reader.cycles(range) {
@@ -86,10 +87,18 @@ fn again(
             different.push(difference(&cycle, &plan, &memory));
         }
     }
+    let looks = crate::idle::again(reader, of_looks)?;
+    different.extend(looks.different.iter().cloned());
     match format {
         Format::Json => println!(
             "{:#}",
-            json!({ "same": same, "different": different, "other_revision": other_revision })
+            json!({
+                "same": same,
+                "different": different,
+                "other_revision": other_revision,
+                "idle_looks_same": looks.same,
+                "idle_looks_not_compared": looks.not_compared,
+            })
         ),
         Format::Human => {
             for text in different.iter().take(SHOWN) {
@@ -99,6 +108,12 @@ fn again(
                 println!("... and {} more", different.len() - SHOWN);
             }
             println!("{same} plans are the same, {} differ", different.len());
+            if looks.same + looks.not_compared > 0 {
+                println!(
+                    "{} looks at idle resources are the same, {} were not compared",
+                    looks.same, looks.not_compared
+                );
+            }
             if other_revision > 0 {
                 println!(
                     "{other_revision} plans were made by another revision of the planner and not compared"

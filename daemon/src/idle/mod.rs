@@ -1,5 +1,6 @@
 //! Looks at what may be idle: list, read hours, judge, plan, record, stop and start, record.
 
+mod again;
 mod execute;
 mod host;
 mod hours;
@@ -37,6 +38,7 @@ use crate::execute::kill_switch;
 use crate::gather::Providers;
 use crate::journal::{Journal, JournalFault, RecordId};
 
+pub use again::{Again, again};
 pub use host::own_instance_id;
 pub use watch::IdleWatch;
 

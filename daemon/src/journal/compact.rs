@@ -68,7 +68,10 @@ impl Journal {
                 break;
             }
             if !is_much {
-                carried_from.get_or_insert(cut[0].at);
+                // Something may stand before the first checkpoint of all.
+                let is_first = chosen.is_none();
+                let from = if is_first { head.anchor.id.successor() } else { cut[0].at };
+                carried_from.get_or_insert(from);
             }
             done.days += 1;
             chosen = Some((end_of_day, freed));

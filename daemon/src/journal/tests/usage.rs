@@ -177,7 +177,9 @@ fn usage_outlives_the_days_it_was_recorded_on() {
             Retention { age: Seconds::days(2), bytes: u64::MAX, usage_age: Seconds::days(6) };
         let (journal, _) = bench.open();
         let first = day_of(START);
-        let mut wrote = Vec::new();
+        // A back-fill, before the first checkpoint of all.
+        let mut wrote = days(2, first - 1, 0..24);
+        journal.record_usage(START, &wrote).unwrap();
         for day in 0..12 {
             let at = START + Seconds::days(day);
             bench.record(&journal, 2, 1440 * day as usize..1440 * day as usize + 2);

@@ -205,7 +205,7 @@ fn a_full_configuration_comes_out_as_meant() {
 #[test]
 fn a_simulated_configuration_needs_little() {
     let config = sound(SIMULATED);
-    insta::assert_snapshot!(format!("{:?}", config.providers.values().next().unwrap()), @r#"Sim(SimConfig { seed: 7, start: Timestamp(1772409600), duration: None, speed: None, scenario: "day" })"#);
+    insta::assert_snapshot!(format!("{:?}", config.providers.values().next().unwrap()), @r#"Sim(SimConfig { seed: 7, start: Timestamp(1772409600), duration: None, speed: None, scenario: "day", machines: 0 })"#);
     insta::assert_snapshot!(format!("{:?} {:?}", config.forecasters, config.journal), @r#"{ServiceName("checkout"): LastValue} Retention { max_age: Seconds(34128000), max_size_bytes: 42949672960, usage_age: Seconds(34560000) }"#);
     let pool = &config.policy.services.values().next().unwrap().pool;
     insta::assert_snapshot!(format!("{pool:#?}"), @r#"

@@ -26,8 +26,11 @@ grace = "2d"
 
 const START: &str = "2026-01-01T00:00:00Z";
 
+/// A machine: its id, its tag `env`, and its processor by the hour.
+type Machine<'m> = (&'m str, &'m str, fn(i64) -> f64);
+
 /// Hourly series of 50 days and a manifest that names them.
-fn record(folder: &Path, machines: &[(&str, &str, fn(i64) -> f64)]) {
+fn record(folder: &Path, machines: &[Machine<'_>]) {
     let start = Timestamp::parse(START).unwrap();
     let mut manifest = "resource,name,kind,class,created_at,tags,signal,file\n".to_owned();
     for (id, env, cpu) in machines {

@@ -8,9 +8,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use planner::idle::evidence::{Evidence, Look, Verdict, judge};
 use planner::idle::pattern::Offsets;
-use planner::idle::resource::{
-    Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
-};
+use planner::idle::resource::{Facts, Power, Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::rule::IdleRule;
 use planner::idle::usage::{Code, HOUR, Hours, Signal};
 use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
@@ -132,11 +130,11 @@ fn tell(config: &IdleConfig, one: &Recorded) -> Told {
     };
     let Some(rule) = rule else { return told };
     let offsets = Offsets(config.offset_spans(&rule.name, one.from, one.until));
-    let at = |now: Timestamp| {
+    let at = |now: Timestamp, hours: &BTreeMap<Signal, Hours>| {
         judge(&Look {
             rule,
             resource: &one.resource,
-            hours: &one.hours,
+            hours,
             offsets: &offsets,
             seen_unused_since: None,
             now,
@@ -145,16 +143,7 @@ fn tell(config: &IdleConfig, one: &Recorded) -> Told {
     let mut marked: Option<Timestamp> = None;
     let mut now = one.from + rule.look_back;
     while now <= one.until && told.stopped_at.is_none() {
-        // The hours after now are not known yet.
-        let known = Known::until(one, now);
-        let evidence = judge(&Look {
-            rule,
-            resource: &one.resource,
-            hours: &known.0,
-            offsets: &offsets,
-            seen_unused_since: None,
-            now,
-        });
+        let evidence = at(now, &known_until(one, now));
         match evidence.verdict {
             Verdict::AlwaysIdle => {
                 let since = *marked.get_or_insert(now);
@@ -167,7 +156,7 @@ fn tell(config: &IdleConfig, one: &Recorded) -> Told {
         }
         now = now + Seconds::days(1);
     }
-    let end = at(one.until);
+    let end = at(one.until, &one.hours);
     told.verdict = Some(end.verdict.to_string());
     told.evidence = Some(end);
     if let Some(stop) = told.stopped_at {
@@ -178,22 +167,17 @@ fn tell(config: &IdleConfig, one: &Recorded) -> Told {
     told
 }
 
-/// The hours that were known at a moment.
-struct Known(BTreeMap<Signal, Hours>);
-
-impl Known {
-    fn until(one: &Recorded, now: Timestamp) -> Known {
-        let known = one.hours.iter().map(|(signal, hours)| {
-            let mut hours = hours.clone();
-            let mut at = now;
-            while at <= one.until {
-                hours.set(at, Code::MISSING);
-                at = at + Seconds(HOUR as u64);
-            }
-            (*signal, hours)
-        });
-        Known(known.collect())
+/// The hours that were known at a moment: none after it.
+fn known_until(one: &Recorded, now: Timestamp) -> BTreeMap<Signal, Hours> {
+    let mut known = one.hours.clone();
+    for hours in known.values_mut() {
+        let mut at = now;
+        while at <= one.until {
+            hours.set(at, Code::MISSING);
+            at = at + Seconds(HOUR as u64);
+        }
     }
+    known
 }
 
 fn is_used(rule: &IdleRule, one: &Recorded, at: Timestamp) -> bool {
@@ -304,22 +288,7 @@ fn resource(entry: &Entry) -> Result<Resource, String> {
         tags,
         sampled_every: Seconds(300),
         signals: Default::default(),
-        subject: Subject::Machine(Box::new(Facts {
-            scaling_group: Fact::Known(None),
-            targets: Fact::Known(Vec::new()),
-            local_disk: Fact::Known(false),
-            accelerator: Fact::Known(false),
-            forwards_traffic: Fact::Known(false),
-            purchase: Fact::Known(Purchase::OnDemand),
-            stop_protected: Fact::Known(false),
-            termination_protected: Fact::Known(false),
-            alarms: Fact::Known(Vec::new()),
-            replica: Fact::Known(None),
-            hibernation: Fact::Known(false),
-            saves: Fact::Known(Saves::Yes),
-            public_address: Fact::Known(PublicAddress::None),
-            burstable: Fact::Known(false),
-        })),
+        subject: Subject::Machine(Box::new(Facts::unhindered())),
     })
 }
 

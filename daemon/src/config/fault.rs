@@ -24,6 +24,17 @@ pub struct ConfigFault {
 }
 
 impl ConfigFault {
+    /// A fault at a line and column of a file that is not TOML.
+    pub(super) fn in_file(
+        file: &str,
+        (line, column): (usize, usize),
+        key: &str,
+        message: String,
+        hint: Option<String>,
+    ) -> ConfigFault {
+        ConfigFault { file: file.to_owned(), line, column, key: key.to_owned(), message, hint }
+    }
+
     /// A file that could not be read.
     pub(super) fn unreadable(file: &str, error: &std::io::Error) -> ConfigFault {
         let hint = (error.kind() == std::io::ErrorKind::NotFound).then(|| {

@@ -1,7 +1,6 @@
 //! Public holidays and the working days that make up for them: built-in data, or an operator's file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use forecaster::DayKind;
 use jiff::civil::Date;
@@ -75,37 +74,10 @@ pub(super) fn holidays(table: &Table<'_>) -> Option<Holidays> {
             parse(&format!("built-in `{code}`"), text).ok()
         }
         (None, Some(file)) => {
-            let path = file.path_beside("the path of a file of holidays")?;
-            match read(&path) {
-                Ok(holidays) => Some(Holidays { is_file: true, ..holidays }),
-                Err(faults) => {
-                    faults.into_iter().for_each(|fault| file.fault_elsewhere(fault));
-                    None
-                }
-            }
+            let holidays = file.file_beside("holidays", parse)?;
+            Some(Holidays { is_file: true, ..holidays })
         }
     }
-}
-
-fn read(path: &Path) -> Result<Holidays, Vec<ConfigFault>> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&name, &text),
-        Err(error) => {
-            let what = format!("the file of holidays cannot be read: {error}");
-            Err(vec![fault(&name, (0, 0), "", what, None)])
-        }
-    }
-}
-
-fn fault(
-    file: &str,
-    (line, column): (usize, usize),
-    key: &str,
-    message: String,
-    hint: Option<String>,
-) -> ConfigFault {
-    ConfigFault { file: file.to_owned(), line, column, key: key.to_owned(), message, hint }
 }
 
 /// Reads the text of a file of holidays, or names every fault in it.
@@ -122,7 +94,7 @@ fn parse(source: &str, text: &str) -> Result<Holidays, Vec<ConfigFault>> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                faults.push(fault(source, (0, 0), "", error.to_string(), None));
+                faults.push(ConfigFault::in_file(source, (0, 0), "", error.to_string(), None));
                 break;
             }
         };
@@ -137,15 +109,21 @@ fn parse(source: &str, text: &str) -> Result<Holidays, Vec<ConfigFault>> {
             }
             Ok((date, _)) => {
                 let message = format!("`{date}` is there twice, expected each date once");
-                faults.push(fault(source, (line, 1), "date", message, None));
+                faults.push(ConfigFault::in_file(source, (line, 1), "date", message, None));
             }
             Err((column, key, message)) => {
-                faults.push(fault(source, (line, column), key, message, None));
+                faults.push(ConfigFault::in_file(source, (line, column), key, message, None));
             }
         }
     }
     if holidays.days.is_empty() && faults.is_empty() {
-        faults.push(fault(source, (1, 1), "", format!("no day is named, expected {ROW}"), None));
+        faults.push(ConfigFault::in_file(
+            source,
+            (1, 1),
+            "",
+            format!("no day is named, expected {ROW}"),
+            None,
+        ));
     }
     if faults.is_empty() { Ok(holidays) } else { Err(faults) }
 }

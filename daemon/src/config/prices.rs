@@ -83,28 +83,7 @@ impl Prices {
 
 /// The prices of the file that an entry names.
 pub(super) fn prices(entry: &Entry<'_>) -> Option<Prices> {
-    let path = entry.path_beside("the path of a file of prices")?;
-    match read(&path) {
-        Ok(prices) => Some(prices),
-        Err(faults) => {
-            faults.into_iter().for_each(|fault| entry.fault_elsewhere(fault));
-            None
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<Prices, Vec<ConfigFault>> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&name, &text),
-        Err(error) => {
-            Err(vec![fault(&name, 0, 0, "", format!("the file of prices cannot be read: {error}"))])
-        }
-    }
-}
-
-fn fault(file: &str, line: usize, column: usize, key: &str, message: String) -> ConfigFault {
-    ConfigFault { file: file.to_owned(), line, column, key: key.to_owned(), message, hint: None }
+    entry.file_beside("prices", parse)
 }
 
 /// Reads the text of a file of prices, or names every fault in it.
@@ -122,7 +101,7 @@ fn parse(source: &str, text: &str) -> Result<Prices, Vec<ConfigFault>> {
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                faults.push(fault(source, 0, 0, "", error.to_string()));
+                faults.push(ConfigFault::in_file(source, (0, 0), "", error.to_string(), None));
                 break;
             }
         };
@@ -135,19 +114,20 @@ fn parse(source: &str, text: &str) -> Result<Prices, Vec<ConfigFault>> {
             Ok((row, price)) => {
                 if prices.listed.insert(row, price).is_some() {
                     let message = "a price for the same is there already, expected one".to_owned();
-                    faults.push(fault(source, line, 1, "", message));
+                    faults.push(ConfigFault::in_file(source, (line, 1), "", message, None));
                 }
             }
             Err((at, message)) => {
                 let before = fields.iter().take(at).map(|field| field.chars().count() + 1);
                 let key = COLUMNS.get(at).copied().unwrap_or_default();
-                faults.push(fault(source, line, before.sum::<usize>() + 1, key, message));
+                let column = before.sum::<usize>() + 1;
+                faults.push(ConfigFault::in_file(source, (line, column), key, message, None));
             }
         }
     }
     if prices.listed.is_empty() && faults.is_empty() {
         let message = format!("no price is named, expected rows `{}`", COLUMNS.join(","));
-        faults.push(fault(source, 1, 1, "", message));
+        faults.push(ConfigFault::in_file(source, (1, 1), "", message, None));
     }
     if faults.is_empty() { Ok(prices) } else { Err(faults) }
 }

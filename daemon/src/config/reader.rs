@@ -219,13 +219,32 @@ impl<'a> Entry<'a> {
         self.source.fault(self.value.span().start, &self.path, message, hint);
     }
 
-    /// Notes a fault of the file that it names.
-    pub fn fault_elsewhere(&self, fault: ConfigFault) {
-        self.source.fault_elsewhere(self.value.span().start, fault);
+    /// What stands in the file of `what` (`prices`, `holidays`) that it names, from where this file
+    /// lies; every fault of that file is noted.
+    pub fn file_beside<T>(
+        &self,
+        what: &str,
+        parse: impl FnOnce(&str, &str) -> Result<T, Vec<ConfigFault>>,
+    ) -> Option<T> {
+        let path = self.path_beside(&format!("the path of a file of {what}"))?;
+        let name = path.display().to_string();
+        let read = std::fs::read_to_string(&path).map_err(|error| {
+            let message = format!("the file of {what} cannot be read: {error}");
+            vec![ConfigFault::in_file(&name, (0, 0), "", message, None)]
+        });
+        match read.and_then(|text| parse(&name, &text)) {
+            Ok(parsed) => Some(parsed),
+            Err(faults) => {
+                for fault in faults {
+                    self.source.fault_elsewhere(self.value.span().start, fault);
+                }
+                None
+            }
+        }
     }
 
     /// The path that it names, from where this file lies.
-    pub fn path_beside(&self, expected: &str) -> Option<PathBuf> {
+    fn path_beside(&self, expected: &str) -> Option<PathBuf> {
         let folder = Path::new(self.source.file).parent().unwrap_or(Path::new(""));
         Some(folder.join(self.text(expected)?))
     }

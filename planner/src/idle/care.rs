@@ -357,12 +357,11 @@ impl Look<'_> {
         care.stopped = None;
         care.by_hand = None;
         let Some(starting) = care.starting.take() else { return };
-        // By the cloud's own stamp where it has one: a look late is no longer boot.
-        let began = starting.since;
-        let up = resource.started_at.filter(|at| *at >= began).unwrap_or(now).max(began);
         let starts = self.memory.starts.entry(key).or_default();
         starts.good += 1;
-        starts.took.push(u32::try_from(now.since(began).0.max(up.since(began).0)).unwrap_or(0));
+        // Until the look that saw it, since clouds stamp the start and not its end: too long by an
+        // interval at most, which starts it early.
+        starts.took.push(u32::try_from(now.since(starting.since).0).unwrap_or(0));
         if starts.took.len() > super::memory::TOOK_KEPT {
             starts.took.remove(0);
         }

@@ -230,6 +230,30 @@ pub struct Facts {
     pub burstable: Fact<bool>,
 }
 
+impl Facts {
+    /// Facts that nothing speaks against a stop by, all of them known: for recorded and simulated
+    /// machines. What a cloud shows is read one by one instead, so that none is taken for granted.
+    pub fn unhindered() -> Facts {
+        let no = || Fact::Known(false);
+        Facts {
+            scaling_group: Fact::Known(None),
+            targets: Fact::Known(Vec::new()),
+            local_disk: no(),
+            accelerator: no(),
+            forwards_traffic: no(),
+            purchase: Fact::Known(Purchase::OnDemand),
+            stop_protected: no(),
+            termination_protected: no(),
+            alarms: Fact::Known(Vec::new()),
+            replica: Fact::Known(None),
+            hibernation: no(),
+            saves: Fact::Known(Saves::Yes),
+            public_address: Fact::Known(PublicAddress::None),
+            burstable: no(),
+        }
+    }
+}
+
 /// How a machine is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purchase {

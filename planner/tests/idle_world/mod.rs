@@ -55,23 +55,7 @@ pub fn fault(kind: FaultKind) -> Fault {
 
 /// A machine that nothing keeps from being stopped.
 pub fn machine(text: &str) -> Resource {
-    let no = Fact::Known(false);
-    let facts = Facts {
-        scaling_group: Fact::Known(None),
-        targets: Fact::Known(Vec::new()),
-        local_disk: no.clone(),
-        accelerator: no.clone(),
-        forwards_traffic: no.clone(),
-        purchase: Fact::Known(Purchase::OnDemand),
-        stop_protected: no.clone(),
-        termination_protected: no.clone(),
-        alarms: Fact::Known(Vec::new()),
-        replica: Fact::Known(None),
-        hibernation: no.clone(),
-        saves: Fact::Known(Saves::Yes),
-        public_address: Fact::Known(PublicAddress::None),
-        burstable: no,
-    };
+    let facts = Facts::unhindered();
     let born = START - Seconds::days(400);
     Resource {
         id: id(text),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use planner::idle::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
 use planner::{Fault, Seconds, Timestamp};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::instance::{Tags, by_key, said};
@@ -97,10 +98,21 @@ pub(super) async fn disks(
     home: &Home<'_>,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
+    available(DISKS, Disk::listing, seat, home, deadline).await
+}
+
+/// What a listing has that nothing uses.
+async fn available<T: DeserializeOwned>(
+    listed: Listed,
+    listing: fn(T) -> Listing,
+    seat: &Seat,
+    home: &Home<'_>,
+    deadline: Deadline,
+) -> Result<Vec<Resource>, Fault> {
     let params = region(seat).with("Status", "Available");
     let read_at = seat.now();
-    let disks = DISKS.all::<Disk>(seat, params, deadline).await?;
-    Ok(disks.into_iter().map(|disk| disk.listing().resource(home, read_at)).collect())
+    let parts = listed.all::<T>(seat, params, deadline).await?;
+    Ok(parts.into_iter().map(|part| listing(part).resource(home, read_at)).collect())
 }
 
 impl Disk {
@@ -147,10 +159,7 @@ pub(super) async fn addresses(
     home: &Home<'_>,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
-    let params = region(seat).with("Status", "Available");
-    let read_at = seat.now();
-    let addresses = ADDRESSES.all::<Eip>(seat, params, deadline).await?;
-    Ok(addresses.into_iter().map(|eip| eip.listing().resource(home, read_at)).collect())
+    available(ADDRESSES, Eip::listing, seat, home, deadline).await
 }
 
 impl Eip {

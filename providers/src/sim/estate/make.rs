@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use planner::idle::resource::{
-    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
-    Subject,
+    Fact, Facts, Part, Power, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
 };
 use planner::idle::usage::Signal;
 use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
@@ -123,19 +122,12 @@ fn facts(profile: Profile) -> Facts {
     };
     Facts {
         scaling_group: Fact::Known(group),
-        targets: Fact::Known(Vec::new()),
-        local_disk: Fact::Known(false),
         accelerator: Fact::Known(profile == Profile::GpuBox),
-        forwards_traffic: Fact::Known(false),
         purchase: Fact::Known(purchase),
-        stop_protected: Fact::Known(false),
-        termination_protected: Fact::Known(false),
-        alarms: Fact::Known(Vec::new()),
         replica: Fact::Known(standby),
-        hibernation: Fact::Known(false),
         saves: Fact::Known(saves),
-        public_address: Fact::Known(PublicAddress::None),
         burstable: Fact::Known(profile == Profile::Starved),
+        ..Facts::unhindered()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Lists what there is, and reads the facts that take a call of their own where they matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use planner::idle::resource::{Fact, Facts, Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::Unread;
-use planner::{ProviderName, Seconds, Timestamp};
+use planner::{Fault, FaultKind, ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
 
 use crate::gather::Providers;
@@ -26,14 +26,26 @@ pub(super) struct Listed {
 }
 
 /// Lists every kind that a rule or schedule names, in every cloud that has such things.
-pub(super) async fn list(providers: &Providers, policy: &IdlePolicy, deadline: Deadline) -> Listed {
+///
+/// A cloud that was cut off answers for no place at all: then every place of the resources in
+/// `known` counts as unread, so that silence is not taken for their end.
+pub(super) async fn list<'k>(
+    providers: &Providers,
+    policy: &IdlePolicy,
+    known: impl Iterator<Item = &'k ResourceId>,
+    deadline: Deadline,
+) -> Listed {
     let asks = providers.iter().filter_map(|(name, provider)| {
         let kinds = kinds(policy, name);
         let estate = provider.estate().filter(|_| !kinds.is_empty())?;
         Some(async move { (name, estate.resources(&kinds, deadline).await) })
     });
     let mut listed = Listed::default();
+    let mut silent = BTreeSet::new();
     for (name, listings) in futures_util::future::join_all(asks).await {
+        if listings.is_empty() {
+            silent.insert(name);
+        }
         for listing in listings {
             match listing.resources {
                 Ok(resources) => listed.resources.extend(resources),
@@ -47,8 +59,29 @@ pub(super) async fn list(providers: &Providers, policy: &IdlePolicy, deadline: D
             }
         }
     }
+    for id in known.filter(|id| silent.contains(&id.provider)) {
+        if !listed.unread.iter().any(|unread| unread.concerns(id)) {
+            listed.unread.push(unanswered(id));
+        }
+    }
     listed.resources.sort_by(|a, b| a.id.cmp(&b.id));
     listed
+}
+
+/// The place of a resource, of which nothing was told.
+fn unanswered(id: &ResourceId) -> Unread {
+    Unread {
+        provider: id.provider.clone(),
+        account: id.account.clone(),
+        region: id.region.clone(),
+        kind: id.kind,
+        fault: Fault {
+            kind: FaultKind::TimedOut,
+            operation: "resources".to_owned(),
+            detail: "no place was answered for".to_owned(),
+            request_id: None,
+        },
+    }
 }
 
 /// The kinds to list of a provider. Instances are always among them where anything is: shares of
@@ -113,23 +146,10 @@ impl Details {
 
 fn has_unasked(resource: &Resource) -> bool {
     let Subject::Machine(facts) = &resource.subject else { return false };
-    fn unasked<T>(fact: &Fact<T>) -> bool {
-        matches!(fact, Fact::Unasked)
-    }
-    unasked(&facts.scaling_group)
-        || unasked(&facts.targets)
-        || unasked(&facts.local_disk)
-        || unasked(&facts.accelerator)
-        || unasked(&facts.forwards_traffic)
-        || unasked(&facts.purchase)
-        || unasked(&facts.stop_protected)
-        || unasked(&facts.termination_protected)
-        || unasked(&facts.alarms)
-        || unasked(&facts.replica)
-        || unasked(&facts.hibernation)
-        || unasked(&facts.saves)
-        || unasked(&facts.public_address)
-        || unasked(&facts.burstable)
+    // What an answer to everything would fill in is what was not asked.
+    let mut answered = facts.clone();
+    fill(&mut answered, &Facts::unhindered());
+    answered != *facts
 }
 
 fn fill(facts: &mut Facts, read: &Facts) {

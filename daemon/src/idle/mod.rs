@@ -246,7 +246,9 @@ impl IdleEngine {
         disk: planner::snapshot::Disk,
     ) -> (IdleSnapshot, IdlePlan, IdleMemory, Observed) {
         let policy = self.folded.policy.clone();
-        let listed = list::list(&self.providers, &policy, Deadline::within(LIST_WITHIN)).await;
+        let known = self.folded.memory.cares.keys().chain(self.judged.keys());
+        let within = Deadline::within(LIST_WITHIN);
+        let listed = list::list(&self.providers, &policy, known, within).await;
         let mut observed = Observed::default();
         for unread in &listed.unread {
             let Unread { provider, account, region, kind, fault } = unread;
@@ -419,7 +421,7 @@ impl IdleEngine {
             let effect = power.and_then(|power| execute::effect(&intent.action, power));
             let waited = now.since(intent.at) >= NO_EFFECT_AFTER;
             match effect {
-                Some(true) | Some(false) if effect == Some(true) || waited => {
+                Some(there) if there || waited => {
                     let result = PowerResult::Unconfirmed { effect_seen: effect };
                     let outcome = outcome(&intent, result, now);
                     observed.resolved.push(outcome.clone());

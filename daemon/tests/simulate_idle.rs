@@ -93,7 +93,7 @@ fn an_idle_box_is_stopped_after_its_grace_and_what_came_later_is_counted() {
         assert_eq!(of(id)["missed_hours"], missed, "{id}");
     }
     assert_eq!(of("i-office")["stopped_at"], Value::Null);
-    let clock = "idle by the clock: used Mon-Sun 08:00-13:00 in 4 weeks";
+    let clock = "idle by the clock: used Mon-Sun 08:00-13:00 in 5 weeks";
     assert_eq!(of("i-office")["verdict"], clock);
     assert_eq!(of("i-prod")["rule"], Value::Null);
     let text = String::from_utf8(simulate(folder.path(), &[]).stdout).unwrap();

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let verdicts = ledger::verdicts(&reader, now)?;
     let all = rows(&recalled.folded, &verdicts);
-    let savings = savings(&all);
+    let savings = savings(&all, now);
     let of_rule = |row: &&Row| args.rule.as_ref().is_none_or(|rule| row.rule.0 == *rule);
     let asked: Vec<&Row> = all.iter().filter(of_rule).collect();
     let shown: Vec<&Row> = asked.iter().copied().filter(|r| args.all || r.is_telling()).collect();
@@ -125,6 +125,13 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
         sum(&savings.marked),
         sum(&savings.realised)
     );
+    if !savings.since_stopped_micro.is_empty() {
+        let saved = savings.since_stopped_micro.iter();
+        let saved: Vec<String> = saved
+            .map(|(currency, micro)| format!("{:.2} {currency}", *micro as f64 / 1e6))
+            .collect();
+        println!("saved since what is down was stopped: {}", saved.join(" + "));
+    }
 }
 
 /// Hours of a month, as the clouds' calculators take them.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use planner::Timestamp;
-use planner::idle::memory::{REVISION, idle_delta};
+use planner::idle::memory::REVISION;
 
 use super::record::{Folded, IdleEntry, LookRecord};
 use crate::journal::{JournalFault, Reader};
@@ -63,10 +63,9 @@ fn difference(folded: &Folded, look: &LookRecord) -> Option<String> {
         let (recorded, now) = (orders(&look.plan.actions), orders(&plan.actions));
         return Some(format!("{head}: recorded [{recorded}], now [{now}]"));
     }
-    let record = folded.clone().record(&snapshot, &plan, &memory);
+    let record = folded.clone().record(&snapshot, &plan, memory);
     if record.plan != look.plan || record.findings_gone != look.findings_gone {
         return Some(format!("{head}: the same orders for other reasons"));
     }
-    (idle_delta(&folded.memory, &memory) != look.delta)
-        .then(|| format!("{head}: the same plan, another memory"))
+    (record.delta != look.delta).then(|| format!("{head}: the same plan, another memory"))
 }

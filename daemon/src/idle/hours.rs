@@ -9,7 +9,7 @@ use planner::idle::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery, day_of};
 use planner::{Fault, Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
-use crate::journal::UsageDay;
+use crate::journal::{JournalFault, UsageDay};
 
 /// Queries asked in one go.
 const QUERIES_AT_ONCE: usize = 2000;
@@ -47,8 +47,6 @@ pub struct Known {
 /// How the reading of one look went.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// Whole days that the journal has not, yet.
-    pub days: Vec<UsageDay>,
     /// Resources whose hours are new.
     pub fresh: Vec<ResourceId>,
     /// Resources that could not be read, and why.
@@ -94,15 +92,19 @@ impl Store {
 
     /// Reads what is due of these resources, those that were never read last.
     ///
-    /// `close` are resources that may be stopped: they are read every hour.
+    /// `close` are resources that may be stopped: they are read every hour. `keep` is given the
+    /// days that became whole, some hundred resources at a time: a back-fill of all would not fit.
+    ///
+    /// # Errors
+    /// Those of `keep`.
     pub async fn read(
         &mut self,
         estate: &dyn Estate,
         resources: &[(&Resource, Seconds)],
         close: &(dyn Fn(&ResourceId) -> bool + Send + Sync),
-        now: Timestamp,
-        until: Deadline,
-    ) -> Reading {
+        keep: &(dyn Fn(&[UsageDay]) -> Result<(), JournalFault> + Send + Sync),
+        (now, until): (Timestamp, Deadline),
+    ) -> Result<Reading, JournalFault> {
         let mut goes: BTreeMap<std::cmp::Reverse<Timestamp>, Vec<&Resource>> = BTreeMap::new();
         for (resource, look_back) in resources {
             let known = self.known.entry(resource.id.clone()).or_default();
@@ -116,12 +118,15 @@ impl Store {
         for (std::cmp::Reverse(from), resources) in goes {
             for go in resources.chunks(QUERIES_AT_ONCE / Signal::ALL.len()) {
                 if until.left().is_zero() {
-                    return reading;
+                    return Ok(reading);
                 }
-                self.go(estate, go, from, now, until, &mut reading).await;
+                let days = self.go(estate, go, from, (now, until), &mut reading).await;
+                if !days.is_empty() {
+                    keep(&days)?;
+                }
             }
         }
-        reading
+        Ok(reading)
     }
 
     async fn go(
@@ -129,10 +134,10 @@ impl Store {
         estate: &dyn Estate,
         resources: &[&Resource],
         from: Timestamp,
-        now: Timestamp,
-        until: Deadline,
+        (now, until): (Timestamp, Deadline),
         reading: &mut Reading,
-    ) {
+    ) -> Vec<UsageDay> {
+        let mut days = Vec::new();
         let queries: Vec<UsageQuery> = resources.iter().flat_map(|r| queries(r)).collect();
         let deadline = Deadline::within(GO_WITHIN.min(until.left()));
         let hour = Seconds(HOUR as u64);
@@ -155,11 +160,12 @@ impl Store {
                 Some(fault) => reading.faults.push((resource.id.clone(), fault)),
                 None => {
                     known.read_until = Some(now);
-                    reading.days.extend(known.whole_days(&resource.id, now));
+                    days.extend(known.whole_days(&resource.id, now));
                     reading.fresh.push(resource.id.clone());
                 }
             }
         }
+        days
     }
 }
 

@@ -173,3 +173,113 @@ fn fill(facts: &mut Facts, read: &Facts) {
     one(&mut facts.public_address, &read.public_address);
     one(&mut facts.burstable, &read.burstable);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use planner::GroupId;
+    use planner::idle::money::{Price, PriceQuery};
+    use planner::idle::usage::{Signal, UsageQuery};
+    use planner::metric::Sample;
+    use providers::sim::{EstateSpec, Scenario, World};
+    use providers::traced::Traced;
+    use providers::{Estate, GroupWriter, Inventory, Listing, Metrics, Now, PowerSwitch, Provider};
+
+    use super::*;
+    use crate::config;
+
+    #[derive(Debug)]
+    struct Noon;
+
+    impl Now for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_780_315_200)
+        }
+    }
+
+    /// A cloud that never answers a listing.
+    struct Mute(World);
+
+    impl Provider for Mute {
+        fn inventory(&self) -> &dyn Inventory {
+            self.0.inventory()
+        }
+
+        fn metrics(&self) -> &dyn Metrics {
+            self.0.metrics()
+        }
+
+        fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
+            self.0.writer(group)
+        }
+
+        fn estate(&self) -> Option<&dyn Estate> {
+            Some(self)
+        }
+    }
+
+    #[async_trait]
+    impl Estate for Mute {
+        async fn resources(&self, _: &[ResourceKind], _: Deadline) -> Vec<Listing> {
+            std::future::pending().await
+        }
+
+        async fn resource(&self, id: &ResourceId, until: Deadline) -> Result<Resource, Fault> {
+            self.0.resource(id, until).await
+        }
+
+        async fn usage(
+            &self,
+            queries: &[UsageQuery],
+            from: Timestamp,
+            to: Timestamp,
+            step: Seconds,
+            until: Deadline,
+        ) -> Vec<Result<Vec<Sample>, Fault>> {
+            self.0.usage(queries, from, to, step, until).await
+        }
+
+        fn usage_kept(&self, signal: Signal, step: Seconds) -> Seconds {
+            self.0.usage_kept(signal, step)
+        }
+
+        async fn prices(
+            &self,
+            queries: &[PriceQuery],
+            until: Deadline,
+        ) -> Vec<Result<Option<Price>, Fault>> {
+            self.0.prices(queries, until).await
+        }
+
+        fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {
+            self.0.switch(id)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_cloud_that_does_not_answer_is_unread_and_not_gone() {
+        let name = ProviderName::new("sim").unwrap();
+        let scenario = Scenario { estate: EstateSpec::fleet(4), ..Scenario::default() };
+        let world = World::new(&name, 1, Noon.now(), &scenario, Arc::new(Noon));
+        let text = "mode = \"act\"\n[provider.sim]\nkind = \"sim\"\n[[idle]]\nname = \"all\"\n\
+                    idle_when = { cpu_max_percent = 3.0 }\nmatch = { tags = { owner = [] } }\n";
+        let policy = config::parse("neap.toml", text).unwrap().idle.policy.clone();
+        let of =
+            |provider: Arc<dyn Provider>| BTreeMap::from([(name.clone(), Traced::new(provider))]);
+        let soon = || Deadline::within(Duration::from_millis(50));
+
+        let answered = list(&of(Arc::new(world.clone())), &policy, [].iter(), soon()).await;
+        let known: Vec<ResourceId> = answered.resources.iter().map(|r| r.id.clone()).collect();
+        assert!(!known.is_empty() && answered.unread.is_empty(), "{answered:?}");
+
+        let silent = list(&of(Arc::new(Mute(world))), &policy, known.iter(), soon()).await;
+        assert!(silent.resources.is_empty());
+        for id in &known {
+            assert!(silent.unread.iter().any(|unread| unread.concerns(id)), "{id}");
+        }
+        let kinds: BTreeSet<ResourceKind> = known.iter().map(|id| id.kind).collect();
+        assert_eq!(silent.unread.len(), kinds.len(), "a place is named once: {silent:?}");
+    }
+}

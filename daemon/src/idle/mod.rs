@@ -13,7 +13,7 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -23,7 +23,7 @@ use planner::idle::money::{PriceQuery, Saving};
 use planner::idle::pattern::Offsets;
 use planner::idle::plan::{IdlePlan, TagAction, Verb};
 use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::rule::{IdleRule, RuleName, ScheduleRule};
+use planner::idle::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
 use planner::idle::snapshot::{
     Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen, Unread,
 };
@@ -32,11 +32,12 @@ use planner::policy::ActiveFreeze;
 use planner::snapshot::KillSwitch;
 use planner::{ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
+use rayon::prelude::*;
 
 use crate::config::IdleConfig;
 use crate::execute::kill_switch;
 use crate::gather::Providers;
-use crate::journal::{Journal, JournalFault, RecordId};
+use crate::journal::{Journal, JournalFault, RecordId, UsageDay};
 
 pub use again::{Again, again};
 pub use host::own_instance_id;
@@ -52,6 +53,10 @@ const LIST_WITHIN: Duration = Duration::from_secs(60);
 const HOURS_WITHIN: Duration = Duration::from_secs(240);
 /// Orders given at the same time.
 const CONCURRENT_ORDERS: usize = 8;
+/// Days of usage that may wait to be flushed: some megabytes.
+const FLUSHED_EVERY: usize = 300_000;
+/// Resources whose verdicts are written down together.
+const VERDICTS_A_RECORD: usize = 5_000;
 /// How often all that is known is written down whole.
 const CHECKPOINT_EVERY: Seconds = Seconds::days(1);
 /// How often a verdict that stays as it is is written down again.
@@ -239,67 +244,90 @@ impl IdleEngine {
         rules.max().unwrap_or(Seconds::days(35))
     }
 
-    /// Looks and decides. Changes nothing in the clouds; what it read is given back to be recorded.
-    pub async fn decide(
+    /// Looks and decides. Changes nothing in the clouds; hours that it reads go to the journal, all
+    /// else is given back to be recorded.
+    async fn decide(
         &mut self,
+        journal: &Journal,
         now: Timestamp,
-        disk: planner::snapshot::Disk,
-    ) -> (IdleSnapshot, IdlePlan, IdleMemory, Observed) {
+    ) -> Result<(IdleSnapshot, IdlePlan, IdleMemory, Vec<PowerOutcome>), JournalFault> {
         let policy = self.folded.policy.clone();
         let known = self.folded.memory.cares.keys().chain(self.judged.keys());
         let within = Deadline::within(LIST_WITHIN);
         let listed = list::list(&self.providers, &policy, known, within).await;
-        let mut observed = Observed::default();
         for unread in &listed.unread {
             let Unread { provider, account, region, kind, fault } = unread;
             tracing::warn!(%provider, %account, %region, %kind, %fault, "a listing failed");
         }
-        let assigned: Vec<Assigned<'_>> =
-            listed.resources.iter().filter_map(|r| Assigned::of(r, &policy)).collect();
         self.names = listed.resources.iter().map(|r| (r.id.clone(), r.name.clone())).collect();
-        self.resolve(&listed.resources, now, &mut observed);
-        self.read_hours(&assigned, now, &mut observed).await;
-        self.judge(&assigned, now);
-        let live: BTreeSet<&ResourceId> = listed.resources.iter().map(|r| &r.id).collect();
+        let resolved = self.resolve(&listed.resources, now);
+        let population = population(&listed.resources, &policy.rules);
         let unread = |id: &ResourceId| listed.unread.iter().any(|list| list.concerns(id));
-        let oldest = now - self.longest_look_back() - Seconds::days(2);
-        self.store.forget(&|id| live.contains(id) || unread(id), oldest);
-        self.judged.retain(|id, _| live.contains(id) || unread(id));
-        let interesting: Vec<&Assigned<'_>> =
-            assigned.iter().filter(|assigned| self.is_interesting(assigned)).collect();
-        self.ask_prices(&interesting, now).await;
-        let asked_for: Vec<&Resource> = self.asked_for(&listed.resources, &interesting);
-        let needs: Vec<&Resource> = interesting
+        let telling = self.judge_all(journal, &listed.resources, &policy, &unread, now).await?;
+        // Most of a large fleet is in use, and nothing more is asked of it.
+        let mut resources = listed.resources;
+        resources.retain(|resource| telling.contains(&resource.id));
+        let assigned: Vec<Assigned<'_>> =
+            resources.iter().filter_map(|r| Assigned::of(r, &policy)).collect();
+        let needs: Vec<&Resource> = assigned
             .iter()
             .filter(|assigned| assigned.may_be_stopped(&self.judged))
             .map(|assigned| assigned.resource)
             .collect();
         self.details.read(&self.providers, &needs, now).await;
-        let mut seen: Vec<Seen> =
-            interesting.iter().map(|assigned| self.seen(assigned, now)).collect();
-        seen.extend(asked_for.into_iter().map(|resource| Seen {
-            resource: still(resource),
-            rule: None,
-            evidence: None,
-            schedule: None,
-            last_hour: None,
-            saving: None,
-        }));
+        let seen = resources.iter().map(|resource| match Assigned::of(resource, &policy) {
+            Some(assigned) => self.seen(&assigned, now),
+            None => Seen {
+                resource: still(resource),
+                rule: None,
+                evidence: None,
+                schedule: None,
+                last_hour: None,
+                saving: None,
+            },
+        });
+        let seen: Vec<Seen> = seen.collect();
         let snapshot = IdleSnapshot {
             taken_at: now,
             kill_switch: kill_switch(&self.standing.kill_switch),
             freezes: (self.standing.freezes)(now),
-            disk,
-            unread: listed.unread.clone(),
-            population: population(&listed.resources, &policy.rules),
+            disk: journal.disk(),
+            unread: listed.unread,
+            population,
             matched: self.matched(),
             seen,
             requests: std::mem::take(&mut self.requests),
             outcomes: std::mem::take(&mut self.outcomes),
         };
         let (plan, memory) = planner::idle::plan(&policy, &snapshot, &self.folded.memory);
-        observed.verdicts = self.verdicts_to_record(&assigned, now);
-        (snapshot, plan, memory, observed)
+        Ok((snapshot, plan, memory, resolved))
+    }
+
+    /// Reads hours and judges by them; the resources of which something may be done or is
+    /// remembered, or that somebody asked for.
+    async fn judge_all(
+        &mut self,
+        journal: &Journal,
+        resources: &[Resource],
+        policy: &IdlePolicy,
+        unread: &(dyn Fn(&ResourceId) -> bool + Send + Sync),
+        now: Timestamp,
+    ) -> Result<BTreeSet<ResourceId>, JournalFault> {
+        let assigned: Vec<Assigned<'_>> =
+            resources.iter().filter_map(|r| Assigned::of(r, policy)).collect();
+        self.read_hours(&assigned, journal, now).await?;
+        self.judge(&assigned, now);
+        let live: BTreeSet<&ResourceId> = resources.iter().map(|r| &r.id).collect();
+        let oldest = now - self.longest_look_back() - Seconds::days(2);
+        self.store.forget(&|id| live.contains(id) || unread(id), oldest);
+        self.judged.retain(|id, _| live.contains(id) || unread(id));
+        let interesting: Vec<&Assigned<'_>> =
+            assigned.iter().filter(|assigned| self.is_interesting(assigned)).collect();
+        self.ask_prices(&interesting, now).await;
+        self.record_verdicts(journal, &assigned, now)?;
+        let named = self.asked_for(resources).into_iter();
+        let telling = interesting.iter().map(|assigned| assigned.resource).chain(named);
+        Ok(telling.map(|resource| resource.id.clone()).collect())
     }
 
     /// One look. `stopping` is looked at before every single call that changes something.
@@ -312,15 +340,9 @@ impl IdleEngine {
         now: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Looked, JournalFault> {
-        let (snapshot, plan, memory, observed) = self.decide(now, journal.disk()).await;
-        if !observed.days.is_empty() {
-            journal.record_usage(now, &observed.days)?;
-        }
-        if !observed.verdicts.is_empty() {
-            journal.record_idle(now, &IdleEntry::Verdicts(observed.verdicts), false)?;
-        }
-        if !observed.resolved.is_empty() {
-            journal.record_idle(now, &IdleEntry::Outcomes(observed.resolved), true)?;
+        let (snapshot, plan, memory, resolved) = self.decide(journal, now).await?;
+        if !resolved.is_empty() {
+            journal.record_idle(now, &IdleEntry::Outcomes(resolved), true)?;
         }
         let due = self.last_checkpoint.is_none_or(|at| now.since(at) >= CHECKPOINT_EVERY);
         if due {
@@ -330,7 +352,7 @@ impl IdleEngine {
             journal.record_idle(now, &IdleEntry::Checkpoint(Box::new(checkpoint)), true)?;
             self.last_checkpoint = Some(now);
         }
-        let record = self.folded.record(&snapshot, &plan, &memory);
+        let record = self.folded.record(&snapshot, &plan, memory);
         let id = journal.record_idle(now, &IdleEntry::Look(Box::new(record)), true)?;
         journal.enqueue(&plan.alerts)?;
         let results = self.carry_out(journal, id, &plan, now, stopping).await?;
@@ -413,7 +435,8 @@ impl IdleEngine {
     }
 
     /// Orders without an answer: whether they were taken shows by the machines.
-    fn resolve(&mut self, resources: &[Resource], now: Timestamp, observed: &mut Observed) {
+    fn resolve(&mut self, resources: &[Resource], now: Timestamp) -> Vec<PowerOutcome> {
+        let mut resolved = Vec::new();
         let mut still_open = Vec::new();
         for intent in std::mem::take(&mut self.open) {
             let id = &intent.action.resource;
@@ -424,22 +447,33 @@ impl IdleEngine {
                 Some(there) if there || waited => {
                     let result = PowerResult::Unconfirmed { effect_seen: effect };
                     let outcome = outcome(&intent, result, now);
-                    observed.resolved.push(outcome.clone());
+                    resolved.push(outcome.clone());
                     self.outcomes.push(outcome);
                 }
                 _ => still_open.push(intent),
             }
         }
         self.open = still_open;
+        resolved
     }
 
     async fn read_hours(
         &mut self,
         assigned: &[Assigned<'_>],
+        journal: &Journal,
         now: Timestamp,
-        observed: &mut Observed,
-    ) {
+    ) -> Result<(), JournalFault> {
         let deadline = Deadline::within(HOURS_WITHIN);
+        let unwritten = AtomicUsize::new(0);
+        let keep = |days: &[UsageDay]| {
+            journal.record_usage(now, days)?;
+            // What is not on disk yet is held in memory.
+            if unwritten.fetch_add(days.len(), Ordering::Relaxed) > FLUSHED_EVERY {
+                unwritten.store(0, Ordering::Relaxed);
+                journal.flush()?;
+            }
+            Ok(())
+        };
         for (name, provider) in &self.providers {
             let Some(estate) = provider.estate() else { continue };
             let wanted: Vec<(&Resource, Seconds)> = assigned
@@ -451,7 +485,8 @@ impl IdleEngine {
             let close = |id: &ResourceId| {
                 judged.get(id).is_none_or(|judged| is_close(&judged.evidence.verdict))
             };
-            let reading = self.store.read(estate, &wanted, &close, now, deadline).await;
+            let when = (now, deadline);
+            let reading = self.store.read(estate, &wanted, &close, &keep, when).await?;
             if let Some((resource, fault)) = reading.faults.first() {
                 let others = reading.faults.len() - 1;
                 tracing::warn!(%resource, %fault, others, "usage could not be read");
@@ -459,45 +494,54 @@ impl IdleEngine {
             for id in &reading.fresh {
                 self.judged.entry(id.clone()).and_modify(|judged| judged.at = Timestamp(i64::MIN));
             }
-            observed.days.extend(reading.days);
         }
+        Ok(())
     }
 
     /// Makes the verdicts that new hours, or the passing of an hour, may have changed.
     fn judge(&mut self, assigned: &[Assigned<'_>], now: Timestamp) {
-        let nothing = BTreeMap::new();
-        let hour = |at: Timestamp| at.0.div_euclid(HOUR);
+        let due: Vec<(&Resource, &IdleRule)> = assigned
+            .iter()
+            .filter_map(|assigned| Some((assigned.resource, assigned.rule?)))
+            .filter(|(resource, rule)| self.is_to_be_judged(resource, rule, now))
+            .collect();
+        let config = &self.standing.config;
         let mut offsets: BTreeMap<&RuleName, Offsets> = BTreeMap::new();
-        for assigned in assigned {
-            let Some(rule) = assigned.rule else { continue };
-            let id = &assigned.resource.id;
-            let known = self.judged.get(id).filter(|judged| judged.rule == rule.name);
-            let holds = known.is_some_and(|judged| {
-                let same_hour = judged.at.0 > i64::MIN && hour(judged.at) == hour(now);
-                same_hour || judged.at.0 > i64::MIN && !is_close(&judged.evidence.verdict)
-            });
-            if holds && assigned.resource.id.kind.has_power() {
-                continue;
-            }
-            let recorded = known.and_then(|judged| judged.recorded);
-            let config = &self.standing.config;
-            let offsets = offsets.entry(&rule.name).or_insert_with(|| {
+        for (_, rule) in &due {
+            offsets.entry(&rule.name).or_insert_with(|| {
                 let from = now - rule.look_back - Seconds::days(1);
                 Offsets(config.offset_spans(&rule.name, from, now))
             });
-            let hours = self.store.get(id).map_or(&nothing, |known| &known.hours);
-            let care = self.folded.memory.cares.get(id);
-            let evidence = judge(&Judgement {
+        }
+        let nothing = BTreeMap::new();
+        let evidence = |(resource, rule): &(&Resource, &IdleRule)| {
+            let care = self.folded.memory.cares.get(&resource.id);
+            judge(&Judgement {
                 rule,
-                resource: assigned.resource,
-                hours,
-                offsets,
+                resource,
+                hours: self.store.get(&resource.id).map_or(&nothing, |known| &known.hours),
+                offsets: &offsets[&rule.name],
                 seen_unused_since: care.and_then(|care| care.unused_since),
                 now,
-            });
+            })
+        };
+        let made: Vec<Evidence> = due.par_iter().map(evidence).collect();
+        for ((resource, rule), evidence) in due.into_iter().zip(made) {
+            let known = self.judged.get(&resource.id).filter(|judged| judged.rule == rule.name);
+            let recorded = known.and_then(|judged| judged.recorded);
             let judgment = Judgment { rule: rule.name.clone(), evidence, at: now, recorded };
-            self.judged.insert(id.clone(), judgment);
+            self.judged.insert(resource.id.clone(), judgment);
         }
+    }
+
+    fn is_to_be_judged(&self, resource: &Resource, rule: &IdleRule, now: Timestamp) -> bool {
+        let hour = |at: Timestamp| at.0.div_euclid(HOUR);
+        let known = self.judged.get(&resource.id).filter(|judged| judged.rule == rule.name);
+        let holds = known.is_some_and(|judged| {
+            let same_hour = judged.at.0 > i64::MIN && hour(judged.at) == hour(now);
+            same_hour || judged.at.0 > i64::MIN && !is_close(&judged.evidence.verdict)
+        });
+        !(holds && resource.id.kind.has_power())
     }
 
     /// Whether the planner has to see it: something may be done about it or is remembered of it.
@@ -511,13 +555,7 @@ impl IdleEngine {
     }
 
     /// Resources that somebody named in a request, or that are remembered, without a rule.
-    fn asked_for<'r>(
-        &self,
-        resources: &'r [Resource],
-        interesting: &[&Assigned<'_>],
-    ) -> Vec<&'r Resource> {
-        let there: BTreeSet<&ResourceId> =
-            interesting.iter().map(|assigned| &assigned.resource.id).collect();
+    fn asked_for<'r>(&self, resources: &'r [Resource]) -> Vec<&'r Resource> {
         let named: BTreeSet<&str> = self
             .requests
             .iter()
@@ -529,11 +567,10 @@ impl IdleEngine {
             })
             .collect();
         let wanted = |r: &&Resource| {
-            !there.contains(&r.id)
-                && (self.folded.memory.cares.contains_key(&r.id)
-                    || named.contains(r.id.id.as_str())
-                    || named.contains(r.name.as_str())
-                    || !named.is_empty() && named.contains(r.id.to_string().as_str()))
+            self.folded.memory.cares.contains_key(&r.id)
+                || named.contains(r.id.id.as_str())
+                || named.contains(r.name.as_str())
+                || !named.is_empty() && named.contains(r.id.to_string().as_str())
         };
         resources.iter().filter(wanted).collect()
     }
@@ -610,6 +647,22 @@ impl IdleEngine {
         matched
     }
 
+    /// Writes down verdicts that are new or different, or were not written down for a while.
+    fn record_verdicts(
+        &mut self,
+        journal: &Journal,
+        assigned: &[Assigned<'_>],
+        now: Timestamp,
+    ) -> Result<(), JournalFault> {
+        for assigned in assigned.chunks(VERDICTS_A_RECORD) {
+            let due = self.verdicts_to_record(assigned, now);
+            if !due.is_empty() {
+                journal.record_idle(now, &IdleEntry::Verdicts(due), false)?;
+            }
+        }
+        Ok(())
+    }
+
     fn verdicts_to_record(&mut self, assigned: &[Assigned<'_>], now: Timestamp) -> Vec<Judged> {
         let mut due = Vec::new();
         for assigned in assigned {
@@ -645,14 +698,6 @@ impl IdleEngine {
     }
 }
 
-/// What a look read, for the journal.
-#[derive(Default)]
-pub struct Observed {
-    days: Vec<crate::journal::UsageDay>,
-    verdicts: Vec<Judged>,
-    resolved: Vec<PowerOutcome>,
-}
-
 /// A resource and the rule and schedule that have it.
 struct Assigned<'a> {
     resource: &'a Resource,
@@ -661,10 +706,7 @@ struct Assigned<'a> {
 }
 
 impl<'a> Assigned<'a> {
-    fn of(
-        resource: &'a Resource,
-        policy: &'a planner::idle::rule::IdlePolicy,
-    ) -> Option<Assigned<'a>> {
+    fn of(resource: &'a Resource, policy: &'a IdlePolicy) -> Option<Assigned<'a>> {
         let rule = policy.rules.iter().find(|rule| rule.select.selects(resource));
         let schedule = policy
             .schedules

@@ -165,36 +165,41 @@ impl Folded {
         &mut self,
         snapshot: &IdleSnapshot,
         plan: &IdlePlan,
-        memory: &IdleMemory,
+        memory: IdleMemory,
     ) -> LookRecord {
-        let now_seen = by_id(&snapshot.seen);
-        let now_found = by_key(&plan.findings);
-        let changed = now_seen
-            .iter()
-            .filter(|(id, seen)| self.seen.get(*id) != Some(*seen))
-            .map(|(_, seen)| seen.clone())
-            .collect();
-        let findings = now_found
-            .iter()
-            .filter(|(key, finding)| self.findings.get(*key) != Some(*finding))
-            .map(|(_, finding)| finding.clone())
-            .collect();
-        let record = LookRecord {
+        let seen = snapshot.seen.iter().map(|seen| (seen.resource.id.clone(), seen));
+        let (changed, gone) = take_over(&mut self.seen, seen.collect());
+        let (findings, findings_gone) = take_over(
+            &mut self.findings,
+            plan.findings.iter().map(|one| (key(one), one)).collect(),
+        );
+        let delta = idle_delta(&self.memory, &memory);
+        self.memory = memory;
+        LookRecord {
             revision: planner::idle::memory::REVISION,
-            snapshot: IdleSnapshot { seen: Vec::new(), ..snapshot.clone() },
+            snapshot: IdleSnapshot {
+                taken_at: snapshot.taken_at,
+                kill_switch: snapshot.kill_switch.clone(),
+                freezes: snapshot.freezes.clone(),
+                disk: snapshot.disk,
+                unread: snapshot.unread.clone(),
+                population: snapshot.population.clone(),
+                matched: snapshot.matched.clone(),
+                seen: Vec::new(),
+                requests: snapshot.requests.clone(),
+                outcomes: snapshot.outcomes.clone(),
+            },
             changed,
-            gone: self.seen.keys().filter(|id| !now_seen.contains_key(*id)).cloned().collect(),
-            plan: IdlePlan { findings, ..plan.clone() },
-            findings_gone: self
-                .findings
-                .keys()
-                .filter(|key| !now_found.contains_key(*key))
-                .cloned()
-                .collect(),
-            delta: idle_delta(&self.memory, memory),
-        };
-        (self.seen, self.findings, self.memory) = (now_seen, now_found, memory.clone());
-        record
+            gone,
+            plan: IdlePlan {
+                actions: plan.actions.clone(),
+                tags: plan.tags.clone(),
+                findings,
+                alerts: plan.alerts.clone(),
+            },
+            findings_gone,
+            delta,
+        }
     }
 
     /// The whole snapshot of a recorded look that comes next.
@@ -230,6 +235,30 @@ fn by_id(seen: &[Seen]) -> BTreeMap<ResourceId, Seen> {
 }
 
 fn by_key(findings: &[IdleFinding]) -> BTreeMap<FindingKey, IdleFinding> {
-    let key = |finding: &IdleFinding| (finding.resource.clone(), finding.rule.clone());
     findings.iter().map(|finding| (key(finding), finding.clone())).collect()
+}
+
+fn key(finding: &IdleFinding) -> FindingKey {
+    (finding.resource.clone(), finding.rule.clone())
+}
+
+/// Makes `known` what there is `now`; what is new or different in it, and what is gone.
+///
+/// There may be a hundred thousand of these, of which few change: nothing else is copied.
+fn take_over<K: Clone + Ord, V: Clone + PartialEq>(
+    known: &mut BTreeMap<K, V>,
+    now: BTreeMap<K, &V>,
+) -> (Vec<V>, Vec<K>) {
+    let gone: Vec<K> = known.keys().filter(|key| !now.contains_key(*key)).cloned().collect();
+    for key in &gone {
+        known.remove(key);
+    }
+    let mut changed = Vec::new();
+    for (key, value) in now {
+        if known.get(&key) != Some(value) {
+            changed.push(value.clone());
+            known.insert(key, value.clone());
+        }
+    }
+    (changed, gone)
 }

@@ -82,7 +82,17 @@ impl<K: Name> Dictionary<K> {
         K: 'k,
     {
         let known = self.keys.len();
-        let numbers = keys.map(|key| self.number(key)).collect();
+        // What is told of one name mostly stands together.
+        let mut before: Option<(&K, usize)> = None;
+        let mut number = |key: &'k K| {
+            let number = match before {
+                Some((last, number)) if last == key => number,
+                _ => self.number(key),
+            };
+            before = Some((key, number));
+            number
+        };
+        let numbers = keys.map(&mut number).collect();
         wire::put(out, known as u64);
         wire::put(out, (self.keys.len() - known) as u64);
         for key in &self.keys[known..] {

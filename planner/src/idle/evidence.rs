@@ -255,10 +255,9 @@ impl Scan {
         let mut most: Option<(Code, Timestamp)> = None;
         let (mut newest, mut above, mut counted) = (None, Vec::new(), 0u32);
         let (mut gap, mut longest_gap) = (0u32, 0u32);
-        let mut at = from;
+        let each_hour = (from.0..=look.now.0).step_by(HOUR as usize).map(Timestamp);
         // The running hour counts as use, and not as history.
-        while at <= look.now {
-            let code = hours.get(at);
+        for (at, code) in each_hour.zip(hours.from(from)) {
             if !code.is_missing() {
                 let worse = |a: Code, b: Code| if signal.is_least() { a < b } else { a > b };
                 if most.is_none_or(|(most, _)| worse(code, most)) {
@@ -276,7 +275,6 @@ impl Scan {
             } else {
                 gap += 1;
             }
-            at = at + Seconds(HOUR as u64);
         }
         let of = u32::try_from(until.since(from).0 / HOUR as u64).unwrap_or(u32::MAX);
         let row = most.map(|(code, most_at)| Row {

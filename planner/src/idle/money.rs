@@ -87,6 +87,8 @@ pub struct Savings {
     pub marked: Sum,
     /// Of what neap has stopped.
     pub realised: Sum,
+    /// Millionths of a currency that the stops in force have saved since they were ordered.
+    pub since_stopped_micro: BTreeMap<Currency, u64>,
 }
 
 /// What a stop would save an hour.

@@ -240,6 +240,17 @@ impl Hours {
         }
     }
 
+    /// The codes of the hour that a moment falls in and of all after it, without an end.
+    pub fn from(&self, at: Timestamp) -> impl Iterator<Item = Code> {
+        let hours = HOURS_A_DAY as i64;
+        let first = at.0.div_euclid(HOUR) - self.first_day * hours;
+        (first..).map(move |hour| {
+            let day = usize::try_from(hour.div_euclid(hours)).ok();
+            let day = day.and_then(|day| self.days.get(day));
+            day.map_or(Code::MISSING, |day| day.get(hour.rem_euclid(hours) as usize))
+        })
+    }
+
     /// Replaces the code of the hour that a moment falls in. A moment more than a year from the
     /// others is not taken: no clock is that wrong by chance.
     pub fn set(&mut self, at: Timestamp, code: Code) {
@@ -250,9 +261,10 @@ impl Hours {
 
     /// Takes in a value that may be one of several of its hour.
     pub fn fold(&mut self, signal: Signal, at: Timestamp, value: f64) {
-        let known = self.get(at).value();
-        let code = Code::of(signal, known.map_or(value, |known| signal.fold(known, value)));
-        if !code.is_missing() {
+        let (code, known) = (Code::of(signal, value), self.get(at));
+        // Codes are in the order of their values.
+        let worse = if signal.is_least() { code < known } else { code > known };
+        if !code.is_missing() && (known.is_missing() || worse) {
             self.set(at, code);
         }
     }
@@ -281,12 +293,17 @@ impl Hours {
 
     fn day_mut(&mut self, number: i64) -> Option<&mut Day> {
         const FARTHEST: i64 = 400;
+        const DAYS_AT_ONCE: usize = 6;
         if self.days.is_empty() {
             self.first_day = number;
         }
         let last = self.first_day + self.days.len() as i64;
         if number < self.first_day - FARTHEST || number > last + FARTHEST {
             return None;
+        }
+        // There are hundreds of thousands of these: doubling would waste more than copying costs.
+        if self.days.len() == self.days.capacity() {
+            self.days.reserve_exact(DAYS_AT_ONCE);
         }
         while number < self.first_day {
             self.days.push_front(Day::EMPTY);

@@ -7,8 +7,7 @@ use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::{IdleMemory, RuleMemory, Scope, Watch, idle_delta};
 use planner::idle::plan::{IdleHold, IdlePlan, PowerAction, Stage, Verb};
 use planner::idle::resource::{
-    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
-    Subject,
+    Fact, Facts, Part, Power, Resource, ResourceId, ResourceKind, Subject,
 };
 use planner::idle::rule::{
     Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, ScheduleKind,

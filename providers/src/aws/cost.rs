@@ -59,9 +59,27 @@ pub fn expected_calls(volume: Volume) -> Expected {
     Expected { calls, metrics, usd_micros: metrics * USD_MICROS_PER_THOUSAND_METRICS / 1000 }
 }
 
+/// Metrics asked for to know what an instance did in an hour, agents' included: what one asking
+/// costs at most.
+const USAGE_METRICS: u64 = 11;
+
+/// What reading the use of so many instances costs in a month, in millionths of a US dollar, when
+/// each is asked for once in `every`.
+pub fn usage_usd_micros(instances: u64, every: Seconds) -> u64 {
+    let asked = MONTH.0.div_ceil(every.0.max(1));
+    instances * USAGE_METRICS * asked * USD_MICROS_PER_THOUSAND_METRICS / 1000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hundred_instances_read_each_hour_cost_eight_dollars() {
+        let (hour, day) = (Seconds::hours(1), Seconds::days(1));
+        assert_eq!(usage_usd_micros(100, hour), 7_920_000);
+        assert_eq!(usage_usd_micros(100, hour), 24 * usage_usd_micros(100, day));
+    }
 
     #[test]
     fn a_month_of_fifty_groups_at_one_minute() {

@@ -38,7 +38,7 @@ use planner::metric::{MetricQuery, Sample};
 use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
 use tokio::task::JoinSet;
 
-pub use cost::{expected_calls, required_permissions};
+pub use cost::{expected_calls, required_permissions, usage_usd_micros};
 pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings};
 
 use access::Access;

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use planner::Timestamp;
 use planner::idle::resource::ResourceKind;
 use planner::idle::rule::{
     Cap, IdleRule, Limits, Radius, RuleMode, ScheduleKind, ScheduleRule, Select, StopPreference,
 };
 use planner::policy::{Mode, Share};
+use planner::{ProviderName, Seconds, Timestamp};
+use providers::aws;
 use serde::Serialize;
 
-use crate::config::{Config, IdleConfig};
+use crate::config::{Config, IdleConfig, ProviderConfig};
 use crate::schedule::{Hours, LocalSwitch};
 
 /// How many switches are told.
@@ -22,6 +23,16 @@ pub(super) struct Idle {
     rules: Vec<Rule>,
     schedules: Vec<Schedule>,
     prices: Option<String>,
+    reading: Vec<Reading>,
+}
+
+/// What it costs to know what machines do, by the hundred: how many a rule finds is not known
+/// before it runs.
+#[derive(Clone, Debug, Serialize)]
+struct Reading {
+    provider: ProviderName,
+    usd_monthly_per_100_idle: f64,
+    usd_monthly_per_100_in_use: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -56,7 +67,23 @@ impl Idle {
         });
         let schedules = idle.policy.schedules.iter().map(|rule| schedule(rule, idle, mode, now));
         let prices = &idle.prices;
+        let usd = |every| aws::usage_usd_micros(100, every) as f64 / 1e6;
+        let looked_at = |name: &ProviderName| {
+            let selects = idle.policy.rules.iter().map(|rule| &rule.select);
+            selects
+                .filter(|select| select.kinds.iter().any(|kind| kind.has_power()))
+                .any(|select| select.provider.as_ref().is_none_or(|only| only == name))
+        };
+        let charged = config.providers.iter().filter(|(name, provider)| {
+            matches!(provider, ProviderConfig::Aws(_)) && looked_at(name)
+        });
+        let reading = charged.map(|(name, _)| Reading {
+            provider: name.clone(),
+            usd_monthly_per_100_idle: usd(idle.policy.interval.max(Seconds::hours(1))),
+            usd_monthly_per_100_in_use: usd(Seconds::days(1)),
+        });
         Some(Idle {
+            reading: reading.collect(),
             rules: rules.collect(),
             schedules: schedules.collect(),
             prices: (!prices.is_empty()).then(|| format!("{} of {}", prices.len(), prices.source)),
@@ -195,6 +222,14 @@ impl fmt::Display for Idle {
             writeln!(f, "  hours     {}", schedule.hours)?;
             schedule.next.iter().try_for_each(|next| writeln!(f, "  next      {next}"))?;
         }
+        self.reading.iter().try_for_each(|reading| {
+            writeln!(
+                f,
+                "{}: reading what 100 machines do costs up to {:.2} USD a month while they look idle, \
+                 {:.2} while they are in use",
+                reading.provider, reading.usd_monthly_per_100_idle, reading.usd_monthly_per_100_in_use
+            )
+        })?;
         self.prices.iter().try_for_each(|prices| writeln!(f, "prices: {prices}"))
     }
 }
@@ -262,6 +297,15 @@ kind = "stop-only"
         ");
         let json = serde_json::to_value(&idle).unwrap();
         insta::assert_snapshot!(json["schedules"][0]["next"][0], @r#"{"at":"2026-10-29T12:30:00Z","local":"Thu 2026-10-29 08:30 -04:00","to":"up"}"#);
+        assert!(idle.reading.is_empty(), "a simulated cloud costs nothing to read");
+        let real = "\n[provider.aws]\nkind = \"aws\"\nregions = [\"eu-west-1\"]\n[[idle]]\n\
+                    name = \"all\"\nidle_when = { cpu_max_percent = 3.0 }\n\
+                    match = { tags = { env = [\"dev\"] } }\n";
+        let config = config::parse("neap.toml", &format!("{TEXT}{real}")).unwrap();
+        let told = Idle::of(&config, now).unwrap().to_string();
+        let line = "aws: reading what 100 machines do costs up to 7.92 USD a month while they look \
+                    idle, 0.33 while they are in use\n";
+        assert!(told.ends_with(line), "{told}");
         let observing = TEXT.replacen("mode = \"act\"", "mode = \"observe\"", 1);
         let config = config::parse("neap.toml", &observing).unwrap();
         let idle = Idle::of(&config, now).unwrap();

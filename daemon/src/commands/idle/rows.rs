@@ -7,6 +7,7 @@ use planner::idle::money::{Saving, Savings};
 use planner::idle::plan::Stage;
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::RuleName;
+use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
 use super::HOURS_A_MONTH;
@@ -35,6 +36,8 @@ pub struct Row {
     pub numbers: Option<Evidence>,
     /// What a stop would save.
     pub saving: Option<Saving>,
+    /// When neap stopped it, where it has not come up since.
+    pub stopped_at: Option<Timestamp>,
     #[serde(skip)]
     stands: Option<Stage>,
 }
@@ -90,6 +93,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             },
             numbers: Some(judged.evidence.clone()),
             saving: judged.saving.clone(),
+            stopped_at: None,
             stands: None,
         };
         rows.insert((id.clone(), judged.rule.clone()), row);
@@ -108,6 +112,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             holds: Vec::new(),
             numbers: None,
             saving: None,
+            stopped_at: None,
             stands: None,
         });
         row.stage = finding.stage.to_string();
@@ -122,7 +127,9 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
         if let Stage::Marked { approval, .. } = &finding.stage {
             row.approval.clone_from(approval);
         }
-        let asked = folded.memory.cares.get(id).and_then(|care| care.asked.as_ref());
+        let care = folded.memory.cares.get(id);
+        row.stopped_at = care.and_then(|care| care.stopped.as_ref()).map(|stopped| stopped.at);
+        let asked = care.and_then(|care| care.asked.as_ref());
         let waits = asked.filter(|asked| asked.given.is_none()).map(|asked| asked.id.clone());
         if let (Stage::OnSchedule { .. }, Some(waits)) = (&finding.stage, waits) {
             row.approval = Some(waits);
@@ -132,8 +139,8 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
     rows.into_values().collect()
 }
 
-/// What all rows together save: each resource once.
-pub fn savings(rows: &[Row]) -> Savings {
+/// What all rows together save as of `now`: each resource once.
+pub fn savings(rows: &[Row], now: Timestamp) -> Savings {
     let mut savings = Savings::default();
     let mut counted: Option<&ResourceId> = None;
     for row in rows {
@@ -146,10 +153,14 @@ pub fn savings(rows: &[Row]) -> Savings {
             let currency = saving.price.as_ref().map(|price| price.currency);
             Some((micro, currency.or((micro == 0).then_some(planner::idle::money::Currency::Usd))?))
         });
-        let sum = match (&row.stands, row.verdict) {
-            (Some(Stage::Stopped { .. }), _) => &mut savings.realised,
-            (Some(Stage::Marked { .. } | Stage::Acting(_)), _) => &mut savings.marked,
-            (_, Some("always idle")) => &mut savings.found,
+        if let (Some(at), Some((micro, currency))) = (row.stopped_at, hourly) {
+            *savings.since_stopped_micro.entry(currency).or_default() +=
+                micro.saturating_mul(now.since(at).0) / Seconds::hours(1).0;
+        }
+        let sum = match (&row.stands, row.verdict, row.stopped_at) {
+            (_, _, Some(_)) => &mut savings.realised,
+            (Some(Stage::Marked { .. } | Stage::Acting(_)), _, _) => &mut savings.marked,
+            (_, Some("always idle"), _) => &mut savings.found,
             _ => continue,
         };
         counted = Some(&row.resource);

@@ -169,6 +169,8 @@ pub enum Command {
     Init(commands::init::Args),
     /// Show what the running daemon sees.
     Status(commands::status::Args),
+    /// Send a test alert through a channel.
+    Alert(commands::alert::Args),
     /// Agree to a stop that waits for somebody.
     Approve(commands::answer::ApproveArgs),
     /// Refuse a stop that waits for somebody.
@@ -202,6 +204,7 @@ impl Command {
             Command::Idle(args) => commands::idle::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
+            Command::Alert(args) => commands::alert::run(args),
             Command::Approve(args) => commands::answer::approve(args),
             Command::Reject(args) => commands::answer::reject(args),
             Command::Wake(args) => commands::answer::wake(args),
@@ -344,6 +347,7 @@ Commands:
   idle           List what is idle, with the evidence, what is done about it, and what it saves
   init           Print a configuration from what the read-only role sees
   status         Show what the running daemon sees
+  alert          Send a test alert through a channel
   approve        Agree to a stop that waits for somebody
   reject         Refuse a stop that waits for somebody
   wake           Have a machine up until a time

@@ -1,5 +1,6 @@
 //! The daemon: configuration, cycle, journal and command line around the pure core.
 
+pub mod alerts;
 pub mod assemble;
 pub mod baselines;
 pub mod calendar;

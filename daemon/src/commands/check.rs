@@ -14,10 +14,11 @@ use planner::{ProviderName, ServiceName, Timestamp};
 use providers::{Expected, Volume, alibaba, aws};
 use serde::Serialize;
 
+use crate::alerts;
 use crate::assemble;
 use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
-use crate::config::{self, ApiBudget, Config, ConfigFault, ProviderConfig};
+use crate::config::{self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile};
 use crate::report::Format;
 use coming::Coming;
 use idle::Idle;
@@ -47,7 +48,7 @@ pub struct Args {
 /// # Errors
 /// Where stdout cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let parsed = config::load(&args.config.path);
+    let parsed = config::load(&args.config.path).and_then(with_sound_secrets);
     let text = match (&parsed, args.format.format) {
         (Ok(config), Format::Human) => {
             format!("{}: no faults\n{}", args.config.path.display(), report_now(config))
@@ -60,6 +61,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if parsed.is_ok() { crate::cli::DONE } else { NO }))
+}
+
+/// Looks at secrets too, as far as they can be read from here.
+fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
+    let seen = config.alerts.iter().filter(|alert| alert.secrets().all(SecretFile::is_readable));
+    let seen: Vec<_> = seen.cloned().collect();
+    alerts::open(&seen, alerts::Options::default())?;
+    Ok(config)
 }
 
 /// What `--format json` prints.
@@ -94,6 +103,9 @@ pub struct Report {
     /// What is said of idle resources and schedules, where anything is.
     #[serde(skip_serializing_if = "Option::is_none")]
     idle: Option<Idle>,
+    /// Where people are told, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<String>,
     costs: Vec<Cost>,
     advice: Vec<Advice>,
 }
@@ -179,9 +191,25 @@ pub fn report(config: &Config, now: Timestamp) -> Report {
         templates: config.templates.iter().map(|t| t.name.clone()).collect(),
         freezes: config.freezes.iter().map(|freeze| freeze.name.clone()).collect(),
         idle: Idle::of(config, now),
+        alerts: config.alerts.iter().map(told).collect(),
         costs,
         advice,
     }
+}
+
+/// A channel in words; never its address.
+fn told(alert: &AlertChannel) -> String {
+    let hashed = if alert.message.hash.is_empty() { "" } else { ", with names hashed" };
+    let worded = match &alert.message.template {
+        Some(template) => format!(", worded by `{}`", template.source),
+        None => String::new(),
+    };
+    let least = match alert.min_severity {
+        planner::alert::Severity::Info => "everything",
+        planner::alert::Severity::Warning => "warnings and worse",
+        planner::alert::Severity::Critical => "what is critical",
+    };
+    format!("{}: {least} by webhook{worded}{hashed}", alert.name)
 }
 
 fn lines(
@@ -334,6 +362,15 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
     if let Some(page) = config.page.filter(|page| !page.listen.ip().is_loopback()) {
         let listen = page.listen;
         warn("page", format!("`{listen}` is open to others, and the page asks for no password"));
+    }
+    for alert in &config.alerts {
+        for secret in alert.secrets().filter(|secret| !secret.is_readable()) {
+            let path = secret.path().display();
+            let text = format!(
+                "`{path}` cannot be read from here: the daemon must be able to, or it does not start"
+            );
+            warn(&format!("alert {}", alert.name), text);
+        }
     }
     for (name, provider) in &config.providers {
         let about = format!("provider {name}");
@@ -490,6 +527,10 @@ impl std::fmt::Display for Report {
         }
         if let Some(idle) = &self.idle {
             write!(f, "{idle}")?;
+        }
+        if !self.alerts.is_empty() {
+            f.write_str("\n")?;
+            self.alerts.iter().try_for_each(|alert| writeln!(f, "alert {alert}"))?;
         }
         f.write_str("\n")?;
         self.costs.iter().try_for_each(|cost| writeln!(f, "{cost}"))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config;
 
+pub mod alert;
 pub mod answer;
 pub mod backtest;
 pub mod check;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::alerts::{self, Channel, Sender};
 use crate::assemble::{self, Clouds};
 use crate::calendar::Calendars;
 use crate::config::{self, Config};
@@ -60,6 +61,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     crate::telemetry::adopt(config.log);
+    let channels = match alerts::open(&config.alerts, alerts::Options::default()) {
+        Ok(channels) => channels,
+        Err(faults) => {
+            crate::report::faults(&faults);
+            return Ok(ExitCode::from(1));
+        }
+    };
     let options = journal_options(&config)?;
     let opened = Journal::open(&config.state_dir, assemble::world(&config), options);
     let (journal, recovered) = match opened {
@@ -70,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon(args, config, journal, recovered))
+    runtime.block_on(daemon(args, config, channels, (journal, recovered)))
 }
 
 /// A journal that must not be written is a no; a disk that cannot be written is a failure.
@@ -109,6 +117,7 @@ struct Daemon {
     clouds: Clouds,
     engine: Engine,
     idle: IdleWatch,
+    sender: Sender,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
@@ -117,11 +126,11 @@ struct Daemon {
 async fn daemon(
     args: &Args,
     config: Config,
-    journal: Journal,
-    recovered: Recovered,
+    channels: Vec<Channel>,
+    (journal, recovered): (Journal, Recovered),
 ) -> anyhow::Result<ExitCode> {
     let (stopping, mut wakes) = listen()?;
-    let mut daemon = start(args, config, journal, &recovered, stopping).await?;
+    let mut daemon = start(args, config, channels, (journal, &recovered), stopping).await?;
     let status = Arc::clone(&daemon.status);
     let source = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let _server = journal::socket::serve(&daemon.journal, Arc::new(source))?;
@@ -129,6 +138,7 @@ async fn daemon(
     let (_control, mut asked) = control::serve(&config.state_dir, &config.approvers)
         .context("opening the socket for approvals")?;
     daemon.until_stopped(args.once, &mut wakes, &mut asked).await?;
+    daemon.sender.stop().await;
     daemon.reporter.summary(&daemon.clouds);
     Ok(ExitCode::SUCCESS)
 }
@@ -162,8 +172,8 @@ fn listen() -> anyhow::Result<(Arc<AtomicBool>, mpsc::UnboundedReceiver<Wake>)> 
 async fn start(
     args: &Args,
     config: Config,
-    journal: Journal,
-    recovered: &Recovered,
+    channels: Vec<Channel>,
+    (journal, recovered): (Journal, &Recovered),
     stopping: Arc<AtomicBool>,
 ) -> anyhow::Result<Daemon> {
     for note in &recovered.notes {
@@ -197,8 +207,9 @@ async fn start(
     );
     let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
     let path = args.config.clone();
+    let sender = Sender::start(&journal, &clouds.clock, channels, alerts::Options::default());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle));
-    Ok(Daemon { path, config, journal, clouds, engine, idle, reporter, status, stopping })
+    Ok(Daemon { path, config, journal, clouds, engine, idle, sender, reporter, status, stopping })
 }
 
 /// Says what is missing in calendars and what has expired.
@@ -338,8 +349,12 @@ impl Daemon {
     /// Takes over the configuration's file where it is valid; keeps the old one, loudly, where it
     /// is not.
     async fn reload(&mut self) {
-        let next = match config::load(&self.path) {
-            Ok(next) => next,
+        let opened = config::load(&self.path).and_then(|next| {
+            let channels = alerts::open(&next.alerts, alerts::Options::default())?;
+            Ok((next, channels))
+        });
+        let (next, channels) = match opened {
+            Ok(opened) => opened,
             Err(faults) => {
                 for fault in &faults {
                     tracing::error!(%fault, "configuration refused, the old one stays in force");
@@ -357,7 +372,7 @@ impl Daemon {
                 return;
             }
         }
-        if let Err(error) = self.take_over(next).await {
+        if let Err(error) = self.take_over(next, channels).await {
             tracing::error!(%error, "configuration refused, the old one stays in force");
             return;
         }
@@ -369,7 +384,7 @@ impl Daemon {
         tracing::info!(changes = differences.len(), "configuration taken over");
     }
 
-    async fn take_over(&mut self, next: Config) -> anyhow::Result<()> {
+    async fn take_over(&mut self, next: Config, channels: Vec<Channel>) -> anyhow::Result<()> {
         let (policy, models, calendars) = assemble::expanded(&next, &self.clouds.providers).await;
         let source = recorded_source(&self.path, &next)?;
         let now = self.clouds.clock.now();
@@ -377,6 +392,9 @@ impl Daemon {
         warn_of(&calendars, now);
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.idle.reload(assemble::idle_standing(&next)).await;
+        self.sender.stop().await;
+        let options = alerts::Options::default();
+        self.sender = Sender::start(&self.journal, &self.clouds.clock, channels, options);
         self.config = next;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Text becomes a spanned document, the document becomes [`Config`]; after that nothing checks
 //! again. Defaults are named constants beside the types they fill in.
 
+mod alert;
 mod calendar;
 mod defaults;
 mod difference;
@@ -17,6 +18,7 @@ mod prices;
 mod provider;
 mod reader;
 mod root;
+mod secret;
 mod service;
 mod template;
 mod value;
@@ -30,6 +32,7 @@ use planner::policy::Policy;
 use planner::{ProviderName, Seconds, ServiceName};
 use serde::Serialize;
 
+pub use alert::{AlertChannel, ChannelKind, Field, Message, Template};
 pub use calendar::CalendarRule;
 pub use defaults::Defaults;
 pub use difference::{Difference, differences};
@@ -41,6 +44,7 @@ pub use idle::IdleConfig;
 pub use metric::{known_rate, known_sparse};
 pub use prices::Prices;
 pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
+pub use secret::SecretFile;
 pub use template::{ServiceTemplate, TemplateFault};
 pub use zone::{NotAZone, Zone};
 
@@ -78,6 +82,8 @@ pub struct Config {
     pub events: Vec<EventRule>,
     /// What may be stopped while it is idle, and when machines are to be up.
     pub idle: IdleConfig,
+    /// Where people are told.
+    pub alerts: Vec<AlertChannel>,
     /// Which calendar the users of a service live by; all others live by none.
     pub service_calendars: BTreeMap<ServiceName, String>,
 }

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{ConfigFault, place};
+use super::secret::SecretFile;
 use super::value;
 
 /// Longest piece of the file that a message repeats.
@@ -247,6 +248,23 @@ impl<'a> Entry<'a> {
     fn path_beside(&self, expected: &str) -> Option<PathBuf> {
         let folder = Path::new(self.source.file).parent().unwrap_or(Path::new(""));
         Some(folder.join(self.text(expected)?))
+    }
+
+    /// The file of a secret (an `address`, a `token`) that it names, from where this file lies. It
+    /// is read by those alone who use it: many may read a configuration, and few a secret.
+    pub fn secret_file(&self, what: &str) -> Option<SecretFile> {
+        let expected = format!("the path of a file that holds the {what}");
+        if self.as_text().is_some_and(|text| text.contains("://")) {
+            // A secret that stands in the file by mistake is not repeated.
+            self.fault(format!("`{}` is an address itself, expected {expected}", self.key), None);
+            return None;
+        }
+        let path = self.path_beside(&expected)?;
+        let file = self.source.file.to_owned();
+        let (line, column) = place(self.source.text, self.value.span().start);
+        let message = String::new();
+        let place = ConfigFault { file, line, column, key: self.path.clone(), message, hint: None };
+        Some(SecretFile::new(path, what, place))
     }
 
     /// Notes that something else was expected.

@@ -7,6 +7,7 @@ use planner::Seconds;
 use planner::policy::{Budget, Budgets, Mode, Policy};
 use toml::de::DeTable;
 
+use super::alert::alerts;
 use super::calendar::calendars;
 use super::defaults::Defaults;
 use super::event::events;
@@ -69,9 +70,9 @@ fn config(root: &Table<'_>) -> Config {
         calendars,
         events: events(root, known),
         idle,
+        alerts: alerts(root),
         service_calendars: services.calendars,
     };
-    not_supported_yet(root);
     root.finish();
     config
 }
@@ -80,14 +81,6 @@ fn nothing_to_do(root: &Table<'_>) {
     if root.get("service_template").is_none() {
         let hint = "`neap init` prints a configuration to start from".to_owned();
         root.missing("service", "at least one table `[[service]]`", Some(hint));
-    }
-}
-
-/// Tables of later versions: to pass over them would be to break a promise in silence.
-fn not_supported_yet(root: &Table<'_>) {
-    if let Some(entry) = root.get("alert") {
-        let message = "`[[alert]]` is not supported yet by this version".to_owned();
-        entry.key_fault(message, Some("leave it out, or write it as a comment".to_owned()));
     }
 }
 

@@ -56,6 +56,7 @@ use planner::memory::Memory;
 use planner::policy::Policy;
 use planner::snapshot::{Disk, Snapshot};
 use planner::{Seconds, Timestamp};
+use tokio::sync::watch;
 
 use engine::Tree;
 use fold::{CheckpointBody, CycleBody, Fold, PolicyBody};
@@ -166,6 +167,8 @@ pub struct Journal {
 struct Inner {
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
+    /// Changes when an alert is put into the outbox.
+    raised: watch::Sender<()>,
     options: Options,
     _held: Held,
 }
@@ -253,7 +256,8 @@ impl Journal {
             let damage = Damage { tree: "cycles".to_string(), id, what: unfit.to_string() };
             JournalFault::Damaged { path: dir, damage: vec![damage] }
         })?;
-        let inner = Inner { shared, writer: Mutex::new(writer), options, _held: held };
+        let (writer, raised) = (Mutex::new(writer), watch::Sender::new(()));
+        let inner = Inner { shared, writer, raised, options, _held: held };
         Ok((Journal { inner: Arc::new(inner) }, recovered))
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use planner::alert::{Alert, Severity};
 use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::engine::Tree;
 use super::frame::unseal;
@@ -139,6 +140,7 @@ impl Journal {
         if let Some(last) = ids.last() {
             writer.outbox.forget_before(last.at());
             writer.log.flush()?;
+            self.inner.raised.send_replace(());
         }
         Ok(ids)
     }
@@ -146,6 +148,20 @@ impl Journal {
     /// Alerts of the last [`OUTBOX_AGE`], oldest first, with the channels that are done with them.
     pub fn outbox(&self) -> Vec<Pending> {
         self.inner.writer().outbox.alerts.values().cloned().collect()
+    }
+
+    /// Alerts of the outbox that a channel is not done with and that are at least so bad, oldest
+    /// first.
+    pub fn waiting(&self, channel: &str, least: Severity) -> Vec<Pending> {
+        let waits = |pending: &&Pending| {
+            pending.alert.severity >= least && !pending.settled.contains(channel)
+        };
+        self.inner.writer().outbox.alerts.values().filter(waits).cloned().collect()
+    }
+
+    /// Changes whenever an alert was put into the outbox.
+    pub fn raised(&self) -> watch::Receiver<()> {
+        self.inner.raised.subscribe()
     }
 
     /// Records what became of alerts in a channel. On disk when it returns.

@@ -35,6 +35,13 @@ fn an_alert_waits_until_every_channel_is_done_with_it() {
             (ids[1], alerts[1].clone(), settled(&["pager"])),
         ];
         assert_eq!(seen(&journal), expected);
+        let waits = |channel: &str, least: Severity| -> Vec<RecordId> {
+            journal.waiting(channel, least).iter().map(|pending| pending.id).collect()
+        };
+        assert_eq!(waits("chat", Severity::Info), ids[1..]);
+        assert_eq!(waits("pager", Severity::Info), []);
+        assert_eq!(waits("mail", Severity::Info), ids);
+        assert_eq!(waits("mail", Severity::Warning), ids[1..]);
         drop(journal);
         let (journal, _) = bench.open();
         assert_eq!(seen(&journal), expected);

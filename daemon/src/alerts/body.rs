@@ -1,0 +1,232 @@
+//! An alert as JSON: what of it may leave, and in which words.
+
+use std::borrow::Cow;
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use planner::Timestamp;
+use planner::alert::{Alert, Severity};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Field, Message, Template};
+
+/// The version of neap's own words.
+const VERSION: u32 = 1;
+/// Hexadecimal digits of a hash: enough to tell the resources of a fleet apart.
+const HASH_DIGITS: usize = 12;
+/// Steps that a template may take: one that never ends is stopped.
+const FUEL: u64 = 100_000;
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyFault {
+    /// The line of the template.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// Words two made-up alerts, one with all that an alert may have and one with the least.
+///
+/// # Errors
+/// Where the template makes no JSON of one of them.
+pub fn check(message: &Message) -> Result<(), BodyFault> {
+    let full = Alert {
+        key: "idle/marked/aws/eu-west-1/i-0123456789abcdef0".to_owned(),
+        severity: Severity::Warning,
+        at: Timestamp(1_772_409_600),
+        title: "`build-box` will be \"stopped\"".to_owned(),
+        lines: vec!["one line".to_owned(), "another".to_owned()],
+        subject: Some("aws/eu-west-1/i-0123456789abcdef0".to_owned()),
+        owner: Some("team-a".to_owned()),
+    };
+    let least = Alert { lines: Vec::new(), subject: None, owner: None, ..full.clone() };
+    for alert in [full, least] {
+        body(message, b"", "0", &alert)?;
+    }
+    Ok(())
+}
+
+/// The body of a request that tells `alert`, known by `id`.
+///
+/// # Errors
+/// Where the template makes no JSON of it.
+pub fn body(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Result<String, BodyFault> {
+    let parts = parts(message, salt, id, alert);
+    match &message.template {
+        None => Ok(Value::Object(parts).to_string()),
+        Some(template) => rendered(template, parts),
+    }
+}
+
+/// What may leave of an alert.
+fn parts(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Map<String, Value> {
+    let hidden = Hidden::of(message, salt, alert);
+    let mut parts = Map::new();
+    parts.insert("version".to_owned(), json!(VERSION));
+    parts.insert("id".to_owned(), json!(id));
+    for (word, field) in Field::ALL.into_iter().filter(|(_, f)| message.fields.contains(f)) {
+        let value = match field {
+            Field::Key => json!(hidden.in_text(&alert.key)),
+            Field::Severity => json!(alert.severity),
+            Field::At => json!(alert.at.to_string()),
+            Field::Title => json!(hidden.in_text(&alert.title)),
+            Field::Lines => {
+                json!(alert.lines.iter().map(|line| hidden.in_text(line)).collect::<Vec<_>>())
+            }
+            Field::Subject => json!(alert.subject.as_ref().map(|text| hidden.in_text(text))),
+            Field::Owner => json!(alert.owner.as_ref().map(|text| hidden.in_text(text))),
+        };
+        parts.insert(word.to_owned(), value);
+    }
+    parts
+}
+
+/// Names that leave as hashes alone.
+struct Hidden<'a>(Vec<(&'a str, String)>);
+
+impl<'a> Hidden<'a> {
+    fn of(message: &Message, salt: &[u8], alert: &'a Alert) -> Hidden<'a> {
+        let mut names = Vec::new();
+        let hash = |name: &str| {
+            let digest = hex::encode(Sha256::new().chain_update(salt).chain_update(name).finalize());
+            format!("sha256:{}", &digest[..HASH_DIGITS])
+        };
+        if let Some(subject) = alert.subject.as_deref().filter(|_| hides(message, Field::Subject)) {
+            names.push((subject, hash(subject)));
+            // Words for people leave provider and region out.
+            if let Some(id) = subject.splitn(3, '/').nth(2).filter(|id| !id.is_empty()) {
+                names.push((id, hash(subject)));
+            }
+        }
+        if let Some(owner) = alert.owner.as_deref().filter(|_| hides(message, Field::Owner)) {
+            names.push((owner, hash(owner)));
+        }
+        Hidden(names)
+    }
+
+    fn in_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut told = Cow::Borrowed(text);
+        for (name, hash) in &self.0 {
+            if told.contains(name) {
+                told = Cow::Owned(replaced(&told, name, hash));
+            }
+        }
+        told
+    }
+}
+
+fn hides(message: &Message, field: Field) -> bool {
+    message.hash.contains(&field)
+}
+
+/// Replaces a name where it stands as a word of its own: `ops` is no part of `stops`.
+fn replaced(text: &str, name: &str, by: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, found) in text.match_indices(name) {
+        let end = at + found.len();
+        let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        if !inside(text[..at].chars().next_back()) && !inside(text[end..].chars().next()) {
+            told.push_str(&text[from..at]);
+            told.push_str(by);
+            from = end;
+        }
+    }
+    told.push_str(&text[from..]);
+    told
+}
+
+/// Values are written as JSON, so that no title can break out of its quotes.
+fn rendered(template: &Template, parts: Map<String, Value>) -> Result<String, BodyFault> {
+    let fault = |error: minijinja::Error| {
+        let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        let what = format!("the template fails: {what}");
+        BodyFault { line: error.line().unwrap_or(1), what }
+    };
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Json);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    let compiled = environment.template_from_str(&template.text).map_err(fault)?;
+    let body = compiled.render(Serde(&parts)).map_err(fault)?;
+    match serde_json::from_str::<serde::de::IgnoredAny>(&body) {
+        Ok(_) => Ok(body),
+        Err(error) => {
+            let what = format!(
+                "what the template makes is not JSON: {error}; values bring their own quotes, \
+                 expected such as `{{\"text\": {{{{ title }}}}}}`"
+            );
+            Err(BodyFault { line: 1, what })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert() -> Alert {
+        Alert {
+            key: "idle/marked/aws/eu-west-1/i-0abc".to_owned(),
+            severity: Severity::Critical,
+            at: Timestamp(1_772_409_600),
+            title: "`i-0abc` of ops \"stops\"".to_owned(),
+            lines: vec!["i-0abcd is another".to_owned()],
+            subject: Some("aws/eu-west-1/i-0abc".to_owned()),
+            owner: Some("ops".to_owned()),
+        }
+    }
+
+    fn with(template: &str, fields: &[Field]) -> Message {
+        let template = Template { source: "t".to_owned(), text: template.to_owned() };
+        let fields = fields.iter().copied().collect();
+        Message { template: Some(template), fields, ..Message::default() }
+    }
+
+    #[test]
+    fn all_of_it_leaves_unless_the_operator_says_otherwise() {
+        insta::assert_snapshot!(body(&Message::default(), b"", "r-1", &alert()).unwrap(), @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/aws/eu-west-1/i-0abc","lines":["i-0abcd is another"],"owner":"ops","severity":"critical","subject":"aws/eu-west-1/i-0abc","title":"`i-0abc` of ops \"stops\"","version":1}"#);
+        let fields = [Field::Title, Field::Severity].into();
+        let little = Message { fields, ..Message::default() };
+        insta::assert_snapshot!(body(&little, b"", "r-1", &alert()).unwrap(), @r#"{"id":"r-1","severity":"critical","title":"`i-0abc` of ops \"stops\"","version":1}"#);
+    }
+
+    #[test]
+    fn a_hashed_name_stands_nowhere() {
+        let hash = [Field::Subject, Field::Owner].into();
+        let message = Message { hash, ..Message::default() };
+        let told = body(&message, b"salt", "r-1", &alert()).unwrap();
+        insta::assert_snapshot!(told, @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/sha256:a5b401694a8c","lines":["i-0abcd is another"],"owner":"sha256:d32596e75653","severity":"critical","subject":"sha256:a5b401694a8c","title":"`sha256:a5b401694a8c` of sha256:d32596e75653 \"stops\"","version":1}"#);
+        assert!(!told.contains("i-0abc\"") && !told.contains(" ops "));
+        assert_ne!(told, body(&message, b"pepper", "r-1", &alert()).unwrap());
+    }
+
+    #[test]
+    fn a_template_words_it() {
+        let all = Field::ALL.map(|(_, field)| field);
+        let text = "{\"text\": {{ severity|upper ~ \": \" ~ title }},\n\"who\": {{ owner }}}";
+        let message = with(text, &all);
+        assert_eq!(check(&message), Ok(()));
+        insta::assert_snapshot!(body(&message, b"", "r-1", &alert()).unwrap(), @r#"
+        {"text": "CRITICAL: `i-0abc` of ops \"stops\"",
+        "who": "ops"}
+        "#);
+        let told = |text: &str, fields: &[Field]| {
+            let fault = check(&with(text, fields)).unwrap_err();
+            format!("{}: {}", fault.line, fault.what)
+        };
+        insta::assert_snapshot!([
+            told("{\n\"text\": {{ title }", &all),
+            told("{\"text\": \"{{ title }}\"}", &all),
+            told("{\"text\":\n {{ owner }}}", &[Field::Title]),
+            told("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}1", &all),
+        ].join("\n"), @r#"
+        2: the template fails: unexpected `}`, expected end of variable block
+        1: what the template makes is not JSON: expected `,` or `}` at line 1 column 12; values bring their own quotes, expected such as `{"text": {{ title }}}`
+        2: the template fails: undefined value
+        1: the template fails: engine ran out of fuel
+        "#);
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,11 +25,11 @@ const HOOK: &str = "hook-4711-b0a7c2";
 
 /// As patient as a test.
 const OPTIONS: Options = Options {
-    timeout: Duration::from_millis(300),
+    timeout: Duration::from_secs(1),
     rest: Duration::from_millis(15),
     rest_max: Duration::from_millis(60),
     asked_rest_max: Duration::from_millis(500),
-    flush: Duration::from_millis(400),
+    flush: Duration::from_secs(1),
 };
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -453,23 +454,26 @@ async fn nothing_is_lost_while_nobody_listens() {
 async fn a_channel_that_is_down_repeats_nothing_in_another() {
     let bench = Bench::new();
     let up = Receiver::new(|_, _| TAKEN).await;
-    let down = Receiver::new(|before, _| if before < 12 { Reply::Status(502, "") } else { TAKEN }).await;
+    let mended = Arc::new(AtomicBool::new(false));
+    let well = Arc::clone(&mended);
+    let down = Receiver::new(move |_, _| match well.load(Ordering::SeqCst) {
+        true => TAKEN,
+        false => Reply::Status(502, ""),
+    })
+    .await;
     let _sender = bench.start(&[("up", &up, ""), ("down", &down, "")]);
     for key in ["a", "b", "c"] {
         bench.raise(key);
     }
     bench.settled("up").await;
-    assert!(!bench.journal().waiting("down", Severity::Warning).is_empty());
+    until(|| down.count() > 3).await;
+    assert_eq!(bench.journal().waiting("down", Severity::Warning).len(), 3);
+    mended.store(true, Ordering::SeqCst);
     bench.settled("down").await;
-    let told = |receiver: &Receiver| -> BTreeMap<String, usize> {
-        let mut told = BTreeMap::new();
-        for request in receiver.requests() {
-            *told.entry(request.title()).or_default() += 1;
-        }
-        told
-    };
-    assert_eq!(told(&up).values().copied().collect::<Vec<_>>(), [1, 1, 1]);
-    assert_eq!(told(&down).values().sum::<usize>(), 15);
+    let mut titles: Vec<String> = up.requests().iter().map(Request::title).collect();
+    titles.sort();
+    titles.dedup();
+    assert_eq!((titles.len(), up.count()), (3, 3));
     let sent = |channel: &str| {
         let line = format!("{channel}: sent");
         bench.story().iter().filter(|told| **told == line).count()
@@ -515,7 +519,8 @@ async fn an_operator_words_it_and_says_what_may_leave() {
     bench.write("chat.json", "{\"text\": {{ severity ~ \": \" ~ title }}, \"by\": \"neap\"}\n");
     bench.write("salt", "grains");
     let worded = "template = \"chat.json\"\nhash = [\"subject\", \"owner\"]\nsalt_file = \"salt\"";
-    let little = "fields = [\"severity\", \"subject\"]\nhash = [\"subject\"]\nmin_severity = \"critical\"";
+    let little =
+        "fields = [\"severity\", \"subject\"]\nhash = [\"subject\"]\nmin_severity = \"critical\"";
     let _sender = bench.start(&[("chat", &receiver, worded), ("little", &receiver, little)]);
     bench.journal().enqueue(&[alert("x", Severity::Critical)]).unwrap();
     bench.settled("chat").await;
@@ -536,8 +541,7 @@ async fn an_operator_words_it_and_says_what_may_leave() {
 async fn after_a_kill_the_same_is_sent_under_the_same_key() {
     let mut bench = Bench::new();
     // It has the alert, and we are gone before we hear so.
-    let receiver =
-        Receiver::new(|before, _| if before == 0 { Reply::Hang } else { TAKEN }).await;
+    let receiver = Receiver::new(|before, _| if before == 0 { Reply::Hang } else { TAKEN }).await;
     let sender = bench.start(&[("ops", &receiver, "")]);
     let id = bench.raise("twice");
     until(|| receiver.count() == 1).await;
@@ -580,8 +584,7 @@ async fn the_end_waits_a_moment_and_no_longer() {
 async fn many_alerts_go_out_few_at_a_time() {
     let bench = Bench::new();
     let receiver = Receiver::new(|_, _| TAKEN).await;
-    let alerts: Vec<Alert> =
-        (0..150).map(|n| alert(&format!("n{n}"), Severity::Warning)).collect();
+    let alerts: Vec<Alert> = (0..150).map(|n| alert(&format!("n{n}"), Severity::Warning)).collect();
     bench.journal().enqueue(&alerts).unwrap();
     let _sender = bench.start(&[("ops", &receiver, "")]);
     bench.settled("ops").await;
@@ -620,7 +623,7 @@ fn an_address_that_will_not_do_is_refused_and_not_repeated() {
     for address in [
         "",
         "https://",
-        &format!("{HOOK}"),
+        HOOK,
         &format!("https://example.net/{HOOK} https://example.net"),
         &format!("ftp://example.net/{HOOK}"),
         &format!("http://example.net/{HOOK}"),
@@ -633,7 +636,10 @@ fn an_address_that_will_not_do_is_refused_and_not_repeated() {
     }
     bench.write("ops.url", "nothing");
     bench.write("token", &format!("{HOOK}\n{HOOK}"));
-    told.push_str(&faults(&bench, "bearer_file = \"token\"\nsalt_file = \"salt\"\nhash = [\"owner\"]"));
+    told.push_str(&faults(
+        &bench,
+        "bearer_file = \"token\"\nsalt_file = \"salt\"\nhash = [\"owner\"]",
+    ));
     assert!(!told.contains(HOOK) && !told.contains("example.net"), "{told}");
     insta::assert_snapshot!(told, @r#"
     /neap.toml:14:12: the file `/ops.url` cannot be read: No such file or directory (os error 2)
@@ -703,4 +709,99 @@ async fn a_test_alert_is_sent_by_hand() {
     std::fs::remove_file(bench.path("ops.url")).unwrap();
     let check = neap(folder, &["check"]).await;
     assert!(check.starts_with("0\n") && check.contains("cannot be read from here"), "{check}");
+}
+
+/// A day's beginning on a simulated cloud, where idle machines are marked and stopped.
+const IDLE: &str = r#"
+mode = "act"
+state_dir = "state"
+idle_interval = "10m"
+[provider.sim]
+kind = "sim"
+machines = 40
+speed = SPEED
+duration = "DURATION"
+[idle_defaults]
+observe_first = "0s"
+[[idle]]
+name = "dev"
+mode = "act"
+provider = "sim"
+match = { tags = { "neap:managed" = ["true"] } }
+idle_when = { cpu_max_percent = 3.0, for = "35d" }
+grace = "1h"
+"#;
+
+/// The titles of all that was raised, as the journal that a daemon left behind has them.
+fn raised(bench: &Bench) -> Vec<String> {
+    let mut raised: Vec<String> = bench
+        .story()
+        .iter()
+        .filter_map(|told| Some(told.strip_prefix("raised ")?.to_owned()))
+        .collect();
+    raised.sort();
+    raised
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
+    let mut bench = Bench::new();
+    bench.journal = None;
+    let receiver = Receiver::new(|_, _| TAKEN).await;
+    bench.write("ops.url", &receiver.url());
+    let text = IDLE.replace("SPEED", "\"max\"").replace("DURATION", "3h");
+    let text = text.replace("\"state\"", "\"sim-state\"");
+    bench.write("neap.toml", &(text + &table("ops", "min_severity = \"info\"")));
+    let ended = neap(bench.folder.path(), &["run"]).await;
+    assert!(ended.starts_with("0\n"), "{ended}");
+    let world = World::Simulation { seed: 1, scenario: "day".to_owned() };
+    let mut options = journal::Options::default();
+    options.reserve_bytes = 1 << 20;
+    bench.journal = Some(Journal::open(&bench.path("sim-state"), world, options).unwrap().0);
+    let mut told: Vec<String> =
+        receiver.requests().iter().map(|r| r.json()["key"].as_str().unwrap().to_owned()).collect();
+    told.sort();
+    assert_eq!(told, raised(&bench));
+    let about = |what: &str| told.iter().any(|key| key.contains(what));
+    assert!(about("/marked/") && about("/stopped/"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_comes_with_a_reload_is_told_what_waits() {
+    let mut bench = Bench::new();
+    bench.journal = None;
+    let receiver = Receiver::new(|_, _| TAKEN).await;
+    bench.write("ops.url", &receiver.url());
+    let text = IDLE.replace("SPEED", "60").replace("DURATION", "30d");
+    let text = text.replace("\"state\"", "\"sim-state\"");
+    bench.write("neap.toml", &text);
+    let log = std::fs::File::create(bench.path("log")).unwrap();
+    let mut daemon = tokio::process::Command::new(env!("CARGO_BIN_EXE_neap"))
+        .args(["run", "--config", "neap.toml", "--log-level", "debug"])
+        .current_dir(bench.folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pid = daemon.id().unwrap().to_string();
+    let said = |word: &str| std::fs::read_to_string(bench.path("log")).unwrap().contains(word);
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &pid]).status();
+        assert!(sent.unwrap().success());
+    };
+    until(|| said("looked at idle resources")).await;
+    // Its address will not do: what is in force stays.
+    bench.write("bad.url", &format!("http://example.net/{HOOK}"));
+    bench.write("neap.toml", &format!("{text}{}", table("bad", "")));
+    signal("-HUP");
+    until(|| said("the old one stays in force")).await;
+    bench.write("neap.toml", &format!("{text}{}", table("ops", "min_severity = \"info\"")));
+    signal("-HUP");
+    until(|| receiver.count() > 0).await;
+    signal("-TERM");
+    assert!(daemon.wait().await.unwrap().success());
+    let log = std::fs::read_to_string(bench.path("log")).unwrap();
+    assert!(log.contains("configuration taken over") && log.contains("is not encrypted"), "{log}");
+    assert!(![HOOK, "127.0.0.1", "example.net"].iter().any(|word| log.contains(word)), "{log}");
 }

@@ -40,7 +40,9 @@ impl Address {
                 return Err(file.fault(wrong, Some(hint)));
             }
             _ => {
-                return Err(file.fault("holds an address of another scheme, expected `https://`", None));
+                return Err(
+                    file.fault("holds an address of another scheme, expected `https://`", None)
+                );
             }
         }
         Ok(Address { url: String::from(url).into(), host: host.into(), local })

@@ -90,7 +90,8 @@ impl<'a> Hidden<'a> {
     fn of(message: &Message, salt: &[u8], alert: &'a Alert) -> Hidden<'a> {
         let mut names = Vec::new();
         let hash = |name: &str| {
-            let digest = hex::encode(Sha256::new().chain_update(salt).chain_update(name).finalize());
+            let digest =
+                hex::encode(Sha256::new().chain_update(salt).chain_update(name).finalize());
             format!("sha256:{}", &digest[..HASH_DIGITS])
         };
         if let Some(subject) = alert.subject.as_deref().filter(|_| hides(message, Field::Subject)) {

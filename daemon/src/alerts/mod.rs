@@ -4,7 +4,7 @@
 //! that sends what the journal says it has not sent, and writes down what became of it.
 
 mod address;
-pub mod body;
+pub(crate) mod body;
 mod channel;
 mod sender;
 

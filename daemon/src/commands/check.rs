@@ -18,7 +18,9 @@ use crate::alerts;
 use crate::assemble;
 use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
-use crate::config::{self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile};
+use crate::config::{
+    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile,
+};
 use crate::report::Format;
 use coming::Coming;
 use idle::Idle;

@@ -120,13 +120,14 @@ pub(super) fn alerts(root: &Table<'_>) -> Vec<AlertChannel> {
 fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel> {
     let name = name(table, names);
     let kind = kind(table);
-    let min_severity = table.get("min_severity").map_or(Some(AlertChannel::MIN_SEVERITY), |entry| {
-        entry.choice(&[
-            ("info", Severity::Info),
-            ("warning", Severity::Warning),
-            ("critical", Severity::Critical),
-        ])
-    });
+    let min_severity =
+        table.get("min_severity").map_or(Some(AlertChannel::MIN_SEVERITY), |entry| {
+            entry.choice(&[
+                ("info", Severity::Info),
+                ("warning", Severity::Warning),
+                ("critical", Severity::Critical),
+            ])
+        });
     let url = table.required("url_file", "the path of a file that holds the address");
     let url = url.and_then(|entry| entry.secret_file("address"));
     let bearer = secret(table, "bearer_file", "token");

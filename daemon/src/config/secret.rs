@@ -41,7 +41,8 @@ impl SecretFile {
     pub fn read(&self) -> Result<SecretString, ConfigFault> {
         let text = std::fs::read_to_string(&self.path).map_err(|error| {
             let what = &self.what;
-            let hint = format!("the daemon reads the {what} when it starts and when it is reloaded");
+            let hint =
+                format!("the daemon reads the {what} when it starts and when it is reloaded");
             self.fault(&format!("cannot be read: {error}"), Some(hint))
         })?;
         match text.trim() {

@@ -267,6 +267,18 @@ fn every_reason_has_a_story() {
     assert_eq!(told, (0..REASONS).collect());
 }
 
+/// Protections take a call for each machine, which is made once its owner allows a stop.
+#[test]
+fn a_permission_that_is_missing_comes_before_what_was_not_asked_without_it() {
+    let mut world = World::new();
+    world.resource("a").tags.clear();
+    world.facts().stop_protected = Fact::Unasked;
+    world.look();
+    let tag = "neap:managed=true".to_owned();
+    let unasked = IdleHold::Unread("stop protection: not read yet".to_owned());
+    assert_eq!(world.holds(), [IdleHold::NotOptedIn { tag }, unasked]);
+}
+
 fn stopped_once() -> IdleHold {
     let world = World::stopped();
     let at = world.care("a").stopped.unwrap().at;

@@ -59,6 +59,8 @@ impl Look<'_> {
         if !rule.opt_in.holds(&seen.resource.tags) {
             let tag = format!("{}={}", rule.opt_in.key, rule.opt_in.value);
             holds.push(IdleHold::NotOptedIn { tag });
+            // Facts that take a call of their own are not asked for without it.
+            holds.sort_by_key(|hold| matches!(hold, IdleHold::Unread(_)));
         }
         let opted_out = holds.iter().any(|hold| matches!(hold, IdleHold::NotOptedIn { .. }));
         match (&lasting, opted_out) {

@@ -1,7 +1,10 @@
 //! The story of one resource, for `neap explain`.
 
+use std::collections::BTreeSet;
+
+use planner::idle::memory::Care;
 use planner::idle::resource::ResourceId;
-use planner::idle::snapshot::{PowerOutcome, PowerResult};
+use planner::idle::snapshot::{Ask, PowerOutcome, PowerResult};
 use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
@@ -36,41 +39,66 @@ pub fn of(reader: &Reader, subject: &str, at: Timestamp) -> Result<Option<Story>
     let rows: Vec<Row> =
         rows(&recalled.folded, &verdicts).into_iter().filter(|row| named(row)).collect();
     let Some(first) = rows.first() else { return Ok(None) };
-    let events = events(reader, &first.resource.clone(), end)?;
+    let events = events(reader, &first.resource, &first.name, end)?;
     Ok(Some(Story { recalled, rows, events }))
 }
 
 fn events(
     reader: &Reader,
     id: &ResourceId,
+    name: &str,
     end: Timestamp,
 ) -> Result<Vec<(Timestamp, String)>, JournalFault> {
     let subject = id.to_string();
+    let named = |text: &str| text == id.id || text == subject || text == name;
     let mut events = Vec::new();
+    // Agreements go by ids of their own, which were made in earlier looks.
+    let mut approvals = BTreeSet::new();
     for entry in reader.idle(end - EVENTS_WITHIN..end + Seconds(1)) {
         match entry?.1 {
             IdleEntry::Look(look) => {
+                let asked = look.snapshot.requests.iter().filter_map(|request| {
+                    let asks = match &request.ask {
+                        Ask::Approve { id } if approvals.contains(id) => "agreed to a stop".into(),
+                        Ask::Reject { id } if approvals.contains(id) => "said no to a stop".into(),
+                        Ask::Wake { resource, until } if named(resource) => {
+                            format!("asked for it to be up until {until}")
+                        }
+                        Ask::Exempt { resource, until } if named(resource) => {
+                            format!("asked for it to be left alone until {until}")
+                        }
+                        _ => return None,
+                    };
+                    Some((request.at, format!("{} {asks}", request.by)))
+                });
+                events.extend(asked);
                 let about = look
                     .plan
                     .alerts
                     .iter()
                     .filter(|alert| alert.subject.as_ref() == Some(&subject));
                 events.extend(about.map(|alert| (alert.at, alert.title.clone())));
-                events.extend(look.snapshot.requests.iter().filter_map(|request| {
-                    let ask = format!("{:?}", request.ask);
-                    ask.contains(&id.id).then(|| (request.at, format!("{}: {ask}", request.by)))
-                }));
+                approvals.extend(look.delta.cares.get(id).into_iter().flatten().flat_map(waiting));
+            }
+            IdleEntry::Checkpoint(checkpoint) => {
+                approvals.extend(checkpoint.memory.cares.get(id).into_iter().flat_map(waiting));
             }
             IdleEntry::Outcomes(outcomes) => {
                 let about = outcomes.iter().filter(|outcome| outcome.resource == *id);
                 events.extend(about.map(|outcome| (outcome.at, ending(outcome))));
             }
-            IdleEntry::Checkpoint(_) | IdleEntry::Verdicts(_) | IdleEntry::Intents(_) => {}
+            IdleEntry::Verdicts(_) | IdleEntry::Intents(_) => {}
         }
     }
     events.dedup();
     let first = events.len().saturating_sub(EVENTS_MAX);
     Ok(events.split_off(first))
+}
+
+/// The approvals that a resource waits for.
+fn waiting(care: &Care) -> impl Iterator<Item = String> {
+    let mark = care.mark.as_ref().map(|mark| &mark.approval);
+    [mark, care.asked.as_ref()].into_iter().flatten().map(|approval| approval.id.clone())
 }
 
 /// How an order ended, in a line.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::money::{Saving, Savings};
-use planner::idle::plan::Stage;
+use planner::idle::plan::{IdleHold, Stage};
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::RuleName;
 use planner::{Seconds, Timestamp};
@@ -89,6 +89,10 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             approval: None,
             holds: match &judged.evidence.verdict {
                 Verdict::AlwaysIdle => Vec::new(),
+                // With the schedule that would save there, as a finding of it has it.
+                Verdict::IdleByTheClock(pattern) => {
+                    vec![IdleHold::IdleByTheClock(pattern.clone()).to_string()]
+                }
                 other => vec![other.to_string()],
             },
             numbers: Some(judged.evidence.clone()),

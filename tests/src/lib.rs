@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod idle;
 pub mod load;
 pub mod neap;
 pub mod peers;

@@ -99,6 +99,11 @@ impl Machine {
         }
     }
 
+    /// A tag is gone from now on.
+    pub fn untag(&mut self, key: &str) {
+        self.new.tags.retain(|(tag, _)| tag != key);
+    }
+
     fn shown(&self, id: &str, now: Timestamp) -> Value {
         let new = &self.new;
         let family = new.instance_type.rsplit_once('.').map_or("", |(family, _)| family);

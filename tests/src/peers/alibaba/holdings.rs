@@ -117,12 +117,23 @@ impl Alibaba {
     /// # Panics
     /// Where there is no such machine.
     pub fn show_instance(&self, instance: &str, fields: &Value) {
+        self.change_instance(instance, |machine| machine.show(fields));
+    }
+
+    /// Somebody takes a tag off a machine.
+    ///
+    /// # Panics
+    /// Where there is no such machine.
+    pub fn untag_instance(&self, instance: &str, key: &str) {
+        self.change_instance(instance, |machine| machine.untag(key));
+    }
+
+    fn change_instance(&self, instance: &str, change: impl FnOnce(&mut ecs::Machine)) {
         let mut state = locked(&self.shared.state);
         let machines = state.accounts.values_mut().flat_map(|account| &mut account.machines);
         let mut found = machines.filter(|(id, _)| *id == instance);
-        let (_, machine): (_, &mut ecs::Machine) =
-            found.next().unwrap_or_else(|| panic!("no instance `{instance}`"));
-        machine.show(fields);
+        let (_, machine) = found.next().unwrap_or_else(|| panic!("no instance `{instance}`"));
+        change(machine);
     }
 }
 

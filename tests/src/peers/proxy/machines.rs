@@ -40,6 +40,8 @@ pub(super) struct Machines {
     pub health: BTreeMap<String, String>,
     /// What kind of request spot instances have.
     pub spot: BTreeMap<String, String>,
+    /// Machines on dedicated hosts.
+    pub on_hosts: BTreeSet<String>,
     /// By region and id.
     moves: BTreeMap<(String, String), Move>,
     lives: BTreeMap<String, Life>,
@@ -153,6 +155,10 @@ impl Machines {
                 let attached =
                     item.descendants().filter(|node| node.has_tag_name_local("attachTime"));
                 edits.extend(attached.map(|node| (inner(node), stamp(life.created))));
+            }
+            let tenancy = child(item, "placement").and_then(|at| child(at, "tenancy"));
+            if let Some(node) = tenancy.filter(|_| self.on_hosts.contains(&id)) {
+                edits.push((inner(node), "host".to_owned()));
             }
             if let (Some(_), Some(node)) = (self.spot.get(&id), child(item, "instanceId")) {
                 let request =

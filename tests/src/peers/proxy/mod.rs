@@ -98,6 +98,16 @@ impl Proxy {
         locked(&self.shared.state).machines.born(id, created, started);
     }
 
+    /// What test time shows.
+    pub fn now(&self) -> Timestamp {
+        self.shared.time.now()
+    }
+
+    /// A machine runs on a host that is paid for as a whole; the peer shows all of them elsewhere.
+    pub fn on_host(&self, id: &str) {
+        locked(&self.shared.state).machines.on_hosts.insert(id.to_owned());
+    }
+
     /// Whether the cloud has a machine for a start of this instance.
     pub fn has_room_for(&self, id: &str, room: bool) {
         locked(&self.shared.state).machines.room_for(id, room);

@@ -363,7 +363,8 @@ async fn an_alert_is_sent_once_with_all_that_a_receiver_needs() {
     let bench = Bench::new();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     bench.write("token", "t0k-en\n");
-    let _sender = bench.start(&[("ops", &receiver, "bearer_file = \"token\"")]);
+    let also = "bearer_file = \"token\"\nmin_severity = \"warning\"";
+    let _sender = bench.start(&[("ops", &receiver, also)]);
     bench.journal().enqueue(&[alert("quiet", Severity::Info)]).unwrap();
     let first = bench.raise("first");
     until(|| receiver.count() == 1).await;

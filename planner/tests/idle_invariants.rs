@@ -297,7 +297,7 @@ fn happen(world: &mut World, event: &Event, vanished: &mut Vec<planner::idle::sn
                 }
                 Event::Unread(_, on) => {
                     facts.targets = match on {
-                        true => Fact::Unread(fault(FaultKind::TimedOut)),
+                        true => Fact::Unread(Box::new(fault(FaultKind::TimedOut))),
                         false => Fact::Known(Vec::new()),
                     };
                 }

@@ -138,7 +138,7 @@ fn a_mark_is_taken_back_on_use_on_a_lost_tag_and_on_a_group() {
 fn a_fact_that_cannot_be_read_holds_and_leaves_the_mark() {
     let mut world = World::new();
     world.look();
-    world.facts().alarms = Fact::Unread(fault(FaultKind::TimedOut));
+    world.facts().alarms = Fact::Unread(Box::new(fault(FaultKind::TimedOut)));
     assert!(!world.wait(EVERY).run(Seconds::hours(2)));
     assert!(world.care("a").mark.is_some());
     world.facts().alarms = Fact::Known(Vec::new());

@@ -158,7 +158,7 @@ fn every_lack_is_not_enough_data_and_never_idle() {
     assert_eq!(short, Verdict::AlwaysIdle);
     let mut part = volume("v");
     let Subject::Part(facts) = &mut part.subject else { panic!() };
-    facts.used_by = Fact::Unread(fault(FaultKind::TimedOut));
+    facts.used_by = Fact::Unread(Box::new(fault(FaultKind::TimedOut)));
     let told = judged(&idle_rule(), &part, &BTreeMap::new()).verdict;
     assert_eq!(told, Verdict::NotEnoughData(Lack::Unread("attachments".to_owned())));
 }

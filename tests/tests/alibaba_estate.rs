@@ -258,7 +258,7 @@ async fn a_fact_that_is_denied_is_unread_and_the_listing_goes_on() {
     let read = facts(&all[0]);
     fn fault<T>(fact: &Fact<T>) -> Option<planner::Fault> {
         match fact {
-            Fact::Unread(fault) => Some(fault.clone()),
+            Fact::Unread(fault) => Some((**fault).clone()),
             Fact::Known(_) | Fact::Unasked => None,
         }
     }

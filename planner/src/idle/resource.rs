@@ -87,8 +87,9 @@ impl fmt::Display for ResourceId {
 pub enum Fact<T> {
     /// It was read.
     Known(T),
-    /// It could not be read: nothing is stopped on a guess.
-    Unread(Fault),
+    /// It could not be read: nothing is stopped on a guess. In a box, since there are many facts
+    /// and few faults.
+    Unread(Box<Fault>),
     /// A listing does not ask for it, since it takes a call for each resource.
     Unasked,
 }
@@ -116,7 +117,7 @@ impl<T> From<Result<T, Fault>> for Fact<T> {
     fn from(read: Result<T, Fault>) -> Fact<T> {
         match read {
             Ok(fact) => Fact::Known(fact),
-            Err(fault) => Fact::Unread(fault),
+            Err(fault) => Fact::Unread(Box::new(fault)),
         }
     }
 }

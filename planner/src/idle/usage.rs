@@ -194,6 +194,22 @@ impl Day {
         Code((word >> shift) as u16 & Code::HIGHEST)
     }
 
+    /// The codes of all hours, at once: faster than one after the other.
+    pub fn codes(&self) -> [Code; HOURS_A_DAY] {
+        // Eight codes are eleven bytes.
+        let mut codes = [Code::MISSING; HOURS_A_DAY];
+        for (codes, bytes) in codes.chunks_exact_mut(8).zip(self.0.chunks_exact(Code::BITS)) {
+            let mut word = [0; 16];
+            word[..Code::BITS].copy_from_slice(bytes);
+            let mut word = u128::from_le_bytes(word);
+            for code in codes {
+                *code = Code(word as u16 & Code::HIGHEST);
+                word >>= Code::BITS;
+            }
+        }
+        codes
+    }
+
     /// Sets the code of an hour, 0 to 23.
     pub fn set(&mut self, hour: usize, code: Code) {
         let (byte, shift) = place(hour);
@@ -242,13 +258,13 @@ impl Hours {
 
     /// The codes of the hour that a moment falls in and of all after it, without an end.
     pub fn from(&self, at: Timestamp) -> impl Iterator<Item = Code> {
-        let hours = HOURS_A_DAY as i64;
-        let first = at.0.div_euclid(HOUR) - self.first_day * hours;
-        (first..).map(move |hour| {
-            let day = usize::try_from(hour.div_euclid(hours)).ok();
-            let day = day.and_then(|day| self.days.get(day));
-            day.map_or(Code::MISSING, |day| day.get(hour.rem_euclid(hours) as usize))
-        })
+        let days = (day_of(at)..).map(|number| {
+            let index = usize::try_from(number - self.first_day).ok();
+            index
+                .and_then(|index| self.days.get(index))
+                .map_or([Code::MISSING; HOURS_A_DAY], Day::codes)
+        });
+        days.flatten().skip(hour_of(at))
     }
 
     /// Replaces the code of the hour that a moment falls in. A moment more than a year from the
@@ -340,6 +356,21 @@ mod tests {
             let least = Code::of(Signal::CreditsLeft, value).value().unwrap();
             prop_assert!(least <= value * (1.0 + 1e-6) && least >= value / 1.0175);
             prop_assert_eq!(Code::of(Signal::Cpu, back), Code::of(Signal::Cpu, value));
+        }
+
+        #[test]
+        fn hours_one_by_one_and_all_at_once_are_the_same(
+            raw in prop::collection::vec(0u16..2048, 24..49), skip in 0i64..30,
+        ) {
+            let mut hours = Hours::default();
+            let first = Timestamp(20_000 * 86_400);
+            for (n, raw) in (0..).zip(&raw) {
+                hours.set(Timestamp(first.0 + n * HOUR), Code::from_raw(*raw));
+            }
+            let from = Timestamp(first.0 + (skip - 3) * HOUR);
+            for (n, code) in (0..).zip(hours.from(from).take(80)) {
+                prop_assert_eq!(code, hours.get(Timestamp(from.0 + n * HOUR)));
+            }
         }
 
         #[test]

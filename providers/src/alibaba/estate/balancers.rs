@@ -104,7 +104,7 @@ async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<Listing>, F
 impl Classic {
     fn listing(self, health: &Result<Vec<Backend>, Fault>) -> Listing {
         let (used_by, looked_at) = match health {
-            Err(fault) => (Fact::Unread(fault.clone()), "backends".to_owned()),
+            Err(fault) => (Fact::Unread(Box::new(fault.clone())), "backends".to_owned()),
             Ok(backends) => {
                 let count = |status: &str| {
                     backends.iter().filter(|one| one.server_health_status == status).count()
@@ -148,7 +148,7 @@ async fn modern(
 impl Modern {
     fn listing(self, product: &str, groups: &Result<Vec<Group>, Fault>) -> Listing {
         let (used_by, looked_at) = match groups {
-            Err(fault) => (Fact::Unread(fault.clone()), "server groups".to_owned()),
+            Err(fault) => (Fact::Unread(Box::new(fault.clone())), "server groups".to_owned()),
             Ok(groups) => {
                 let own = groups.iter().filter(|group| {
                     group.related_load_balancer_ids.contains(&self.load_balancer_id)

@@ -254,7 +254,7 @@ fn purchase(wire: &OnWire) -> Fact<Purchase> {
         "PostPaid" => Fact::Known(Purchase::OnDemand),
         other => {
             let why = format!("`{}` is paid in a way not known: {other}", wire.instance_id);
-            Fact::Unread(INSTANCES.call.fault(FaultKind::Unreadable, why))
+            Fact::Unread(Box::new(INSTANCES.call.fault(FaultKind::Unreadable, why)))
         }
     }
 }
@@ -453,20 +453,20 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_no_fact_unless_the_instance_says_it_itself() {
         let lost = Around {
-            members: Fact::Unread(fault()),
-            targets: Fact::Unread(fault()),
-            hops: Fact::Unread(fault()),
-            alarms: Fact::Unread(fault()),
-            types: BTreeMap::from([("ecs.g7.large".to_owned(), Fact::Unread(fault()))]),
+            members: Fact::Unread(Box::new(fault())),
+            targets: Fact::Unread(Box::new(fault())),
+            hops: Fact::Unread(Box::new(fault())),
+            alarms: Fact::Unread(Box::new(fault())),
+            types: BTreeMap::from([("ecs.g7.large".to_owned(), Fact::Unread(Box::new(fault())))]),
             agents: BTreeMap::new(),
         };
         let facts = read(&json!({}), &lost).1;
         for unread in [&facts.local_disk, &facts.accelerator, &facts.forwards_traffic] {
-            assert_eq!(unread, &Fact::Unread(fault()));
+            assert_eq!(unread, &Fact::Unread(Box::new(fault())));
         }
-        assert_eq!(facts.saves, Fact::Unread(fault()));
-        assert_eq!(facts.scaling_group, Fact::Unread(fault()));
-        assert_eq!(facts.alarms, Fact::Unread(fault()));
+        assert_eq!(facts.saves, Fact::Unread(Box::new(fault())));
+        assert_eq!(facts.scaling_group, Fact::Unread(Box::new(fault())));
+        assert_eq!(facts.alarms, Fact::Unread(Box::new(fault())));
         let silent =
             read(&json!({ "OperationLocks": null, "DeletionProtection": null }), &quiet()).1;
         assert!(matches!(silent.stop_protected, Fact::Unread(_)));

@@ -223,7 +223,7 @@ pub(super) async fn snapshots(
     let listing = |snapshot: Snapshot| {
         let used_by = match (snapshot.usage.contains("image"), &there) {
             (true, _) => Fact::Known(Some("an image".to_owned())),
-            (false, Err(fault)) => Fact::Unread(fault.clone()),
+            (false, Err(fault)) => Fact::Unread(Box::new(fault.clone())),
             (false, Ok(there)) => Fact::Known(
                 there.contains(&snapshot.source_disk_id).then(|| snapshot.source_disk_id.clone()),
             ),

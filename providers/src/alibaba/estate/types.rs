@@ -103,10 +103,10 @@ pub(super) async fn of(
     let estate = seat.estate();
     let fact = |name: &String| match (faults.remove(name), estate.types.get(name)) {
         (_, Some((_, Some(known)))) => Fact::Known(*known),
-        (Some(fault), _) => Fact::Unread(fault),
-        (None, _) => {
-            Fact::Unread(TYPES.call.fault(FaultKind::Missing, format!("no type `{name}`")))
-        }
+        (Some(fault), _) => Fact::Unread(Box::new(fault)),
+        (None, _) => Fact::Unread(Box::new(
+            TYPES.call.fault(FaultKind::Missing, format!("no type `{name}`")),
+        )),
     };
     let mut fact = fact;
     names.iter().map(|name| (name.clone(), fact(name))).collect()

@@ -309,7 +309,7 @@ mod tests {
             assert!(matches!(saves(raw), Saves::No(_)), "{raw:?}");
         }
         assert_eq!(local_disk(&stored, &Err(lost())), Fact::Known(true));
-        assert_eq!(local_disk(&host, &Err(lost())), Fact::Unread(lost()));
+        assert_eq!(local_disk(&host, &Err(lost())), Fact::Unread(Box::new(lost())));
     }
 
     #[test]

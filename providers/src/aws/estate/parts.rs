@@ -278,7 +278,7 @@ fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancin
     let looked_at = format!("targets in service: {serving} of {all}");
     let used_by = match (serving, unread) {
         (1.., _) => Fact::Known(Some(looked_at.clone())),
-        (0, Some(fault)) => Fact::Unread(fault),
+        (0, Some(fault)) => Fact::Unread(Box::new(fault)),
         (0, None) => Fact::Known(None),
     };
     Draft {

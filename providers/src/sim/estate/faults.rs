@@ -62,10 +62,10 @@ impl EstateFaults {
         }
         let fault = fault(FaultKind::TimedOut, "DescribeFacts", "no answer in time");
         match chance.fork(UNREAD + 100).bits(hour) % 4 {
-            0 => facts.scaling_group = Fact::Unread(fault),
-            1 => facts.targets = Fact::Unread(fault),
-            2 => facts.alarms = Fact::Unread(fault),
-            _ => facts.stop_protected = Fact::Unread(fault),
+            0 => facts.scaling_group = Fact::Unread(Box::new(fault)),
+            1 => facts.targets = Fact::Unread(Box::new(fault)),
+            2 => facts.alarms = Fact::Unread(Box::new(fault)),
+            _ => facts.stop_protected = Fact::Unread(Box::new(fault)),
         }
     }
 

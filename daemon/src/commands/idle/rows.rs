@@ -140,7 +140,9 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
         }
         row.stands = Some(finding.stage.clone());
     }
-    rows.into_values().collect()
+    let mut rows: Vec<Row> = rows.into_values().collect();
+    rows.sort_by(|a, b| (a.resource.place(), &a.rule).cmp(&(b.resource.place(), &b.rule)));
+    rows
 }
 
 /// What all rows together save as of `now`: each resource once.

@@ -244,7 +244,7 @@ fn end_of(kind: Kind, n: usize) -> (&'static str, &'static str, &'static str) {
         (Kind::Nightly, _) => (
             "idle by the clock",
             KEPT,
-            "idle by the clock: used Mon-Sun 00:00-06:00 in 4 weeks; a schedule `up = \"Mon-Sun \
+            "idle by the clock: used Mon-Sun 00:00-06:00 in 5 weeks; a schedule `up = \"Mon-Sun \
              00:00-06:00\"` would save 126 hours a week",
         ),
         (Kind::Monthly, _) => (USED, KEPT, "in use: "),

@@ -264,7 +264,7 @@ mod tests {
         let scenario = Scenario { estate: EstateSpec::fleet(4), ..Scenario::default() };
         let world = World::new(&name, 1, Noon.now(), &scenario, Arc::new(Noon));
         let text = "mode = \"act\"\n[provider.sim]\nkind = \"sim\"\n[[idle]]\nname = \"all\"\n\
-                    idle_when = { cpu_max_percent = 3.0 }\nmatch = { tags = { owner = [] } }\n";
+                    idle_when = { cpu_max_percent = 3.0 }\nmatch = { tags = { owner = [] } }\ngrace = \"1d\"\n";
         let policy = config::parse("neap.toml", text).unwrap().idle.policy.clone();
         let of =
             |provider: Arc<dyn Provider>| BTreeMap::from([(name.clone(), Traced::new(provider))]);

@@ -19,7 +19,7 @@ use super::{Journal, JournalFault, RecordId, Writer, fold, wire};
 
 /// Days of one record: a back-fill of a large fleet is cut into many. The store keeps
 /// thousands of records in memory, whatever their size, so they are small.
-const DAYS_A_RECORD: usize = 500;
+const DAYS_A_RECORD: usize = 1_000;
 
 /// Days of a calendar that are held in memory at a time while they are carried.
 const DAYS_A_PASS: usize = 7;

@@ -298,10 +298,10 @@ kind = "stop-only"
         let json = serde_json::to_value(&idle).unwrap();
         insta::assert_snapshot!(json["schedules"][0]["next"][0], @r#"{"at":"2026-10-29T12:30:00Z","local":"Thu 2026-10-29 08:30 -04:00","to":"up"}"#);
         assert!(idle.reading.is_empty(), "a simulated cloud costs nothing to read");
-        let real = "\n[provider.aws]\nkind = \"aws\"\nregions = [\"eu-west-1\"]\n[[idle]]\n\
-                    name = \"all\"\nidle_when = { cpu_max_percent = 3.0 }\n\
-                    match = { tags = { env = [\"dev\"] } }\n";
-        let config = config::parse("neap.toml", &format!("{TEXT}{real}")).unwrap();
+        let real = "mode = \"observe\"\n[provider.aws]\nkind = \"aws\"\nregions = \
+                    [\"eu-west-1\"]\n[[idle]]\nname = \"all\"\ngrace = \"1d\"\nidle_when = { \
+                    cpu_max_percent = 3.0 }\nmatch = { tags = { env = [\"dev\"] } }\n";
+        let config = config::parse("neap.toml", real).unwrap();
         let told = Idle::of(&config, now).unwrap().to_string();
         let line = "aws: reading what 100 machines do costs up to 7.92 USD a month while they look \
                     idle, 0.33 while they are in use\n";

@@ -13,6 +13,8 @@ use serde::Serialize;
 use super::HOURS_A_MONTH;
 use crate::idle::record::{Folded, Judged};
 
+const HOURS_A_WEEK: f64 = 168.0;
+
 /// What is known of one resource under one rule or schedule.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -53,12 +55,16 @@ impl Row {
         !routine || self.verdict == Some("idle by the clock")
     }
 
-    /// What a stop saves a month.
+    /// What a stop saves a month; for what is idle by the clock, a schedule.
     pub fn monthly(&self) -> Option<String> {
         let saving = self.saving.as_ref()?;
-        let micro = saving.hourly_micro?;
+        let share = match self.numbers.as_ref().map(|numbers| &numbers.verdict) {
+            Some(Verdict::IdleByTheClock(pattern)) => pattern.idle_hours() as f64 / HOURS_A_WEEK,
+            _ => 1.0,
+        };
+        let micro = saving.hourly_micro? as f64 * share;
         let currency = saving.price.as_ref().map(|price| price.currency.to_string());
-        let amount = micro as f64 * HOURS_A_MONTH / 1e6;
+        let amount = micro * HOURS_A_MONTH / 1e6;
         Some(format!("{amount:.2} {}", currency.unwrap_or_default()).trim_end().to_owned())
     }
 

@@ -42,6 +42,8 @@ pub enum Operation {
     Resources,
     /// [`Estate::resource`].
     Resource,
+    /// [`Estate::details`].
+    Details,
     /// [`Estate::usage`].
     Usage,
     /// [`Estate::prices`].
@@ -66,6 +68,7 @@ impl Operation {
             Operation::Set => "set",
             Operation::Resources => "resources",
             Operation::Resource => "resource",
+            Operation::Details => "details",
             Operation::Usage => "usage",
             Operation::Prices => "prices",
             Operation::Rehearse => "rehearse",
@@ -269,8 +272,12 @@ impl GroupWriter for TracedWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use planner::idle::money::{Price, PriceQuery};
-    use planner::idle::resource::{Resource, ResourceId, ResourceKind};
+    use planner::idle::resource::{
+        Fact, Facts, Power, Resource, ResourceId, ResourceKind, Subject,
+    };
     use planner::idle::usage::{Signal, UsageQuery};
     use planner::{AccountId, ProviderName, Region, Seconds, Units};
 
@@ -455,6 +462,26 @@ mod tests {
         assert_eq!(estate.usage_kept(Signal::Cpu, Seconds(60)), Seconds::days(7));
         let read = estate.resource(&id, deadline()).await.unwrap_err();
         assert_eq!(read.kind, FaultKind::TimedOut);
+        let mut facts = Facts::unhindered();
+        facts.stop_protected = Fact::Unasked;
+        let listed = Resource {
+            id: id.clone(),
+            name: "web".to_owned(),
+            read_at: Timestamp(0),
+            created_at: None,
+            started_at: None,
+            power: Power::Running,
+            zone: None,
+            class: None,
+            platform: None,
+            size_gib: None,
+            tags: BTreeMap::new(),
+            sampled_every: Seconds(60),
+            signals: BTreeSet::new(),
+            subject: Subject::Machine(Box::new(facts)),
+        };
+        let read = estate.details(&listed, deadline()).await.unwrap_err();
+        assert_eq!(read.kind, FaultKind::TimedOut);
         let switch = estate.switch(&id);
         assert_eq!(switch.resource(), &id);
         let rehearsed = switch.rehearse(PowerOrder::Start, deadline()).await.unwrap_err();
@@ -467,6 +494,7 @@ mod tests {
         for (operation, word) in [
             (Operation::Resources, "timed out"),
             (Operation::Resource, "timed out"),
+            (Operation::Details, "timed out"),
             (Operation::Rehearse, "timed out"),
             (Operation::Order, "unconfirmed"),
             (Operation::Tag, "unconfirmed"),

@@ -237,6 +237,19 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listing_leaves_nothing_out() {
+    let bench = Bench::new();
+    bench.make(Value::Null);
+    let all = bench.list(ResourceKind::Instance).await;
+    let before = bench.cloud.calls().len();
+    for listed in &all {
+        assert!(!facts(listed).leaves_out());
+        assert_eq!(bench.estate().details(listed, by()).await.as_ref(), Ok(listed));
+    }
+    assert_eq!(bench.cloud.calls().len(), before, "nothing is left to ask");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_that_is_denied_is_unread_and_the_listing_goes_on() {
     let bench = Bench::new();
     let id = bench.make(Value::Null);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use planner::idle::resource::{Fact, Facts, Resource, ResourceId, ResourceKind, Subject};
+use planner::idle::resource::{Facts, Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::Unread;
 use planner::{Fault, FaultKind, ProviderName, Seconds, Timestamp};
@@ -113,22 +113,21 @@ impl Details {
         let fresh = |at: Timestamp| at <= now && now.since(at) < KEPT;
         self.known.retain(|_, (at, _)| fresh(*at));
         let deadline = Deadline::within(READ_WITHIN);
-        let due: Vec<ResourceId> = wanted
+        let due: Vec<Resource> = wanted
             .iter()
             .filter(|resource| has_unasked(resource) && !self.known.contains_key(&resource.id))
-            .map(|resource| resource.id.clone())
+            .map(|resource| (*resource).clone())
             .collect();
         let mut answers = futures_util::stream::iter(due)
-            .map(|id| async move {
-                let provider = providers.get(&id.provider)?;
-                let read = provider.estate()?.resource(&id, deadline).await;
-                Some((id, read))
+            .map(|resource| async move {
+                let provider = providers.get(&resource.id.provider)?;
+                provider.estate()?.details(&resource, deadline).await.ok()
             })
             .buffer_unordered(CONCURRENT);
         while let Some(answer) = answers.next().await {
-            let Some((id, Ok(resource))) = answer else { continue };
+            let Some(resource) = answer else { continue };
             if let Subject::Machine(facts) = resource.subject {
-                self.known.insert(id, (now, *facts));
+                self.known.insert(resource.id, (now, *facts));
             }
         }
     }
@@ -138,40 +137,14 @@ impl Details {
         let mut merged = resource.clone();
         let known = self.known.get(&resource.id);
         if let (Subject::Machine(facts), Some((_, read))) = (&mut merged.subject, known) {
-            fill(facts, read);
+            facts.fill(read);
         }
         merged
     }
 }
 
 fn has_unasked(resource: &Resource) -> bool {
-    let Subject::Machine(facts) = &resource.subject else { return false };
-    // What an answer to everything would fill in is what was not asked.
-    let mut answered = facts.clone();
-    fill(&mut answered, &Facts::unhindered());
-    answered != *facts
-}
-
-fn fill(facts: &mut Facts, read: &Facts) {
-    fn one<T: Clone>(fact: &mut Fact<T>, read: &Fact<T>) {
-        if matches!(fact, Fact::Unasked) {
-            fact.clone_from(read);
-        }
-    }
-    one(&mut facts.scaling_group, &read.scaling_group);
-    one(&mut facts.targets, &read.targets);
-    one(&mut facts.local_disk, &read.local_disk);
-    one(&mut facts.accelerator, &read.accelerator);
-    one(&mut facts.forwards_traffic, &read.forwards_traffic);
-    one(&mut facts.purchase, &read.purchase);
-    one(&mut facts.stop_protected, &read.stop_protected);
-    one(&mut facts.termination_protected, &read.termination_protected);
-    one(&mut facts.alarms, &read.alarms);
-    one(&mut facts.replica, &read.replica);
-    one(&mut facts.hibernation, &read.hibernation);
-    one(&mut facts.saves, &read.saves);
-    one(&mut facts.public_address, &read.public_address);
-    one(&mut facts.burstable, &read.burstable);
+    matches!(&resource.subject, Subject::Machine(facts) if facts.leaves_out())
 }
 
 #[cfg(test)]

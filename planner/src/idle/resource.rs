@@ -275,6 +275,37 @@ impl Facts {
             burstable: no(),
         }
     }
+
+    /// Whether a fact was not asked for.
+    pub fn leaves_out(&self) -> bool {
+        // What an answer to everything would fill in is what was not asked.
+        let mut answered = self.clone();
+        answered.fill(&Facts::unhindered());
+        answered != *self
+    }
+
+    /// Takes from `read` what was not asked for here, and nothing else.
+    pub fn fill(&mut self, read: &Facts) {
+        fn one<T: Clone>(fact: &mut Fact<T>, read: &Fact<T>) {
+            if matches!(fact, Fact::Unasked) {
+                fact.clone_from(read);
+            }
+        }
+        one(&mut self.scaling_group, &read.scaling_group);
+        one(&mut self.targets, &read.targets);
+        one(&mut self.local_disk, &read.local_disk);
+        one(&mut self.accelerator, &read.accelerator);
+        one(&mut self.forwards_traffic, &read.forwards_traffic);
+        one(&mut self.purchase, &read.purchase);
+        one(&mut self.stop_protected, &read.stop_protected);
+        one(&mut self.termination_protected, &read.termination_protected);
+        one(&mut self.alarms, &read.alarms);
+        one(&mut self.replica, &read.replica);
+        one(&mut self.hibernation, &read.hibernation);
+        one(&mut self.saves, &read.saves);
+        one(&mut self.public_address, &read.public_address);
+        one(&mut self.burstable, &read.burstable);
+    }
 }
 
 /// How a machine is paid.

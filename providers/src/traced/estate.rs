@@ -48,6 +48,12 @@ impl Estate for Traced {
         single(&self.counters, Operation::Resource, FaultKind::TimedOut, deadline, call).await
     }
 
+    async fn details(&self, listed: &Resource, deadline: Deadline) -> Result<Resource, Fault> {
+        let estate = self.inner.estate().ok_or_else(|| none(Operation::Details))?;
+        let call = estate.details(listed, deadline);
+        single(&self.counters, Operation::Details, FaultKind::TimedOut, deadline, call).await
+    }
+
     async fn usage(
         &self,
         queries: &[UsageQuery],

@@ -128,6 +128,21 @@ impl Cloud {
         self.runtime.block_on(self.estate().resource(id, patience())).expect("it was read")
     }
 
+    pub fn details(&self, listed: &Resource) -> Result<Resource, FaultKind> {
+        let read = self.runtime.block_on(self.estate().details(listed, patience()));
+        read.map_err(|fault| fault.kind)
+    }
+
+    /// The calls that are made meanwhile, by name.
+    pub fn calls_of(&self, act: impl FnOnce()) -> Vec<String> {
+        let before = self.proxy.calls().len();
+        act();
+        let mut calls: Vec<String> =
+            self.proxy.calls().drain(before..).map(|call| call.operation).collect();
+        calls.sort();
+        calls
+    }
+
     pub fn order(&self, id: &ResourceId, order: PowerOrder) -> Result<(), FaultKind> {
         let switch = self.estate().switch(id);
         let ordered = self.runtime.block_on(switch.order(order, "d-1", patience()));

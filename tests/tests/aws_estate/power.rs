@@ -75,6 +75,47 @@ fn what_cannot_be_hibernated_or_is_protected_is_refused() {
 }
 
 #[test]
+fn what_a_listing_leaves_out_is_asked_for_and_nothing_else() {
+    let Some(cloud) =
+        Cloud::inside("power::what_a_listing_leaves_out_is_asked_for_and_nothing_else")
+    else {
+        return;
+    };
+    let (kept, free) = (cloud.run("m5.large", &[]), cloud.run("t3.micro", &[]));
+    for attribute in ["DisableApiStop.Value", "DisableApiTermination.Value"] {
+        cloud.ec2("ModifyInstanceAttribute", &[("InstanceId", &kept), (attribute, "true")]);
+    }
+    cloud.database("orders");
+    let all = cloud.listed(ResourceKind::Instance);
+    let both = ["DescribeInstanceAttribute"; 2];
+    for (id, protected) in [(&kept, true), (&free, false)] {
+        let listed = &all[id];
+        assert!(facts(listed).leaves_out());
+        let mut whole = listed.clone();
+        let calls = cloud.calls_of(|| whole = cloud.details(listed).expect("they were read"));
+        assert_eq!(calls, both);
+        assert_eq!(facts(&whole).stop_protected, Fact::Known(protected));
+        assert_eq!(facts(&whole).termination_protected, Fact::Known(protected));
+        assert_eq!(whole, cloud.read(&listed.id), "as by itself");
+        let calls = cloud.calls_of(|| assert_eq!(cloud.details(&whole), Ok(whole.clone())));
+        assert!(calls.is_empty(), "nothing is left out: {calls:?}");
+    }
+    let orders = &cloud.listed(ResourceKind::Database)["orders"];
+    let calls = cloud.calls_of(|| assert_eq!(cloud.details(orders), Ok(orders.clone())));
+    assert!(calls.is_empty(), "a database is listed in full: {calls:?}");
+
+    let rule = cloud.proxy.inject(Rule::on("DescribeInstanceAttribute", Fault::Denied));
+    let denied = cloud.details(&all[&kept]).expect("the facts say so");
+    assert!(matches!(&facts(&denied).stop_protected, Fact::Unread(_)));
+    assert!(matches!(&facts(&denied).termination_protected, Fact::Unread(_)));
+    assert_eq!(facts(&denied).targets, facts(&all[&kept]).targets);
+    cloud.proxy.remove(rule);
+    let mut gone = all[&kept].clone();
+    gone.id = instance("i-0123456789abcdef0");
+    assert_eq!(cloud.details(&gone), Err(FaultKind::Missing));
+}
+
+#[test]
 fn an_order_without_an_answer_is_unconfirmed_and_sent_once() {
     let Some(cloud) =
         Cloud::inside("power::an_order_without_an_answer_is_unconfirmed_and_sent_once")

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::{
     Filter, Instance, InstanceAttributeName, InstanceLifecycleType, SpotInstanceType,
 };
-use planner::idle::resource::{Fact, Resource, Subject};
+use planner::idle::resource::{Fact, Facts, Resource, Subject};
 use planner::idle::usage::Signal;
 use planner::{Fault, FaultKind};
 
@@ -16,7 +16,7 @@ use super::super::groups::{
 use super::facts::{self, Around};
 use super::parts::DESCRIBE_VOLUMES;
 use super::types::{self, TypeFacts};
-use super::{Site, alarms, balancing};
+use super::{Site, alarms, balancing, when};
 use crate::Deadline;
 use crate::call::Call;
 
@@ -84,6 +84,35 @@ pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Res
         facts.termination_protected = Fact::from(end);
     }
     Ok(resource)
+}
+
+/// Reads what a listing leaves out, and nothing that it told.
+///
+/// # Errors
+/// Where there is no such instance. What else goes wrong is in the facts.
+pub(super) async fn protections(
+    seat: &Seat,
+    id: &str,
+    facts: &mut Facts,
+    deadline: Deadline,
+) -> Result<(), Fault> {
+    let soft = sooner(deadline);
+    let ask = |fact: &Fact<bool>, which| {
+        when(matches!(fact, Fact::Unasked), protected(seat, id, which, soft))
+    };
+    let (stop, end) = tokio::join!(
+        ask(&facts.stop_protected, InstanceAttributeName::DisableApiStop),
+        ask(&facts.termination_protected, InstanceAttributeName::DisableApiTermination),
+    );
+    for (fact, read) in [(&mut facts.stop_protected, stop), (&mut facts.termination_protected, end)]
+    {
+        match read {
+            Some(Err(fault)) if fault.kind == FaultKind::Missing => return Err(fault),
+            Some(read) => *fact = Fact::from(read),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 async fn described(site: &Site, id: &str, deadline: Deadline) -> Result<Instance, Fault> {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Resource, ResourceId, ResourceKind};
+use planner::idle::resource::{Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::usage::{Signal, UsageQuery};
 use planner::metric::Sample;
 use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
@@ -134,6 +134,23 @@ impl Estate for Aws {
         };
         let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
         read.unwrap_or_else(|_| Err(call.timed_out()))
+    }
+
+    /// Listings leave out the two protections of instances alone.
+    async fn details(&self, listed: &Resource, deadline: Deadline) -> Result<Resource, Fault> {
+        let mut whole = listed.clone();
+        let Subject::Machine(facts) = &mut whole.subject else { return Ok(whole) };
+        if listed.id.kind != ResourceKind::Instance || !facts.leaves_out() {
+            return Ok(whole);
+        }
+        let call = instances::DESCRIBE_ATTRIBUTE;
+        let read = async {
+            let site = self.site(call, &listed.id.account, &listed.id.region).await?;
+            instances::protections(&site.seat, &listed.id.id, facts, deadline).await
+        };
+        let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
+        read.unwrap_or_else(|_| Err(call.timed_out()))?;
+        Ok(whole)
     }
 
     async fn usage(

@@ -122,6 +122,7 @@ async fn a_listing_leaves_out_what_takes_a_call_each() {
     let fresh = estate(&world).resource(&listed.id, soon()).await.unwrap();
     let Subject::Machine(facts) = &fresh.subject else { panic!("{fresh:?}") };
     assert_eq!(facts.stop_protected, Fact::Known(false));
+    assert_eq!(estate(&world).details(&listed, soon()).await.unwrap(), fresh);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod call;
 pub mod contract;
 mod cost;
 mod estate;
+mod flight;
 mod intervals;
 mod meter;
 mod places;

@@ -237,9 +237,10 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_leaves_nothing_out() {
+async fn a_listing_leaves_nothing_out_and_stops_of_the_same_moment_share_it() {
     let bench = Bench::new();
-    bench.make(Value::Null);
+    let ids = [bench.make(Value::Null), bench.make(Value::Null)];
+    bench.cloud.create_balancer(NewBalancer::new("slb", REGION, "lb-1"));
     let all = bench.list(ResourceKind::Instance).await;
     let before = bench.cloud.calls().len();
     for listed in &all {
@@ -247,6 +248,15 @@ async fn a_listing_leaves_nothing_out() {
         assert_eq!(bench.estate().details(listed, by()).await.as_ref(), Ok(listed));
     }
     assert_eq!(bench.cloud.calls().len(), before, "nothing is left to ask");
+
+    let shared = ["DescribeRouteTableList", "DescribeMetricRuleList", "DescribeLoadBalancers"];
+    let counts = || shared.map(|operation| bench.cloud.count(operation));
+    let listed = counts();
+    let (one, two) = tokio::join!(bench.one(&ids[0]), bench.one(&ids[1]));
+    assert_eq!(counts(), listed.map(|count| count + 1));
+    assert_eq!([one.id.id, two.id.id], ids);
+    bench.one(&ids[0]).await;
+    assert_eq!(counts(), listed.map(|count| count + 2), "the next one asks anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,6 +116,42 @@ fn what_a_listing_leaves_out_is_asked_for_and_nothing_else() {
 }
 
 #[test]
+fn stops_of_the_same_moment_share_what_is_read_of_the_region() {
+    let Some(cloud) =
+        Cloud::inside("power::stops_of_the_same_moment_share_what_is_read_of_the_region")
+    else {
+        return;
+    };
+    let [one, two] = ["m5.large", "t3.micro"].map(|class| instance(&cloud.run(class, &[])));
+    cloud.database("orders");
+    let three = database("orders");
+    let alone = cloud.calls_of(|| drop(cloud.read(&one)));
+    let together = cloud.calls_of(|| {
+        let read = |id| cloud.estate().resource(id, patience());
+        let all = async { tokio::join!(read(&one), read(&two), read(&three)) };
+        let (first, second, third) = cloud.runtime.block_on(all);
+        assert!(first.is_ok() && second.is_ok() && third.is_ok());
+    });
+    let again = cloud.calls_of(|| drop(cloud.read(&one)));
+    let count =
+        |calls: &[String], operation: &str| calls.iter().filter(|call| *call == operation).count();
+    for (operation, shared) in [
+        ("DescribeAlarms", 1),
+        ("DescribeTargetGroups", 1),
+        ("DescribeLoadBalancers", 2),
+        ("DescribeInstances", 2),
+        ("DescribeInstanceAttribute", 4),
+        ("DescribeDBInstances", 1),
+    ] {
+        assert_eq!(count(&together, operation), shared, "{operation}: {together:?}");
+        let (alone, again) = (count(&alone, operation), count(&again, operation));
+        assert_eq!(alone, again, "{operation} is asked anew for the next one");
+    }
+    assert_eq!(count(&again, "DescribeAlarms"), 1);
+    assert_eq!(count(&again, "DescribeTargetGroups"), 1);
+}
+
+#[test]
 fn an_order_without_an_answer_is_unconfirmed_and_sent_once() {
     let Some(cloud) =
         Cloud::inside("power::an_order_without_an_answer_is_unconfirmed_and_sent_once")

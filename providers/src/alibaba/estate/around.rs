@@ -20,6 +20,7 @@ use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::groups;
 use crate::alibaba::params::Params;
+use crate::flight::Flight;
 
 pub(in crate::alibaba) const ALARMS: Listed =
     Listed::by_number(("cms", Product::Cms), "DescribeMetricRuleList", "/Alarms/Alarm", 100)
@@ -116,20 +117,25 @@ pub(super) async fn read(
         let names = instances.iter().map(|one| one.instance_type.clone()).collect();
         Ok::<_, Fault>((instances, types::of(seat, names, soft).await))
     };
+    // These are of the whole region even for one instance: stops of the same moment share them.
+    let (under_way_hops, under_way_alarms) = {
+        let mut known = seat.estate();
+        (known.hops.join(), known.alarms.join())
+    };
     let (instances, members, targets, hops, alarms, agents) = tokio::join!(
         instances,
         members(seat, only, soft),
         targets::registered(seat, only, soft),
-        hops(seat, soft),
-        alarms(seat, soft),
+        under_way_hops.get_or_init(|| hops(seat, soft)),
+        under_way_alarms.get_or_init(|| alarms(seat, soft)),
         agents::of(seat, soft),
     );
     let (instances, types) = instances?;
     let around = Around {
         members: members.into(),
         targets: targets.into(),
-        hops: hops.into(),
-        alarms: alarms.into(),
+        hops: hops.clone().into(),
+        alarms: alarms.clone().into(),
         types,
         agents,
     };
@@ -183,12 +189,16 @@ fn alarm(rule: RuleOnWire) -> Option<Alarm> {
     (of_instances || about.is_some()).then_some(Alarm { name: rule.rule_name, about })
 }
 
-/// How the region's agents were last asked for.
+/// What is remembered of a region's machines, and what is being read of it.
 #[derive(Debug, Default)]
 pub(in crate::alibaba) struct Known {
     pub(super) types: types::Known,
     pub(super) agents: BTreeMap<String, BTreeSet<Signal>>,
     pub(super) agents_asked: Option<Timestamp>,
+    /// Being read at this moment.
+    pub(super) hops: Flight<Result<BTreeSet<String>, Fault>>,
+    pub(super) alarms: Flight<Result<Vec<Alarm>, Fault>>,
+    pub(super) classic: Flight<Result<Registered, Fault>>,
 }
 
 impl Known {

@@ -87,12 +87,13 @@ pub(super) async fn registered(
 ) -> Result<Registered, Fault> {
     let servers = Params::new().with_list("ServerIds", only);
     let of_region = region(seat).with_list("ServerIds", only);
+    let under_way = seat.estate().classic.join();
     let (classic, application, network) = tokio::join!(
-        classic(seat, deadline),
+        under_way.get_or_init(|| classic(seat, deadline)),
         APPLICATION_SERVERS.all::<Server>(seat, servers, deadline),
         NETWORK_SERVERS.all::<Server>(seat, of_region, deadline),
     );
-    let mut registered = classic?;
+    let mut registered = classic.clone()?;
     for server in application?.into_iter().chain(network?) {
         registered.entry(server.server_id).or_default().insert(server.server_group_id);
     }

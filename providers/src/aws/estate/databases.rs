@@ -61,9 +61,12 @@ pub(super) async fn listed(
 /// One database with every fact, read afresh.
 pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Resource, Fault> {
     let seat = &site.seat;
-    let (raw, alarms) =
-        tokio::join!(described(seat, id, deadline), alarms::read(seat, sooner(deadline)));
-    Ok(resource(site, &raw?, &alarms))
+    let (soft, alarms) = (sooner(deadline), seat.known().alarms.join());
+    let (raw, alarms) = tokio::join!(
+        described(seat, id, deadline),
+        alarms.get_or_init(|| Box::pin(alarms::read(seat, soft))),
+    );
+    Ok(resource(site, &raw?, alarms))
 }
 
 /// The one database of this identifier.

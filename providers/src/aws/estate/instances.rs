@@ -69,15 +69,20 @@ pub(super) async fn listed(
 pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Resource, Fault> {
     let seat = &site.seat;
     let soft = sooner(deadline);
+    let (targets, alarms) = {
+        let mut known = seat.known();
+        (known.targets.join(), known.alarms.join())
+    };
     let (raw, targets, alarms, stop, end) = tokio::join!(
         described(site, id, deadline),
-        balancing::read(seat, soft),
-        alarms::read(seat, soft),
+        targets.get_or_init(|| Box::pin(balancing::read(seat, soft))),
+        alarms.get_or_init(|| Box::pin(alarms::read(seat, soft))),
         protected(seat, id, InstanceAttributeName::DisableApiStop, soft),
         protected(seat, id, InstanceAttributeName::DisableApiTermination, soft),
     );
     let raw = raw?;
     let beside = beside(seat, std::slice::from_ref(&raw), soft).await;
+    let (targets, alarms) = (targets.clone(), alarms.clone());
     let mut resource = facts::instance(site, &raw, &Around { beside, targets, alarms });
     if let Subject::Machine(facts) = &mut resource.subject {
         facts.stop_protected = Fact::from(stop);

@@ -8,8 +8,11 @@ use planner::{Fault, Timestamp};
 
 use super::super::access::Seat;
 use super::super::groups::{FILTER_VALUES, PAGES_MAX, endless, more};
+use super::alarms::Alarms;
+use super::balancing::Balancing;
 use crate::Deadline;
 use crate::call::Call;
+use crate::flight::Flight;
 
 pub(in super::super) const DESCRIBE_TYPES: Call = Call::read("ec2", "DescribeInstanceTypes");
 
@@ -31,6 +34,10 @@ pub(in super::super) struct Known {
     pub(super) agents: Option<(Timestamp, BTreeMap<String, BTreeSet<Signal>>)>,
     /// When what agents publish was last asked for.
     pub(super) agents_tried_at: Option<Timestamp>,
+    /// Load balancing, being read for stops of the same moment.
+    pub(super) targets: Flight<Result<Balancing, Fault>>,
+    /// Alarms, being read for stops of the same moment.
+    pub(super) alarms: Flight<Result<Alarms, Fault>>,
 }
 
 /// The facts of these types; one that the cloud does not know is absent.

@@ -14,6 +14,7 @@ pub mod execute;
 pub mod gather;
 pub mod idle;
 pub mod journal;
+pub mod manager;
 pub mod report;
 pub mod schedule;
 pub mod series_file;

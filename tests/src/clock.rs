@@ -195,8 +195,11 @@ impl Shared {
     }
 }
 
-/// Sends a signal by name.
-pub(crate) fn signal(pid: u32, name: &str) {
+/// Sends a signal by name, such as `TERM` or `HUP`.
+///
+/// # Panics
+/// Where there is no such process.
+pub fn signal(pid: u32, name: &str) {
     let kill = format!("kill -{name} {pid}");
     let sent = std::process::Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.is_ok_and(|status| status.success()), "SIG{name} to {pid}");

@@ -19,6 +19,7 @@ use crate::control::{self, Asked};
 use crate::cycle::{Engine, Turn};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
+use crate::manager::Manager;
 use crate::report::{Format, Reporter};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
@@ -121,6 +122,7 @@ struct Daemon {
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
+    manager: Manager,
 }
 
 async fn daemon(
@@ -209,7 +211,19 @@ async fn start(
     let path = args.config.clone();
     let sender = Sender::start(&journal, &clouds.clock, channels, alerts::Options::default());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle));
-    Ok(Daemon { path, config, journal, clouds, engine, idle, sender, reporter, status, stopping })
+    Ok(Daemon {
+        path,
+        config,
+        journal,
+        clouds,
+        engine,
+        idle,
+        sender,
+        reporter,
+        status,
+        stopping,
+        manager: Manager::of_this_process(),
+    })
 }
 
 /// Says what is missing in calendars and what has expired.
@@ -269,6 +283,7 @@ impl Daemon {
         asked: &mut mpsc::Receiver<Asked>,
     ) -> anyhow::Result<()> {
         let mut compacted_at = self.clouds.clock.now();
+        self.manager.ready(self.config.policy.poll_interval);
         while !self.stopping.load(Ordering::SeqCst) {
             let now = self.clouds.clock.now();
             if self.clouds.ends_at.is_some_and(|end| now >= end) {
@@ -291,6 +306,7 @@ impl Daemon {
             }
             self.wait(now, wakes, asked).await;
         }
+        self.manager.stopping();
         self.idle.finish().await;
         self.journal.flush()?;
         tracing::info!("stopped");
@@ -304,6 +320,7 @@ impl Daemon {
             Ok(turn) => {
                 reporter.turn(&turn, &engine.standing.policy);
                 self.publish(&turn);
+                self.manager.cycle_done();
             }
             Err(fault) => {
                 tracing::error!(%fault, "nothing is changed in any cloud: the journal cannot be written");
@@ -338,7 +355,11 @@ impl Daemon {
             tokio::select! {
                 () = &mut sleep => return,
                 wake = wakes.recv() => match wake {
-                    Some(Wake::Reload) => self.reload().await,
+                    Some(Wake::Reload) => {
+                        self.manager.reloading();
+                        self.reload().await;
+                        self.manager.ready(self.config.policy.poll_interval);
+                    }
                     Some(Wake::Stop) | None => return,
                 },
                 Some(asked) = asked.recv() => self.idle.ask(asked, clock.now()),

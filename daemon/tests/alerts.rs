@@ -1,11 +1,12 @@
 //! Alerts on their way to a receiver over HTTP that fails in every way that receivers do.
 
+mod receiver;
+
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use daemon::alerts::{self, Options, Sender};
@@ -15,9 +16,10 @@ use daemon::journal::{self, AlertEntry, EntryKind, Journal, RecordId, World};
 use planner::alert::{Alert, Severity};
 use planner::{Seconds, Timestamp};
 use providers::Now;
+use receiver::{CONFIG, locked, log_everything, opened, read, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Stands in every address, and must stand in nothing that is written.
@@ -32,42 +34,9 @@ const OPTIONS: Options = Options {
     flush: Duration::from_secs(1),
 };
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Everything that any library logs in this process, at any level.
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-struct ToLog;
-
-impl Write for ToLog {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        locked(&LOG).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn log_everything() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(|| ToLog)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-}
-
 /// Our own lines that hold a word.
 fn logged(word: &str) -> usize {
-    let log = String::from_utf8_lossy(&locked(&LOG)).into_owned();
-    log.lines().filter(|line| line.contains(" daemon::") && line.contains(word)).count()
+    receiver::log().lines().filter(|line| line.contains(" daemon::") && line.contains(word)).count()
 }
 
 /// A request as it came.
@@ -167,7 +136,8 @@ async fn serve(
     seen: Arc<Mutex<Seen>>,
     reply: Arc<impl Fn(usize, &Request) -> Reply>,
 ) {
-    let Some(request) = read(&mut stream).await else { return };
+    let Some((line, headers, body)) = read(&mut stream).await else { return };
+    let request = Request { line, headers, body, at: Instant::now() };
     let before = {
         let mut seen = locked(&seen);
         seen.requests.push(request.clone());
@@ -186,29 +156,6 @@ async fn serve(
         }
         Reply::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
         Reply::HangUp => {}
-    }
-}
-
-async fn read(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let mut lines = head.lines();
-            let line = lines.next()?.to_owned();
-            let pair = |line: &str| {
-                let (name, value) = line.split_once(": ")?;
-                Some((name.to_ascii_lowercase(), value.to_owned()))
-            };
-            let headers: BTreeMap<_, _> = lines.filter_map(pair).collect();
-            if body.len() >= headers.get("content-length")?.parse().ok()? {
-                let (body, at) = (body.to_owned(), Instant::now());
-                return Some(Request { line, headers, body, at });
-            }
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
     }
 }
 
@@ -231,19 +178,7 @@ impl Bench {
     /// Opens the journal anew, as after the end of the process.
     fn reopen(&mut self) {
         self.journal = None;
-        let mut options = journal::Options::default();
-        options.reserve_bytes = 1 << 20;
-        for _ in 0..200 {
-            // A task that was broken off may hold the journal for a moment more.
-            match Journal::open(&self.path("state"), World::Real, options.clone()) {
-                Ok((journal, _)) => {
-                    self.journal = Some(journal);
-                    return;
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-        panic!("the journal stays held");
+        self.journal = Some(opened(&self.path("state"), World::Real));
     }
 
     fn journal(&self) -> &Journal {
@@ -308,7 +243,7 @@ impl Drop for Bench {
         if std::thread::panicking() {
             return;
         }
-        let log = String::from_utf8_lossy(&locked(&LOG)).into_owned();
+        let log = receiver::log();
         let leak = log.lines().find(|line| {
             line.contains(HOOK) || (line.contains(" daemon::") && line.contains("127.0.0.1"))
         });
@@ -319,18 +254,6 @@ impl Drop for Bench {
         }
     }
 }
-
-const CONFIG: &str = r#"
-state_dir = "state"
-[provider.aws]
-kind = "aws"
-regions = ["eu-west-1"]
-[[service]]
-name = "checkout"
-demand = [{ namespace = "AWS/ApplicationELB", metric = "RequestCount", dimensions = { LoadBalancer = "app/checkout/50dc" } }]
-[[service.pool]]
-group = "checkout-asg"
-"#;
 
 fn table(name: &str, more: &str) -> String {
     format!("[[alert]]\nname = \"{name}\"\nkind = \"webhook\"\nurl_file = \"{name}.url\"\n{more}\n")
@@ -345,14 +268,6 @@ fn alert(key: &str, severity: Severity) -> Alert {
         lines: vec!["nothing for 35d".to_owned()],
         subject: Some("aws/eu-west-1/i-0abc".to_owned()),
         owner: Some("team-a".to_owned()),
-    }
-}
-
-async fn until(mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not come about");
-        tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 
@@ -756,9 +671,7 @@ async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
     let ended = neap(bench.folder.path(), &["run"]).await;
     assert!(ended.starts_with("0\n"), "{ended}");
     let world = World::Simulation { seed: 1, scenario: "day".to_owned() };
-    let mut options = journal::Options::default();
-    options.reserve_bytes = 1 << 20;
-    bench.journal = Some(Journal::open(&bench.path("sim-state"), world, options).unwrap().0);
+    bench.journal = Some(opened(&bench.path("sim-state"), world));
     let mut told: Vec<String> =
         receiver.requests().iter().map(|r| r.json()["key"].as_str().unwrap().to_owned()).collect();
     told.sort();

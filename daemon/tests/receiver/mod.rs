@@ -1,0 +1,107 @@
+//! What tests of alerts share: everything that is logged, a journal that is opened again, requests.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use daemon::journal::{self, Journal, World};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everything that any library logs in this process, at any level.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct ToLog;
+
+impl Write for ToLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        locked(&LOG).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub fn log_everything() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(|| ToLog)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// What was logged so far.
+pub fn log() -> String {
+    String::from_utf8_lossy(&locked(&LOG)).into_owned()
+}
+
+/// Opens a journal, anew after the end of the process that had it.
+pub fn opened(path: &Path, world: World) -> Journal {
+    let mut options = journal::Options::default();
+    options.reserve_bytes = 1 << 20;
+    for _ in 0..200 {
+        // A task that was broken off may hold the journal for a moment more.
+        match Journal::open(path, world.clone(), options.clone()) {
+            Ok((journal, _)) => return journal,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    panic!("the journal stays held");
+}
+
+pub async fn until(mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not come about");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+}
+
+/// A request as it comes: its first line, its headers by their names in small letters, its body.
+pub async fn read(stream: &mut TcpStream) -> Option<(String, BTreeMap<String, String>, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = std::str::from_utf8(&bytes[..end]).ok()?;
+            let mut lines = head.lines();
+            let line = lines.next()?.to_owned();
+            let pair = |line: &str| {
+                let (name, value) = line.split_once(": ")?;
+                Some((name.to_ascii_lowercase(), value.to_owned()))
+            };
+            let headers: BTreeMap<_, _> = lines.filter_map(pair).collect();
+            let body = &bytes[end + 4..];
+            if body.len() >= headers.get("content-length")?.parse().ok()? {
+                return Some((line, headers, String::from_utf8(body.to_vec()).ok()?));
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// A configuration of which nothing but its channels is used.
+pub const CONFIG: &str = r#"
+state_dir = "state"
+[provider.aws]
+kind = "aws"
+regions = ["eu-west-1"]
+[[service]]
+name = "checkout"
+demand = [{ namespace = "AWS/ApplicationELB", metric = "RequestCount", dimensions = { LoadBalancer = "app/checkout/50dc" } }]
+[[service.pool]]
+group = "checkout-asg"
+"#;

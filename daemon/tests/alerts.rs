@@ -32,6 +32,8 @@ const OPTIONS: Options = Options {
     rest_max: Duration::from_millis(60),
     asked_rest_max: Duration::from_millis(500),
     flush: Duration::from_secs(1),
+    rate_second: Duration::from_secs(1),
+    look: Duration::from_millis(10),
 };
 
 /// Our own lines that hold a word.

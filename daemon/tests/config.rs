@@ -348,9 +348,53 @@ fn an_alert_needs_a_name_a_kind_and_a_file_with_its_address() {
         "\n[[alert]]\nname = \"on-call\"\nkind = \"webhook\"\nurl_file = \"x/on-call.url\"\n";
     let config = config::parse("etc/neap.toml", &format!("{FULL}{text}")).unwrap();
     let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
-    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null}}"#);
+    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null}"#);
     let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
     assert_eq!(secrets, [PathBuf::from("etc/x/on-call.url")]);
+}
+
+/// What the README shows of a chat can be copied.
+#[test]
+fn the_alert_of_the_readme_is_sound() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let begin = text.find("[[alert]]\nname = \"duty\"").unwrap();
+    let (shown, _) = text[begin..].split_once("```").unwrap();
+    let config = sound(&format!("{SIMULATED}{shown}"));
+    let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
+    assert_eq!(alert.rate.map(|rate| rate.to_string()).as_deref(), Some("10 per 1m"));
+    let night = planner::Timestamp::parse("2026-03-02T15:00:00Z").unwrap();
+    let quiet = alert.quiet_hours.as_ref().unwrap();
+    assert_eq!(quiet.until(night).unwrap().to_string(), "2026-03-03T00:00:00Z");
+    let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
+    assert_eq!(secrets, ["duty.url", "duty.secret"].map(PathBuf::from));
+}
+
+/// Robots leave room for a test by hand below what cuts them off.
+#[test]
+fn each_kind_of_alert_needs_little_and_keeps_its_limit() {
+    let told = |kind: &str, more: &str| {
+        let table = format!("[[alert]]\nname = \"a\"\nkind = \"{kind}\"\n{more}\n");
+        let config = sound(&format!("{SIMULATED}{table}"));
+        let rate = config.alerts[0].rate.map_or("any".to_owned(), |rate| rate.to_string());
+        format!("{kind}: {}, {rate}", config.alerts[0].kind)
+    };
+    let url = "url_file = \"a.url\"";
+    let kinds = ["webhook", "slack", "dingtalk", "feishu", "lark", "wecom", "alertmanager"];
+    let mut all: Vec<String> = kinds.iter().map(|kind| told(kind, url)).collect();
+    all.push(told("pagerduty", "routing_key_file = \"a.key\""));
+    all.push(told("dingtalk", &format!("{url}\nrate = \"3 per 10s\"")));
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    webhook: webhook, any
+    slack: Slack, 1 per 1s
+    dingtalk: DingTalk, 18 per 1m
+    feishu: Feishu, 1 per 1s
+    lark: Feishu, 1 per 1s
+    wecom: WeCom, 18 per 1m
+    alertmanager: Alertmanager, any
+    pagerduty: PagerDuty, any
+    dingtalk: DingTalk, 3 per 10s
+    "#);
 }
 
 #[test]

@@ -45,19 +45,37 @@ impl Address {
                 );
             }
         }
-        Ok(Address { url: String::from(url).into(), host: host.into(), local })
+        Ok(Address { url: whole(url), host: host.into(), local })
     }
 
-    /// The address itself, for the request alone.
-    pub fn expose(&self) -> &str {
-        self.url.expose_secret()
+    /// One that everybody knows; it must be an address.
+    pub fn known(text: &'static str) -> Address {
+        let url = Url::parse(text).expect("an address in the source is one");
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Address { local: is_local(&host), url: whole(url), host: host.into() }
+    }
+
+    /// The address itself, with more behind it, for the request alone.
+    pub fn with(&self, query: Option<&str>) -> String {
+        let url = self.url.expose_secret();
+        match query {
+            Some(query) if url.contains('?') => format!("{url}&{query}"),
+            Some(query) => format!("{url}?{query}"),
+            None => url.to_owned(),
+        }
     }
 
     /// Takes it out of somebody else's words.
     pub fn scrub(&self, words: &str) -> String {
-        let words = words.replace(self.expose(), "[address]");
+        let words = words.replace(self.url.expose_secret(), "[address]");
         words.replace(self.host.expose_secret(), "[host]")
     }
+}
+
+/// Without a fragment, which is never sent.
+fn whole(mut url: Url) -> SecretString {
+    url.set_fragment(None);
+    String::from(url).into()
 }
 
 fn is_local(host: &str) -> bool {

@@ -60,27 +60,76 @@ pub fn body(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Result<S
     }
 }
 
-/// What may leave of an alert.
+/// What may leave of an alert, with names hashed where the operator wants them so.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    pub key: Option<String>,
+    pub severity: Option<Severity>,
+    pub at: Option<Timestamp>,
+    pub title: Option<String>,
+    pub lines: Vec<String>,
+    pub subject: Option<String>,
+    pub owner: Option<String>,
+    /// What messages about the same have in common: the key, or a hash of it where the key may not
+    /// leave.
+    pub thread: String,
+    /// Whether it says that what the thread began with is over.
+    pub over: bool,
+}
+
+impl Told {
+    pub fn of(message: &Message, salt: &[u8], alert: &Alert) -> Told {
+        let hidden = Hidden::of(message, salt, alert);
+        let may = |field: Field| message.fields.contains(&field);
+        let text = |field: Field, text: &str| may(field).then(|| hidden.in_text(text).into_owned());
+        let begun = begun(alert);
+        let thread = begun.as_deref().unwrap_or(&alert.key);
+        Told {
+            key: text(Field::Key, &alert.key),
+            severity: may(Field::Severity).then_some(alert.severity),
+            at: may(Field::At).then_some(alert.at),
+            title: text(Field::Title, &alert.title),
+            lines: alert.lines.iter().filter_map(|line| text(Field::Lines, line)).collect(),
+            subject: alert.subject.as_ref().and_then(|subject| text(Field::Subject, subject)),
+            owner: alert.owner.as_ref().and_then(|owner| text(Field::Owner, owner)),
+            thread: text(Field::Key, thread).unwrap_or_else(|| hash(salt, thread)),
+            over: begun.is_some(),
+        }
+    }
+}
+
+/// The key of the alert that this one ends: a mark that was taken off again.
+pub(super) fn begun(alert: &Alert) -> Option<String> {
+    let subject = alert.subject.as_deref()?;
+    let about = alert.key.strip_suffix(subject)?.strip_suffix("/unmarked/")?;
+    Some(format!("{about}/marked/{subject}"))
+}
+
+/// The parts that a template may use.
 fn parts(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Map<String, Value> {
-    let hidden = Hidden::of(message, salt, alert);
+    let told = Told::of(message, salt, alert);
     let mut parts = Map::new();
     parts.insert("version".to_owned(), json!(VERSION));
     parts.insert("id".to_owned(), json!(id));
     for (word, field) in Field::ALL.into_iter().filter(|(_, f)| message.fields.contains(f)) {
         let value = match field {
-            Field::Key => json!(hidden.in_text(&alert.key)),
-            Field::Severity => json!(alert.severity),
-            Field::At => json!(alert.at.to_string()),
-            Field::Title => json!(hidden.in_text(&alert.title)),
-            Field::Lines => {
-                json!(alert.lines.iter().map(|line| hidden.in_text(line)).collect::<Vec<_>>())
-            }
-            Field::Subject => json!(alert.subject.as_ref().map(|text| hidden.in_text(text))),
-            Field::Owner => json!(alert.owner.as_ref().map(|text| hidden.in_text(text))),
+            Field::Key => json!(told.key),
+            Field::Severity => json!(told.severity),
+            Field::At => json!(told.at.map(|at| at.to_string())),
+            Field::Title => json!(told.title),
+            Field::Lines => json!(told.lines),
+            Field::Subject => json!(told.subject),
+            Field::Owner => json!(told.owner),
         };
         parts.insert(word.to_owned(), value);
     }
     parts
+}
+
+/// A name in a form that says nothing of it, and that is the same each time.
+pub(super) fn hash(salt: &[u8], name: &str) -> String {
+    let digest = hex::encode(Sha256::new().chain_update(salt).chain_update(name).finalize());
+    format!("sha256:{}", &digest[..HASH_DIGITS])
 }
 
 /// Names that leave as hashes alone.
@@ -89,11 +138,7 @@ struct Hidden<'a>(Vec<(&'a str, String)>);
 impl<'a> Hidden<'a> {
     fn of(message: &Message, salt: &[u8], alert: &'a Alert) -> Hidden<'a> {
         let mut names = Vec::new();
-        let hash = |name: &str| {
-            let digest =
-                hex::encode(Sha256::new().chain_update(salt).chain_update(name).finalize());
-            format!("sha256:{}", &digest[..HASH_DIGITS])
-        };
+        let hash = |name: &str| hash(salt, name);
         if let Some(subject) = alert.subject.as_deref().filter(|_| hides(message, Field::Subject)) {
             names.push((subject, hash(subject)));
             // Words for people leave provider and region out.
@@ -202,6 +247,25 @@ mod tests {
         insta::assert_snapshot!(told, @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/sha256:a5b401694a8c","lines":["i-0abcd is another"],"owner":"sha256:d32596e75653","severity":"critical","subject":"sha256:a5b401694a8c","title":"`sha256:a5b401694a8c` of sha256:d32596e75653 \"stops\"","version":1}"#);
         assert!(!told.contains("i-0abc\"") && !told.contains(" ops "));
         assert_ne!(told, body(&message, b"pepper", "r-1", &alert()).unwrap());
+    }
+
+    #[test]
+    fn a_mark_that_is_taken_off_ends_the_one_that_was_set() {
+        let told = |key: &str, message: &Message| {
+            let told = Told::of(message, b"salt", &Alert { key: key.to_owned(), ..alert() });
+            (told.thread, told.over)
+        };
+        let (mark, off) =
+            ("idle/dev/marked/aws/eu-west-1/i-0abc", "idle/dev/unmarked/aws/eu-west-1/i-0abc");
+        let all = Message::default();
+        assert_eq!(told(mark, &all), (mark.to_owned(), false));
+        assert_eq!(told(off, &all), (mark.to_owned(), true));
+        assert_eq!(told("idle/unmarked/fleet", &all), ("idle/unmarked/fleet".to_owned(), false));
+        // Where the key may not leave, the thread is the same and says nothing.
+        let little = Message { fields: [Field::Title].into(), ..Message::default() };
+        let (thread, over) = told(off, &little);
+        assert_eq!((&told(mark, &little).0, over), (&thread, true));
+        assert!(thread.starts_with("sha256:") && !thread.contains("i-0abc"), "{thread}");
     }
 
     #[test]

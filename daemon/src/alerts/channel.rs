@@ -3,29 +3,32 @@
 use std::fmt;
 use std::time::Duration;
 
-use planner::alert::{Alert, Severity};
+use planner::alert::Severity;
 use providers::Now;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::Options;
 use super::address::Address;
-use super::body;
+use super::kinds::{self, Letter, Request, Secrets};
 use crate::clock::System;
-use crate::config::{AlertChannel, ConfigFault, Message, SecretFile};
+use crate::config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
 
 /// How receivers see us.
 const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));
 /// The header by which a receiver knows a repeat.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Bytes of an answer that are read: a code stands at its beginning.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// A channel that is ready to send.
 pub struct Channel {
-    name: String,
-    min_severity: Severity,
-    message: Message,
+    config: AlertChannel,
     salt: Option<SecretString>,
+    /// What messages are signed with, or PagerDuty's routing key.
+    key: Option<SecretString>,
     address: Address,
     bearer: Option<HeaderValue>,
     http: Client,
@@ -34,8 +37,17 @@ pub struct Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Channel").field("name", &self.config.name).finish_non_exhaustive()
     }
+}
+
+/// An attempt, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Which of the letters the message told, by place.
+    pub told: Vec<usize>,
+    /// What the receiver made of it.
+    pub answer: Answer,
 }
 
 /// What became of an attempt. The words never hold the address.
@@ -71,19 +83,24 @@ impl Channel {
     /// Every one that cannot be read or is not what it should be.
     pub fn open(config: &AlertChannel, options: Options) -> Result<Channel, Vec<ConfigFault>> {
         let mut faults = Vec::new();
-        let address = Address::read(&config.url).map_err(|fault| faults.push(fault)).ok();
+        let address = match &config.url {
+            Some(url) => Address::read(url).map_err(|fault| faults.push(fault)).ok(),
+            None => Some(Address::known(kinds::PAGERDUTY)),
+        };
         let bearer = config.bearer.as_ref().map(authorization).transpose();
         let bearer = bearer.map_err(|fault| faults.push(fault)).ok();
         let salt = config.message.salt.as_ref().map(SecretFile::read).transpose();
         let salt = salt.map_err(|fault| faults.push(fault)).ok();
-        let (Some(address), Some(bearer), Some(salt)) = (address, bearer, salt) else {
+        let key = config.secret.as_ref().map(key).transpose();
+        let key = key.map_err(|fault| faults.push(fault)).ok();
+        let (Some(address), Some(bearer), Some(salt), Some(key)) = (address, bearer, salt, key)
+        else {
             return Err(faults);
         };
         Ok(Channel {
-            name: config.name.clone(),
-            min_severity: config.min_severity,
-            message: config.message.clone(),
+            config: config.clone(),
             salt,
+            key,
             http: client(address.local, options.timeout),
             address,
             bearer,
@@ -93,32 +110,72 @@ impl Channel {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.config.name
     }
 
     /// Alerts that are less bad are not for it.
     pub fn min_severity(&self) -> Severity {
-        self.min_severity
+        self.config.min_severity
     }
 
-    /// Sends an alert once. A receiver knows repeats of it by `id`.
-    pub async fn send(&self, id: &str, alert: &Alert) -> Answer {
+    /// How many messages it takes, where that is limited.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.config.rate
+    }
+
+    /// When it is not to be disturbed.
+    pub(super) fn quiet_hours(&self) -> Option<&QuietHours> {
+        self.config.quiet_hours.as_ref()
+    }
+
+    /// Whether a message may tell several alerts.
+    pub(super) fn groups(&self) -> bool {
+        kinds::groups(self.config.kind)
+    }
+
+    /// Whether messages must not overtake each other.
+    pub(super) fn in_order(&self) -> bool {
+        kinds::in_order(self.config.kind)
+    }
+
+    /// Sends one message that tells as many of `letters` as one of this kind holds, from the first
+    /// on. There must be one.
+    pub async fn send(&self, letters: &[Letter<'_>]) -> Sent {
         let salt = self.salt.as_ref().map_or("", |salt| salt.expose_secret());
-        let body = match body::body(&self.message, salt.as_bytes(), id, alert) {
-            Ok(body) => body,
-            Err(fault) => return Answer::Refused { status: None, why: fault.what },
-        };
-        let mut request = self
+        let key = self.key.as_ref().map(|key| key.expose_secret());
+        let secrets = Secrets { salt: salt.as_bytes(), key };
+        // A signature is of the receiver's time, which is the world's, not a simulation's.
+        match kinds::request(&self.config, &secrets, letters, System.now()) {
+            Ok(request) => {
+                let id = id_of(letters, &request.told);
+                let answer = self.post(&request, &id).await;
+                Sent { told: request.told, answer }
+            }
+            Err(fault) => {
+                let answer = Answer::Refused { status: None, why: fault.what };
+                Sent { told: vec![0], answer }
+            }
+        }
+    }
+
+    async fn post(&self, request: &Request, id: &str) -> Answer {
+        let mut post = self
             .http
-            .post(self.address.expose())
+            .post(self.address.with(request.query.as_deref()))
             .header(CONTENT_TYPE, "application/json")
             .header(IDEMPOTENCY_KEY, id)
-            .body(body);
+            .body(request.body.clone());
         if let Some(bearer) = &self.bearer {
-            request = request.header(AUTHORIZATION, bearer);
+            post = post.header(AUTHORIZATION, bearer);
         }
-        match request.send().await {
-            Ok(response) => meaning(response.status(), response.headers()),
+        match post.send().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let rest = response.headers().get(RETRY_AFTER).and_then(rest);
+                let reads = kinds::reads_answers(self.config.kind);
+                let body = if reads { text(response).await } else { String::new() };
+                kinds::answer(self.config.kind, status, rest, &body)
+            }
             Err(error) => {
                 let why = self.unanswered(&error.without_url());
                 Answer::Later { status: None, why, rest: None }
@@ -140,6 +197,36 @@ impl Channel {
         }
         words.join(": ")
     }
+}
+
+/// The key by which a receiver knows a repeat: the alert's own, or for several one of all.
+fn id_of(letters: &[Letter<'_>], told: &[usize]) -> String {
+    let ids: Vec<&str> = told.iter().map(|place| letters[*place].id.as_str()).collect();
+    match ids.as_slice() {
+        [id] => (*id).to_owned(),
+        ids => hex::encode(&Sha256::digest(ids.join("\n"))[..16]),
+    }
+}
+
+/// The beginning of what was answered; as much of it as came.
+async fn text(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < ANSWER_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A secret that messages are signed with, or that says whose they are.
+fn key(file: &SecretFile) -> Result<SecretString, ConfigFault> {
+    let key = file.read()?;
+    if key.expose_secret().contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(file.fault("holds more than one word, expected a secret in one line", None));
+    }
+    Ok(key)
 }
 
 /// A token as a header that no debug output shows.
@@ -165,24 +252,6 @@ fn client(local: bool, timeout: Duration) -> Client {
     builder.build().expect("the TLS library starts")
 }
 
-fn meaning(status: StatusCode, headers: &HeaderMap) -> Answer {
-    let code = status.as_u16();
-    if status.is_success() {
-        return Answer::Taken { status: code };
-    }
-    let status = Some(code);
-    let why = match code {
-        300..=399 => format!("it answers {code}, and redirects are not followed"),
-        _ => format!("it answers {code}"),
-    };
-    match code {
-        408 | 425 | 429 | 500.. => {
-            Answer::Later { status, why, rest: headers.get(RETRY_AFTER).and_then(rest) }
-        }
-        _ => Answer::Refused { status, why },
-    }
-}
-
 /// How long a receiver asks to be left alone: seconds, or until a moment.
 fn rest(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
@@ -203,11 +272,8 @@ mod tests {
     #[test]
     fn an_answer_means_taken_later_or_never() {
         let told = |code: u16, after: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            if let Some(after) = after {
-                headers.insert(RETRY_AFTER, after.parse().unwrap());
-            }
-            match meaning(StatusCode::from_u16(code).unwrap(), &headers) {
+            let rest = after.and_then(|after| rest(&after.parse().unwrap()));
+            match kinds::meaning(code, rest) {
                 Answer::Taken { status } => format!("{status} taken"),
                 Answer::Refused { why, .. } => format!("never, {why}"),
                 Answer::Later { why, rest, .. } => format!("later, {why}, {rest:?}"),

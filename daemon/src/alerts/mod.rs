@@ -1,16 +1,20 @@
 //! Alerts on their way to people: sent beside the cycle, at least once, until each channel has them.
 //!
 //! An alert is in the journal's outbox before anybody sends it. Each channel has a task of its own
-//! that sends what the journal says it has not sent, and writes down what became of it.
+//! that sends what the journal says it has not sent, and writes down what became of it. A chat is
+//! told several alerts in one message, no more often than it allows, and not in its quiet hours.
 
 mod address;
 pub(crate) mod body;
 mod channel;
+mod kinds;
+mod pace;
 mod sender;
 
 use std::time::Duration;
 
-pub use channel::{Answer, Channel};
+pub use channel::{Answer, Channel, Sent};
+pub use kinds::Letter;
 pub use sender::Sender;
 
 use crate::config::{AlertChannel, ConfigFault};
@@ -28,6 +32,10 @@ pub struct Options {
     pub asked_rest_max: Duration,
     /// How long what waits is sent for when the daemon ends.
     pub flush: Duration,
+    /// How long a second of a rate limit lasts.
+    pub rate_second: Duration,
+    /// How often the clock is looked at while quiet hours hold something.
+    pub look: Duration,
 }
 
 impl Default for Options {
@@ -38,6 +46,8 @@ impl Default for Options {
             rest_max: Duration::from_secs(5 * 60),
             asked_rest_max: Duration::from_secs(60 * 60),
             flush: Duration::from_secs(2),
+            rate_second: Duration::from_secs(1),
+            look: Duration::from_secs(30),
         }
     }
 }

@@ -1,24 +1,28 @@
 //! Sends what waits in the outbox, each channel in a task of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt;
-use planner::Seconds;
+use planner::alert::Alert;
+use planner::{Seconds, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Answer, Channel, Options};
+use super::pace::{self, Pace};
+use super::{Answer, Channel, Letter, Options, body};
 use crate::clock::Clock;
-use crate::journal::{Delivery, Journal, OUTBOX_AGE, Pending, RecordId};
+use crate::journal::{AlertEntry, Delivery, EntryKind, Journal, OUTBOX_AGE, Pending, RecordId};
 
 /// Requests of one channel that are under way at once.
 const CONCURRENT: usize = 4;
 /// Alerts that are taken out of the outbox at once.
 const BATCH: usize = 32;
+/// The same where a message tells several.
+const GROUP: usize = 200;
 /// An alert that no receiver took is given up a little before the outbox drops it: then the
 /// journal says so.
 const GIVE_UP_AFTER: Seconds = Seconds(OUTBOX_AGE.0 - 3600);
@@ -42,14 +46,18 @@ impl Sender {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for channel in channels {
+            let second = options.rate_second;
+            let before = told_ago(journal, clock.now(), &channel, second);
             let worker = Worker {
                 raised: journal.raised(),
                 journal: journal.clone(),
                 clock: Arc::clone(clock),
                 backoff: backoff(options),
+                pace: Pace::new(channel.rate(), second, &before, Instant::now()),
                 channel,
                 options,
                 failures: BTreeMap::new(),
+                alone: BTreeSet::new(),
                 troubled: false,
             };
             tasks.spawn(worker.work(stop.subscribe()));
@@ -69,6 +77,30 @@ impl Sender {
     }
 }
 
+/// How long ago a channel was told what it was told in the last stretch of its rate: as many
+/// messages as that may have been sent by the process before.
+fn told_ago(
+    journal: &Journal,
+    now: Timestamp,
+    channel: &Channel,
+    second: Duration,
+) -> Vec<Duration> {
+    let Some(rate) = channel.rate() else { return Vec::new() };
+    let from = now - Seconds(pace::window(rate, second).as_secs().saturating_add(2));
+    let reader = journal.reader();
+    let entries = reader.entries(from..Timestamp(i64::MAX));
+    let told = entries.filter_map(|entry| match entry.ok()?.kind {
+        EntryKind::Alert(
+            AlertEntry::Sent { channel: by, at, .. } | AlertEntry::GaveUp { channel: by, at, .. },
+        ) if by == channel.name() => {
+            // Both moments are of whole seconds.
+            Some(Duration::from_secs(now.since(at).0.saturating_sub(1)))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
 fn backoff(options: Options) -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(options.rest)
@@ -86,10 +118,24 @@ struct Worker {
     options: Options,
     raised: watch::Receiver<()>,
     backoff: ExponentialBackoff,
-    /// How often an alert was not taken: one that the receiver chokes on goes behind the others.
-    failures: BTreeMap<RecordId, u32>,
+    pace: Pace,
+    /// How often alerts about the same were not taken: what the receiver chokes on goes behind the
+    /// others, and nothing before what it ends.
+    failures: BTreeMap<String, u32>,
+    /// Alerts of a message that was refused: one of them may be to blame, so each goes by itself.
+    alone: BTreeSet<RecordId>,
     /// Whether people were told that the receiver takes nothing.
     troubled: bool,
+}
+
+/// Why a pass is over, and what begins the next.
+enum Rest {
+    /// Nothing waits: the next alert.
+    UntilRaised,
+    /// The receiver is left alone: the end of this.
+    For(Duration),
+    /// What waits is held in quiet hours: the next alert, or the end of this.
+    Quiet(Duration),
 }
 
 impl Worker {
@@ -98,41 +144,62 @@ impl Worker {
             self.raised.mark_unchanged();
             let rest = self.pass().await;
             let stopping = async { stop.wait_for(|stop| *stop).await.is_ok() };
-            match rest {
-                Some(rest) => tokio::select! {
-                    _ = stopping => return,
-                    () = tokio::time::sleep(rest) => {}
-                },
-                None => tokio::select! {
-                    _ = stopping => {
-                        self.pass().await;
-                        return;
+            let look = match rest {
+                Rest::For(rest) => {
+                    tokio::select! {
+                        _ = stopping => return,
+                        () = tokio::time::sleep(rest) => {}
                     }
-                    // The journal, which holds the other end, is ours as well.
-                    _ = self.raised.changed() => {}
-                },
+                    continue;
+                }
+                Rest::UntilRaised => None,
+                Rest::Quiet(look) => Some(look),
+            };
+            let looking = async {
+                match look {
+                    Some(look) => tokio::time::sleep(look).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = stopping => {
+                    self.pass().await;
+                    return;
+                }
+                // The journal, which holds the other end, is ours as well.
+                _ = self.raised.changed() => {}
+                () = looking => {}
             }
         }
     }
 
-    /// Sends all that waits. Where the receiver does not take it now: how long to leave it alone.
-    async fn pass(&mut self) -> Option<Duration> {
+    /// Sends all that waits and may be sent now.
+    async fn pass(&mut self) -> Rest {
         loop {
-            let batch = self.batch();
+            let (batch, held_until) = self.batch();
             if batch.is_empty() {
-                return None;
+                let Some(until) = held_until else { return Rest::UntilRaised };
+                let left = Duration::from_secs(until.since(self.clock.now()).0.max(1));
+                return Rest::Quiet(left.min(self.options.look));
             }
-            if let Some(asked) = self.send(batch).await {
+            let now = Instant::now();
+            let messages = self.pace.left(now);
+            if messages == 0 {
+                return Rest::For(self.pace.wait(now));
+            }
+            let parcels = self.parcels(batch, messages);
+            if let Some(asked) = self.send(parcels).await {
                 let asked = asked.min(self.options.asked_rest_max);
                 let own = self.backoff.next().unwrap_or(self.options.rest_max);
-                return Some(own.max(asked));
+                return Rest::For(own.max(asked));
             }
             self.backoff = backoff(self.options);
         }
     }
 
-    /// What waits: first what failed least often, of these the oldest.
-    fn batch(&mut self) -> Vec<Pending> {
+    /// What waits, first what failed least often, of these the oldest; and where quiet hours hold
+    /// more, their end.
+    fn batch(&mut self) -> (Vec<Pending>, Option<Timestamp>) {
         let name = self.channel.name();
         let mut waiting = self.journal.waiting(name, self.channel.min_severity());
         let now = self.clock.now();
@@ -143,53 +210,95 @@ impl Worker {
             }
             current
         });
-        self.failures.retain(|id, _| waiting.binary_search_by_key(id, |other| other.id).is_ok());
-        waiting.sort_by_key(|pending| (self.failures.get(&pending.id).copied(), pending.id));
-        waiting.truncate(BATCH);
-        waiting
+        let threads: BTreeSet<String> = waiting.iter().map(|p| thread(&p.alert)).collect();
+        self.failures.retain(|thread, _| threads.contains(thread));
+        self.alone.retain(|id| waiting.binary_search_by_key(id, |other| other.id).is_ok());
+        let quiet = self.channel.quiet_hours().and_then(|quiet| Some((quiet, quiet.until(now)?)));
+        let mut held_until = None;
+        if let Some((quiet, until)) = quiet {
+            let all = waiting.len();
+            waiting.retain(|pending| !quiet.holds(pending.alert.severity));
+            held_until = (waiting.len() < all).then_some(until);
+        }
+        waiting.sort_by_cached_key(|p| (self.failures.get(&thread(&p.alert)).copied(), p.id));
+        waiting.truncate(if self.channel.groups() { GROUP } else { BATCH });
+        (waiting, held_until)
     }
 
-    /// Sends a batch and writes down each answer as it comes. Where one was not taken: how long the
-    /// receiver asks to be left alone; nothing new is begun after it.
-    async fn send(&mut self, batch: Vec<Pending>) -> Option<Duration> {
+    /// What becomes a message each: at most so many messages.
+    fn parcels(&self, batch: Vec<Pending>, messages: usize) -> Vec<Vec<Pending>> {
+        if !self.channel.groups() {
+            return batch.into_iter().take(messages).map(|pending| vec![pending]).collect();
+        }
+        let is_alone = |pending: &Pending| self.alone.contains(&pending.id);
+        let group = match batch.first() {
+            Some(first) if is_alone(first) => batch.into_iter().take(1).collect(),
+            _ => batch.into_iter().filter(|pending| !is_alone(pending)).collect(),
+        };
+        vec![group]
+    }
+
+    /// Sends a message of each parcel and writes down each answer as it comes. Where one was not
+    /// taken: how long the receiver asks to be left alone; nothing new is begun after it.
+    async fn send(&mut self, parcels: Vec<Vec<Pending>>) -> Option<Duration> {
         let halted = AtomicBool::new(false);
         let (channel, stopped) = (&self.channel, &halted);
-        let attempts = batch.into_iter().map(|pending| async move {
+        let attempts = parcels.into_iter().map(|parcel| async move {
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            let key = format!("{}-{}", pending.id, channel.name());
-            let answer = channel.send(&key, &pending.alert).await;
-            stopped.fetch_or(matches!(answer, Answer::Later { .. }), Ordering::Relaxed);
-            Some((pending, answer))
+            let letters: Vec<Letter<'_>> = parcel.iter().map(|p| letter(channel, p)).collect();
+            let sent = channel.send(&letters).await;
+            stopped.fetch_or(matches!(sent.answer, Answer::Later { .. }), Ordering::Relaxed);
+            let told = sent.told.iter().filter_map(|place| parcel.get(*place).cloned());
+            Some((told.collect::<Vec<Pending>>(), sent.answer))
         });
         let attempts: Vec<_> = attempts.collect();
-        let mut answers = futures_util::stream::iter(attempts).buffer_unordered(CONCURRENT);
+        let at_once = if channel.in_order() { 1 } else { CONCURRENT };
+        let mut answers = futures_util::stream::iter(attempts).buffer_unordered(at_once);
+        let mut messages = 0;
         let mut asked = None;
         let mut trouble = Vec::new();
+        let mut apart = Vec::new();
         while let Some(answered) = answers.next().await {
-            let Some((pending, answer)) = answered else { continue };
+            let Some((told, answer)) = answered else { continue };
+            messages += 1;
             match answer {
                 Answer::Taken { status } => {
-                    tracing::debug!(channel = channel.name(), alert = %pending.id, status, "alert sent");
-                    self.settle(&pending, &Delivery::Sent);
+                    let alerts = told.len();
+                    tracing::debug!(channel = channel.name(), alerts, status, "alerts sent");
+                    self.settle(&told, &Delivery::Sent);
                 }
-                Answer::Refused { why, .. } => self.give_up(&pending, &why),
+                Answer::Refused { why, .. } => match told.as_slice() {
+                    [one] => self.give_up(one, &why),
+                    all => {
+                        let alerts = all.len();
+                        tracing::debug!(
+                            channel = channel.name(),
+                            alerts,
+                            why,
+                            "alerts refused together; each is sent by itself"
+                        );
+                        apart.extend(all.iter().map(|pending| pending.id));
+                    }
+                },
                 Answer::Later { why, rest, .. } => {
                     asked = asked.max(Some(rest.unwrap_or_default()));
-                    trouble.push((pending.id, why));
+                    trouble.extend(told.into_iter().map(|pending| (pending, why.clone())));
                 }
             }
         }
         drop(answers);
+        self.pace.note(messages, Instant::now());
+        self.alone.extend(apart);
         self.note(trouble);
         asked
     }
 
     /// Tells people of a receiver that takes nothing once, and of the one that takes alerts again.
-    fn note(&mut self, trouble: Vec<(RecordId, String)>) {
+    fn note(&mut self, trouble: Vec<(Pending, String)>) {
         let channel = self.channel.name();
-        if let Some((alert, why)) = trouble.first() {
+        if let Some((Pending { id: alert, .. }, why)) = trouble.first() {
             if self.troubled {
                 tracing::debug!(channel, %alert, why, "alert not sent");
             } else {
@@ -199,21 +308,32 @@ impl Worker {
             tracing::info!(channel, "alerts are sent again");
         }
         self.troubled = !trouble.is_empty();
-        for (id, _) in trouble {
-            *self.failures.entry(id).or_default() += 1;
+        let threads: BTreeSet<String> = trouble.iter().map(|(p, _)| thread(&p.alert)).collect();
+        for thread in threads {
+            *self.failures.entry(thread).or_default() += 1;
         }
     }
 
     fn give_up(&self, pending: &Pending, why: &str) {
         let (channel, key) = (self.channel.name(), &pending.alert.key);
         tracing::warn!(channel, alert = %pending.id, key, why, "alert given up");
-        self.settle(pending, &Delivery::GaveUp(why.to_owned()));
+        self.settle(std::slice::from_ref(pending), &Delivery::GaveUp(why.to_owned()));
     }
 
-    fn settle(&self, pending: &Pending, delivery: &Delivery) {
+    fn settle(&self, all: &[Pending], delivery: &Delivery) {
         let (now, channel) = (self.clock.now(), self.channel.name());
-        if let Err(fault) = self.journal.settle(now, channel, &[pending.id], delivery) {
-            tracing::error!(channel, alert = %pending.id, %fault, "what became of an alert is not in the journal");
+        let ids: Vec<RecordId> = all.iter().map(|pending| pending.id).collect();
+        if let Err(fault) = self.journal.settle(now, channel, &ids, delivery) {
+            tracing::error!(channel, ?ids, %fault, "what became of alerts is not in the journal");
         }
     }
+}
+
+fn letter<'p>(channel: &Channel, pending: &'p Pending) -> Letter<'p> {
+    Letter { id: format!("{}-{}", pending.id, channel.name()), alert: &pending.alert }
+}
+
+/// What an alert is about: the same for one that says that another is over.
+fn thread(alert: &Alert) -> String {
+    body::begun(alert).unwrap_or_else(|| alert.key.clone())
 }

@@ -8,7 +8,7 @@ use providers::Now;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::alerts::{Answer, Channel, Options};
+use crate::alerts::{Answer, Channel, Letter, Options};
 use crate::cli::{ConfigOption, ConfigRefused, DONE, FAILED, FormatOption, WrongUsage};
 use crate::clock::System;
 use crate::config::AlertChannel;
@@ -72,8 +72,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let channel = Channel::open(channel, Options::default()).map_err(ConfigRefused)?;
     let id = format!("{}-{}", Uuid::now_v7(), channel.name());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(channel.send(&id, &alert(channel.name())));
-    let (status, why) = match &answer {
+    let alert = alert(channel.name());
+    let sent = runtime.block_on(channel.send(&[Letter { id: id.clone(), alert: &alert }]));
+    let (status, why) = match &sent.answer {
         Answer::Taken { status } => (Some(*status), None),
         Answer::Refused { status, why } | Answer::Later { status, why, .. } => {
             (*status, Some(why.as_str()))

@@ -211,7 +211,8 @@ fn told(alert: &AlertChannel) -> String {
         planner::alert::Severity::Warning => "warnings and worse",
         planner::alert::Severity::Critical => "what is critical",
     };
-    format!("{}: {least} by webhook{worded}{hashed}", alert.name)
+    let quiet = if alert.quiet_hours.is_none() { "" } else { ", with quiet hours" };
+    format!("{}: {least} by {}{worded}{hashed}{quiet}", alert.name, alert.kind)
 }
 
 fn lines(

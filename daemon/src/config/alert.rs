@@ -1,13 +1,17 @@
 //! `[[alert]]`: where people are told, of what, and in which words.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use planner::Seconds;
 use planner::alert::Severity;
 use serde::Serialize;
 
 use super::fault::ConfigFault;
+use super::quiet::{QuietHours, quiet_hours};
 use super::reader::{Entry, Table, either};
 use super::secret::SecretFile;
+use super::value;
 use crate::alerts::body;
 
 /// A way that alerts go out by.
@@ -19,12 +23,20 @@ pub struct AlertChannel {
     pub kind: ChannelKind,
     /// Alerts that are less bad are not told.
     pub min_severity: Severity,
-    /// The file with the address.
-    pub url: SecretFile,
+    /// The file with the address; without one it is PagerDuty's own.
+    pub url: Option<SecretFile>,
     /// The file with a token that goes along with every alert.
     pub bearer: Option<SecretFile>,
+    /// The file with what messages are signed with, or with PagerDuty's routing key.
+    pub secret: Option<SecretFile>,
     /// How an alert is worded.
     pub message: Message,
+    /// Where a message leads those who want to see more.
+    pub link: Option<String>,
+    /// How many messages it takes; `None` is any number.
+    pub rate: Option<Rate>,
+    /// When it is not to be disturbed.
+    pub quiet_hours: Option<QuietHours>,
 }
 
 impl AlertChannel {
@@ -33,7 +45,7 @@ impl AlertChannel {
 
     /// Every file of a secret that it names.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
-        [Some(&self.url), self.bearer.as_ref(), self.message.salt.as_ref()].into_iter().flatten()
+        [&self.url, &self.bearer, &self.secret, &self.message.salt].into_iter().flatten()
     }
 }
 
@@ -43,6 +55,105 @@ impl AlertChannel {
 pub enum ChannelKind {
     /// Whatever takes JSON by HTTP.
     Webhook,
+    /// An incoming webhook of Slack.
+    Slack,
+    /// A robot in a group of DingTalk.
+    Dingtalk,
+    /// A bot in a group of Feishu or Lark.
+    Feishu,
+    /// A robot in a group of WeCom.
+    Wecom,
+    /// PagerDuty's Events API v2.
+    Pagerduty,
+    /// Alertmanager's API v2.
+    Alertmanager,
+}
+
+impl ChannelKind {
+    /// All of them as the file spells them.
+    const ALL: [(&str, ChannelKind); 8] = [
+        ("alertmanager", ChannelKind::Alertmanager),
+        ("dingtalk", ChannelKind::Dingtalk),
+        ("feishu", ChannelKind::Feishu),
+        ("lark", ChannelKind::Feishu),
+        ("pagerduty", ChannelKind::Pagerduty),
+        ("slack", ChannelKind::Slack),
+        ("webhook", ChannelKind::Webhook),
+        ("wecom", ChannelKind::Wecom),
+    ];
+
+    /// Its rate where the file names none. Robots that are cut off for sending too much leave room
+    /// for a test by hand.
+    fn rate(self) -> Option<Rate> {
+        let rate = |count, per| Some(Rate { count, per: Seconds(per) });
+        match self {
+            ChannelKind::Slack | ChannelKind::Feishu => rate(1, 1),
+            ChannelKind::Dingtalk | ChannelKind::Wecom => rate(18, 60),
+            ChannelKind::Webhook | ChannelKind::Pagerduty | ChannelKind::Alertmanager => None,
+        }
+    }
+
+    /// What its receiver takes at most: each of these at once.
+    fn limits(self) -> &'static [Rate] {
+        const A_SECOND: Seconds = Seconds(1);
+        const A_MINUTE: Seconds = Seconds(60);
+        match self {
+            ChannelKind::Slack => &[Rate { count: 60, per: A_MINUTE }],
+            ChannelKind::Feishu => {
+                &[Rate { count: 5, per: A_SECOND }, Rate { count: 100, per: A_MINUTE }]
+            }
+            ChannelKind::Dingtalk | ChannelKind::Wecom => &[Rate { count: 20, per: A_MINUTE }],
+            ChannelKind::Webhook | ChannelKind::Pagerduty | ChannelKind::Alertmanager => &[],
+        }
+    }
+}
+
+/// As its maker writes it.
+impl fmt::Display for ChannelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChannelKind::Webhook => "webhook",
+            ChannelKind::Slack => "Slack",
+            ChannelKind::Dingtalk => "DingTalk",
+            ChannelKind::Feishu => "Feishu",
+            ChannelKind::Wecom => "WeCom",
+            ChannelKind::Pagerduty => "PagerDuty",
+            ChannelKind::Alertmanager => "Alertmanager",
+        })
+    }
+}
+
+/// At most so many messages in any stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Rate {
+    /// Messages; at least one.
+    pub count: u32,
+    /// The stretch; at least a second.
+    pub per: Seconds,
+}
+
+/// What a rate should look like, for messages.
+const RATE: &str = "a rate such as `\"10 per 1m\"`";
+
+impl Rate {
+    /// Reads `10 per 1m`.
+    fn parse(text: &str) -> Option<Rate> {
+        let (count, per) = text.split_once(" per ")?;
+        let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count))?;
+        let per = value::duration(per.trim()).filter(|per| *per > Seconds::ZERO)?;
+        Some(Rate { count, per })
+    }
+
+    /// Whether no stretch of `limit` can have more messages than it allows.
+    fn keeps(self, limit: Rate) -> bool {
+        u64::from(self.count) * limit.per.0.div_ceil(self.per.0) <= u64::from(limit.count)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} per {}", self.count, self.per)
+    }
 }
 
 /// How an alert is worded, and what of it may leave.
@@ -128,12 +239,26 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
                 ("critical", Severity::Critical),
             ])
         });
-    let url = table.required("url_file", "the path of a file that holds the address");
-    let url = url.and_then(|entry| entry.secret_file("address"));
-    let bearer = secret(table, "bearer_file", "token");
-    let message = message(table);
+    let url = url(table, kind);
+    let bearer = match kind {
+        Some(ChannelKind::Webhook | ChannelKind::Alertmanager) | None => {
+            secret(table, "bearer_file", "token")
+        }
+        Some(_) => Some(None),
+    };
+    let key = key(table, kind);
+    let message = message(table, kind);
+    let link = match kind {
+        Some(ChannelKind::Webhook) => Some(None),
+        _ => table.get("link").map_or(Some(None), |entry| link(&entry).map(Some)),
+    };
+    let rate = rate(table, kind);
+    let quiet_hours = match table.get("quiet_hours") {
+        Some(entry) => quiet_hours(&entry).map(Some),
+        None => Some(None),
+    };
     if kind.is_some() {
-        // Keys of kinds that are not there yet are not judged.
+        // Keys of kinds that are not there are not judged.
         table.finish();
     }
     Some(AlertChannel {
@@ -142,8 +267,62 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
         min_severity: min_severity?,
         url: url?,
         bearer: bearer?,
+        secret: key?,
         message: message?,
+        link: link?,
+        rate: rate?,
+        quiet_hours: quiet_hours?,
     })
+}
+
+/// PagerDuty has one address for all, which may be left out.
+fn url(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<SecretFile>> {
+    if kind == Some(ChannelKind::Pagerduty) {
+        return secret(table, "url_file", "address");
+    }
+    let url = table.required("url_file", "the path of a file that holds the address")?;
+    url.secret_file("address").map(Some)
+}
+
+/// What messages are signed with, or whose they are.
+fn key(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<SecretFile>> {
+    match kind {
+        Some(ChannelKind::Dingtalk | ChannelKind::Feishu) => secret(table, "secret_file", "secret"),
+        Some(ChannelKind::Pagerduty) => {
+            let expected = "the path of a file that holds the routing key";
+            table.required("routing_key_file", expected)?.secret_file("routing key").map(Some)
+        }
+        _ => Some(None),
+    }
+}
+
+/// Where messages lead: what stands in it ends no link of any receiver's grammar.
+fn link(entry: &Entry<'_>) -> Option<String> {
+    const LONGEST: usize = 500;
+    let is_sound = |text: &str| {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>()[]|\"'\\`*".contains(c));
+        host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric()))
+            && is_plain
+            && text.len() <= LONGEST
+    };
+    entry.parsed(
+        |text| is_sound(text).then(|| text.to_owned()),
+        "an address of a page such as `\"https://wiki.example.com/neap/\"`",
+    )
+}
+
+/// What the file says, as long as the receiver takes it; else what is right for the kind.
+fn rate(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<Rate>> {
+    let Some(entry) = table.get("rate") else { return Some(kind.and_then(ChannelKind::rate)) };
+    let rate = entry.parsed(Rate::parse, RATE)?;
+    let limits = kind.map_or(&[][..], ChannelKind::limits);
+    if let (Some(kind), Some(limit)) = (kind, limits.iter().find(|limit| !rate.keeps(**limit))) {
+        let hint = format!("what waits goes out in one message, so few are enough for {kind}");
+        entry.unexpected(&format!("no more than {kind} takes, which is {limit}"), Some(hint));
+        return None;
+    }
+    Some(Some(rate))
 }
 
 /// A file of a secret that may be left out; `None` where what stands there is wrong.
@@ -171,27 +350,16 @@ fn name(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<String> {
 }
 
 fn kind(table: &Table<'_>) -> Option<ChannelKind> {
-    const NOT_BUILT: [(&str, &str); 7] = [
-        ("dingtalk", "DingTalk"),
-        ("email", "mail"),
-        ("feishu", "Feishu"),
-        ("lark", "Lark"),
-        ("pagerduty", "PagerDuty"),
-        ("slack", "Slack"),
-        ("wecom", "WeCom"),
-    ];
-    let entry = table.required("kind", "`\"webhook\"`")?;
-    let word = entry.as_text();
-    if let Some((_, what)) = NOT_BUILT.iter().find(|(kind, _)| word == Some(kind)) {
-        let hint = "kinds of this version: `webhook`, whose `template` can word what others take";
-        let message = format!("{}: {what} is not built in yet", entry.found());
-        entry.fault(message, Some(hint.to_owned()));
+    let entry = table.required("kind", "a kind such as `\"webhook\"`")?;
+    if entry.as_text() == Some("email") {
+        let hint = "a `webhook` can reach a gateway that sends mail".to_owned();
+        entry.fault(format!("{}: mail is not built in", entry.found()), Some(hint));
         return None;
     }
-    entry.choice(&[("webhook", ChannelKind::Webhook)])
+    entry.choice(&ChannelKind::ALL)
 }
 
-fn message(table: &Table<'_>) -> Option<Message> {
+fn message(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Message> {
     let default = Message::default();
     let chosen = table.get("fields").map_or(Some(default.fields), |e| fields(&e, &Field::ALL));
     let hash = table.get("hash").map_or(Some(default.hash), |e| fields(&e, &Field::NAMING));
@@ -203,7 +371,9 @@ fn message(table: &Table<'_>) -> Option<Message> {
         salt: salt.flatten(),
         template: None,
     };
-    let message = match table.get("template") {
+    // The other kinds have a form of their own.
+    let is_free = kind.is_none_or(|kind| kind == ChannelKind::Webhook);
+    let message = match is_free.then(|| table.get("template")).flatten() {
         Some(entry) => entry.file_beside("template text", |source, text| {
             let template = Some(Template { source: source.to_owned(), text: text.to_owned() });
             worded(Message { template, ..message })

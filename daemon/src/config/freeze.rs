@@ -177,16 +177,7 @@ pub fn freezes_active(rules: &[FreezeRule], now: Timestamp) -> Vec<ActiveFreeze>
 
 impl FreezeRule {
     fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let windows = self.windows_around(now);
-        let open = windows.iter().filter(|(from, until)| *from <= now && now < *until);
-        let mut end = open.map(|(_, until)| *until).max()?;
-        // By opening time, so one pass finds every window that touches.
-        for (from, until) in windows {
-            if from <= end {
-                end = end.max(until);
-            }
-        }
-        Some(end)
+        until(&self.windows_around(now), now)
     }
 
     /// Every window that may be open at `now` or touch one that is, by opening time.
@@ -196,18 +187,37 @@ impl FreezeRule {
             FreezeWindow::Once { from, until } => {
                 zone.opens(*from).zip(zone.closes(*until)).into_iter().collect()
             }
-            FreezeWindow::Weekly(weekly) => {
-                let Some(today) = zone.date(now) else { return Vec::new() };
-                weekly
-                    .local_windows(today, today)
-                    .filter_map(|(from, until)| zone.opens(from).zip(zone.closes(until)))
-                    .collect()
-            }
+            FreezeWindow::Weekly(weekly) => weekly.windows_around(zone, now),
         }
     }
 }
 
+/// The end of the windows that are open at `now`; those that touch are one.
+fn until(windows: &[(Timestamp, Timestamp)], now: Timestamp) -> Option<Timestamp> {
+    let open = windows.iter().filter(|(from, until)| *from <= now && now < *until);
+    let mut end = open.map(|(_, until)| *until).max()?;
+    // By opening time, so one pass finds every window that touches.
+    for (from, until) in windows {
+        if *from <= end {
+            end = end.max(*until);
+        }
+    }
+    Some(end)
+}
+
 impl Weekly {
+    /// Until when it is open in a zone at `now`; `None` where it is not.
+    pub(super) fn open_until(&self, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
+        until(&self.windows_around(zone, now), now)
+    }
+
+    fn windows_around(&self, zone: &Zone, now: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let Some(today) = zone.date(now) else { return Vec::new() };
+        self.local_windows(today, today)
+            .filter_map(|(from, until)| zone.opens(from).zip(zone.closes(until)))
+            .collect()
+    }
+
     /// The local windows of every day that may have one open from `first` to `last`, or one that
     /// touches one that is.
     pub(super) fn local_windows(

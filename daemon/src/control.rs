@@ -62,7 +62,15 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
+    sender: mpsc::Sender<Asked>,
     task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// The way to the daemon for those who were let in elsewhere.
+    pub fn sender(&self) -> mpsc::Sender<Asked> {
+        self.sender.clone()
+    }
 }
 
 impl Drop for Server {
@@ -98,8 +106,8 @@ pub fn serve(
     }
     let (sender, receiver) = mpsc::channel(CLIENTS_MAX);
     let gate = Arc::new(Gate { approvers: approvers.to_owned() });
-    let task = tokio::spawn(accept(listener, gate, sender));
-    Ok((Server { path, task }, receiver))
+    let task = tokio::spawn(accept(listener, gate, sender.clone()));
+    Ok((Server { path, sender, task }, receiver))
 }
 
 /// Who is let through.
@@ -166,10 +174,14 @@ async fn converse(
 }
 
 async fn answer(line: &str, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
-    let ask: Ask = match serde_json::from_str(line) {
-        Ok(ask) => ask,
-        Err(error) => return Answer::Refused { why: format!("not a request: {error}") },
-    };
+    match serde_json::from_str(line) {
+        Ok(ask) => put(ask, by, sender).await,
+        Err(error) => Answer::Refused { why: format!("not a request: {error}") },
+    }
+}
+
+/// Puts what somebody asks for, who may, before the daemon.
+pub async fn put(ask: Ask, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
     let (answer, told) = oneshot::channel();
     let gone = || Answer::Refused { why: "the daemon is ending".to_owned() };
     if sender.send(Asked { ask, by: by.clone(), answer }).await.is_err() {

@@ -15,6 +15,8 @@ pub mod gather;
 pub mod idle;
 pub mod journal;
 pub mod manager;
+pub mod page;
+pub mod plot;
 pub mod report;
 pub mod schedule;
 pub mod series_file;

@@ -104,7 +104,7 @@ pub fn ending(result: &OrderResult) -> String {
 }
 
 /// Holds that come and go all day long: told by `explain`, not by `run`.
-fn is_routine(hold: &Hold) -> bool {
+pub fn is_routine(hold: &Hold) -> bool {
     matches!(
         hold,
         Hold::RightSize

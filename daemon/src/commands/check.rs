@@ -19,7 +19,7 @@ use crate::assemble;
 use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::config::{
-    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile,
+    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
 };
 use crate::report::Format;
 use coming::Coming;
@@ -362,9 +362,14 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
     let mut warn = |about: &str, text: String| {
         advice.push(Advice { severity: Severity::Warning, about: about.to_owned(), text });
     };
-    if let Some(page) = config.page.filter(|page| !page.listen.ip().is_loopback()) {
+    if let Some(page) = config.page.as_ref().filter(|page| !page.listen.ip().is_loopback())
+        && page.viewing == Viewing::Open
+    {
         let listen = page.listen;
-        warn("page", format!("`{listen}` is open to others, and the page asks for no password"));
+        warn(
+            "page",
+            format!("whoever reaches `{listen}` may look: `viewing = \"token\"` asks who"),
+        );
     }
     for alert in &config.alerts {
         for secret in alert.secrets().filter(|secret| !secret.is_readable()) {

@@ -79,7 +79,7 @@ pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
 const LINES_MAX: usize = 12;
 
 /// All that is said about one service in one cycle.
-struct Explanation {
+pub(crate) struct Explanation {
     service: ServiceName,
     cycle: CycleRecord,
     next: Timestamp,
@@ -123,7 +123,11 @@ impl fmt::Display for Promise {
 }
 
 impl Explanation {
-    fn of(
+    /// Reads what it takes beside the cycle itself.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub(crate) fn of(
         reader: &Reader,
         cycle: &CycleRecord,
         service: &ServiceName,
@@ -152,7 +156,8 @@ impl Explanation {
         self.cycle.plan.findings.iter().filter(of).collect()
     }
 
-    fn sizing(&self) -> Option<&Sizing> {
+    /// The numbers behind it, where there are any.
+    pub(crate) fn sizing(&self) -> Option<&Sizing> {
         let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
         let found = || self.findings().into_iter().find_map(|f| f.sizing.as_ref());
         action.map(|action| &action.sizing).or_else(found)
@@ -160,36 +165,40 @@ impl Explanation {
 
     /// At most twelve lines.
     fn text(&self) -> String {
-        let mut lines = vec![format!(
-            "{} at {} (cycle {})",
-            self.service,
-            self.cycle.taken_at(),
-            self.cycle.id
-        )];
+        let (service, id) = (&self.service, self.cycle.id);
+        let head = format!("{service} at {} (cycle {id})", self.cycle.taken_at());
+        let told = self.told(LINES_MAX - 1);
+        let told = told.into_iter().map(|(label, text)| format!("  {label:<9} {text}"));
+        std::iter::once(head).chain(told).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What is said, under labels, in at most so many lines: the reasons come last in importance.
+    pub(crate) fn told(&self, most: usize) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
         let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
         if let Some(action) = action {
             let dry = if action.dry_run { ", dry run" } else { "" };
-            lines.push(line("action", format!("{}{dry}", action.change)));
-            lines.push(line("because", report::reason(&action.sizing)));
+            lines.push(("action", format!("{}{dry}", action.change)));
+            lines.push(("because", report::reason(&action.sizing)));
         }
         let findings = lines.len();
-        lines.push(line("group", self.group()));
-        lines.extend(self.sizing().map(|sizing| line("needed", needed(sizing))));
+        lines.push(("group", self.group()));
+        lines.extend(self.sizing().map(|sizing| ("needed", needed(sizing))));
         let trade = self.sizing().and_then(|sizing| sizing.trade);
-        lines.extend(trade.map(|trade| line("trade", trade.to_string())));
-        lines.extend(self.sizing().map(|sizing| line("window", window(&sizing.window))));
+        lines.extend(trade.map(|trade| ("trade", trade.to_string())));
+        lines.extend(self.sizing().map(|sizing| ("window", window(&sizing.window))));
         if let Some(outcome) = &self.outcome {
-            lines.push(line("order", report::ending(&outcome.result)));
+            lines.push(("order", report::ending(&outcome.result)));
         }
-        lines.extend(self.quality().map(|quality| line("quality", quality)));
-        lines.extend(self.broken().map(|broken| line("promise", self.price(broken))));
-        lines.push(line("since", format!("{}, next look {}", self.since, self.next)));
-        let room = LINES_MAX.saturating_sub(lines.len());
+        lines.extend(self.quality().map(|quality| ("quality", quality)));
+        lines.extend(self.broken().map(|broken| ("promise", self.price(broken))));
+        lines.push(("since", format!("{}, next look {}", self.since, self.next)));
+        let room = most.saturating_sub(lines.len());
         let reasons = self.findings().into_iter().take(room);
-        let reasons: Vec<String> =
-            reasons.map(|f| line(f.what.verb(), f.hold.to_string())).collect();
+        let reasons: Vec<(&str, String)> =
+            reasons.map(|f| (f.what.verb(), f.hold.to_string())).collect();
         lines.splice(findings..findings, reasons);
-        lines.join("\n")
+        lines
     }
 
     fn broken(&self) -> Option<&Promise> {
@@ -247,7 +256,8 @@ impl Explanation {
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    /// All of it, for machines.
+    pub(crate) fn json(&self) -> serde_json::Value {
         let mut value = report::plan_json(&self.cycle.plan);
         let mine = |list: &serde_json::Value| -> Vec<serde_json::Value> {
             let name = json!(self.service);
@@ -272,10 +282,6 @@ impl Explanation {
         value["outcome"] = json!(self.outcome.as_ref().map(|outcome| &outcome.result));
         value
     }
-}
-
-fn line(label: &str, text: String) -> String {
-    format!("  {label:<9} {text}")
 }
 
 /// Since when the verdict of `cycle` has stood, as far as [`SINCE_CYCLES`] show.

@@ -1,6 +1,6 @@
 //! `neap idle`: what is idle, with the evidence, and what becomes of it.
 
-mod rows;
+pub mod rows;
 pub mod story;
 
 use std::process::ExitCode;
@@ -137,7 +137,8 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
 /// Hours of a month, as the clouds' calculators take them.
 pub(super) const HOURS_A_MONTH: f64 = 730.0;
 
-fn sum(sum: &Sum) -> String {
+/// A sum a month, in every currency that it has.
+pub fn sum(sum: &Sum) -> String {
     let amount = |(currency, micro): (&Currency, &u64)| {
         format!("{:.2} {currency}", *micro as f64 * HOURS_A_MONTH / 1e6)
     };

@@ -207,7 +207,7 @@ fn line(out: &mut impl Write, id: RecordId, at: Timestamp, what: &str) -> std::i
 }
 
 /// A record in a few words.
-fn brief(kind: &EntryKind) -> String {
+pub(crate) fn brief(kind: &EntryKind) -> String {
     match kind {
         EntryKind::Cycle(cycle) => brief_cycle(cycle),
         EntryKind::Samples(batches) => {
@@ -377,7 +377,7 @@ fn export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 /// A record with all it holds.
-fn full_json(entry: &Entry) -> Value {
+pub(crate) fn full_json(entry: &Entry) -> Value {
     let record = match &entry.kind {
         EntryKind::Cycle(cycle) => cycle_json(cycle),
         EntryKind::Samples(batches) => batches

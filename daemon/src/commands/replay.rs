@@ -213,7 +213,7 @@ fn what_if(
 }
 
 /// Capacity of a unit in demand per second, as configured or learned.
-pub(super) fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<f64> {
+pub(crate) fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<f64> {
     use planner::policy::CapacityPerUnit;
     match policy.services.get(name)?.pool.capacity_per_unit {
         CapacityPerUnit::Given(capacity) => Some(capacity),

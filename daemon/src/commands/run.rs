@@ -20,6 +20,7 @@ use crate::cycle::{Engine, Turn};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
+use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
@@ -62,8 +63,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     crate::telemetry::adopt(config.log);
-    let channels = match alerts::open(&config.alerts, alerts::Options::default()) {
-        Ok(channels) => channels,
+    let (channels, access) = match secrets(&config) {
+        Ok(opened) => opened,
         Err(faults) => {
             crate::report::faults(&faults);
             return Ok(ExitCode::from(1));
@@ -79,7 +80,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon(args, config, channels, (journal, recovered)))
+    runtime.block_on(daemon(args, config, channels, access, (journal, recovered)))
+}
+
+/// Opens what the configuration keeps secrets of: channels of alerts, and the page's doors.
+fn secrets(
+    config: &Config,
+) -> Result<(Vec<Channel>, Option<page::Access>), Vec<config::ConfigFault>> {
+    let channels = alerts::open(&config.alerts, alerts::Options::default());
+    let access = config.page.as_ref().map(page::Access::open).transpose();
+    match (channels, access) {
+        (Ok(channels), Ok(access)) => Ok((channels, access)),
+        (channels, access) => {
+            Err([channels.err(), access.err()].into_iter().flatten().flatten().collect())
+        }
+    }
 }
 
 /// A journal that must not be written is a no; a disk that cannot be written is a failure.
@@ -123,12 +138,15 @@ struct Daemon {
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
     manager: Manager,
+    board: Board,
+    page: Option<Page>,
 }
 
 async fn daemon(
     args: &Args,
     config: Config,
     channels: Vec<Channel>,
+    access: Option<page::Access>,
     (journal, recovered): (Journal, Recovered),
 ) -> anyhow::Result<ExitCode> {
     let (stopping, mut wakes) = listen()?;
@@ -137,8 +155,9 @@ async fn daemon(
     let source = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let _server = journal::socket::serve(&daemon.journal, Arc::new(source))?;
     let config = &daemon.config;
-    let (_control, mut asked) = control::serve(&config.state_dir, &config.approvers)
+    let (control, mut asked) = control::serve(&config.state_dir, &config.approvers)
         .context("opening the socket for approvals")?;
+    daemon.page = daemon.open_page(access, control.sender()).await?;
     daemon.until_stopped(args.once, &mut wakes, &mut asked).await?;
     daemon.sender.stop().await;
     daemon.reporter.summary(&daemon.clouds);
@@ -210,7 +229,8 @@ async fn start(
     let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
     let path = args.config.clone();
     let sender = Sender::start(&journal, &clouds.clock, channels, alerts::Options::default());
-    let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle));
+    let board = Board::default();
+    let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
         config,
@@ -223,6 +243,8 @@ async fn start(
         status,
         stopping,
         manager: Manager::of_this_process(),
+        board,
+        page: None,
     })
 }
 
@@ -316,10 +338,11 @@ impl Daemon {
     /// A turn whose record fails has done nothing, and the next one tries again.
     async fn turn(&mut self, now: Timestamp) {
         let Daemon { engine, journal, stopping, reporter, .. } = self;
+        let began = std::time::Instant::now();
         match engine.turn(journal, now, stopping).await {
             Ok(turn) => {
                 reporter.turn(&turn, &engine.standing.policy);
-                self.publish(&turn);
+                self.publish(turn, began);
                 self.manager.cycle_done();
             }
             Err(fault) => {
@@ -328,10 +351,30 @@ impl Daemon {
         }
     }
 
-    fn publish(&self, turn: &Turn) {
+    fn publish(&self, turn: Turn, began: std::time::Instant) {
         let next = self.next_tick(turn.snapshot.taken_at);
-        let value = crate::report::status(turn, &self.engine, &self.clouds.providers, next);
+        let value = crate::report::status(&turn, &self.engine, &self.clouds.providers, next);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        self.board.cycle(Latest::of(turn, &self.engine, next, began));
+    }
+
+    /// Opens the page where the configuration wants one; what the last day's charts show is read
+    /// from the journal meanwhile.
+    async fn open_page(
+        &self,
+        access: Option<page::Access>,
+        asked: mpsc::Sender<Asked>,
+    ) -> anyhow::Result<Option<Page>> {
+        let (Some(page), Some(access)) = (&self.config.page, access) else { return Ok(None) };
+        let site = Site::new(&self.journal, self.board.clone(), access, asked);
+        let (board, reader) = (self.board.clone(), self.journal.reader());
+        let until = self.clouds.clock.now();
+        std::thread::spawn(move || {
+            if let Err(fault) = board.recall(&reader, until) {
+                tracing::warn!(%fault, "the page begins without the day before");
+            }
+        });
+        Page::open(page, site).await.map(Some)
     }
 
     /// The next whole multiple of the poll interval; ticks that went by during a slow cycle are
@@ -371,10 +414,10 @@ impl Daemon {
     /// is not.
     async fn reload(&mut self) {
         let opened = config::load(&self.path).and_then(|next| {
-            let channels = alerts::open(&next.alerts, alerts::Options::default())?;
-            Ok((next, channels))
+            let opened = secrets(&next)?;
+            Ok((next, opened))
         });
-        let (next, channels) = match opened {
+        let (next, (channels, access)) = match opened {
             Ok(opened) => opened,
             Err(faults) => {
                 for fault in &faults {
@@ -392,6 +435,9 @@ impl Daemon {
                 );
                 return;
             }
+        }
+        if let (Some(page), Some(access)) = (&self.page, access) {
+            page.admit(access);
         }
         if let Err(error) = self.take_over(next, channels).await {
             tracing::error!(%error, "configuration refused, the old one stays in force");

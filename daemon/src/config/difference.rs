@@ -58,7 +58,7 @@ fn is_fixed(key: &str, config: &Config) -> bool {
     let of_simulation = config.providers.iter().any(|(name, provider)| {
         matches!(provider, ProviderConfig::Sim(_)) && under(&format!("providers.{name}"))
     });
-    of_simulation || ["state_dir", "approvers", "page"].into_iter().any(under)
+    of_simulation || ["state_dir", "approvers", "page.listen", "page.tls"].into_iter().any(under)
 }
 
 fn flat(config: &Config) -> BTreeMap<String, String> {

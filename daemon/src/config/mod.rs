@@ -13,6 +13,7 @@ mod freeze;
 mod holidays;
 mod idle;
 mod metric;
+mod page;
 mod pool;
 mod prices;
 mod provider;
@@ -26,7 +27,6 @@ mod value;
 mod zone;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use planner::policy::Policy;
@@ -43,6 +43,7 @@ pub use freeze::{FreezeRule, FreezeWindow, Weekly, freezes_active};
 pub use holidays::{Holiday, Holidays};
 pub use idle::IdleConfig;
 pub use metric::{known_rate, known_sparse};
+pub use page::{IdentityProxy, Page, PageToken, Right, Tls, Viewing, is_name};
 pub use prices::Prices;
 pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
 pub use quiet::QuietHours;
@@ -88,13 +89,6 @@ pub struct Config {
     pub alerts: Vec<AlertChannel>,
     /// Which calendar the users of a service live by; all others live by none.
     pub service_calendars: BTreeMap<ServiceName, String>,
-}
-
-/// The read-only page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Page {
-    /// Where it listens.
-    pub listen: SocketAddr,
 }
 
 /// How much of the journal is kept: what is older or more is dropped, oldest first.

@@ -1,6 +1,5 @@
 //! The top of the file, and what holds for everything in it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use planner::Seconds;
@@ -13,12 +12,13 @@ use super::defaults::Defaults;
 use super::event::events;
 use super::freeze::freezes;
 use super::idle::{self, idle};
+use super::page::page;
 use super::provider::providers;
 use super::reader::{Source, Table};
 use super::service::{MODES, ServiceKeys, services};
 use super::template::templates;
 use super::value;
-use super::{Config, ConfigFault, Log, LogFormat, LogLevel, Page, Retention};
+use super::{Config, ConfigFault, Log, LogFormat, LogLevel, Retention};
 
 /// Text to configuration, or every fault in file order.
 pub(super) fn parse(file: &str, text: &str) -> Result<Config, Vec<ConfigFault>> {
@@ -105,15 +105,6 @@ fn kill_switch(root: &Table<'_>) -> PathBuf {
 fn approvers(root: &Table<'_>) -> String {
     let found = root.get("approvers").and_then(|entry| entry.text("the name of a group of users"));
     found.unwrap_or(Defaults::APPROVERS).to_owned()
-}
-
-fn page(root: &Table<'_>) -> Option<Page> {
-    let table = root.get("page").and_then(|entry| entry.table())?;
-    let expected = "an address such as `\"127.0.0.1:7317\"`";
-    let listen = table.required("listen", expected);
-    let listen = listen.and_then(|e| e.parsed(|text| text.parse::<SocketAddr>().ok(), expected));
-    table.finish();
-    listen.map(|listen| Page { listen })
 }
 
 fn journal(root: &Table<'_>) -> Retention {

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::{IdleEngine, IdleStanding, Looked};
 use crate::control::Asked;
 use crate::journal::{Journal, JournalFault};
+use crate::page::{Board, LookInBrief};
 
 /// An engine that looks when its interval has passed, in a task of its own.
 pub struct IdleWatch {
@@ -18,17 +19,19 @@ pub struct IdleWatch {
     next: Timestamp,
     late_since: Option<Timestamp>,
     hurry: Arc<AtomicBool>,
+    board: Board,
 }
 
 impl IdleWatch {
-    /// Looks for the first time at once.
-    pub fn new(engine: IdleEngine) -> IdleWatch {
+    /// Looks for the first time at once, and puts each look on the board.
+    pub fn new(engine: IdleEngine, board: Board) -> IdleWatch {
         IdleWatch {
             engine: Arc::new(Mutex::new(engine)),
             running: None,
             next: Timestamp(i64::MIN),
             late_since: None,
             hurry: Arc::default(),
+            board,
         }
     }
 
@@ -59,8 +62,12 @@ impl IdleWatch {
         self.next = now + engine.interval();
         self.late_since = None;
         let (journal, stopping) = (Arc::clone(journal), Arc::clone(stopping));
-        self.running =
-            Some(tokio::spawn(async move { engine.look(&journal, now, &stopping).await }));
+        let board = self.board.clone();
+        self.running = Some(tokio::spawn(async move {
+            let looked = engine.look(&journal, now, &stopping).await?;
+            board.look(brief(&looked));
+            Ok(looked)
+        }));
     }
 
     /// Waits for the look that is running, if one is, and tells how it went.
@@ -107,4 +114,18 @@ fn tell(looked: &Looked) {
         orders = looked.results.len(),
         "looked at idle resources"
     );
+}
+
+fn brief(looked: &Looked) -> LookInBrief {
+    let matched = looked.snapshot.matched.iter();
+    let mut orders = std::collections::BTreeMap::new();
+    for outcome in &looked.results {
+        *orders.entry(outcome.result.word()).or_default() += 1;
+    }
+    LookInBrief {
+        taken_at: looked.snapshot.taken_at,
+        matched: matched.map(|(rule, count)| (rule.0.clone(), u64::from(*count))).collect(),
+        seen: looked.snapshot.seen.len() as u64,
+        orders,
+    }
 }

@@ -175,3 +175,16 @@ pub enum PowerResult {
         effect_seen: Option<bool>,
     },
 }
+
+impl PowerResult {
+    /// A short, stable word for labels.
+    pub fn word(&self) -> &'static str {
+        match self {
+            PowerResult::Taken => "taken",
+            PowerResult::Moved { .. } => "moved",
+            PowerResult::Withheld => "withheld",
+            PowerResult::Failed { .. } => "failed",
+            PowerResult::Unconfirmed { .. } => "unconfirmed",
+        }
+    }
+}

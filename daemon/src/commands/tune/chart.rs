@@ -1,19 +1,18 @@
 //! Violations against cost as a picture: one line a family, neap's the boldest.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use planner::policy::Share;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::advice::promised;
 use super::setting::Family;
 use super::study::Row;
 use super::table::Answer;
+use crate::plot::{BLUE, FAINT, FONT, GREEN, GRID, PURPLE, TEXT, VERMILION, drawn, font};
 
 const SIZE: (u32, u32) = (960, 540);
 
@@ -23,18 +22,12 @@ const LEGEND_WIDTH: u32 = 190;
 /// Below this, a share of violations is drawn at it: the axis is logarithmic and has no zero.
 const VIOLATIONS_MIN_PERCENT: f64 = 0.01;
 
-const FONT: &str = "sans-serif";
-const TEXT: RGBColor = RGBColor(0x24, 0x29, 0x2f);
-const GRID: RGBColor = RGBColor(0xe1, 0xe4, 0xe8);
-const FAINT: RGBColor = RGBColor(0x6e, 0x77, 0x81);
-
-/// Colours that stay apart for the colour-blind (Okabe and Ito).
 fn colour(family: Family) -> RGBColor {
     match family {
-        Family::Neap => RGBColor(0x00, 0x72, 0xb2),
-        Family::TargetTracking => RGBColor(0xd5, 0x5e, 0x00),
-        Family::Predictive => RGBColor(0xcc, 0x79, 0xa7),
-        Family::Hpa => RGBColor(0x00, 0x9e, 0x73),
+        Family::Neap => BLUE,
+        Family::TargetTracking => VERMILION,
+        Family::Predictive => PURPLE,
+        Family::Hpa => GREEN,
         Family::Static => RGBColor(0x80, 0x80, 0x80),
     }
 }
@@ -84,14 +77,6 @@ pub fn png(answer: &Answer, promise: Share) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The font measures text for both formats and draws it in bitmaps.
-fn font() -> anyhow::Result<()> {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let bytes = include_bytes!("../../../fonts/Roboto-Regular-subset.ttf");
-    let done = REGISTERED.get_or_init(|| register_font(FONT, FontStyle::Normal, bytes).is_ok());
-    done.then_some(()).context("the chart's font cannot be read")
-}
-
 type Area<B> = DrawingArea<B, Shift>;
 
 fn picture<B: DrawingBackend>(
@@ -110,11 +95,6 @@ fn picture<B: DrawingBackend>(
     lines(&plot, answer, promise)?;
     legend(&side, answer, promise)?;
     drawn(area.present())
-}
-
-/// What kind of error a backend has does not matter: a picture in memory is drawn, or it is a bug.
-fn drawn<T, E: std::error::Error + Send + Sync>(result: Result<T, E>) -> anyhow::Result<T> {
-    result.map_err(|fault| anyhow!("drawing the chart: {fault}"))
 }
 
 fn subtitle(answer: &Answer) -> String {

@@ -1,0 +1,76 @@
+//! What people answer on the page: the same as `neap approve` and its like, under the name that
+//! their token carries.
+
+use std::sync::Arc;
+
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use planner::Seconds;
+use planner::idle::rule::RuleName;
+use planner::idle::snapshot::Ask;
+use serde::Deserialize;
+
+use super::render::Visit;
+use super::site::Site;
+use crate::control::Answer;
+
+/// A form with an answer.
+#[derive(Deserialize)]
+pub(super) struct Given {
+    /// What is done: `approve`, `reject`, `exempt`, `wake`, `release`.
+    verb: String,
+    /// The approval, the resource or the rule.
+    subject: String,
+    /// For how many days.
+    #[serde(default)]
+    days: Option<u32>,
+}
+
+impl Given {
+    /// What it asks for; `now` is when the newest cycle looked.
+    fn ask(&self, now: planner::Timestamp) -> Option<Ask> {
+        let subject = self.subject.clone();
+        let until = || {
+            let days = self.days.filter(|days| (1..=366).contains(days))?;
+            Some(now + Seconds::days(u64::from(days)))
+        };
+        Some(match self.verb.as_str() {
+            "approve" => Ask::Approve { id: subject },
+            "reject" => Ask::Reject { id: subject },
+            "exempt" => Ask::Exempt { resource: subject, until: until()? },
+            "wake" => Ask::Wake { resource: subject, until: until()? },
+            "release" => Ask::Release { rule: RuleName(subject) },
+            _ => return None,
+        })
+    }
+}
+
+/// Takes an answer of somebody who may give it.
+pub(super) async fn take(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Form(given): Form<Given>,
+) -> Response {
+    let Some(name) = visit.caller.as_ref().and_then(|caller| caller.approver()) else {
+        let text = visit.word("answer.no_right");
+        return site.say(StatusCode::FORBIDDEN, &visit, visit.word("answer.refused"), text);
+    };
+    let now = site.board.latest().map(|latest| latest.turn.snapshot.taken_at);
+    let Some(ask) = now.and_then(|now| given.ask(now)) else {
+        let text = visit.word("answer.no_sense");
+        return site.say(StatusCode::BAD_REQUEST, &visit, visit.word("answer.refused"), text);
+    };
+    let (status, title, text) = match site.tell(ask, name).await {
+        Some(Answer::Taken { about, by }) => {
+            let text = format!("{about}: {} {by}", visit.word("answer.by"));
+            (StatusCode::OK, "answer.taken", text)
+        }
+        Some(Answer::Refused { why }) => (StatusCode::CONFLICT, "answer.refused", why),
+        None => {
+            let text = visit.word("answer.waits").to_owned();
+            (StatusCode::ACCEPTED, "answer.waits_title", text)
+        }
+    };
+    site.say(status, &visit, visit.word(title), &text)
+}

@@ -1,0 +1,382 @@
+//! What the page shows without asking anybody: the newest cycle and look, and the day behind them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use planner::plan::{Action, Change, Finding};
+use planner::policy::{Mode, Policy};
+use planner::snapshot::{Observation, OrderResult, Snapshot};
+use planner::{ProviderName, Seconds, ServiceName, Timestamp};
+use providers::Provider;
+use providers::traced::{Calls, Operation};
+
+use crate::commands::replay::capacity;
+use crate::cycle::{Engine, Turn};
+use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
+
+/// How far back charts go.
+pub const DAY: Seconds = Seconds::days(1);
+/// The newest cycle in each stretch of this length is kept.
+const POINT_EVERY: Seconds = Seconds::minutes(5);
+/// Decisions kept of a service.
+const DECISIONS_MAX: usize = 200;
+/// Cycles kept in brief.
+const CYCLES_MAX: usize = 1500;
+
+/// The newest cycle.
+pub struct Latest {
+    /// What was seen, decided and done.
+    pub turn: Turn,
+    /// What was in force.
+    pub policy: Arc<Policy>,
+    /// What a unit carries, in demand per second, where that is known.
+    pub capacity: BTreeMap<ServiceName, f64>,
+    /// When the next cycle begins.
+    pub next: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// When it ended, by the machine's own clock.
+    pub ended: Instant,
+    /// Orders without a known end.
+    pub unresolved: usize,
+    /// What became of calls since the daemon's start.
+    pub calls: BTreeMap<ProviderName, BTreeMap<Operation, Calls>>,
+    /// Metrics read since then.
+    pub metrics_read: BTreeMap<ProviderName, u64>,
+}
+
+impl Latest {
+    /// What an engine has just done.
+    pub fn of(turn: Turn, engine: &Engine, next: Timestamp, began: Instant) -> Latest {
+        let policy = &engine.standing.policy;
+        let known =
+            |name: &ServiceName| Some((name.clone(), capacity(&engine.memory, policy, name)?));
+        let providers = || engine.providers.iter();
+        Latest {
+            turn,
+            policy: Arc::new(policy.clone()),
+            capacity: policy.services.keys().filter_map(known).collect(),
+            next,
+            took: began.elapsed(),
+            ended: Instant::now(),
+            unresolved: engine.unresolved.len(),
+            calls: providers().map(|(name, provider)| (name.clone(), provider.calls())).collect(),
+            metrics_read: providers()
+                .map(|(name, provider)| (name.clone(), provider.metrics().metrics_read()))
+                .collect(),
+        }
+    }
+
+    /// Whether orders of a service are carried out.
+    pub fn mode(&self, service: &ServiceName) -> Mode {
+        let acts = self.policy.services.get(service).is_some_and(|s| s.mode == Mode::Act);
+        if self.policy.mode == Mode::Act && acts { Mode::Act } else { Mode::Observe }
+    }
+
+    /// What was decided for a service.
+    pub fn action(&self, service: &ServiceName) -> Option<&Action> {
+        self.turn.plan.actions.iter().find(|action| &action.service == service)
+    }
+
+    /// What was found of a service.
+    pub fn findings(&self, service: &ServiceName) -> impl Iterator<Item = &Finding> {
+        let of = move |finding: &&Finding| finding.service.as_ref() == Some(service);
+        self.turn.plan.findings.iter().filter(of)
+    }
+}
+
+/// A service at one moment: what was known then, as it was known then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// When.
+    pub at: Timestamp,
+    /// Demand per second in the newest settled interval.
+    pub demand: Option<f32>,
+    /// Demand of the next interval at the lowest, middle and highest level.
+    pub next: Option<[f32; 3]>,
+    /// Highest demand within the lead window at the level in force.
+    pub sized_for: Option<f32>,
+    /// What a unit carries.
+    pub capacity: Option<f32>,
+    /// Units in service.
+    pub in_service: Option<u32>,
+    /// Units ordered.
+    pub desired: Option<u32>,
+}
+
+/// An order, or what would have been one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// In which cycle.
+    pub cycle: CycleId,
+    /// What.
+    pub change: Change,
+    /// Only shown.
+    pub dry_run: bool,
+    /// Why, in one line.
+    pub reason: String,
+    /// How it ended, where it was given.
+    pub ending: Option<String>,
+}
+
+/// A cycle in brief.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Brief {
+    /// Its id.
+    pub id: CycleId,
+    /// When its snapshot was taken.
+    pub at: Timestamp,
+    /// Orders.
+    pub actions: usize,
+    /// Services.
+    pub services: usize,
+}
+
+/// A service's last day, and its last decisions.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Oldest first.
+    pub points: VecDeque<Point>,
+    /// Oldest first.
+    pub decisions: VecDeque<Decision>,
+}
+
+#[derive(Default)]
+struct Shown {
+    latest: Option<Arc<Latest>>,
+    past: BTreeMap<ServiceName, Past>,
+    cycles: VecDeque<Brief>,
+    looks: u64,
+    look: Option<LookInBrief>,
+}
+
+/// The newest look at idle resources, in numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LookInBrief {
+    /// When.
+    pub taken_at: Timestamp,
+    /// Idle resources by rule.
+    pub matched: BTreeMap<String, u64>,
+    /// Resources seen.
+    pub seen: u64,
+    /// Orders by how they ended.
+    pub orders: BTreeMap<&'static str, u64>,
+}
+
+/// Where the daemon puts what it did, for whoever looks.
+#[derive(Clone, Default)]
+pub struct Board(Arc<RwLock<Shown>>);
+
+impl Board {
+    /// Takes in a cycle.
+    pub fn cycle(&self, latest: Latest) {
+        let capacity = |name: &ServiceName| latest.capacity.get(name).copied();
+        let seen = Seen {
+            id: latest.turn.id,
+            snapshot: &latest.turn.snapshot,
+            actions: &latest.turn.plan.actions,
+            results: &latest.turn.results,
+            findings: &latest.turn.plan.findings,
+        };
+        self.write(|shown| shown.follow(&seen, &capacity));
+        self.write(|shown| shown.latest = Some(Arc::new(latest)));
+    }
+
+    /// Takes in a look.
+    pub fn look(&self, look: LookInBrief) {
+        self.write(|shown| {
+            shown.looks += 1;
+            shown.look = Some(look);
+        });
+    }
+
+    /// Reads the last day from a journal, as it was before this process began.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn recall(&self, reader: &Reader, until: Timestamp) -> Result<(), JournalFault> {
+        let mut before = Shown::default();
+        let mut policies = BTreeMap::new();
+        for cycle in reader.cycles(until - DAY..until) {
+            let cycle = cycle?;
+            if !policies.contains_key(&cycle.policy) {
+                policies.insert(cycle.policy, reader.policy(cycle.policy)?.policy);
+            }
+            let outcomes = reader.outcomes(cycle.id)?;
+            let results = results(&cycle, &outcomes);
+            let capacity =
+                |name: &ServiceName| capacity(&cycle.memory_after, &policies[&cycle.policy], name);
+            let seen = Seen {
+                id: cycle.id,
+                snapshot: &cycle.snapshot,
+                actions: &cycle.plan.actions,
+                results: &results,
+                findings: &cycle.plan.findings,
+            };
+            before.follow(&seen, &capacity);
+        }
+        self.write(|shown| shown.precede(before));
+        Ok(())
+    }
+
+    /// The newest cycle.
+    pub fn latest(&self) -> Option<Arc<Latest>> {
+        self.read(|shown| shown.latest.clone())
+    }
+
+    /// The newest look at idle resources.
+    pub fn newest_look(&self) -> Option<LookInBrief> {
+        self.read(|shown| shown.look.clone())
+    }
+
+    /// Looks so far: what was made of one holds until the next.
+    pub fn looks(&self) -> u64 {
+        self.read(|shown| shown.looks)
+    }
+
+    /// A service's day.
+    pub fn past(&self, service: &ServiceName) -> Past {
+        self.read(|shown| shown.past.get(service).cloned().unwrap_or_default())
+    }
+
+    /// Looks at every service's day in place.
+    pub fn pasts<T>(&self, look: impl FnOnce(&BTreeMap<ServiceName, Past>) -> T) -> T {
+        self.read(|shown| look(&shown.past))
+    }
+
+    /// The last cycles, newest first.
+    pub fn cycles(&self) -> Vec<Brief> {
+        self.read(|shown| shown.cycles.iter().rev().cloned().collect())
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Shown) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Shown)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A cycle, live or from the journal.
+struct Seen<'a> {
+    id: CycleId,
+    snapshot: &'a Snapshot,
+    actions: &'a [Action],
+    results: &'a [(Action, OrderResult)],
+    findings: &'a [Finding],
+}
+
+impl Shown {
+    fn follow(&mut self, seen: &Seen<'_>, capacity: &dyn Fn(&ServiceName) -> Option<f64>) {
+        let at = seen.snapshot.taken_at;
+        for (name, observed) in &seen.snapshot.services {
+            let past = self.past.entry(name.clone()).or_default();
+            past.add(point(at, observed, capacity(name)));
+        }
+        let acted = seen.actions.iter().map(|action| (&action.service, &action.sizing));
+        let found = seen.findings.iter().filter_map(|f| f.service.as_ref().zip(f.sizing.as_ref()));
+        for (name, sizing) in acted.chain(found) {
+            let past = self.past.get_mut(name).and_then(|past| past.points.back_mut());
+            if let (Some(point), Some(milli)) = (past, sizing.sized_for_milli) {
+                point.sized_for = Some(milli as f32 / 1000.0);
+            }
+        }
+        for action in seen.actions {
+            let ended = seen.results.iter().find(|(done, _)| done.service == action.service);
+            let past = self.past.entry(action.service.clone()).or_default();
+            past.decisions.push_back(Decision {
+                at,
+                cycle: seen.id,
+                change: action.change,
+                dry_run: action.dry_run,
+                reason: crate::report::reason(&action.sizing),
+                ending: ended.map(|(_, result)| crate::report::ending(result)),
+            });
+            while past.decisions.len() > DECISIONS_MAX {
+                past.decisions.pop_front();
+            }
+        }
+        let (actions, services) = (seen.actions.len(), seen.snapshot.services.len());
+        self.cycles.push_back(Brief { id: seen.id, at, actions, services });
+        while self.cycles.len() > CYCLES_MAX {
+            self.cycles.pop_front();
+        }
+    }
+
+    /// Puts what was before this process in front of what it did since.
+    fn precede(&mut self, before: Shown) {
+        for (name, mut past) in before.past {
+            let since = self.past.entry(name).or_default();
+            let first = since.points.front().map(|point| point.at);
+            past.points.retain(|point| first.is_none_or(|first| point.at < first));
+            let first = since.decisions.front().map(|decision| decision.at);
+            past.decisions.retain(|decision| first.is_none_or(|first| decision.at < first));
+            past.points.append(&mut since.points);
+            past.decisions.append(&mut since.decisions);
+            *since = past;
+        }
+        let first = self.cycles.front().map(|brief| brief.at);
+        let mut cycles = before.cycles;
+        cycles.retain(|brief| first.is_none_or(|first| brief.at < first));
+        cycles.append(&mut self.cycles);
+        self.cycles = cycles;
+    }
+}
+
+impl Past {
+    /// Takes the place of a point of the same stretch.
+    fn add(&mut self, point: Point) {
+        let stretch = |at: Timestamp| at.0.div_euclid(POINT_EVERY.0.cast_signed());
+        if self.points.back().is_some_and(|last| stretch(last.at) == stretch(point.at)) {
+            self.points.pop_back();
+        }
+        let from = point.at - DAY;
+        self.points.push_back(point);
+        while self.points.front().is_some_and(|first| first.at < from) {
+            self.points.pop_front();
+        }
+    }
+
+    /// The share of unit-hours that the size of the day's peak would have cost more.
+    pub fn saved_against_peak(&self) -> Option<f64> {
+        let sizes: Vec<u32> = self.points.iter().filter_map(|point| point.in_service).collect();
+        let peak = f64::from(*sizes.iter().max().filter(|peak| **peak > 0)?);
+        let mean = sizes.iter().copied().map(f64::from).sum::<f64>() / sizes.len() as f64;
+        Some(1.0 - mean / peak)
+    }
+}
+
+fn point(at: Timestamp, seen: &Observation, capacity: Option<f64>) -> Point {
+    let group = seen.group.as_ref().ok();
+    let whole = |milli: u64| milli as f32 / 1000.0;
+    let next = seen.forecast.as_ref().ok().and_then(|forecast| {
+        let levels = &forecast.next_milli;
+        let middle = levels.get(forecast.levels.iter().position(|l| l.get() >= 0.5)?)?;
+        Some([whole(*levels.first()?), whole(*middle), whole(*levels.last()?)])
+    });
+    Point {
+        at,
+        demand: seen.demand.settled.map(|point| point.value as f32),
+        next,
+        sized_for: None,
+        capacity: capacity.map(|capacity| capacity as f32),
+        in_service: group.map(|group| group.in_service.0),
+        desired: group.map(|group| group.desired.0),
+    }
+}
+
+fn results(
+    cycle: &CycleRecord,
+    outcomes: &[crate::journal::Outcome],
+) -> Vec<(Action, OrderResult)> {
+    let ended = |index: usize| {
+        let id = cycle.id.decision(index);
+        outcomes.iter().rfind(|outcome| outcome.id == id).map(|outcome| outcome.result.clone())
+    };
+    let actions = cycle.plan.actions.iter().enumerate();
+    actions.filter_map(|(index, action)| Some((action.clone(), ended(index)?))).collect()
+}

@@ -1,0 +1,174 @@
+//! What every request passes first: how many, how long, from where, by whom.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum_server::accept::Accept;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::site::Site;
+
+/// Connections at a time; those above are closed at once, so that files are left for the clouds.
+const CONNECTIONS_MAX: usize = 256;
+/// Requests worked on at a time.
+pub(super) const REQUESTS_MAX: usize = 32;
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The longest address.
+const URI_BYTES_MAX: usize = 4096;
+/// Bytes of a form.
+pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
+
+/// Nothing from elsewhere, no script, no frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Lets so many connections in.
+#[derive(Clone, Debug)]
+pub(super) struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
+    }
+}
+
+impl<S: Send + 'static, T: Send + 'static> Accept<S, T> for Gate
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    type Stream = Admitted<S>;
+    type Service = T;
+    type Future = BoxFuture<'static, io::Result<(Admitted<S>, T)>>;
+
+    fn accept(&self, stream: S, service: T) -> Self::Future {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        Box::pin(async move {
+            let permit = permit.map_err(|_| io::Error::other("too many connections"))?;
+            Ok((Admitted { stream, _permit: permit }, service))
+        })
+    }
+}
+
+/// A connection that counts as long as it lasts.
+pub(super) struct Admitted<S> {
+    stream: S,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Admitted<S> {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Admitted<S> {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Refuses what must not pass, finds out who is calling, and closes the answer against misuse.
+pub(super) async fn guard(
+    State(site): State<Arc<Site>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let tls = site.access().tls();
+    let mut response = match admit(&site, &mut request) {
+        Ok(()) => served(&site, request, next).await,
+        Err(refused) => refused,
+    };
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
+}
+
+async fn served(site: &Site, request: Request, next: Next) -> Response {
+    let Ok(_permit) = site.requests.try_acquire() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time, try again");
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => refuse(StatusCode::GATEWAY_TIMEOUT, "it took too long; ask for a shorter time"),
+    }
+}
+
+fn admit(site: &Site, request: &mut Request) -> Result<(), Response> {
+    let access = site.access();
+    let (headers, uri) = (request.headers(), request.uri());
+    if uri.to_string().len() > URI_BYTES_MAX {
+        return Err(refuse(StatusCode::URI_TOO_LONG, "the address is too long"));
+    }
+    if !access.knows_host(headers, uri) {
+        let why = "the page does not go by this name; `hosts` in `[page]` lists its names";
+        return Err(refuse(StatusCode::MISDIRECTED_REQUEST, why));
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && *request.method() != Method::POST {
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD or POST"));
+    }
+    if !reads && !access.is_own_origin(headers, uri) {
+        return Err(refuse(StatusCode::FORBIDDEN, "the form is not one of this page"));
+    }
+    let caller = access.caller(headers, Instant::now());
+    if caller.is_none() && !is_for_all(uri.path()) {
+        if reads && headers.get(header::AUTHORIZATION).is_none() {
+            return Err(axum::response::Redirect::to("/sign-in").into_response());
+        }
+        return Err(refuse(StatusCode::UNAUTHORIZED, "it takes a token that gives the right"));
+    }
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// What is served to those who may not look, too.
+fn is_for_all(path: &str) -> bool {
+    ["/sign-in", "/assets/neap.css", "/healthz", "/readyz"].contains(&path)
+}
+
+fn refuse(status: StatusCode, why: &'static str) -> Response {
+    (status, format!("{why}\n")).into_response()
+}

@@ -1,0 +1,32 @@
+//! `/healthz` and `/readyz`: whether the process answers, and whether it does its work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::site::Site;
+
+/// Leeway of a cycle that runs late.
+const LEEWAY: Duration = Duration::from_secs(60);
+
+/// The process answers.
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// A cycle ended lately: within two poll intervals and a minute.
+pub(super) async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, String) {
+    let Some(latest) = site.board.latest() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no cycle has ended yet\n".to_owned());
+    };
+    let age = latest.ended.elapsed();
+    let limit = Duration::from_secs(2 * latest.policy.poll_interval.0) + LEEWAY;
+    let seconds = age.as_secs();
+    if age > limit {
+        let text = format!("the last cycle ended {seconds} s ago, the limit is {limit:?}\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text);
+    }
+    (StatusCode::OK, format!("ok: the last cycle ended {seconds} s ago\n"))
+}

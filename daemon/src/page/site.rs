@@ -1,0 +1,101 @@
+//! What the page has at hand.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use planner::Timestamp;
+use planner::idle::snapshot::Ask;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::access::Access;
+use super::board::Board;
+use super::guard::REQUESTS_MAX;
+use super::render::Templates;
+use crate::commands::idle::rows::{Row, rows};
+use crate::control::{self, Answer, Asked};
+use crate::idle::ledger;
+use crate::journal::{Journal, JournalFault, Reader};
+
+/// How long somebody waits for what becomes of their answer.
+const TAKEN_WITHIN: Duration = Duration::from_secs(20);
+
+/// Everything that the page shows from, and the way by which answers reach the daemon.
+pub struct Site {
+    /// The newest cycle and the day behind it.
+    pub board: Board,
+    /// Requests that are worked on.
+    pub(super) requests: Semaphore,
+    /// How pages look.
+    pub(super) templates: Templates,
+    journal: Arc<Journal>,
+    access: RwLock<Arc<Access>>,
+    asked: mpsc::Sender<Asked>,
+    idle: Mutex<Option<Arc<Idle>>>,
+}
+
+/// What was known of idle resources after a look.
+pub struct Idle {
+    looks: u64,
+    /// When the look was.
+    pub looked_at: Option<Timestamp>,
+    /// A row a resource and rule.
+    pub rows: Vec<Row>,
+}
+
+impl Site {
+    /// A page over a journal and a board.
+    pub fn new(
+        journal: &Arc<Journal>,
+        board: Board,
+        access: Access,
+        asked: mpsc::Sender<Asked>,
+    ) -> Site {
+        Site {
+            board,
+            requests: Semaphore::new(REQUESTS_MAX),
+            templates: Templates::new(),
+            journal: Arc::clone(journal),
+            access: RwLock::new(Arc::new(access)),
+            asked,
+            idle: Mutex::new(None),
+        }
+    }
+
+    /// Who may do what.
+    pub(super) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn admit(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+    }
+
+    /// A reader of the journal; it blocks.
+    pub(super) fn reader(&self) -> Reader {
+        self.journal.reader()
+    }
+
+    /// What is known of idle resources: read once a look.
+    pub(super) fn idle(&self) -> Result<Arc<Idle>, JournalFault> {
+        let looks = self.board.looks();
+        let mut kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(idle) = kept.as_ref().filter(|idle| idle.looks == looks) {
+            return Ok(Arc::clone(idle));
+        }
+        let reader = self.reader();
+        let now = reader.end()?.unwrap_or(Timestamp(0));
+        let recalled = ledger::recall(&reader, now)?;
+        let verdicts = ledger::verdicts(&reader, now)?;
+        let rows = rows(&recalled.folded, &verdicts);
+        let idle = Arc::new(Idle { looks, looked_at: recalled.looked_at, rows });
+        *kept = Some(Arc::clone(&idle));
+        Ok(idle)
+    }
+
+    /// Hands an answer to the daemon. `None`: it lies there, and is taken in after the look that is
+    /// under way.
+    pub(super) async fn tell(&self, ask: Ask, by: &str) -> Option<Answer> {
+        let told = control::put(ask, by.to_owned(), &self.asked);
+        tokio::time::timeout(TAKEN_WITHIN, told).await.ok()
+    }
+}

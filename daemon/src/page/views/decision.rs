@@ -1,0 +1,107 @@
+//! The whole story of one decision, or of one that was not taken.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use minijinja::{Value, context};
+use planner::ServiceName;
+
+use super::{absent, beside, broken, encoded};
+use crate::commands::explain::Explanation;
+use crate::journal::{CycleId, JournalFault, RecordId};
+use crate::page::render::Visit;
+use crate::page::site::Site;
+
+/// Lines of the story.
+const LINES: usize = 24;
+
+struct Told {
+    at: String,
+    lines: Vec<(&'static str, String)>,
+    trade: Vec<Value>,
+    orders: Vec<Value>,
+    json: String,
+}
+
+/// Shows it.
+pub(in crate::page) async fn show(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Path((cycle, name)): Path<(String, String)>,
+) -> Response {
+    let id = cycle.parse::<RecordId>().ok().map(CycleId);
+    let (Some(id), Some(service)) = (id, ServiceName::new(name.clone())) else {
+        return absent(&site, &visit, &format!("{cycle} {name}"));
+    };
+    let told = beside(&site, move |site| told(site, id, &service)).await;
+    match told {
+        Ok(Some(told)) => {
+            let lines: Vec<Value> = told
+                .lines
+                .iter()
+                .map(|(label, text)| context! { label => *label, text => text.as_str() })
+                .collect();
+            let of = context! {
+                href => format!("/service/{}", encoded(&name)),
+                at => told.at,
+                trade => told.trade,
+                orders => told.orders,
+                json => told.json,
+                name, cycle, lines,
+            };
+            site.page(&visit, "decision.html", of)
+        }
+        Ok(None) => absent(&site, &visit, &format!("{cycle} {name}")),
+        Err(error) => broken(&site, &visit, &error),
+    }
+}
+
+fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Option<Told>> {
+    let reader = site.reader();
+    let cycle = match reader.cycle(id) {
+        Ok(cycle) => cycle,
+        Err(JournalFault::NoSuch { .. }) => return Ok(None),
+        Err(fault) => return Err(fault.into()),
+    };
+    if !cycle.snapshot.services.contains_key(service) {
+        return Ok(None);
+    }
+    let explanation = Explanation::of(&reader, &cycle, service)?;
+    let trade = explanation.sizing().and_then(|sizing| sizing.trade);
+    let trade = trade.map_or_else(Vec::new, |trade| {
+        let units = trade.units.0;
+        let sizes = [units.saturating_sub(1), units, units + 1];
+        let row = |(at, share): (usize, &u32)| {
+            let usd = trade
+                .unit_usd_micro_hourly
+                .map(|micro| format!("{:.2}", micro as f64 * f64::from(sizes[at]) / 1e6));
+            let missed = format!("{:.2}%", f64::from(*share) / 1e4);
+            context! { units => sizes[at], missed, usd, chosen => at == 1 }
+        };
+        trade.violations_millionths.iter().enumerate().map(row).collect()
+    });
+    let outcomes = reader.outcomes(id)?;
+    let orders = reader
+        .intents(id)?
+        .into_iter()
+        .filter(|intent| &intent.service == service)
+        .map(|intent| {
+            let ended = outcomes.iter().rfind(|outcome| outcome.id == intent.id);
+            context! {
+                id => intent.id.to_string(),
+                at => intent.at.to_string(),
+                change => intent.change.to_string(),
+                group => intent.group.to_string(),
+                ended => ended.map(|outcome| crate::report::ending(&outcome.result)),
+            }
+        })
+        .collect();
+    Ok(Some(Told {
+        at: cycle.taken_at().to_string(),
+        lines: explanation.told(LINES),
+        trade,
+        orders,
+        json: format!("{:#}", explanation.json()),
+    }))
+}

@@ -1,0 +1,147 @@
+//! The journal: what was written down, by time, service and kind.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use planner::{Seconds, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{absent, beside, broken, encoded};
+use crate::commands::journal::{brief, full_json};
+use crate::journal::{EntryKind, RecordId};
+use crate::page::render::Visit;
+use crate::page::site::Site;
+
+/// Lines of a page.
+const LINES: usize = 200;
+/// The longest stretch that is searched at once.
+const LONGEST: Seconds = Seconds::days(1);
+/// A record is cut here, as a page must stay light.
+const RECORD_BYTES_MAX: usize = 200_000;
+
+/// What is looked for.
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(in crate::page) struct Asked {
+    since: String,
+    until: String,
+    service: String,
+    kind: String,
+}
+
+/// Kinds of records that can be asked for, besides all.
+const KINDS: [&str; 6] = ["decisions", "orders", "alerts", "idle", "policies", "cycles"];
+
+/// Lists records.
+pub(in crate::page) async fn list(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let question = asked.clone();
+    match beside(&site, move |site| found(site, &question)).await {
+        Ok((range, lines)) => {
+            let cut = lines.len() >= LINES;
+            let of = context! {
+                kinds => KINDS,
+                from => range.start.to_string(),
+                to => range.end.to_string(),
+                asked => Serde(&asked),
+                lines, cut,
+            };
+            site.page(&visit, "journal.html", of)
+        }
+        Err(error) => broken(&site, &visit, &error),
+    }
+}
+
+fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestamp>, Vec<Value>)> {
+    let reader = site.reader();
+    let end = reader.end()?.unwrap_or(Timestamp(0)) + Seconds(1);
+    let until = moment(&asked.until).unwrap_or(end).min(end);
+    let since = moment(&asked.since).unwrap_or(until - Seconds::hours(1));
+    let since = since.max(until - LONGEST);
+    let mut lines = Vec::new();
+    for entry in reader.entries(since..until) {
+        let entry = entry?;
+        let text = brief(&entry.kind);
+        if !is_asked_for(&entry.kind, asked) {
+            continue;
+        }
+        if !asked.service.is_empty() && !text.contains(&asked.service) {
+            continue;
+        }
+        lines.push(context! {
+            id => entry.id.to_string(),
+            at => entry.id.at().to_string(),
+            kind => entry.kind.tree(),
+            text,
+        });
+    }
+    lines.reverse();
+    lines.truncate(LINES);
+    Ok((since..until, lines))
+}
+
+fn is_asked_for(kind: &EntryKind, asked: &Asked) -> bool {
+    match asked.kind.as_str() {
+        "decisions" => matches!(kind, EntryKind::Cycle(cycle) if !cycle.plan.actions.is_empty()),
+        "orders" => matches!(kind, EntryKind::Intent(_) | EntryKind::Outcome(_)),
+        "alerts" => matches!(kind, EntryKind::Alert(_)),
+        "idle" => matches!(kind, EntryKind::Idle(_) | EntryKind::Usage(_)),
+        "policies" => matches!(kind, EntryKind::Policy(..)),
+        "cycles" => matches!(kind, EntryKind::Cycle(_)),
+        _ => true,
+    }
+}
+
+/// A moment as an address or a form has it: `2026-03-02T09:05`, in UTC.
+fn moment(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    Timestamp::parse(text)
+        .or_else(|| Timestamp::parse(&format!("{text}:00Z")))
+        .or_else(|| Timestamp::parse(&format!("{text}Z")))
+}
+
+/// Shows one record.
+pub(in crate::page) async fn show(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Response {
+    let Ok(record) = id.parse::<RecordId>() else { return absent(&site, &visit, &id) };
+    let read = beside(&site, move |site| {
+        let reader = site.reader();
+        let mut entries = reader.entries(record.at()..record.at() + Seconds(1));
+        let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.id == record));
+        let Some(entry) = found.transpose()? else { return Ok(None) };
+        let services: Vec<Value> = match &entry.kind {
+            EntryKind::Cycle(cycle) => {
+                let acted = cycle.plan.actions.iter().map(|action| {
+                    let href = format!("/decision/{}/{}", record, encoded(action.service.as_str()));
+                    context! { text => format!("{} {}", action.service, action.change), href }
+                });
+                acted.collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut text = format!("{:#}", full_json(&entry));
+        let cut = text.len() > RECORD_BYTES_MAX;
+        if cut {
+            let end = (0..=RECORD_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or(0));
+        }
+        Ok(Some((entry.id.at().to_string(), brief(&entry.kind), services, text, cut)))
+    });
+    match read.await {
+        Ok(Some((at, title, services, text, cut))) => {
+            let of = context! { id, at, title, services, text, cut };
+            site.page(&visit, "record.html", of)
+        }
+        Ok(None) => absent(&site, &visit, &id),
+        Err(error) => broken(&site, &visit, &error),
+    }
+}

@@ -1,6 +1,9 @@
 //! A service's day as a picture: demand against the forecast as it was made, and capacity.
 
 use planner::{ServiceName, Timestamp};
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::board::{Decision, Past, Point};
@@ -97,17 +100,49 @@ fn mark(decision: &Decision, service: &ServiceName, x: i32, y: i32) -> String {
     )
 }
 
-type Cartesian2d = plotters::coord::cartesian::Cartesian2d<
-    plotters::coord::types::RangedCoordf64,
-    plotters::coord::types::RangedCoordf64,
->;
+/// Time against a number.
+type Plane = Cartesian2d<Hours, RangedCoordf64>;
+
+/// A stretch of time, with labels where people expect them.
+struct Hours(f64, f64);
+
+impl Ranged for Hours {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        RangedCoordf64::from(self.0..self.1).map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        key_points(self.0, self.1)
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.0..self.1
+    }
+}
+
+/// Steps between labels that people read at a glance, in seconds.
+const STEPS: [i64; 7] = [300, 900, 1800, 3600, 7200, 10_800, 14_400];
+/// The most labels that fit.
+const LABELS: i64 = 9;
+
+/// Whole multiples of a step, from `first` to `last`.
+fn key_points(first: f64, last: f64) -> Vec<f64> {
+    let (first, last) = (first as i64, last as i64);
+    let fits = |step: &&i64| (last - first) / **step < LABELS;
+    let step = STEPS.iter().find(fits).copied().unwrap_or(21_600);
+    let begin = first.div_euclid(step) + 1;
+    (begin..=last.div_euclid(step)).map(|at| (at * step) as f64).collect()
+}
 
 fn frame<'a, 'b>(
     area: &'a DrawingArea<SVGBackend<'b>, plotters::coord::Shift>,
     past: &Past,
     top: f64,
     y: &str,
-) -> anyhow::Result<ChartContext<'a, SVGBackend<'b>, Cartesian2d>> {
+) -> anyhow::Result<ChartContext<'a, SVGBackend<'b>, Plane>> {
     font()?;
     let first = past.points.front().map_or(0.0, |point| seconds(point.at));
     let last = past.points.back().map_or(0.0, |point| seconds(point.at)).max(first + 600.0);
@@ -116,7 +151,7 @@ fn frame<'a, 'b>(
             .margin(8)
             .x_label_area_size(28)
             .y_label_area_size(64)
-            .build_cartesian_2d(first..last, 0.0..top),
+            .build_cartesian_2d(Hours(first, last), 0.0..top),
     )?;
     let small = (FONT, 13).into_font().color(&TEXT);
     drawn(
@@ -127,7 +162,6 @@ fn frame<'a, 'b>(
             .axis_style(FAINT)
             .label_style(small.clone())
             .axis_desc_style(small)
-            .x_labels(9)
             .y_labels(6)
             .y_desc(y)
             .x_label_formatter(&|at| clock(*at))

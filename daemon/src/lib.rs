@@ -18,5 +18,6 @@ pub mod manager;
 pub mod report;
 pub mod schedule;
 pub mod series_file;
+pub mod shadow;
 pub mod store;
 pub mod telemetry;

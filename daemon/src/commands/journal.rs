@@ -13,7 +13,7 @@ use crate::cli::moment;
 use crate::config;
 use crate::journal::{
     self, AlertEntry, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault,
-    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
+    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle, shadow,
 };
 use crate::report::{Format, ending, reason};
 
@@ -237,6 +237,7 @@ fn brief(kind: &EntryKind) -> String {
         }
         EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
         EntryKind::Idle(body) => idle::brief(body),
+        EntryKind::Shadow(body) => shadow::brief(body),
     }
 }
 
@@ -411,6 +412,7 @@ fn full_json(entry: &Entry) -> Value {
         EntryKind::Alert(entry) => alert_json(entry),
         EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
         EntryKind::Idle(body) => idle::shown(body),
+        EntryKind::Shadow(body) => shadow::shown(body),
     };
     json!({
         "id": entry.id.to_string(),

@@ -21,6 +21,7 @@ use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
 use crate::report::{Format, Reporter};
+use crate::shadow::{Seen, Watch};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
 #[derive(clap::Args, Debug)]
@@ -118,6 +119,7 @@ struct Daemon {
     clouds: Clouds,
     engine: Engine,
     idle: IdleWatch,
+    shadow: Watch,
     sender: Sender,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
@@ -199,6 +201,8 @@ async fn start(
     recall_orders(&mut engine, &reader, recovered, now)?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
     idle.restore(&reader, now)?;
+    let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
+    shadow.restore(&reader, now)?;
     let reporter = Reporter::new(args.format);
     tracing::info!(
         services = engine.standing.policy.services.len(),
@@ -218,6 +222,7 @@ async fn start(
         clouds,
         engine,
         idle,
+        shadow,
         sender,
         reporter,
         status,
@@ -308,6 +313,7 @@ impl Daemon {
         }
         self.manager.stopping();
         self.idle.finish().await;
+        self.shadow.finish(&self.journal, self.clouds.clock.now())?;
         self.journal.flush()?;
         tracing::info!("stopped");
         Ok(())
@@ -320,11 +326,21 @@ impl Daemon {
             Ok(turn) => {
                 reporter.turn(&turn, &engine.standing.policy);
                 self.publish(&turn);
+                self.compare(&turn);
                 self.manager.cycle_done();
             }
             Err(fault) => {
                 tracing::error!(%fault, "nothing is changed in any cloud: the journal cannot be written");
             }
+        }
+    }
+
+    /// What would have happened had neap acted: beside the point where the journal is full.
+    fn compare(&mut self, turn: &Turn) {
+        let (snapshot, plan, memory) = (&turn.snapshot, &turn.plan, &self.engine.memory);
+        let seen = Seen { cycle: turn.id, snapshot, plan, memory };
+        if let Err(fault) = self.shadow.take(&self.journal, seen) {
+            tracing::warn!(%fault, "scorecards were not written down");
         }
     }
 
@@ -412,6 +428,7 @@ impl Daemon {
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
+        self.shadow.reload(&self.engine.standing.policy);
         self.idle.reload(assemble::idle_standing(&next)).await;
         self.sender.stop().await;
         let options = alerts::Options::default();

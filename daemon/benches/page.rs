@@ -1,5 +1,6 @@
 //! How long the page's views take, and how heavy they are, over a month of a large fleet.
 
+#[allow(dead_code, reason = "the policy is made from a configuration here")]
 #[path = "../src/journal/tests/fleet.rs"]
 mod fleet;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use daemon::commands::explain::Explanation;
 use daemon::config::{self, Config};
 use daemon::cycle::Turn;
 use daemon::journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
@@ -86,12 +88,22 @@ impl Run {
             }
             if minute >= last_day {
                 let next = turn.snapshot.taken_at;
+                let stories = turn.plan.actions.iter().map(|action| {
+                    let name = action.service.clone();
+                    let known = (&*policy, &memory);
+                    let told = Explanation::new(&name, id, &turn.snapshot, &turn.plan, known);
+                    (name, Arc::new(told))
+                });
+                let stories = stories.collect();
                 let turn =
                     Turn { id, snapshot: turn.snapshot, plan: turn.plan, results: Vec::new() };
                 board.cycle(Latest {
                     turn,
                     policy: Arc::clone(&policy),
                     capacity: capacity.clone(),
+                    modes: BTreeMap::new(),
+                    offers: BTreeMap::new(),
+                    stories,
                     next,
                     took: Duration::ZERO,
                     ended: Instant::now(),
@@ -127,7 +139,8 @@ fn views(criterion: &mut Criterion) {
     let run = Run::new(&runtime);
     let address = run.page.address();
     let service = format!("/service/{}", fleet::name(7));
-    let views = ["/", "/?q=19&only=look", &service, &run.decision, "/journal"];
+    let views =
+        ["/", "/?q=19&only=look", &service, &run.decision, "/journal", "/journal?kind=orders"];
     for view in views {
         let began = Instant::now();
         let bytes = get(address, view).len();

@@ -227,6 +227,9 @@ pub async fn expanded(
                         if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
                             calendars.assign(&service, name);
                         }
+                        if template.gated && !written {
+                            policy.promotion.gated.insert(service.clone());
+                        }
                         policy.services.entry(service).or_insert(made);
                     }
                     Some(Err(fault)) => {

@@ -166,6 +166,7 @@ impl Engine {
             disk,
             acknowledged: Vec::new(),
             services,
+            requests: Vec::new(),
         };
         let (plan, memory) = planner::plan(&self.standing.policy, &snapshot, &self.memory);
         Decided { snapshot, plan, memory, samples: gathered.samples, resolved }

@@ -20,5 +20,6 @@ pub mod plot;
 pub mod report;
 pub mod schedule;
 pub mod series_file;
+pub mod shadow;
 pub mod store;
 pub mod telemetry;

@@ -117,6 +117,7 @@ pub fn is_routine(hold: &Hold) -> bool {
             | Hold::BillingMinimum { .. }
             | Hold::Provisional
             | Hold::ObserveOnly
+            | Hold::Shadow { .. }
     )
 }
 

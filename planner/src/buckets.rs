@@ -1,7 +1,7 @@
 //! Token buckets: how many removals a group, an account and the fleet have left.
 
 use crate::memory::Bucket;
-use crate::policy::Budget;
+use crate::policy::{Budget, Share};
 use crate::{Seconds, Timestamp, Units};
 
 /// What a bucket holds for a whole of `size` units: the budget's share of it, in thousandths.
@@ -9,6 +9,25 @@ fn holds_milli(budget: &Budget, size: u64) -> u64 {
     let share = (budget.share.fraction() * 1e6).round() as u128;
     let of_size = u128::from(size) * share / 1000;
     u64::try_from(of_size).unwrap_or(u64::MAX).max(u64::from(budget.at_least.0) * 1000)
+}
+
+impl Budget {
+    /// A share of the budget of a whole of `size` units: so much less at once, one at least, and so
+    /// much less in the long run.
+    pub(crate) fn part(self, share: Share, size: u64) -> Budget {
+        let millionths = |share: Share| (share.fraction() * 1e6).round() as u64;
+        let of_both = millionths(self.share) * millionths(share) / 1_000_000;
+        let part = Budget {
+            share: u32::try_from(of_both).ok().and_then(Share::from_millionths).unwrap_or_default(),
+            at_least: self.at_least.min(Units(1)),
+            per: self.per,
+        };
+        // What cannot be had in less than a unit at once is had less often.
+        let per = u128::from(self.per.0) * u128::from(holds_milli(&part, size)) * 1_000_000;
+        let rate = u128::from(holds_milli(&self, size)) * u128::from(millionths(share));
+        let per = per.checked_div(rate).and_then(|per| u64::try_from(per).ok());
+        Budget { per: Seconds(per.unwrap_or(u64::MAX / 2)), ..part }
+    }
 }
 
 impl Bucket {

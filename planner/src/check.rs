@@ -10,6 +10,7 @@ use crate::policy::{Actuate, Budget, CapacityPerUnit, FreezeScope, Mode, Policy,
 use crate::snapshot::{
     Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
+use crate::stage::{Stage, StageAsk};
 use crate::{Seconds, ServiceName, Timestamp};
 
 /// An invariant that a plan breaks.
@@ -117,8 +118,12 @@ impl<'a> Bench<'a> {
             self.object(name, "changes nothing");
         }
         let observes = self.policy.mode == Mode::Observe || service.mode == Mode::Observe;
-        if action.dry_run != observes {
+        let (may, must) = self.may_act(name);
+        if action.dry_run != observes && !(action.dry_run && !must) {
             self.object(name, format!("has dry_run {}, its mode says {observes}", action.dry_run));
+        }
+        if !action.dry_run && !may {
+            self.object(name, "is acted on in shadow");
         }
         if self.snapshot.kill_switch != KillSwitch::Clear {
             self.object(name, "is acted on under the kill switch");
@@ -131,6 +136,22 @@ impl<'a> Bench<'a> {
         } else {
             self.decrease(name, service, view, seen, action.change);
         }
+    }
+
+    /// Whether a service may act by its stage, and whether it must: regret may take it back.
+    fn may_act(&self, name: &ServiceName) -> (bool, bool) {
+        let gated = self.policy.promotion.gated.contains(name);
+        let known = self.memory.stages.services.get(name).or(self.memory.stages.all.as_ref());
+        let mut may = known.map_or(!gated, |memory| memory.stage != Stage::Shadow);
+        for request in &self.snapshot.requests {
+            match &request.ask {
+                StageAsk::Promote { service, .. } if service == name => may = true,
+                StageAsk::Demote { service } if service == name => may = false,
+                StageAsk::DemoteAll => may = false,
+                _ => {}
+            }
+        }
+        (may, may && known.is_none() && self.snapshot.requests.is_empty())
     }
 
     fn frozen(&self, name: &ServiceName, scopes: &[FreezeScope]) -> bool {

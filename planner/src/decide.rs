@@ -8,9 +8,10 @@ use crate::guards::{Case, Docket, judge};
 use crate::learn::{actuate, learn};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Change, Finding, Hold, Plan, What};
-use crate::policy::{Actuate, Policy};
+use crate::policy::{Actuate, Mode, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
+use crate::stage::{self, Stage, Stages};
 use crate::{AccountId, ProviderName, ServiceName, Timestamp, Units, guards, outage};
 
 /// Decides what to change now, and says why nothing else. Same arguments, same result, on every
@@ -23,6 +24,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let mut next = memory.clone();
     next.services.retain(|name, _| policy.services.contains_key(name));
     let mut findings = Vec::new();
+    stage::take_requests(policy, snapshot, &mut next.stages, &mut findings);
     let mut looked = Cursor::over(&snapshot.services);
     for (name, service) in &policy.services {
         let Some(seen) = looked.at(name) else {
@@ -31,7 +33,9 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         };
         let own = next.services.entry(name.clone()).or_default();
         give_back(seen, own, &mut next.fleet);
-        learn(policy.mode, service, at, seen, own);
+        let before = own.violations.totals();
+        learn(next.stages.mode(policy, name, service), service, at, seen, own);
+        stage::regret(policy, snapshot, name, before, own, &mut next.stages);
         outage::look(at, policy.poll_interval, seen, own);
         crate::learn::remember_band(seen, own);
     }
@@ -52,8 +56,18 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         let lift = lift(&mut wish, &snapshot.floors, name, at);
         remember_wish(at, service, view, &wish, own);
         let outage = outages.get(name).copied();
-        let docket =
-            Docket { policy, snapshot, name, service, view, seen, memory: own, outage, lift };
+        let docket = Docket {
+            snapshot,
+            name,
+            service,
+            view,
+            seen,
+            memory: own,
+            outage,
+            lift,
+            mode: next.stages.mode(policy, name, service),
+            shadow: in_shadow(policy, name, service, &next.stages),
+        };
         cases.push(judge(&docket, wish));
     }
     spend(policy, &mut cases);
@@ -64,6 +78,18 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
 
 fn held(name: &ServiceName, hold: Hold) -> Finding {
     Finding { service: Some(name.clone()), what: What::Held, hold, sizing: None }
+}
+
+/// Why a service that its configuration lets act does not, where that is so.
+fn in_shadow(
+    policy: &Policy,
+    name: &ServiceName,
+    service: &crate::policy::ServicePolicy,
+    stages: &Stages,
+) -> Option<Hold> {
+    let may_act = policy.mode == Mode::Act && service.mode == Mode::Act;
+    let memory = stages.service(name).filter(|memory| memory.stage == Stage::Shadow)?;
+    may_act.then(|| Hold::Shadow { why: memory.why.clone(), since: memory.since })
 }
 
 /// What the wish leaves behind for later cycles.
@@ -158,7 +184,7 @@ fn cut(case: &mut Case<'_>, granted: u32, hold: Hold) {
         Change::Minimum { .. } => Change::Minimum { from, to },
     });
     if case.change.is_none() {
-        case.findings.retain(|finding| finding.hold != Hold::ObserveOnly);
+        case.findings.retain(|finding| !finding.hold.is_dry_run());
     }
     let (service, sizing) = (Some(case.name.clone()), Some(case.sizing.clone()));
     // Before what is only noted: the binding reason comes first.
@@ -194,10 +220,15 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         let id = &case.view.id;
         let account = account_of(id);
         let shared = if case.dry_run { &mut shown } else { &mut next.fleet };
+        let canary = next.stages.canary(case.name).filter(|_| !case.dry_run);
         let Some(memory) = next.services.get_mut(case.name) else { continue };
         let mut own = memory.removals;
+        let group_size = case.view.desired.max(case.view.min).0.into();
+        let of_group = budgets
+            .group
+            .map(|budget| canary.map_or(budget, |share| budget.part(share, group_size)));
         let mut limits = [
-            (budgets.group, case.view.desired.max(case.view.min).0.into(), &mut own),
+            (of_group, group_size, &mut own),
             (
                 budgets.account,
                 accounts[&(&id.provider, &id.account)],
@@ -213,7 +244,11 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
             let mut after = **bucket;
             after.draw(budget, *size, at, Units(granted));
             let refills_at = after.refills_at(budget, *size, at);
-            cut(case, granted, Hold::OverBudget { budget: of, left, refills_at });
+            let hold = match (canary, &of) {
+                (Some(share), BudgetOf::Group) => Hold::Canary { share, left, refills_at },
+                _ => Hold::OverBudget { budget: of, left, refills_at },
+            };
+            cut(case, granted, hold);
         }
         let Some(change) = case.change else { continue };
         let removed = Units(change.from().0 - change.to().0);

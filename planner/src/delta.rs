@@ -8,6 +8,7 @@ use crate::memory::{
     Band, Bucket, Calibration, Censored, Count, Dwell, Fall, FleetMemory, LearnedCapacity, Lease,
     Memory, Orders, Quality, ServiceMemory,
 };
+use crate::stage::Stages;
 use crate::{GroupId, ServiceName, Timestamp, Units};
 
 /// What changed of a [`Memory`] in a cycle.
@@ -19,6 +20,8 @@ pub struct MemoryDelta {
     pub changed: BTreeMap<ServiceName, Vec<FieldChange>>,
     /// Services that are gone.
     pub gone: Vec<ServiceName>,
+    /// What was promoted or taken back, where that changed.
+    pub stages: Option<Stages>,
 }
 
 /// A field of a [`ServiceMemory`] and its new value, or what changed in it.
@@ -109,6 +112,7 @@ pub fn delta(old: &Memory, new: &Memory) -> MemoryDelta {
     MemoryDelta {
         fleet: (old.fleet != new.fleet).then(|| new.fleet.clone()),
         changed,
+        stages: (old.stages != new.stages).then(|| new.stages.clone()),
         gone: old.services.keys().filter(|n| !new.services.contains_key(*n)).cloned().collect(),
     }
 }
@@ -156,6 +160,9 @@ impl MemoryDelta {
         let mut new = old.clone();
         if let Some(fleet) = &self.fleet {
             new.fleet = fleet.clone();
+        }
+        if let Some(stages) = &self.stages {
+            new.stages = stages.clone();
         }
         for name in &self.gone {
             new.services.remove(name);

@@ -230,6 +230,9 @@ impl Hold {
             Hold::DiskReserve => "disk-reserve",
             Hold::SpendCeiling { .. } => "spend-ceiling",
             Hold::EventFloor { .. } => "event-floor",
+            Hold::Shadow { .. } => "shadow",
+            Hold::Canary { .. } => "canary",
+            Hold::OfferVoid { .. } => "offer-void",
         }
     }
 
@@ -271,7 +274,11 @@ impl Hold {
             Hold::AtBound { bound, .. } => format!("changing {bound}"),
             Hold::HoldWindow { .. } => "a forecast that fits the smaller size".to_owned(),
             Hold::StepLimit { .. } => "the next cycle".to_owned(),
-            Hold::OverBudget { refills_at, .. } => format!("time, at {}", When(*refills_at)),
+            Hold::OverBudget { refills_at, .. } | Hold::Canary { refills_at, .. } => {
+                format!("time, at {}", When(*refills_at))
+            }
+            Hold::Shadow { .. } => "`neap promote`".to_owned(),
+            Hold::OfferVoid { .. } => "a new offer of `neap promote`".to_owned(),
             Hold::Protected { .. } => "removing scale-in protection".to_owned(),
             Hold::OutageShape { .. } => {
                 "demand back in its band, or an operator's acknowledgement".to_owned()
@@ -301,7 +308,9 @@ impl fmt::Display for Hold {
             | Hold::Dwelling { until, .. }
             | Hold::BillingMinimum { until }
             | Hold::EventFloor { until, .. } => write!(f, "; until {}", When(*until)),
-            Hold::OverBudget { refills_at, .. } => write!(f, "; one more at {}", When(*refills_at)),
+            Hold::OverBudget { refills_at, .. } | Hold::Canary { refills_at, .. } => {
+                write!(f, "; one more at {}", When(*refills_at))
+            }
             _ => match self.releases() {
                 Some(releases) => write!(f, "; released by {releases}"),
                 None => Ok(()),
@@ -316,6 +325,15 @@ impl Hold {
             Hold::RightSize => f.write_str("the size is right"),
             Hold::KillSwitch { why } => write!(f, "the kill switch is thrown: {why}"),
             Hold::ObserveOnly => f.write_str("mode is `observe`, the change is shown only"),
+            Hold::Shadow { why, since } => {
+                write!(f, "in shadow since {since} ({why}), the change is shown only")
+            }
+            Hold::Canary { share, left, .. } => {
+                write!(f, "a canary has {share} of its budget of removals, {left} left")
+            }
+            Hold::OfferVoid { by } => {
+                write!(f, "the promotion by {by} is void, configuration or stage have changed")
+            }
             Hold::Frozen { name, scope, .. } => write!(f, "freeze window `{name}` stops {scope}"),
             Hold::Owned { owner, evidence } => {
                 write!(f, "{owner} owns the group, as `{evidence}` says")

@@ -1,11 +1,11 @@
 //! The guards, in order: each lets a change pass, narrows it, or holds it with its reason.
 
 use crate::floors::Lift;
-use crate::learn::{actuate, mode};
+use crate::learn::actuate;
 use crate::memory::{Dwell, Quality, ServiceMemory};
 use crate::outage::Shape;
 use crate::plan::{Bound, Change, Finding, Hold, Sizing, What};
-use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, Policy, PoolPolicy, ServicePolicy};
+use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
 use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
 use crate::{Seconds, ServiceName, Timestamp, Units};
@@ -23,7 +23,6 @@ pub(crate) struct Case<'a> {
 
 /// What the guards of one service look at.
 pub(crate) struct Docket<'a, 'm> {
-    pub policy: &'a Policy,
     pub snapshot: &'a Snapshot,
     pub name: &'a ServiceName,
     pub service: &'a ServicePolicy,
@@ -32,6 +31,10 @@ pub(crate) struct Docket<'a, 'm> {
     pub memory: &'m ServiceMemory,
     pub outage: Option<Shape>,
     pub lift: Lift<'a>,
+    /// What its mode is, all told.
+    pub mode: Mode,
+    /// What keeps it in shadow though its configuration may let it act.
+    pub shadow: Option<Hold>,
 }
 
 /// A change on its way through the guards.
@@ -115,13 +118,13 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
     } else {
         stay(&mut passage, &wish, floor, writes)
     };
-    let dry_run = mode(docket.policy.mode, service) == Mode::Observe;
+    let dry_run = docket.mode == Mode::Observe;
     let change = outcome.is_ok().then_some(match writes {
         Actuate::Desired => Change::Desired { from: current, to: passage.to },
         Actuate::Floor => Change::Minimum { from: current, to: passage.to },
     });
     if change.is_some() && dry_run {
-        passage.find(What::Held, Hold::ObserveOnly);
+        passage.find(What::Held, docket.shadow.clone().unwrap_or(Hold::ObserveOnly));
     }
     for note in wish.notes {
         passage.findings.push(Finding {

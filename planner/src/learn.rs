@@ -16,7 +16,7 @@ use crate::{Level, Seconds, Timestamp, Units};
 
 /// Violations are accounted over so many quarters of a day: 28 days.
 const QUARTERS_KEPT: u32 = 112;
-const QUARTER: i64 = 21_600;
+pub(crate) const QUARTER: i64 = 21_600;
 /// Entries kept of what was in service and what was ordered.
 pub(crate) const LOG_KEPT: usize = 24;
 /// An order whose result nobody told is given up after this: the group was read many times since.
@@ -36,11 +36,6 @@ const CAPACITY_BEYOND_SEEN: f64 = 2.0;
 /// it is no worse than last-value's.
 const DISTRUST_ABOVE_PERCENT: u64 = 110;
 
-/// What a service's mode is, all told.
-pub(crate) fn mode(global: Mode, service: &ServicePolicy) -> Mode {
-    if global == Mode::Act && service.mode == Mode::Act { Mode::Act } else { Mode::Observe }
-}
-
 /// Which number is written: the minimum where native policies are left to grow the group.
 pub(crate) fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
     let native = view.policies.iter().any(|policy| policy.enabled);
@@ -49,7 +44,7 @@ pub(crate) fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
 
 /// Takes in what was observed of one service.
 pub(crate) fn learn(
-    global: Mode,
+    mode: Mode,
     service: &ServicePolicy,
     at: Timestamp,
     seen: &Observation,
@@ -77,7 +72,7 @@ pub(crate) fn learn(
     take_lead_times(&seen.lead_times, memory);
     judge_quality(seen, memory);
     count_censored(&seen.demand, memory);
-    account(global, service, seen, memory);
+    account(mode, service, seen, memory);
 }
 
 /// A group made anew under the same name is another group: what was learned of the old one as a
@@ -350,7 +345,7 @@ fn learn_capacity(
 }
 
 /// Counts the intervals that settled, and moves the calibration by each.
-fn account(global: Mode, service: &ServicePolicy, seen: &Observation, memory: &mut ServiceMemory) {
+fn account(mode: Mode, service: &ServicePolicy, seen: &Observation, memory: &mut ServiceMemory) {
     let step = seen.demand.step.span();
     let capacity = capacity_per_unit(service, memory).ok();
     let lead = crate::observe::window(&service.pool, Some(memory), Seconds::ZERO, Seconds::ZERO);
@@ -370,7 +365,7 @@ fn account(global: Mode, service: &ServicePolicy, seen: &Observation, memory: &m
         // What neap asked for in time counts as well as what was there: a ceiling or a cloud
         // without machines says nothing about the quantile. In `observe` the group is another's.
         let asked = memory.ordered.at(point.start - lead.lead_time).map(|u| u64::from(u.0) * 1000);
-        let kept = match mode(global, service) {
+        let kept = match mode {
             Mode::Act => covers(asked.unwrap_or(0).max(units)) && !point.censored,
             Mode::Observe => match asked {
                 Some(asked) => covers(asked),

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 mod sizing;
 pub mod snapshot;
+pub mod stage;
 
 pub use check::{Violation, check_plan};
 pub use decide::plan;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, delta};
 
 use crate::plan::Change;
+use crate::stage::Stages;
 use crate::{Seconds, ServiceName, Timestamp, Units};
 
 /// The planner's revision: plans of another revision need not be equal on replay.
@@ -19,6 +20,9 @@ pub struct Memory {
     pub fleet: FleetMemory,
     /// The services by name.
     pub services: BTreeMap<ServiceName, ServiceMemory>,
+    /// What has been promoted and what was taken back.
+    #[serde(default)]
+    pub stages: Stages,
 }
 
 /// Budgets that services share.

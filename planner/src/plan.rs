@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::policy::{FreezeScope, Share};
 use crate::snapshot::{NoForecast, Window};
+use crate::stage::Why;
 use crate::{GroupId, Level, Seconds, ServiceName, Timestamp, Units};
 
 /// What to change now, and why nothing else.
@@ -388,6 +389,34 @@ pub enum Hold {
         /// When that ends.
         until: Timestamp,
     },
+    /// In shadow: the change is shown only.
+    Shadow {
+        /// Why it is there.
+        why: Why,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A canary shrinks by a share of its budget of removals.
+    Canary {
+        /// The share.
+        share: Share,
+        /// Removals left now.
+        left: Units,
+        /// When a whole unit is there again.
+        refills_at: Timestamp,
+    },
+    /// A promotion that was agreed to is void: the configuration or the stage is another by now.
+    OfferVoid {
+        /// Who had agreed.
+        by: String,
+    },
+}
+
+impl Hold {
+    /// Whether it says that a change is shown and not made.
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self, Hold::ObserveOnly | Hold::Shadow { .. })
+    }
 }
 
 /// Which bound.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::MetricQuery;
+use crate::stage::Promotion;
 use crate::{GroupRef, Seconds, ServiceName, Units};
 
 /// All that decides what `plan` does, apart from what is observed.
@@ -22,6 +23,9 @@ pub struct Policy {
     pub spend_ceiling_usd_milli_hourly: Option<u64>,
     /// The services by name.
     pub services: BTreeMap<ServiceName, ServicePolicy>,
+    /// Which services act only once promoted, and what that takes.
+    #[serde(default)]
+    pub promotion: Promotion,
 }
 
 /// Whether neap may change things.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::group::{Activity, NativePolicy, ScheduledAction};
 use crate::policy::{ActiveFreeze, EventFloor, Share};
+use crate::stage::StageRequest;
 use crate::{GroupId, Level, Seconds, ServiceName, Step, Timestamp, Units};
 
 /// The world at `taken_at`, as far as it was read.
@@ -28,6 +29,9 @@ pub struct Snapshot {
     pub acknowledged: Vec<ServiceName>,
     /// The services by name. A service of the policy that is absent here could not be looked at.
     pub services: BTreeMap<ServiceName, Observation>,
+    /// What people asked for since the last snapshot: promotions, and what is to be taken back.
+    #[serde(default)]
+    pub requests: Vec<StageRequest>,
 }
 
 /// The operator's big red button.

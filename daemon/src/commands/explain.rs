@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use planner::memory::ViolationAccount;
-use planner::plan::{Finding, Sizing};
-use planner::policy::ServicePolicy;
-use planner::snapshot::Window;
-use planner::{Seconds, ServiceName, Timestamp, Units};
+use planner::plan::{Action, Finding, Plan, Sizing};
+use planner::policy::{Policy, ServicePolicy};
+use planner::snapshot::{Observation, OrderResult, Snapshot, Window};
+use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
 use serde_json::json;
 
-use crate::journal::{CycleRecord, Outcome, Reader, ServiceTurn};
+use crate::journal::{CycleId, CycleRecord, Reader, ServiceTurn};
 use crate::report::{self, Format, rate};
 
 /// Cycles looked back over for how long a verdict has stood.
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("error: the journal knows no service `{service}`{}", known(&reader, at)?);
         return Ok(ExitCode::from(1));
     };
-    let explanation = Explanation::of(&reader, &cycle, &service)?;
+    let explanation = Explanation::of(&reader, &cycle, &service, true)?;
     match args.format {
         Format::Human => println!("{}", explanation.text()),
         Format::Json => println!("{:#}", explanation.json()),
@@ -79,17 +79,23 @@ pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
 const LINES_MAX: usize = 12;
 
 /// All that is said about one service in one cycle.
-pub(crate) struct Explanation {
+#[derive(Clone, Debug)]
+pub struct Explanation {
     service: ServiceName,
-    cycle: CycleRecord,
+    cycle: CycleId,
+    taken_at: Timestamp,
+    seen: Option<Observation>,
+    action: Option<Action>,
+    findings: Vec<Finding>,
     next: Timestamp,
-    since: Timestamp,
-    outcome: Option<Outcome>,
+    /// Since when the verdict stands, where that was looked up.
+    since: Option<Timestamp>,
+    outcome: Option<OrderResult>,
     promise: Option<Promise>,
 }
 
 /// What was promised, and how it was kept in the last 28 days.
-#[derive(serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 struct Promise {
     /// The share of intervals that may exceed capacity.
     promised: f64,
@@ -123,60 +129,88 @@ impl fmt::Display for Promise {
 }
 
 impl Explanation {
-    /// Reads what it takes beside the cycle itself.
+    /// Reads what it takes beside the cycle itself; since when the verdict stands, too, where that
+    /// is asked for: it takes reading hours of cycles.
     ///
     /// # Errors
     /// Where the journal cannot be read.
-    pub(crate) fn of(
+    pub fn of(
         reader: &Reader,
         cycle: &CycleRecord,
         service: &ServiceName,
+        with_since: bool,
     ) -> anyhow::Result<Explanation> {
         let policy = reader.policy(cycle.policy)?.policy;
-        let poll = policy.poll_interval;
-        let memory = cycle.memory_after.services.get(service);
-        let known = policy.services.get(service).zip(memory);
-        let promise = known.and_then(|(policy, memory)| Promise::of(policy, &memory.violations));
-        let since = since(reader, cycle, service, poll)?;
         let index = cycle.plan.actions.iter().position(|action| &action.service == service);
         let outcome = match index {
             Some(index) => {
                 let id = cycle.id.decision(index);
-                reader.outcomes(cycle.id)?.into_iter().rfind(|outcome| outcome.id == id)
+                let outcomes = reader.outcomes(cycle.id)?;
+                outcomes.into_iter().rfind(|outcome| outcome.id == id).map(|o| o.result)
             }
             None => None,
         };
-        let next = cycle.taken_at() + poll;
-        let (service, cycle) = (service.clone(), cycle.clone());
-        Ok(Explanation { service, cycle, next, since, outcome, promise })
+        let since = match with_since {
+            true => Some(since(reader, cycle, service, policy.poll_interval)?),
+            false => None,
+        };
+        let (snapshot, memory) = (&cycle.snapshot, &cycle.memory_after);
+        let told = Explanation::new(service, cycle.id, snapshot, &cycle.plan, (&policy, memory));
+        Ok(Explanation { since, outcome, ..told })
     }
 
-    fn findings(&self) -> Vec<&Finding> {
-        let of = |finding: &&Finding| finding.service.as_ref() == Some(&self.service);
-        self.cycle.plan.findings.iter().filter(of).collect()
+    /// What a cycle that has just ended says of a service.
+    pub fn new(
+        service: &ServiceName,
+        cycle: CycleId,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        (policy, memory): (&Policy, &Memory),
+    ) -> Explanation {
+        let known = policy.services.get(service).zip(memory.services.get(service));
+        let mine = |finding: &&Finding| finding.service.as_ref() == Some(service);
+        Explanation {
+            service: service.clone(),
+            cycle,
+            taken_at: snapshot.taken_at,
+            seen: snapshot.services.get(service).cloned(),
+            action: plan.actions.iter().find(|action| &action.service == service).cloned(),
+            findings: plan.findings.iter().filter(mine).cloned().collect(),
+            next: snapshot.taken_at + policy.poll_interval,
+            since: None,
+            outcome: None,
+            promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
+        }
+    }
+
+    /// When its cycle looked.
+    pub fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+
+    /// With how its order ended, and since when its verdict stands.
+    pub fn ended(self, outcome: Option<OrderResult>, since: Option<Timestamp>) -> Explanation {
+        Explanation { outcome, since, ..self }
     }
 
     /// The numbers behind it, where there are any.
-    pub(crate) fn sizing(&self) -> Option<&Sizing> {
-        let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
-        let found = || self.findings().into_iter().find_map(|f| f.sizing.as_ref());
-        action.map(|action| &action.sizing).or_else(found)
+    pub fn sizing(&self) -> Option<&Sizing> {
+        let found = || self.findings.iter().find_map(|finding| finding.sizing.as_ref());
+        self.action.as_ref().map(|action| &action.sizing).or_else(found)
     }
 
     /// At most twelve lines.
     fn text(&self) -> String {
-        let (service, id) = (&self.service, self.cycle.id);
-        let head = format!("{service} at {} (cycle {id})", self.cycle.taken_at());
+        let head = format!("{} at {} (cycle {})", self.service, self.taken_at, self.cycle);
         let told = self.told(LINES_MAX - 1);
         let told = told.into_iter().map(|(label, text)| format!("  {label:<9} {text}"));
         std::iter::once(head).chain(told).collect::<Vec<_>>().join("\n")
     }
 
     /// What is said, under labels, in at most so many lines: the reasons come last in importance.
-    pub(crate) fn told(&self, most: usize) -> Vec<(&'static str, String)> {
+    pub fn told(&self, most: usize) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
-        let action = self.cycle.plan.actions.iter().find(|a| a.service == self.service);
-        if let Some(action) = action {
+        if let Some(action) = &self.action {
             let dry = if action.dry_run { ", dry run" } else { "" };
             lines.push(("action", format!("{}{dry}", action.change)));
             lines.push(("because", report::reason(&action.sizing)));
@@ -188,13 +222,13 @@ impl Explanation {
         lines.extend(trade.map(|trade| ("trade", trade.to_string())));
         lines.extend(self.sizing().map(|sizing| ("window", window(&sizing.window))));
         if let Some(outcome) = &self.outcome {
-            lines.push(("order", report::ending(&outcome.result)));
+            lines.push(("order", report::ending(outcome)));
         }
         lines.extend(self.quality().map(|quality| ("quality", quality)));
         lines.extend(self.broken().map(|broken| ("promise", self.price(broken))));
-        lines.push(("since", format!("{}, next look {}", self.since, self.next)));
+        lines.extend(self.since.map(|at| ("since", format!("{at}, next look {}", self.next))));
         let room = most.saturating_sub(lines.len());
-        let reasons = self.findings().into_iter().take(room);
+        let reasons = self.findings.iter().take(room);
         let reasons: Vec<(&str, String)> =
             reasons.map(|f| (f.what.verb(), f.hold.to_string())).collect();
         lines.splice(findings..findings, reasons);
@@ -207,8 +241,7 @@ impl Explanation {
 
     /// How the forecast did lately, and how the promise is kept.
     fn quality(&self) -> Option<String> {
-        let seen = self.cycle.snapshot.services.get(&self.service)?;
-        let forecast = seen.forecast.as_ref().ok()?;
+        let forecast = self.seen.as_ref()?.forecast.as_ref().ok()?;
         let (own, last) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
         let loss = (last > 0)
             .then(|| format!("loses {:.2} of what last-value would", own as f64 / last as f64));
@@ -237,7 +270,7 @@ impl Explanation {
     }
 
     fn group(&self) -> String {
-        let Some(seen) = self.cycle.snapshot.services.get(&self.service) else {
+        let Some(seen) = &self.seen else {
             return "not looked at".to_owned();
         };
         let demand = match (&seen.demand.settled, &seen.demand.fault) {
@@ -257,29 +290,21 @@ impl Explanation {
     }
 
     /// All of it, for machines.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        let mut value = report::plan_json(&self.cycle.plan);
-        let mine = |list: &serde_json::Value| -> Vec<serde_json::Value> {
-            let name = json!(self.service);
-            list.as_array()
-                .into_iter()
-                .flatten()
-                .filter(|v| v["service"] == name)
-                .cloned()
-                .collect()
+    pub fn json(&self) -> serde_json::Value {
+        let plan = Plan {
+            actions: self.action.iter().cloned().collect(),
+            findings: self.findings.clone(),
         };
-        let (actions, findings) = (mine(&value["actions"]), mine(&value["findings"]));
-        value["actions"] = json!(actions);
-        value["findings"] = json!(findings);
+        let mut value = report::plan_json(&plan);
         value["service"] = json!(self.service);
-        value["cycle"] = json!(self.cycle.id.to_string());
-        value["taken_at"] = json!(self.cycle.taken_at().to_string());
-        value["since"] = json!(self.since.to_string());
+        value["cycle"] = json!(self.cycle.to_string());
+        value["taken_at"] = json!(self.taken_at.to_string());
+        value["since"] = json!(self.since.map(|at| at.to_string()));
         value["next_look"] = json!(self.next.to_string());
-        value["observation"] = json!(self.cycle.snapshot.services.get(&self.service));
+        value["observation"] = json!(self.seen);
         value["promise"] = json!(self.promise);
         value["broken_promise"] = json!(self.broken());
-        value["outcome"] = json!(self.outcome.as_ref().map(|outcome| &outcome.result));
+        value["outcome"] = json!(self.outcome);
         value
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::moment;
 use crate::config;
 use crate::journal::{
     self, AlertEntry, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault,
-    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
+    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle, shadow,
 };
 use crate::report::{Format, ending, reason};
 
@@ -209,7 +209,7 @@ fn line(out: &mut impl Write, id: RecordId, at: Timestamp, what: &str) -> std::i
 /// A record in a few words.
 pub(crate) fn brief(kind: &EntryKind) -> String {
     match kind {
-        EntryKind::Cycle(cycle) => brief_cycle(cycle),
+        EntryKind::Cycle(cycle) => brief_cycle(cycle.snapshot.services.len(), &cycle.plan.actions),
         EntryKind::Samples(batches) => {
             let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
             format!("samples: {samples} of {} metrics", batches.len())
@@ -237,12 +237,14 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
         }
         EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
         EntryKind::Idle(body) => idle::brief(body),
+        EntryKind::Shadow(body) => shadow::brief(body),
     }
 }
 
-fn brief_cycle(cycle: &CycleRecord) -> String {
-    let mut text = format!("cycle: {} services", cycle.snapshot.services.len());
-    for action in &cycle.plan.actions {
+/// A cycle in a few words.
+pub(crate) fn brief_cycle(services: usize, actions: &[planner::plan::Action]) -> String {
+    let mut text = format!("cycle: {services} services");
+    for action in actions {
         let dry = if action.dry_run { " (dry run)" } else { "" };
         text.push_str(&format!("; {} {}{dry}", action.service, action.change));
     }
@@ -411,6 +413,7 @@ pub(crate) fn full_json(entry: &Entry) -> Value {
         EntryKind::Alert(entry) => alert_json(entry),
         EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
         EntryKind::Idle(body) => idle::shown(body),
+        EntryKind::Shadow(body) => shadow::shown(body),
     };
     json!({
         "id": entry.id.to_string(),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use planner::plan::Hold;
 use planner::policy::Mode;
 use planner::snapshot::Disk;
 use planner::{Memory, ServiceName, Timestamp};
@@ -95,7 +94,7 @@ fn human(decided: &Decided, engine: &Engine) {
         }
         for finding in decided.plan.findings.iter().filter(|f| f.service.as_ref() == Some(name)) {
             let verb = finding.what.verb();
-            if action.is_none() || finding.hold != Hold::ObserveOnly {
+            if action.is_none() || !finding.hold.is_dry_run() {
                 println!("{name:width$}  {verb}: {}", finding.hold);
             }
         }

@@ -22,6 +22,7 @@ use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
 use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};
+use crate::shadow::{Seen, Watch};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
 #[derive(clap::Args, Debug)]
@@ -133,6 +134,7 @@ struct Daemon {
     clouds: Clouds,
     engine: Engine,
     idle: IdleWatch,
+    shadow: Watch,
     sender: Sender,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
@@ -218,6 +220,8 @@ async fn start(
     recall_orders(&mut engine, &reader, recovered, now)?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
     idle.restore(&reader, now)?;
+    let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
+    shadow.restore(&reader, now)?;
     let reporter = Reporter::new(args.format);
     tracing::info!(
         services = engine.standing.policy.services.len(),
@@ -238,6 +242,7 @@ async fn start(
         clouds,
         engine,
         idle,
+        shadow,
         sender,
         reporter,
         status,
@@ -330,6 +335,7 @@ impl Daemon {
         }
         self.manager.stopping();
         self.idle.finish().await;
+        self.shadow.finish(&self.journal, self.clouds.clock.now())?;
         self.journal.flush()?;
         tracing::info!("stopped");
         Ok(())
@@ -342,6 +348,7 @@ impl Daemon {
         match engine.turn(journal, now, stopping).await {
             Ok(turn) => {
                 reporter.turn(&turn, &engine.standing.policy);
+                self.compare(&turn);
                 self.publish(turn, began);
                 self.manager.cycle_done();
             }
@@ -351,11 +358,20 @@ impl Daemon {
         }
     }
 
+    /// What would have happened had neap acted: beside the point where the journal is full.
+    fn compare(&mut self, turn: &Turn) {
+        let (snapshot, plan, memory) = (&turn.snapshot, &turn.plan, &self.engine.memory);
+        let seen = Seen { cycle: turn.id, snapshot, plan, memory };
+        if let Err(fault) = self.shadow.take(&self.journal, seen) {
+            tracing::warn!(%fault, "scorecards were not written down");
+        }
+    }
+
     fn publish(&self, turn: Turn, began: std::time::Instant) {
         let next = self.next_tick(turn.snapshot.taken_at);
         let value = crate::report::status(&turn, &self.engine, &self.clouds.providers, next);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
-        self.board.cycle(Latest::of(turn, &self.engine, next, began));
+        self.board.cycle(Latest::of(turn, &self.engine, &self.shadow.scores(), next, began));
     }
 
     /// Opens the page where the configuration wants one; what the last day's charts show is read
@@ -366,6 +382,7 @@ impl Daemon {
         asked: mpsc::Sender<Asked>,
     ) -> anyhow::Result<Option<Page>> {
         let (Some(page), Some(access)) = (&self.config.page, access) else { return Ok(None) };
+        self.board.score(self.shadow.scores());
         let site = Site::new(&self.journal, self.board.clone(), access, asked);
         let (board, reader) = (self.board.clone(), self.journal.reader());
         let until = self.clouds.clock.now();
@@ -458,6 +475,7 @@ impl Daemon {
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
+        self.shadow.reload(&self.engine.standing.policy);
         self.idle.reload(assemble::idle_standing(&next)).await;
         self.sender.stop().await;
         let options = alerts::Options::default();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use planner::Seconds;
 use planner::policy::{Budget, Budgets, Mode, Policy};
+use planner::stage::Promotion;
 use toml::de::DeTable;
 
 use super::alert::alerts;
@@ -13,6 +14,7 @@ use super::event::events;
 use super::freeze::freezes;
 use super::idle::{self, idle};
 use super::page::page;
+use super::promotion::promotion;
 use super::provider::providers;
 use super::reader::{Source, Table};
 use super::service::{MODES, ServiceKeys, services};
@@ -55,6 +57,7 @@ fn config(root: &Table<'_>) -> Config {
             budgets: limits.removals,
             spend_ceiling_usd_milli_hourly: limits.spend_usd_milli_hourly,
             services: services.policies,
+            promotion: Promotion { gated: services.gated, ..promotion(root) },
         },
         templates,
         providers: providers.read,

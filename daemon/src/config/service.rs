@@ -1,6 +1,6 @@
 //! `[service_defaults]` and `[[service]]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use planner::metric::MetricQuery;
 use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
@@ -11,6 +11,7 @@ use super::calendar;
 use super::defaults::Defaults;
 use super::metric::{Place, Purpose, Surroundings, metric, own_utilisation};
 use super::pool::{PoolKeys, above_nothing, pools};
+use super::promotion::PROMOTIONS;
 use super::provider::Providers;
 use super::reader::{Entry, Table};
 
@@ -29,6 +30,8 @@ const MODELS: [(&str, ModelChoice); 6] = [
 #[derive(Clone, Debug)]
 pub(super) struct ServiceKeys {
     mode: Mode,
+    /// Whether it acts only once promoted.
+    gated: bool,
     violation_budget: Share,
     forecaster: ModelChoice,
     upstreams: Vec<String>,
@@ -43,6 +46,7 @@ impl ServiceKeys {
     pub fn new(mode: Mode, calendars: Vec<String>) -> ServiceKeys {
         ServiceKeys {
             mode,
+            gated: false,
             violation_budget: Defaults::violation_budget(),
             forecaster: ModelChoice::default(),
             upstreams: Vec::new(),
@@ -73,6 +77,10 @@ impl ServiceKeys {
         let calendar = table.get("calendar");
         ServiceKeys {
             mode: table.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or(self.mode),
+            gated: table
+                .get("promotion")
+                .and_then(|entry| entry.choice(&PROMOTIONS))
+                .unwrap_or(self.gated),
             violation_budget: budget.unwrap_or(self.violation_budget),
             forecaster: table
                 .get("forecaster")
@@ -101,6 +109,8 @@ pub(super) struct Services {
     pub policies: BTreeMap<ServiceName, ServicePolicy>,
     pub forecasters: BTreeMap<ServiceName, ModelChoice>,
     pub calendars: BTreeMap<ServiceName, String>,
+    /// Those that act only once promoted.
+    pub gated: BTreeSet<ServiceName>,
     /// The names of all, faulty ones too.
     pub named: Vec<String>,
 }
@@ -125,6 +135,9 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
         }
         if model != ModelChoice::Auto {
             services.forecasters.insert(name.clone(), model);
+        }
+        if keys.gated {
+            services.gated.insert(name.clone());
         }
         if let Some(calendar) = keys.calendar {
             services.calendars.insert(name.clone(), calendar);
@@ -278,6 +291,11 @@ impl ServiceKeys {
     /// The calendar that its users live by.
     pub fn calendar(&self) -> Option<&String> {
         self.calendar.as_ref()
+    }
+
+    /// Whether a service acts only once promoted.
+    pub fn gated(&self) -> bool {
+        self.gated
     }
 
     /// These keys, with those of a template laid over them.

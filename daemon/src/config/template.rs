@@ -32,6 +32,8 @@ pub struct ServiceTemplate {
     pub forecaster: ModelChoice,
     /// The calendar that its users live by.
     pub calendar: Option<String>,
+    /// Whether it acts only once promoted.
+    pub gated: bool,
 }
 
 /// Why a group that matches a template becomes no service.
@@ -222,6 +224,7 @@ fn template(
         service,
         forecaster: keys.forecaster(),
         calendar: keys.calendar().cloned(),
+        gated: keys.gated(),
     })
 }
 

@@ -17,10 +17,11 @@ pub(crate) enum Tree {
     Policies,
     Usage,
     Idle,
+    Shadow,
 }
 
 /// How many trees there are.
-pub(crate) const TREES: usize = 9;
+pub(crate) const TREES: usize = 10;
 
 impl Tree {
     pub(crate) const ALL: [Tree; TREES] = [
@@ -33,6 +34,7 @@ impl Tree {
         Tree::Policies,
         Tree::Usage,
         Tree::Idle,
+        Tree::Shadow,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Tree {
             Tree::Policies => "policies",
             Tree::Usage => "usage",
             Tree::Idle => "idle",
+            Tree::Shadow => "shadow",
         }
     }
 

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use planner::ServiceName;
 use planner::Timestamp;
-use planner::memory::Memory;
+use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::metric::MetricKey;
+use planner::policy::Policy;
+use planner::stage::{Promotion, Stages};
 use serde::{Deserialize, Serialize};
 
 use super::dictionary::Dictionary;
 use super::engine::Tree;
-use super::frame::{Frame, VERSION_OF_SEVEN};
-use super::head::{Mark, MarkOfSeven};
+use super::frame::{Frame, VERSION_OF_NINE, VERSION_OF_SEVEN};
+use super::head::{Mark, MarkOfNine, MarkOfSeven};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -40,24 +43,41 @@ pub(crate) struct CheckpointBody {
     pub(crate) last_cycle: Option<CycleId>,
 }
 
-/// The body of a checkpoint from before there were more than seven trees.
+/// The body of a checkpoint from before there were so many trees, and promotions.
 #[derive(Deserialize)]
-struct CheckpointOfSeven {
-    before: MarkOfSeven,
-    memory: Memory,
+struct OlderCheckpoint<M> {
+    before: M,
+    memory: OlderMemory,
     metrics: Vec<MetricKey>,
     open: Vec<Intent>,
     last_cycle: Option<CycleId>,
 }
 
+/// A memory without promotions.
+#[derive(Deserialize)]
+struct OlderMemory {
+    fleet: FleetMemory,
+    services: BTreeMap<ServiceName, ServiceMemory>,
+}
+
+impl<M: Into<Mark>> From<OlderCheckpoint<M>> for CheckpointBody {
+    fn from(old: OlderCheckpoint<M>) -> CheckpointBody {
+        let OlderCheckpoint { before, memory, metrics, open, last_cycle } = old;
+        let OlderMemory { fleet, services } = memory;
+        let memory = Memory { fleet, services, stages: Stages::default() };
+        CheckpointBody { before: before.into(), memory, metrics, open, last_cycle }
+    }
+}
+
 impl CheckpointBody {
     /// The checkpoint that a record holds.
     pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, String> {
-        if frame.version != VERSION_OF_SEVEN {
-            return decode(&frame.body);
+        let body = &frame.body;
+        match frame.version {
+            VERSION_OF_SEVEN => decode::<OlderCheckpoint<MarkOfSeven>>(body).map(Into::into),
+            VERSION_OF_NINE => decode::<OlderCheckpoint<MarkOfNine>>(body).map(Into::into),
+            _ => decode(body),
         }
-        let CheckpointOfSeven { before, memory, metrics, open, last_cycle } = decode(&frame.body)?;
-        Ok(CheckpointBody { before: before.into(), memory, metrics, open, last_cycle })
     }
 }
 
@@ -125,6 +145,8 @@ pub(crate) enum Held {
     Usage(Vec<UsageDay>),
     /// What it is, its readers know.
     Idle(Vec<u8>),
+    /// Likewise.
+    Shadow(Vec<u8>),
 }
 
 /// Why a record that is sound as bytes says nothing.
@@ -174,6 +196,7 @@ impl Fold {
                 .map(Held::Usage)
                 .ok_or_else(|| Unreadable::Body("it is no list of usage".to_string())),
             Tree::Idle => unwrap(&frame.body).map(Held::Idle).map_err(Unreadable::Body),
+            Tree::Shadow => unwrap(&frame.body).map(Held::Shadow).map_err(Unreadable::Body),
         }
     }
 
@@ -205,6 +228,15 @@ impl Fold {
 
 fn plain<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
+}
+
+/// The policy in its plain encoding; one from before there were promotions ends where they begin.
+pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, String> {
+    postcard::from_bytes(plain).or_else(|error| {
+        let none = postcard::to_stdvec(&Promotion::default()).map_err(|why| why.to_string())?;
+        let whole = [plain, &none].concat();
+        postcard::from_bytes(&whole).map_err(|_| error.to_string())
+    })
 }
 
 /// The identity of a policy in its plain encoding.

@@ -11,8 +11,12 @@
 use super::RecordId;
 use super::engine::Tree;
 
-/// The version that this program writes. Version 1 is read, too: its checkpoints count seven trees.
-pub(crate) const VERSION: u8 = 2;
+/// The version that this program writes. Earlier ones are read, too: their checkpoints count fewer
+/// trees and know of no promotions.
+pub(crate) const VERSION: u8 = 3;
+
+/// The second version.
+pub(crate) const VERSION_OF_NINE: u8 = 2;
 
 /// The first version.
 pub(crate) const VERSION_OF_SEVEN: u8 = 1;
@@ -48,7 +52,7 @@ pub(crate) enum BadFrame {
     Short(usize),
     #[error("its checksum is wrong")]
     Checksum,
-    #[error("its version is {0}, expected at most 2")]
+    #[error("its version is {0}, expected at most {VERSION}")]
     Version(u8),
     #[error("it belongs to tree `{0}`")]
     Tree(String),

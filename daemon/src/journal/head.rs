@@ -13,12 +13,15 @@ use super::engine::TREES;
 use super::frame::{Hash, NO_HASH, truncated};
 use super::{Damage, Instance, JournalFault, RecordId, World};
 
-/// The format of the journal as a whole. Format 1 is read, too, and goes on as this one once it is
-/// opened for writing.
-pub(crate) const FORMAT: u32 = 2;
+/// The format of the journal as a whole. Earlier ones are read, too, and go on as this one once they
+/// are opened for writing.
+pub(crate) const FORMAT: u32 = 3;
 
-/// The first format: it counts seven trees, and is otherwise the same.
+/// The first format: it counts seven trees, and is otherwise as the second.
 pub(crate) const FORMAT_OF_SEVEN: u32 = 1;
+
+/// The second format: it counts nine trees and knows of no promotions.
+pub(crate) const FORMAT_OF_NINE: u32 = 2;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "high-water";
@@ -40,30 +43,44 @@ impl Mark {
     pub(crate) const START: Mark = Mark { id: RecordId::FIRST, hash: NO_HASH, counts: [0; TREES] };
 }
 
-/// A mark from before there were more than seven trees: those that came since are empty.
+/// A mark of a format with fewer trees: those that came since are empty.
 #[derive(Deserialize)]
-pub(crate) struct MarkOfSeven {
+pub(crate) struct OlderMark<Counts> {
     id: RecordId,
     hash: Hash,
-    counts: [u64; 7],
+    counts: Counts,
 }
 
-impl From<MarkOfSeven> for Mark {
-    fn from(old: MarkOfSeven) -> Mark {
+/// A mark of the first format.
+pub(crate) type MarkOfSeven = OlderMark<[u64; 7]>;
+
+/// A mark of the second format.
+pub(crate) type MarkOfNine = OlderMark<[u64; 9]>;
+
+impl<Counts: AsRef<[u64]>> From<OlderMark<Counts>> for Mark {
+    fn from(old: OlderMark<Counts>) -> Mark {
         let mut counts = [0; TREES];
-        counts[..old.counts.len()].copy_from_slice(&old.counts);
+        let known = old.counts.as_ref();
+        counts[..known.len()].copy_from_slice(known);
         Mark { id: old.id, hash: old.hash, counts }
     }
 }
 
-/// A head of the first format, behind its number.
+/// A head of an older format, behind its number.
 #[derive(Deserialize)]
-struct HeadOfSeven {
+struct OlderHead<M> {
     writes: u64,
     instance: Instance,
     world: World,
-    anchor: MarkOfSeven,
-    end: MarkOfSeven,
+    anchor: M,
+    end: M,
+}
+
+impl<M: Into<Mark>> OlderHead<M> {
+    fn into_head(self, format: u32) -> Head {
+        let OlderHead { writes, instance, world, anchor, end } = self;
+        Head { format, writes, instance, world, anchor: anchor.into(), end: end.into() }
+    }
 }
 
 /// What the journal is, and how far it goes.
@@ -182,9 +199,10 @@ fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
     match format {
         FORMAT => postcard::from_bytes(body),
         FORMAT_OF_SEVEN => {
-            let HeadOfSeven { writes, instance, world, anchor, end } = postcard::from_bytes(rest)?;
-            let (anchor, end) = (anchor.into(), end.into());
-            Ok(Head { format, writes, instance, world, anchor, end })
+            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfSeven>| head.into_head(format))
+        }
+        FORMAT_OF_NINE => {
+            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfNine>| head.into_head(format))
         }
         // What else it holds only another version knows; which one it is, is enough to refuse it.
         _ => Ok(Head {

@@ -45,8 +45,20 @@ impl Journal {
         entry: &T,
         durable: bool,
     ) -> Result<RecordId, JournalFault> {
+        self.tell(Tree::Idle, at, entry, durable)
+    }
+
+    /// Records something in a tree whose content others define.
+    pub(super) fn tell<T: Serialize>(
+        &self,
+        tree: Tree,
+        at: Timestamp,
+        entry: &T,
+        durable: bool,
+    ) -> Result<RecordId, JournalFault> {
+        let body = fold::encode(entry);
         let mut writer = self.inner.writer();
-        let id = writer.log.append(Tree::Idle, at, &fold::encode(entry));
+        let id = writer.log.append(tree, at, &body);
         match durable {
             true => self.flush_writer(&mut writer)?,
             false => writer.log.apply()?,
@@ -59,10 +71,7 @@ impl Reader {
     /// Idle records written in `[range.start, range.end)`, oldest first. One that cannot be read
     /// as a `T` is a fault of its own.
     pub fn idle<T: DeserializeOwned>(&self, range: Range<Timestamp>) -> IdleEntries<'_, T> {
-        let end = RecordId::at_or_after(range.end);
-        let frames = self.frames(Tree::Idle, RecordId::at_or_after(range.start));
-        let inside = frames.take_while(move |frame| frame.as_ref().map_or(true, |f| f.id < end));
-        Box::new(inside.map(|frame| entry(&frame?)))
+        self.told(Tree::Idle, range)
     }
 
     /// The same, newest first, for what was last said of something.
@@ -70,10 +79,31 @@ impl Reader {
         &self,
         range: Range<Timestamp>,
     ) -> IdleEntries<'_, T> {
+        self.told_newest_first(Tree::Idle, range)
+    }
+
+    /// Records of a tree whose content others define, oldest first.
+    pub(super) fn told<T: DeserializeOwned>(
+        &self,
+        tree: Tree,
+        range: Range<Timestamp>,
+    ) -> IdleEntries<'_, T> {
+        let end = RecordId::at_or_after(range.end);
+        let frames = self.frames(tree, RecordId::at_or_after(range.start));
+        let inside = frames.take_while(move |frame| frame.as_ref().map_or(true, |f| f.id < end));
+        Box::new(inside.map(|frame| entry(&frame?)))
+    }
+
+    /// The same, newest first.
+    pub(super) fn told_newest_first<T: DeserializeOwned>(
+        &self,
+        tree: Tree,
+        range: Range<Timestamp>,
+    ) -> IdleEntries<'_, T> {
         let start = RecordId::at_or_after(range.start);
         let mut until = RecordId::at_or_after(range.end).predecessor();
         Box::new(std::iter::from_fn(move || {
-            let last = self.source().last(Tree::Idle, until?);
+            let last = self.source().last(tree, until?);
             // After a fault there is nowhere to go on from.
             until = None;
             let (key, value) = match last {
@@ -85,8 +115,8 @@ impl Reader {
                 return None;
             }
             until = id.predecessor();
-            let frame = unseal(Tree::Idle, &key, &value);
-            let frame = frame.map_err(|why| damaged(Tree::Idle, &key, &why.to_string()));
+            let frame = unseal(tree, &key, &value);
+            let frame = frame.map_err(|why| damaged(tree, &key, &why.to_string()));
             Some(frame.and_then(|frame| entry(&frame)))
         }))
     }

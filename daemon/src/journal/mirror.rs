@@ -22,7 +22,7 @@ use super::pack::{pack, unpack};
 use super::wire;
 
 /// Parts a slot has.
-const PARTS: usize = 6;
+const PARTS: usize = 8;
 
 // Parts of the first slot, which belongs to no service.
 const WORLD: usize = 0;
@@ -31,6 +31,10 @@ const FLEET: usize = 2;
 const ORDER: usize = 3;
 /// Absent where no event asks for a floor, as in records from before there were any.
 const FLOORS: usize = 5;
+/// Absent where nothing was promoted or taken back, likewise.
+const STAGES: usize = 6;
+/// Absent where nobody asked for anything, likewise.
+const REQUESTS: usize = 7;
 // Parts of a service's slot.
 const GROUP: usize = 0;
 const DEMAND: usize = 1;
@@ -38,6 +42,8 @@ const FORECAST: usize = 2;
 const SIGNS: usize = 3;
 const FINDINGS: usize = 4;
 const MEMORY: usize = 5;
+/// Absent where a service has no stage of its own.
+const STAGE: usize = 6;
 
 /// A service's parts, or those of the fleet; an absent part is empty.
 type Slot = [Vec<u8>; PARTS];
@@ -147,8 +153,16 @@ impl Mirror {
     }
 
     fn put_snapshot(&mut self, snapshot: &Snapshot) {
-        let Snapshot { taken_at, kill_switch, freezes, floors, disk, acknowledged, services } =
-            snapshot;
+        let Snapshot {
+            taken_at,
+            kill_switch,
+            freezes,
+            floors,
+            disk,
+            acknowledged,
+            services,
+            requests,
+        } = snapshot;
         self.slot(None)[WORLD] = plain(&WorldPart {
             taken_at: *taken_at,
             kill_switch: kill_switch.clone(),
@@ -158,6 +172,9 @@ impl Mirror {
         });
         if !floors.is_empty() {
             self.slot(None)[FLOORS] = plain(floors);
+        }
+        if !requests.is_empty() {
+            self.slot(None)[REQUESTS] = plain(requests);
         }
         for (name, seen) in services {
             let Observation { group, demand, forecast, signals, outcomes, lead_times } = seen;
@@ -199,8 +216,14 @@ impl Mirror {
     }
 
     fn put_memory(&mut self, memory: &Memory) {
-        let Memory { fleet, services } = memory;
+        let Memory { fleet, services, stages } = memory;
         self.slot(None)[FLEET] = plain(fleet);
+        if stages.all.is_some() || !stages.rules.is_empty() {
+            self.slot(None)[STAGES] = plain(&(&stages.all, &stages.rules));
+        }
+        for (name, stage) in &stages.services {
+            self.slot(Some(name))[STAGE] = plain(stage);
+        }
         for (name, memory) in services {
             self.slot(Some(name))[MEMORY] = plain(memory);
         }
@@ -274,10 +297,16 @@ impl Mirror {
         if !fleet[FLEET].is_empty() {
             memory.fleet = self.read::<FleetMemory>(0, FLEET)?;
         }
+        if !fleet[STAGES].is_empty() {
+            (memory.stages.all, memory.stages.rules) = self.read(0, STAGES)?;
+        }
         for (at, name) in (1..).zip(&self.names) {
             if !self.slots[at][MEMORY].is_empty() {
                 let service = self.read::<ServiceMemory>(at, MEMORY)?;
                 memory.services.insert(name.clone(), service);
+            }
+            if !self.slots[at][STAGE].is_empty() {
+                memory.stages.services.insert(name.clone(), self.read(at, STAGE)?);
             }
         }
         Ok(memory)
@@ -312,7 +341,20 @@ impl Mirror {
         if !self.slots[0][FLOORS].is_empty() {
             floors = self.read::<Vec<EventFloor>>(0, FLOORS)?;
         }
-        Ok(Snapshot { taken_at, kill_switch, freezes, floors, disk, acknowledged, services })
+        let mut requests = Vec::new();
+        if !self.slots[0][REQUESTS].is_empty() {
+            requests = self.read(0, REQUESTS)?;
+        }
+        Ok(Snapshot {
+            taken_at,
+            kill_switch,
+            freezes,
+            floors,
+            disk,
+            acknowledged,
+            services,
+            requests,
+        })
     }
 
     /// What the last cycle saw and decided of one service.

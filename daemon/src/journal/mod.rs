@@ -37,6 +37,7 @@ mod reader;
 mod record;
 mod reserve;
 mod samples;
+pub mod shadow;
 mod sled_engine;
 pub mod socket;
 mod source;

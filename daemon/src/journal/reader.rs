@@ -109,6 +109,8 @@ pub enum EntryKind {
     Usage(Vec<UsageDay>),
     /// Something about idle resources; [`super::idle::shown`] reads it.
     Idle(Vec<u8>),
+    /// Scorecards, and what people asked for; [`super::shadow::shown`] reads it.
+    Shadow(Vec<u8>),
 }
 
 impl EntryKind {
@@ -124,6 +126,7 @@ impl EntryKind {
             EntryKind::Alert(_) => Tree::Alerts,
             EntryKind::Usage(_) => Tree::Usage,
             EntryKind::Idle(_) => Tree::Idle,
+            EntryKind::Shadow(_) => Tree::Shadow,
         };
         tree.name()
     }
@@ -219,6 +222,17 @@ impl Reader {
         range: Range<Timestamp>,
     ) -> Box<dyn Iterator<Item = Result<Entry, JournalFault>> + '_> {
         Box::new(self.walk(&Tree::ALL, range))
+    }
+
+    /// Likewise of records that stand for themselves: orders, alerts, policies, idle resources. What
+    /// takes following the cycles, or is one sample of many, is left out.
+    pub fn plain_entries(
+        &self,
+        range: Range<Timestamp>,
+    ) -> Box<dyn Iterator<Item = Result<Entry, JournalFault>> + '_> {
+        const PLAIN: [Tree; 5] =
+            [Tree::Intents, Tree::Outcomes, Tree::Policies, Tree::Alerts, Tree::Idle];
+        Box::new(self.walk(&PLAIN, range))
     }
 
     /// One cycle.
@@ -646,6 +660,7 @@ impl<'a> Follow<'a> {
             Held::Alert(entry) => EntryKind::Alert(entry),
             Held::Usage(days) => EntryKind::Usage(days),
             Held::Idle(bytes) => EntryKind::Idle(bytes),
+            Held::Shadow(bytes) => EntryKind::Shadow(bytes),
         };
         Ok(Entry { id: frame.id, kind })
     }
@@ -689,7 +704,7 @@ impl<'a> Follow<'a> {
 }
 
 fn stored(frame: &Frame, body: PolicyBody) -> Result<StoredPolicy, String> {
-    let policy = postcard::from_bytes(&body.policy).map_err(|error| error.to_string())?;
+    let policy = fold::policy_of(&body.policy)?;
     Ok(StoredPolicy { policy, source: body.source, recorded_at: frame.id.at() })
 }
 

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use planner::plan::{Action, Change, Finding};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult, Snapshot};
-use planner::{ProviderName, Seconds, ServiceName, Timestamp};
+use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::Provider;
 use providers::traced::{Calls, Operation};
 
-use crate::commands::replay::capacity;
+use crate::commands::explain::Explanation;
+use crate::commands::journal::brief_cycle;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
+use crate::shadow::{Offer, Scores, capacity, offers};
 
 /// How far back charts go.
 pub const DAY: Seconds = Seconds::days(1);
@@ -23,6 +25,8 @@ const POINT_EVERY: Seconds = Seconds::minutes(5);
 const DECISIONS_MAX: usize = 200;
 /// Cycles kept in brief.
 const CYCLES_MAX: usize = 1500;
+/// Decisions whose whole story is at hand; those before are read from the journal.
+const STORIES_MAX: usize = 20_000;
 
 /// The newest cycle.
 pub struct Latest {
@@ -32,6 +36,12 @@ pub struct Latest {
     pub policy: Arc<Policy>,
     /// What a unit carries, in demand per second, where that is known.
     pub capacity: BTreeMap<ServiceName, f64>,
+    /// Whether each service's orders are carried out.
+    pub modes: BTreeMap<ServiceName, Mode>,
+    /// How far services are that wait to be promoted, or were.
+    pub offers: BTreeMap<ServiceName, Offer>,
+    /// The story of every service that an action was decided for.
+    pub stories: BTreeMap<ServiceName, Arc<Explanation>>,
     /// When the next cycle begins.
     pub next: Timestamp,
     /// How long it took.
@@ -48,15 +58,38 @@ pub struct Latest {
 
 impl Latest {
     /// What an engine has just done.
-    pub fn of(turn: Turn, engine: &Engine, next: Timestamp, began: Instant) -> Latest {
-        let policy = &engine.standing.policy;
-        let known =
-            |name: &ServiceName| Some((name.clone(), capacity(&engine.memory, policy, name)?));
+    pub fn of(
+        turn: Turn,
+        engine: &Engine,
+        scores: &RwLock<Scores>,
+        next: Timestamp,
+        began: Instant,
+    ) -> Latest {
+        let (policy, memory) = (&engine.standing.policy, &engine.memory);
+        let names = || policy.services.keys();
+        let known = |name: &ServiceName| Some((name.clone(), capacity(memory, policy, name)?));
+        let modes = policy
+            .services
+            .iter()
+            .map(|(name, service)| (name.clone(), memory.stages.mode(policy, name, service)));
+        let stories = turn.plan.actions.iter().map(|action| {
+            let name = &action.service;
+            let known = (policy, memory);
+            let told = Explanation::new(name, turn.id, &turn.snapshot, &turn.plan, known);
+            let ended = turn.results.iter().find(|(done, _)| &done.service == name);
+            let ended = ended.map(|(_, result)| result.clone());
+            // An action is a verdict of its own.
+            let since = Some(turn.snapshot.taken_at);
+            (name.clone(), Arc::new(told.ended(ended, since)))
+        });
+        let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
         let providers = || engine.providers.iter();
         Latest {
-            turn,
             policy: Arc::new(policy.clone()),
-            capacity: policy.services.keys().filter_map(known).collect(),
+            capacity: names().filter_map(known).collect(),
+            modes: modes.collect(),
+            stories: stories.collect(),
+            offers: offers(policy, memory, &scores, turn.snapshot.taken_at),
             next,
             took: began.elapsed(),
             ended: Instant::now(),
@@ -65,13 +98,20 @@ impl Latest {
             metrics_read: providers()
                 .map(|(name, provider)| (name.clone(), provider.metrics().metrics_read()))
                 .collect(),
+            turn,
         }
     }
 
     /// Whether orders of a service are carried out.
     pub fn mode(&self, service: &ServiceName) -> Mode {
-        let acts = self.policy.services.get(service).is_some_and(|s| s.mode == Mode::Act);
-        if self.policy.mode == Mode::Act && acts { Mode::Act } else { Mode::Observe }
+        self.modes.get(service).copied().unwrap_or_default()
+    }
+
+    /// The story of a service; how its promise is kept is told with actions only.
+    pub fn explain(&self, service: &ServiceName) -> Explanation {
+        let known = (&*self.policy, &Memory::default());
+        let turn = &self.turn;
+        Explanation::new(service, turn.id, &turn.snapshot, &turn.plan, known)
     }
 
     /// What was decided for a service.
@@ -129,10 +169,10 @@ pub struct Brief {
     pub id: CycleId,
     /// When its snapshot was taken.
     pub at: Timestamp,
-    /// Orders.
+    /// Its actions, in words.
+    pub text: String,
+    /// How many there are.
     pub actions: usize,
-    /// Services.
-    pub services: usize,
 }
 
 /// A service's last day, and its last decisions.
@@ -149,8 +189,10 @@ struct Shown {
     latest: Option<Arc<Latest>>,
     past: BTreeMap<ServiceName, Past>,
     cycles: VecDeque<Brief>,
+    stories: BTreeMap<(CycleId, ServiceName), Arc<Explanation>>,
     looks: u64,
     look: Option<LookInBrief>,
+    scores: Option<Arc<RwLock<Scores>>>,
 }
 
 /// The newest look at idle resources, in numbers.
@@ -182,7 +224,15 @@ impl Board {
             findings: &latest.turn.plan.findings,
         };
         self.write(|shown| shown.follow(&seen, &capacity));
-        self.write(|shown| shown.latest = Some(Arc::new(latest)));
+        self.write(|shown| {
+            for (service, story) in &latest.stories {
+                shown.stories.insert((latest.turn.id, service.clone()), Arc::clone(story));
+            }
+            while shown.stories.len() > STORIES_MAX {
+                shown.stories.pop_first();
+            }
+            shown.latest = Some(Arc::new(latest));
+        });
     }
 
     /// Takes in a look.
@@ -222,9 +272,24 @@ impl Board {
         Ok(())
     }
 
+    /// Takes in where scorecards are kept.
+    pub fn score(&self, scores: Arc<RwLock<Scores>>) {
+        self.write(|shown| shown.scores = Some(scores));
+    }
+
+    /// The scorecards.
+    pub fn scores(&self) -> Option<Arc<RwLock<Scores>>> {
+        self.read(|shown| shown.scores.clone())
+    }
+
     /// The newest cycle.
     pub fn latest(&self) -> Option<Arc<Latest>> {
         self.read(|shown| shown.latest.clone())
+    }
+
+    /// The story of a decision, where it is at hand.
+    pub fn story(&self, cycle: CycleId, service: &ServiceName) -> Option<Arc<Explanation>> {
+        self.read(|shown| shown.stories.get(&(cycle, service.clone())).cloned())
     }
 
     /// The newest look at idle resources.
@@ -300,8 +365,8 @@ impl Shown {
                 past.decisions.pop_front();
             }
         }
-        let (actions, services) = (seen.actions.len(), seen.snapshot.services.len());
-        self.cycles.push_back(Brief { id: seen.id, at, actions, services });
+        let text = brief_cycle(seen.snapshot.services.len(), seen.actions);
+        self.cycles.push_back(Brief { id: seen.id, at, text, actions: seen.actions.len() });
         while self.cycles.len() > CYCLES_MAX {
             self.cycles.pop_front();
         }

@@ -155,6 +155,8 @@ fn router(site: &Arc<Site>) -> Router {
         .route("/idle/story", get(views::idle::story))
         .route("/journal", get(views::journal::list))
         .route("/journal/{id}", get(views::journal::show))
+        .route("/review", get(views::review::show))
+        .route("/what-if", get(views::what_if::show))
         .route("/answer", post(answer::take))
         .route("/lang/{code}", get(views::language))
         .route("/sign-in", get(views::sign_in::show).post(views::sign_in::take))

@@ -10,7 +10,7 @@ use super::words::Language;
 
 const STYLE: &str = include_str!("templates/neap.css");
 
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("answers.html", include_str!("templates/answers.html")),
     ("base.html", include_str!("templates/base.html")),
     ("decision.html", include_str!("templates/decision.html")),
@@ -21,8 +21,10 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("message.html", include_str!("templates/message.html")),
     ("record.html", include_str!("templates/record.html")),
     ("resource.html", include_str!("templates/resource.html")),
+    ("review.html", include_str!("templates/review.html")),
     ("service.html", include_str!("templates/service.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
+    ("what_if.html", include_str!("templates/what_if.html")),
 ];
 
 /// All templates, parsed.

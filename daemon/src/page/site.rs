@@ -3,18 +3,19 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use planner::Timestamp;
 use planner::idle::snapshot::Ask;
+use planner::{ServiceName, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
 use super::board::Board;
 use super::guard::REQUESTS_MAX;
 use super::render::Templates;
+use crate::commands::explain::Explanation;
 use crate::commands::idle::rows::{Row, rows};
 use crate::control::{self, Answer, Asked};
 use crate::idle::ledger;
-use crate::journal::{Journal, JournalFault, Reader};
+use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// How long somebody waits for what becomes of their answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);
@@ -90,6 +91,15 @@ impl Site {
         let idle = Arc::new(Idle { looks, looked_at: recalled.looked_at, rows });
         *kept = Some(Arc::clone(&idle));
         Ok(idle)
+    }
+
+    /// The story of a service in a cycle, where it need not be read from the journal.
+    pub(super) fn explained(&self, id: CycleId, service: &ServiceName) -> Option<Arc<Explanation>> {
+        self.board.story(id, service).or_else(|| {
+            let latest = self.board.latest().filter(|latest| latest.turn.id == id)?;
+            latest.turn.snapshot.services.get(service)?;
+            Some(Arc::new(latest.explain(service)))
+        })
     }
 
     /// Hands an answer to the daemon. `None`: it lies there, and is taken in after the look that is

@@ -441,8 +441,7 @@ fn saving_line(saving: Option<&Saving>) -> String {
     }
 }
 
-/// The name of an approval: a hash (FNV-1a) of what is agreed to, so that it stands for nothing
-/// else.
+/// The name of an approval: a hash of what is agreed to, so that it stands for nothing else.
 pub(super) fn approval_id(
     resource: &Resource,
     rule: &RuleName,
@@ -452,8 +451,5 @@ pub(super) fn approval_id(
     let born = resource.created_at.map_or(0, |at| at.0);
     let started = resource.started_at.map_or(0, |at| at.0);
     let text = format!("{}|{born}|{started}|{rule}|{mode:?}|{since}", resource.id);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:012x}", hash >> 16)
+    crate::numbers::name_of(&text)
 }

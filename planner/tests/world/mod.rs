@@ -14,6 +14,7 @@ use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome,
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
+use planner::stage::Promotion;
 use planner::{
     AccountId, GroupId, GroupRef, Level, Memory, ProviderName, Region, Seconds, ServiceName, Step,
     Timestamp, Units,
@@ -50,6 +51,7 @@ impl World {
                 budgets: Budgets { group: None, account: None, fleet: None },
                 spend_ceiling_usd_milli_hourly: None,
                 services: BTreeMap::new(),
+                promotion: Promotion::default(),
             },
             snapshot: Snapshot {
                 taken_at: Timestamp::parse(START).unwrap(),
@@ -58,6 +60,7 @@ impl World {
                 floors: Vec::new(),
                 disk: Disk::Ample,
                 acknowledged: Vec::new(),
+                requests: Vec::new(),
                 services: BTreeMap::new(),
             },
             memory: Memory::default(),

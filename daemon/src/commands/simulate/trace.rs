@@ -11,6 +11,7 @@ use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome,
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
+use planner::stage::Promotion;
 use planner::{GroupId, Memory, Seconds, ServiceName, Timestamp, Units};
 
 use super::tally::Tally;
@@ -237,6 +238,7 @@ impl<'a> Run<'a> {
                 budgets: Budgets { group: None, account: None, fleet: None },
                 spend_ceiling_usd_milli_hourly: None,
                 services: BTreeMap::from([(name.clone(), service)]),
+                promotion: Promotion::default(),
             },
             name,
             memory: Memory::default(),
@@ -277,6 +279,7 @@ impl<'a> Run<'a> {
             floors: Vec::new(),
             disk: Disk::Ample,
             acknowledged: Vec::new(),
+            requests: Vec::new(),
             services: BTreeMap::from([(self.name.clone(), seen)]),
         };
         let (plan, memory) = planner::plan(&self.policy, &snapshot, &self.memory);

@@ -9,7 +9,6 @@ use planner::ServiceName;
 use planner::metric::{MetricKey, MetricQuery};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals};
 
-use super::super::replay::{capacity, lead_time};
 use super::super::simulate::{Part, PolicyFile, UNIT};
 use super::super::{Place, explain};
 use super::study::Case;
@@ -17,6 +16,7 @@ use super::{Args, LEAD_TIME};
 use crate::cli::ConfigRefused;
 use crate::gather::queries;
 use crate::journal::{JournalFault, Reader};
+use crate::shadow::{capacity, lead_time};
 use crate::store::{Store, demand_step};
 use crate::{config, series_file};
 

@@ -11,6 +11,7 @@ use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, Record,
     ReducedForecast, SignalsView, Snapshot, Window,
 };
+use planner::stage::Promotion;
 use planner::{
     AccountId, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
@@ -78,6 +79,7 @@ pub fn policy(services: usize) -> Policy {
         budgets: Budgets::default(),
         spend_ceiling_usd_milli_hourly: None,
         services: BTreeMap::new(),
+        promotion: Promotion::default(),
     }
 }
 
@@ -297,6 +299,7 @@ pub fn turn(services: usize, cycle: usize) -> Turn {
             floors: if cycle % 3 == 1 { vec![sale(taken_at)] } else { Vec::new() },
             disk: Disk::Ample,
             acknowledged: Vec::new(),
+            requests: Vec::new(),
             services: (0..services).map(seen).collect(),
         },
         plan,

@@ -80,8 +80,64 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 3;
+    head.format = 4;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 3, expected: 2, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 4, expected: 3, .. }), "{fault}");
+}
+
+/// A journal of the second format: six cycles of a simulated day, with an order and its outcome, and
+/// samples. Its store is missing: the export tail holds all records.
+#[test]
+fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
+    let bench = Bench::new(EngineKind::Sled);
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests/format-2");
+    let to = bench.path().join(DIRECTORY);
+    std::fs::create_dir_all(&to).unwrap();
+    for name in [head::FILE, tail::FILE] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    let records = tail::read(&to);
+    assert!(records.iter().all(|(_, (_, value))| value[0] == frame::VERSION_OF_NINE));
+    assert_eq!(format_of(&bench), head::FORMAT_OF_NINE);
+    let world = World::Simulation { seed: 7, scenario: "day".to_string() };
+    let (journal, recovered) = Journal::open(bench.path(), world.clone(), bench.options()).unwrap();
+    assert_eq!(format_of(&bench), head::FORMAT);
+    let (memory, at) = recovered.memory.unwrap();
+    let reader = journal.reader();
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    let cycles: Vec<CycleRecord> = reader.cycles(all.clone()).collect::<Result<_, _>>().unwrap();
+    assert_eq!(cycles.len(), 6);
+    for cycle in &cycles {
+        assert_eq!(cycle.planner_revision, planner::memory::REVISION);
+        let policy = reader.policy(cycle.policy).unwrap().policy;
+        let (plan, after) = planner::plan(&policy, &cycle.snapshot, &cycle.memory_before);
+        assert_eq!((&plan, &after), (&cycle.plan, &cycle.memory_after));
+    }
+    assert_eq!(cycles[5].memory_after, memory);
+    // It goes on, through the next day's checkpoint.
+    let last = &cycles[5];
+    let policy = reader.policy(last.policy).unwrap().policy;
+    let mut before = memory;
+    for minutes in [1, 1440] {
+        let mut snapshot = last.snapshot.clone();
+        snapshot.taken_at = at + Seconds::minutes(minutes);
+        let (plan, after) = planner::plan(&policy, &snapshot, &before);
+        let policy = journal.record_policy(&policy, "", snapshot.taken_at).unwrap();
+        let cycle = NewCycle {
+            policy,
+            planner_revision: planner::memory::REVISION,
+            snapshot: &snapshot,
+            plan: &plan,
+            memory_before: &before,
+            memory_after: &after,
+        };
+        journal.record_cycle(&cycle, &[]).unwrap();
+        before = after;
+    }
+    drop((reader, journal));
+    let (journal, recovered) = Journal::open(bench.path(), world, bench.options()).unwrap();
+    assert_eq!(recovered.memory.unwrap().0, before);
+    let report = journal.reader().verify().unwrap();
+    assert_eq!((report.damage, report.cycles), (Vec::new(), 8));
 }

@@ -59,15 +59,20 @@ pub(in crate::page) async fn show(
 
 fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Option<Told>> {
     let reader = site.reader();
-    let cycle = match reader.cycle(id) {
-        Ok(cycle) => cycle,
-        Err(JournalFault::NoSuch { .. }) => return Ok(None),
-        Err(fault) => return Err(fault.into()),
+    let explanation = match site.explained(id, service) {
+        Some(explanation) => explanation,
+        None => {
+            let cycle = match reader.cycle(id) {
+                Ok(cycle) => cycle,
+                Err(JournalFault::NoSuch { .. }) => return Ok(None),
+                Err(fault) => return Err(fault.into()),
+            };
+            if !cycle.snapshot.services.contains_key(service) {
+                return Ok(None);
+            }
+            Arc::new(Explanation::of(&reader, &cycle, service, false)?)
+        }
     };
-    if !cycle.snapshot.services.contains_key(service) {
-        return Ok(None);
-    }
-    let explanation = Explanation::of(&reader, &cycle, service)?;
     let trade = explanation.sizing().and_then(|sizing| sizing.trade);
     let trade = trade.map_or_else(Vec::new, |trade| {
         let units = trade.units.0;
@@ -98,7 +103,7 @@ fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Optio
         })
         .collect();
     Ok(Some(Told {
-        at: cycle.taken_at().to_string(),
+        at: explanation.taken_at().to_string(),
         lines: explanation.told(LINES),
         trade,
         orders,

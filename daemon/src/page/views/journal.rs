@@ -64,26 +64,41 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
     let until = moment(&asked.until).unwrap_or(end).min(end);
     let since = moment(&asked.since).unwrap_or(until - Seconds::hours(1));
     let since = since.max(until - LONGEST);
-    let mut lines = Vec::new();
-    for entry in reader.entries(since..until) {
+    let range = since..until;
+    let mut found: Vec<(RecordId, &'static str, String)> = Vec::new();
+    let takes = |text: &str| asked.service.is_empty() || text.contains(&asked.service);
+    // The newest cycles are at hand; what is older is followed from the checkpoint of its day.
+    let cycles = site.board.cycles();
+    let at_hand = cycles.last().is_some_and(|oldest| oldest.at <= since);
+    let entries = if at_hand { reader.plain_entries(range) } else { reader.entries(range) };
+    for entry in entries {
         let entry = entry?;
         let text = brief(&entry.kind);
-        if !is_asked_for(&entry.kind, asked) {
-            continue;
+        if is_asked_for(&entry.kind, asked) && takes(&text) {
+            found.push((entry.id, entry.kind.tree(), text));
         }
-        if !asked.service.is_empty() && !text.contains(&asked.service) {
-            continue;
-        }
-        lines.push(context! {
-            id => entry.id.to_string(),
-            at => entry.id.at().to_string(),
-            kind => entry.kind.tree(),
-            text,
-        });
     }
-    lines.reverse();
-    lines.truncate(LINES);
-    Ok((since..until, lines))
+    if at_hand && ["", "cycles", "decisions"].contains(&asked.kind.as_str()) {
+        let inside = cycles.into_iter().filter(|cycle| (since..until).contains(&cycle.at));
+        let acted = inside.filter(|cycle| asked.kind != "decisions" || cycle.actions > 0);
+        let fitting = acted.filter(|cycle| takes(&cycle.text));
+        found.extend(fitting.map(|cycle| (cycle.id.0, "cycles", cycle.text)));
+    }
+    found.sort_by_key(|(id, ..)| std::cmp::Reverse(*id));
+    found.truncate(LINES);
+    let line = |(id, kind, text): (RecordId, &str, String)| {
+        context! { id => id.to_string(), at => id.at().to_string(), kind, text => shortened(text) }
+    };
+    Ok((since..until, found.into_iter().map(line).collect()))
+}
+
+/// A line is read at one glance; the record has all of it.
+fn shortened(text: String) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 fn is_asked_for(kind: &EntryKind, asked: &Asked) -> bool {
@@ -94,7 +109,7 @@ fn is_asked_for(kind: &EntryKind, asked: &Asked) -> bool {
         "idle" => matches!(kind, EntryKind::Idle(_) | EntryKind::Usage(_)),
         "policies" => matches!(kind, EntryKind::Policy(..)),
         "cycles" => matches!(kind, EntryKind::Cycle(_)),
-        _ => true,
+        _ => !matches!(kind, EntryKind::Samples(_) | EntryKind::Usage(_)),
     }
 }
 

@@ -4,8 +4,10 @@ pub(super) mod decision;
 pub(super) mod fleet;
 pub(super) mod idle;
 pub(super) mod journal;
+pub(super) mod review;
 pub(super) mod service;
 pub(super) mod sign_in;
+pub(super) mod what_if;
 
 use std::convert::Infallible;
 use std::sync::Arc;

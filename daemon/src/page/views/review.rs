@@ -138,9 +138,7 @@ fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>) -> Value {
 
 /// Whether somebody may promote it now.
 fn is_ready(offer: &Offer) -> bool {
-    offer.may_act
-        && offer.missing.is_empty()
-        && offer.stage != planner::stage::Stage::Act
+    offer.may_act && offer.missing.is_empty() && offer.stage == planner::stage::Stage::Shadow
 }
 
 fn doubtful(one: &Questioned, visit: &Visit) -> Value {

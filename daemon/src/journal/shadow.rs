@@ -1,0 +1,58 @@
+//! Scorecards of the shadow, and what people asked for of services: records whose content others
+//! define.
+
+use std::ops::Range;
+
+use planner::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::engine::Tree;
+use super::fold;
+use super::idle::IdleEntries;
+use super::{Journal, JournalFault, Reader, RecordId};
+use crate::shadow::ShadowEntry;
+
+/// What such a record holds, as JSON.
+pub fn shown(body: &[u8]) -> Value {
+    match fold::decode::<ShadowEntry>(body) {
+        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
+        Err(why) => json!({ "unreadable": why }),
+    }
+}
+
+/// Such a record in a few words, for lists.
+pub fn brief(body: &[u8]) -> String {
+    match fold::decode::<ShadowEntry>(body) {
+        Ok(entry) => entry.to_string(),
+        Err(why) => format!("unreadable: {why}"),
+    }
+}
+
+impl Journal {
+    /// Records something in the tree `shadow`. On disk when it returns, with all that was recorded
+    /// before, where it is to be `durable`; else with the next cycle or [`Journal::flush`].
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written.
+    pub fn record_shadow<T: Serialize>(
+        &self,
+        at: Timestamp,
+        entry: &T,
+        durable: bool,
+    ) -> Result<RecordId, JournalFault> {
+        self.tell(Tree::Shadow, at, entry, durable)
+    }
+}
+
+impl Reader {
+    /// Records of the tree `shadow` written in `[range.start, range.end)`, newest first. One that
+    /// cannot be read as a `T` is a fault of its own.
+    pub fn shadow_newest_first<T: DeserializeOwned>(
+        &self,
+        range: Range<Timestamp>,
+    ) -> IdleEntries<'_, T> {
+        self.told_newest_first(Tree::Shadow, range)
+    }
+}

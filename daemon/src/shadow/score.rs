@@ -1,0 +1,181 @@
+//! Scorecards: what really happened and what would have, by service and day.
+
+use std::collections::BTreeMap;
+
+use planner::policy::{Policy, ServicePolicy};
+use planner::{ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Compared, Questioned, Step, rank};
+
+/// Days of scorecards that are kept at hand.
+pub const KEPT_DAYS: i64 = 35;
+/// The most questionable decisions of a day that are kept.
+const QUESTIONED_A_DAY: usize = 50;
+
+/// The day of UTC, counted from 1970.
+pub fn day_of(at: Timestamp) -> i64 {
+    at.0.div_euclid(86_400)
+}
+
+/// What a course of a service cost and missed; whole numbers, so that sums are the same in any
+/// order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Units it had, times seconds.
+    pub unit_seconds: u64,
+    /// What they cost in millionths of a US dollar, where a unit's price is known.
+    pub usd_micro: u64,
+    /// Intervals that settled.
+    pub intervals: u32,
+    /// Those among them whose demand was above the capacity in service.
+    pub violations: u32,
+    /// How often its size was changed.
+    pub orders: u32,
+}
+
+impl Tally {
+    /// Units it had, times hours.
+    pub fn unit_hours(&self) -> f64 {
+        self.unit_seconds as f64 / 3600.0
+    }
+
+    /// What they cost in US dollars.
+    pub fn usd(&self) -> f64 {
+        self.usd_micro as f64 / 1e6
+    }
+
+    /// The share of intervals that were violations.
+    pub fn violated_share(&self) -> f64 {
+        f64::from(self.violations) / f64::from(self.intervals.max(1))
+    }
+
+    fn add(&mut self, more: &Tally) {
+        self.unit_seconds += more.unit_seconds;
+        self.usd_micro += more.usd_micro;
+        self.intervals += more.intervals;
+        self.violations += more.violations;
+        self.orders += more.orders;
+    }
+
+    fn count(&mut self, account: &Account, price_usd: f64) {
+        self.unit_seconds += (account.unit_hours * 3600.0).round() as u64;
+        self.usd_micro += (account.unit_hours * price_usd * 1e6).round() as u64;
+        self.intervals += account.intervals as u32;
+        self.violations += account.violations as u32;
+    }
+}
+
+/// A service's day, or the sum of some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scorecard {
+    /// What really happened, whoever was in charge.
+    pub actual: Tally,
+    /// What would have, had neap acted since the scorecard began.
+    pub would: Tally,
+    /// Whether a unit's price was known.
+    pub priced: bool,
+    /// Cycles that both sizes were known in.
+    pub cycles: u32,
+    /// Those among them in which they differed.
+    pub disagreements: u32,
+    /// The most units they differed by.
+    pub largest_disagreement: u32,
+}
+
+impl Scorecard {
+    /// Adds another day's.
+    pub fn add(&mut self, more: &Scorecard) {
+        self.actual.add(&more.actual);
+        self.would.add(&more.would);
+        self.priced |= more.priced;
+        self.cycles += more.cycles;
+        self.disagreements += more.disagreements;
+        self.largest_disagreement = self.largest_disagreement.max(more.largest_disagreement);
+    }
+
+    /// What a cycle adds. `resized` says whether the group's size is another than in the cycle
+    /// before.
+    fn take(&mut self, row: &Compared, service: Option<&ServicePolicy>, resized: bool) {
+        let price = service.and_then(|service| service.pool.price_usd_hourly);
+        let price = price.filter(|usd| (0.0..=1e6).contains(usd));
+        self.priced |= price.is_some();
+        self.actual.count(&row.real, price.unwrap_or(0.0));
+        self.would.count(&row.other, price.unwrap_or(0.0));
+        self.actual.orders += u32::from(resized);
+        self.would.orders += row.other.changes as u32;
+        if let (Some(desired), Some(would)) = (row.desired, row.would) {
+            self.cycles += 1;
+            self.disagreements += u32::from(desired != would);
+            self.largest_disagreement = self.largest_disagreement.max(desired.abs_diff(would));
+        }
+    }
+}
+
+/// The scorecards of a day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DayScores {
+    /// By service.
+    pub services: BTreeMap<ServiceName, Scorecard>,
+    /// The most questionable decisions, the worst first.
+    pub questioned: Vec<Questioned>,
+}
+
+/// The scorecards of the last days.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// By day of UTC, see [`day_of`].
+    pub days: BTreeMap<i64, DayScores>,
+}
+
+impl Scores {
+    /// The sum of a service's days since a moment, and how many days have a scorecard; the day of
+    /// the moment counts whole.
+    pub fn since(&self, service: &ServiceName, from: Timestamp) -> (Scorecard, u32) {
+        let mut sum = Scorecard::default();
+        let mut days = 0;
+        for scores in self.days.range(day_of(from)..).map(|(_, scores)| scores) {
+            if let Some(card) = scores.services.get(service) {
+                sum.add(card);
+                days += 1;
+            }
+        }
+        (sum, days)
+    }
+
+    /// The most questionable decisions since a moment, the worst first.
+    pub fn questioned(&self, from: Timestamp, most: usize) -> Vec<Questioned> {
+        let days = self.days.range(day_of(from)..).flat_map(|(_, scores)| &scores.questioned);
+        rank(days.filter(|questioned| questioned.at >= from).cloned().collect(), most)
+    }
+
+    /// Takes in a cycle. `resized` says of a service whether its size is another than before.
+    pub(super) fn take(
+        &mut self,
+        at: Timestamp,
+        policy: &Policy,
+        step: &Step,
+        resized: &dyn Fn(&Compared) -> bool,
+    ) {
+        let day = self.days.entry(day_of(at)).or_default();
+        for row in &step.compared {
+            let policy = policy.services.get(&row.service);
+            if !day.services.contains_key(&row.service) {
+                day.services.insert(row.service.clone(), Scorecard::default());
+            }
+            if let Some(card) = day.services.get_mut(&row.service) {
+                card.take(row, policy, resized(row));
+            }
+        }
+        self.days.retain(|kept, _| kept + KEPT_DAYS > day_of(at));
+    }
+
+    /// Takes in decisions that turned out questionable.
+    pub(super) fn question(&mut self, questioned: Vec<Questioned>) {
+        for one in questioned {
+            let day = self.days.entry(day_of(one.at)).or_default();
+            day.questioned.push(one);
+            day.questioned = rank(std::mem::take(&mut day.questioned), QUESTIONED_A_DAY);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The shadow's groups, scorecards and doubts, without a journal.
+
+use planner::plan::Change;
+use planner::{Seconds, ServiceName, Timestamp, Units};
+
+use super::*;
+use crate::journal::{CycleId, Instance, RecordId};
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::new(text).unwrap()
+}
+
+fn questioned(service: &str, at: i64, severity: u32) -> Questioned {
+    Questioned {
+        service: name(service),
+        at: Timestamp(at),
+        cycle: CycleId(RecordId::new(Timestamp(at), Instance(1), 1)),
+        change: Change::Desired { from: Units(4), to: Units(3) },
+        doubt: Doubt::TooSmall { needed: Units(4) },
+        severity,
+    }
+}
+
+#[test]
+fn the_worst_come_first_and_then_the_oldest() {
+    let all = vec![
+        questioned("b", 60, 10),
+        questioned("a", 60, 10),
+        questioned("a", 0, 10),
+        questioned("a", 90, 1200),
+    ];
+    let order: Vec<(String, i64)> =
+        rank(all.clone(), 9).into_iter().map(|q| (q.service.to_string(), q.at.0)).collect();
+    let of = |service: &str, at| (service.to_owned(), at);
+    assert_eq!(order, [of("a", 90), of("a", 0), of("a", 60), of("b", 60)]);
+    assert_eq!(rank(all, 2).len(), 2);
+}
+
+#[test]
+fn scorecards_add_up_by_day_and_old_days_go() {
+    let mut scores = Scores::default();
+    let policy = as_if_act(&planner::policy::Policy {
+        mode: planner::policy::Mode::Observe,
+        poll_interval: Seconds(60),
+        budgets: planner::policy::Budgets::default(),
+        spend_ceiling_usd_milli_hourly: None,
+        services: BTreeMap::new(),
+        promotion: planner::stage::Promotion::default(),
+    });
+    let account =
+        |unit_hours, violations| Account { unit_hours, intervals: 1, violations, changes: 1 };
+    let row = Compared {
+        service: name("web"),
+        capacity: Some(10.0),
+        desired: Some(5),
+        would: Some(3),
+        real: account(5.0 / 60.0, 0),
+        other: account(3.0 / 60.0, 1),
+    };
+    let step =
+        Step { plan: planner::plan::Plan::default(), compared: vec![row], span: Seconds(60) };
+    let start = Timestamp(20_000 * 86_400);
+    for minute in 0..3 {
+        scores.take(start + Seconds::minutes(minute), &policy, &step, &|_| minute == 1);
+    }
+    scores.take(start + Seconds::days(1), &policy, &step, &|_| false);
+    let (sum, days) = scores.since(&name("web"), start);
+    assert_eq!(days, 2);
+    assert_eq!((sum.actual.unit_seconds, sum.would.unit_seconds), (4 * 300, 4 * 180));
+    assert_eq!((sum.actual.orders, sum.would.orders), (1, 4));
+    assert_eq!((sum.actual.violations, sum.would.violations), (0, 4));
+    assert_eq!((sum.disagreements, sum.largest_disagreement), (4, 2));
+    let (today, days) = scores.since(&name("web"), start + Seconds::days(1));
+    assert_eq!((today.would.orders, days), (1, 1));
+    scores.take(start + Seconds::days(40), &policy, &step, &|_| false);
+    assert_eq!(scores.days.len(), 1);
+}
+
+#[test]
+fn what_is_taken_back_holds_until_a_cycle_has_taken_it_in() {
+    use planner::idle::rule::RuleName;
+    use planner::stage::{StageAsk, Stages};
+    let recall = Recall::default();
+    let (web, rule) = (name("web"), RuleName("dev".to_owned()));
+    let demote = StageAsk::Demote { service: web.clone() };
+    recall.note(&demote);
+    recall.note(&demote);
+    recall.settle(&demote);
+    assert!(recall.holds(&web) && !recall.holds(&name("api")) && !recall.holds_rule(&rule));
+    recall.settle(&demote);
+    assert!(!recall.holds(&web));
+    recall.note(&StageAsk::DemoteAll);
+    assert!(recall.holds(&web) && recall.holds_rule(&rule));
+    recall.settle(&StageAsk::DemoteAll);
+    recall.stand(&Stages::default());
+    assert!(!recall.holds_rule(&rule));
+}
+
+#[test]
+fn a_group_under_a_floor_follows_what_others_do_above_it() {
+    let mut group = SimulatedGroup::default();
+    (group.desired, group.min, group.in_service) = (8, 2, 8);
+    let at = Timestamp(600);
+    group.order(Change::Minimum { from: Units(2), to: Units(10) }, at, at + Seconds(60));
+    assert_eq!((group.desired, group.in_service), (10, 8));
+    group.boot(at + Seconds(60));
+    assert_eq!(group.in_service, 10);
+    group.order(Change::Minimum { from: Units(10), to: Units(3) }, at, at + Seconds(60));
+    assert_eq!(group.desired, 10, "a lower floor takes nothing away by itself");
+}

@@ -1,0 +1,237 @@
+//! The shadow beside the running daemon: it decides every cycle as if neap acted, and keeps score.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use planner::policy::Policy;
+use planner::snapshot::Snapshot;
+use planner::{Memory, Seconds, ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::group::SimulatedGroup;
+use super::{DayScores, Doubts, KEPT_DAYS, Scores, Shadow, as_if_act, day_of};
+use crate::journal::{CycleId, Journal, JournalFault, Reader};
+
+/// How often the day's scorecards are written down: what is lost by a kill is decided again from
+/// the recorded cycles, at most so much of them.
+const SAVED_EVERY: Seconds = Seconds::hours(1);
+
+/// Cycles further apart than this have a pause in between, of which nothing is counted.
+const PAUSE: Seconds = Seconds::hours(2);
+
+/// One record of the tree `shadow`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShadowEntry {
+    /// The scorecards of a day so far.
+    Scores(Box<Saved>),
+}
+
+/// The scorecards of a day so far, and the groups as the shadow has sized them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The day, see [`day_of`].
+    pub day: i64,
+    /// The last cycle that is in them.
+    pub until: Timestamp,
+    /// When the scorecards of the day before were last written down.
+    pub before: Option<Timestamp>,
+    /// The scorecards.
+    pub scores: DayScores,
+    groups: BTreeMap<ServiceName, SimulatedGroup>,
+}
+
+impl fmt::Display for ShadowEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShadowEntry::Scores(saved) => {
+                let services = saved.scores.services.len();
+                write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
+            }
+        }
+    }
+}
+
+/// A cycle as it was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its id.
+    pub cycle: CycleId,
+    /// What was seen.
+    pub snapshot: &'a Snapshot,
+    /// What was decided.
+    pub plan: &'a planner::plan::Plan,
+    /// The memory it left.
+    pub memory: &'a Memory,
+}
+
+/// The shadow beside the running daemon.
+#[derive(Debug)]
+pub struct Watch {
+    shadow: Shadow,
+    /// The policy in force.
+    real: Policy,
+    /// The same as if it acted.
+    policy: Policy,
+    doubts: Doubts,
+    scores: Arc<RwLock<Scores>>,
+    /// The groups' sizes in the last cycle, by which a change is seen whoever made it.
+    sizes: BTreeMap<ServiceName, u32>,
+    last: Option<Timestamp>,
+    saved_at: Option<Timestamp>,
+    /// When the scorecards of each day were last written down.
+    saved: BTreeMap<i64, Timestamp>,
+}
+
+impl Watch {
+    /// A shadow that begins with what is known, under the policy in force.
+    pub fn new(policy: &Policy, memory: &Memory) -> Watch {
+        Watch {
+            shadow: Shadow::new(memory.clone()),
+            real: policy.clone(),
+            policy: as_if_act(policy),
+            doubts: Doubts::default(),
+            scores: Arc::default(),
+            sizes: BTreeMap::new(),
+            last: None,
+            saved_at: None,
+            saved: BTreeMap::new(),
+        }
+    }
+
+    /// The scorecards, for whoever shows them.
+    pub fn scores(&self) -> Arc<RwLock<Scores>> {
+        Arc::clone(&self.scores)
+    }
+
+    /// Takes over another policy.
+    pub fn reload(&mut self, policy: &Policy) {
+        self.real = policy.clone();
+        self.policy = as_if_act(policy);
+    }
+
+    /// Takes over the scorecards that a journal has, and decides again what came after them.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn restore(&mut self, reader: &Reader, now: Timestamp) -> Result<(), JournalFault> {
+        let mut until = now + Seconds(1);
+        let mut newest: Option<Timestamp> = None;
+        let mut days = BTreeMap::new();
+        while let Some(saved) = last_saved(reader, until)? {
+            let (written_at, saved) = saved;
+            if day_of(now) - saved.day >= KEPT_DAYS || days.contains_key(&saved.day) {
+                break;
+            }
+            if newest.is_none() {
+                newest = Some(saved.until);
+                self.shadow.resume(saved.groups, saved.until);
+                self.last = Some(saved.until);
+            }
+            self.saved.insert(saved.day, written_at);
+            days.insert(saved.day, saved.scores);
+            let Some(before) = saved.before else { break };
+            until = before + Seconds(1);
+        }
+        self.scores.write().unwrap_or_else(PoisonError::into_inner).days = days;
+        self.saved_at = newest;
+        // Without any there is nothing to go on from: a scorecard begins with the first cycle.
+        let Some(from) = newest else { return Ok(()) };
+        for cycle in reader.cycles(from + Seconds(1)..now + Seconds(1)) {
+            let cycle = cycle?;
+            let (snapshot, plan, memory) = (&cycle.snapshot, &cycle.plan, &cycle.memory_after);
+            self.count(Seen { cycle: cycle.id, snapshot, plan, memory });
+        }
+        Ok(())
+    }
+
+    /// Takes in a cycle that was recorded, and writes the scorecards down when it is time.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn take(&mut self, journal: &Journal, seen: Seen<'_>) -> Result<(), JournalFault> {
+        let now = seen.snapshot.taken_at;
+        let ended = self.last.filter(|last| day_of(*last) < day_of(now));
+        if let Some(last) = ended {
+            self.save(journal, day_of(last), now)?;
+        }
+        self.count(seen);
+        let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
+        if due && !seen.snapshot.services.is_empty() {
+            self.save(journal, day_of(now), now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what is not written down yet, at the daemon's end.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn finish(&mut self, journal: &Journal, now: Timestamp) -> Result<(), JournalFault> {
+        match self.last {
+            Some(last) if self.saved_at < Some(last) => self.save(journal, day_of(last), now),
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&mut self, seen: Seen<'_>) {
+        let Seen { cycle, snapshot, plan, memory } = seen;
+        if self.last.is_some_and(|last| snapshot.taken_at.since(last) > PAUSE) {
+            self.shadow.pause();
+        }
+        let step = self.shadow.step(&self.policy, snapshot, &plan.actions);
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        let sizes = &self.sizes;
+        scores.take(snapshot.taken_at, &self.policy, &step, &|row| {
+            let before = sizes.get(&row.service);
+            before.zip(row.desired).is_some_and(|(before, now)| *before != now)
+        });
+        let of_shadow = self.shadow.memory();
+        scores.question(self.doubts.take(cycle, &self.policy, of_shadow, snapshot, &step));
+        drop(scores);
+        for row in &step.compared {
+            let Some(desired) = row.desired else { continue };
+            match self.sizes.get_mut(&row.service) {
+                Some(size) => *size = desired,
+                None => drop(self.sizes.insert(row.service.clone(), desired)),
+            }
+        }
+        let real = &self.real;
+        let acting = real.services.keys().filter(|name| acts(real, name));
+        self.shadow.follow(acting, memory);
+        self.last = Some(snapshot.taken_at);
+    }
+
+    fn save(&mut self, journal: &Journal, day: i64, now: Timestamp) -> Result<(), JournalFault> {
+        let scores = self.scores.read().unwrap_or_else(PoisonError::into_inner);
+        let saved = Saved {
+            day,
+            until: self.last.unwrap_or(now),
+            before: self.saved.range(..day).next_back().map(|(_, at)| *at),
+            scores: scores.days.get(&day).cloned().unwrap_or_default(),
+            groups: self.shadow.groups().clone(),
+        };
+        drop(scores);
+        let id = journal.record_shadow(now, &ShadowEntry::Scores(Box::new(saved)), false)?;
+        self.saved.insert(day, id.at());
+        self.saved.retain(|kept, _| kept + KEPT_DAYS > day);
+        self.saved_at = Some(now);
+        Ok(())
+    }
+}
+
+/// Whether a service is really under the policy.
+fn acts(policy: &Policy, name: &ServiceName) -> bool {
+    use planner::policy::Mode;
+    policy.mode == Mode::Act && policy.services.get(name).is_some_and(|s| s.mode == Mode::Act)
+}
+
+/// The newest scorecards written down before `until`, and when they were.
+fn last_saved(
+    reader: &Reader,
+    until: Timestamp,
+) -> Result<Option<(Timestamp, Saved)>, JournalFault> {
+    let newest = reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until).next();
+    let Some((id, ShadowEntry::Scores(saved))) = newest.transpose()? else { return Ok(None) };
+    Ok(Some((id.at(), *saved)))
+}

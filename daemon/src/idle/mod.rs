@@ -215,10 +215,8 @@ impl IdleEngine {
     }
 
     fn approval_subject(&self, id: &str) -> Result<String, String> {
-        let found = self.folded.memory.cares.iter().find(|(_, care)| {
-            let mark = care.mark.as_ref().map(|mark| &mark.approval);
-            [mark, care.asked.as_ref()].into_iter().flatten().any(|approval| approval.id == id)
-        });
+        let mut cares = self.folded.memory.cares.iter();
+        let found = cares.find(|(_, care)| care.approvals().any(|approval| approval.id == id));
         found.map(|(resource, _)| resource.to_string()).ok_or_else(|| {
             format!(
                 "nothing waits for approval `{id}`: the world may have moved on; `neap idle` shows \

@@ -102,6 +102,11 @@ impl Care {
             && self.unused_since.is_none()
             && self.asked.is_none()
     }
+
+    /// The approvals that it waits for.
+    pub fn approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.mark.as_ref().map(|mark| &mark.approval).into_iter().chain(&self.asked)
+    }
 }
 
 /// A mark: the announcement of a stop.

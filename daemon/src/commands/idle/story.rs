@@ -78,10 +78,14 @@ fn events(
                     .iter()
                     .filter(|alert| alert.subject.as_ref() == Some(&subject));
                 events.extend(about.map(|alert| (alert.at, alert.title.clone())));
-                approvals.extend(look.delta.cares.get(id).into_iter().flatten().flat_map(waiting));
+                let care = look.delta.cares.get(id).into_iter().flatten();
+                approvals
+                    .extend(care.flat_map(Care::approvals).map(|approval| approval.id.clone()));
             }
             IdleEntry::Checkpoint(checkpoint) => {
-                approvals.extend(checkpoint.memory.cares.get(id).into_iter().flat_map(waiting));
+                let care = checkpoint.memory.cares.get(id).into_iter();
+                approvals
+                    .extend(care.flat_map(Care::approvals).map(|approval| approval.id.clone()));
             }
             IdleEntry::Outcomes(outcomes) => {
                 let about = outcomes.iter().filter(|outcome| outcome.resource == *id);
@@ -93,12 +97,6 @@ fn events(
     events.dedup();
     let first = events.len().saturating_sub(EVENTS_MAX);
     Ok(events.split_off(first))
-}
-
-/// The approvals that a resource waits for.
-fn waiting(care: &Care) -> impl Iterator<Item = String> {
-    let mark = care.mark.as_ref().map(|mark| &mark.approval);
-    [mark, care.asked.as_ref()].into_iter().flatten().map(|approval| approval.id.clone())
 }
 
 /// How an order ended, in a line.

@@ -265,16 +265,17 @@ impl IdleEngine {
         // Most of a large fleet is in use, and nothing more is asked of it.
         let mut resources = listed.resources;
         resources.retain(|resource| telling.contains(&resource.id));
-        let assigned: Vec<Assigned<'_>> =
-            resources.iter().filter_map(|r| Assigned::of(r, &policy)).collect();
+        let assigned: Vec<Option<Assigned<'_>>> =
+            resources.iter().map(|resource| Assigned::of(resource, &policy)).collect();
         let needs: Vec<&Resource> = assigned
             .iter()
+            .flatten()
             .filter(|assigned| assigned.may_be_stopped(&self.judged))
             .map(|assigned| assigned.resource)
             .collect();
         self.details.read(&self.providers, &needs, now).await;
-        let seen = resources.iter().map(|resource| match Assigned::of(resource, &policy) {
-            Some(assigned) => self.seen(&assigned, now),
+        let seen = resources.iter().zip(&assigned).map(|(resource, assigned)| match assigned {
+            Some(assigned) => self.seen(assigned, now),
             None => Seen {
                 resource: still(resource),
                 rule: None,

@@ -102,7 +102,7 @@ impl Store {
         estate: &dyn Estate,
         resources: &[(&Resource, Seconds)],
         close: &(dyn Fn(&ResourceId) -> bool + Send + Sync),
-        keep: &(dyn Fn(&[UsageDay]) -> Result<(), JournalFault> + Send + Sync),
+        keep: &mut (dyn FnMut(&[UsageDay]) -> Result<(), JournalFault> + Send),
         (now, until): (Timestamp, Deadline),
     ) -> Result<Reading, JournalFault> {
         let mut goes: BTreeMap<std::cmp::Reverse<Timestamp>, Vec<&Resource>> = BTreeMap::new();

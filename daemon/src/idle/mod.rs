@@ -13,7 +13,7 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -463,12 +463,13 @@ impl IdleEngine {
         now: Timestamp,
     ) -> Result<(), JournalFault> {
         let deadline = Deadline::within(HOURS_WITHIN);
-        let unwritten = AtomicUsize::new(0);
-        let keep = |days: &[UsageDay]| {
+        let mut unwritten = 0;
+        let mut keep = |days: &[UsageDay]| {
             journal.record_usage(now, days)?;
             // What is not on disk yet is held in memory.
-            if unwritten.fetch_add(days.len(), Ordering::Relaxed) > FLUSHED_EVERY {
-                unwritten.store(0, Ordering::Relaxed);
+            unwritten += days.len();
+            if unwritten > FLUSHED_EVERY {
+                unwritten = 0;
                 journal.flush()?;
             }
             Ok(())
@@ -485,7 +486,7 @@ impl IdleEngine {
                 judged.get(id).is_none_or(|judged| is_close(&judged.evidence.verdict))
             };
             let when = (now, deadline);
-            let reading = self.store.read(estate, &wanted, &close, &keep, when).await?;
+            let reading = self.store.read(estate, &wanted, &close, &mut keep, when).await?;
             if let Some((resource, fault)) = reading.faults.first() {
                 let others = reading.faults.len() - 1;
                 tracing::warn!(%resource, %fault, others, "usage could not be read");

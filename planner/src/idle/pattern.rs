@@ -34,7 +34,7 @@ const WEEKS_LEAST: u32 = 3;
 /// Hours before and after the usual ones in which use is still usual.
 const MARGIN: usize = 2;
 /// What is missing of the last week at most, for it to count as whole.
-const SETTLING: Seconds = Seconds::hours(2);
+const LACKING_MOST: Seconds = Seconds::hours(2);
 /// Hours of a week that must be idle for a schedule to be worth it.
 const IDLE_LEAST: u32 = 42;
 
@@ -97,7 +97,7 @@ pub fn pattern(
     offsets: &Offsets,
 ) -> Option<Pattern> {
     // A look-back of whole weeks lacks the hour that has not settled.
-    let span = until.since(from) + SETTLING;
+    let span = until.since(from) + LACKING_MOST;
     let weeks = u32::try_from(span.0 / Seconds::days(7).0).ok()?;
     if weeks < WEEKS_LEAST {
         return None;

@@ -4,7 +4,6 @@ mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,17 +12,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use daemon::alerts::{self, Options, Sender};
 use daemon::clock::{Clock, System};
-use daemon::config;
-use daemon::journal::{AlertEntry, EntryKind, Journal, World};
+use daemon::config::Config;
+use daemon::journal::{AlertEntry, EntryKind};
 use hmac::{Hmac, KeyInit, Mac};
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
 use providers::Now;
-use receiver::{CONFIG, locked, log_everything, opened, read, until};
+use receiver::{Bench, locked, read, until};
 use reqwest::Url;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -379,43 +377,16 @@ fn rules(kind: &str) -> (String, Rules) {
 }
 
 /// A journal and channels in a folder of their own.
-struct Bench {
-    folder: TempDir,
-    journal: Option<Journal>,
-    clock: Arc<dyn Clock>,
+fn bench() -> Bench {
+    let bench = Bench::new(&[TOKEN, SECRET, ROUTING_KEY, "sign="]);
+    bench.write("secret", &format!("{SECRET}\n"));
+    bench.write("routing-key", &format!("{ROUTING_KEY}\n"));
+    bench
 }
 
 impl Bench {
-    fn new() -> Bench {
-        log_everything();
-        let folder = TempDir::new().unwrap();
-        let mut bench = Bench { folder, journal: None, clock: Arc::new(System) };
-        bench.write("secret", &format!("{SECRET}\n"));
-        bench.write("routing-key", &format!("{ROUTING_KEY}\n"));
-        bench.reopen();
-        bench
-    }
-
-    /// Opens the journal anew, as after the end of the process.
-    fn reopen(&mut self) {
-        self.journal = None;
-        self.journal = Some(opened(&self.path("state"), World::Real));
-    }
-
-    fn journal(&self) -> &Journal {
-        self.journal.as_ref().unwrap()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
     /// A configuration with a channel `ops` of this kind to a receiver, on disk too.
-    fn config(&self, kind: &str, receiver: &Receiver, more: &str) -> config::Config {
+    fn config(&self, kind: &str, receiver: &Receiver, more: &str) -> Config {
         let (path, _) = rules(kind);
         self.write("ops.url", &format!("{}\n", receiver.url(&path)));
         let secret = match kind {
@@ -425,8 +396,7 @@ impl Bench {
         };
         let table =
             format!("[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\nurl_file = \"ops.url\"\n");
-        self.write("neap.toml", &format!("{CONFIG}{table}{secret}{more}\n"));
-        config::load(&self.path("neap.toml")).unwrap_or_else(|faults| panic!("{faults:?}"))
+        self.configured(&format!("{table}{secret}{more}\n"))
     }
 
     fn start(&self, kind: &str, receiver: &Receiver, more: &str) -> Sender {
@@ -461,26 +431,6 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
-    /// Whatever a test was about: no secret was written down.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        let log = receiver::log();
-        let leak = log.lines().find(|line| {
-            let is_ours = line.contains(" daemon::");
-            [TOKEN, SECRET, ROUTING_KEY, "sign="].iter().any(|secret| line.contains(secret))
-                || (is_ours && line.contains("127.0.0.1"))
-        });
-        assert_eq!(leak, None);
-        if self.journal.is_some() {
-            let story = self.story().join("\n");
-            assert!(![TOKEN, "127.0.0.1"].iter().any(|word| story.contains(word)), "{story}");
-        }
-    }
-}
-
 fn alert(name: &str, severity: Severity) -> Alert {
     Alert {
         key: format!("idle/dev/marked/aws/eu-west-1/i-{name}"),
@@ -509,7 +459,7 @@ fn nasty() -> Alert {
 async fn each_kind_is_told_by_its_makers_rules() {
     for (kind, _, rules) in KINDS {
         for more in ["", "link = \"https://wiki.example.com/neap/\""] {
-            let bench = Bench::new();
+            let bench = bench();
             let receiver = Receiver::new(move |_, request| Some(rules(request))).await;
             let _sender = bench.start(kind, &receiver, more);
             bench.raise(&[alert("one", Severity::Info)]);
@@ -532,7 +482,7 @@ async fn each_kind_is_told_by_its_makers_rules() {
 async fn a_robot_is_never_told_more_than_it_takes() {
     for kind in ["dingtalk", "wecom"] {
         let (_, rules) = rules(kind);
-        let bench = Bench::new();
+        let bench = bench();
         let receiver =
             Receiver::new(move |before, it| Some(within_limit(before, it, rules(it)))).await;
         let sender = bench.start(kind, &receiver, "");
@@ -563,7 +513,7 @@ async fn a_robot_is_never_told_more_than_it_takes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_robot_that_others_wore_out_is_left_alone_and_then_told_all_at_once() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|before, request| {
         Some(match before.len() {
             0 => errcode(130_101, "send too fast, exceed 20 times per minute"),
@@ -585,7 +535,7 @@ async fn a_robot_that_others_wore_out_is_left_alone_and_then_told_all_at_once() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_that_comes_as_a_success_is_none() {
-    let bench = Bench::new();
+    let bench = bench();
     // The secret is mended after a while; the word that a robot asks for is not.
     let receiver = Receiver::new(|before, request| {
         let reply = dingtalk(request);
@@ -612,7 +562,7 @@ async fn an_error_that_comes_as_a_success_is_none() {
 async fn a_wrong_secret_is_seen_by_who_checks_it() {
     for kind in ["dingtalk", "feishu"] {
         let (_, rules) = rules(kind);
-        let bench = Bench::new();
+        let bench = bench();
         bench.write("secret", "SECother");
         let receiver = Receiver::new(move |_, request| Some(rules(request))).await;
         let sender = bench.start(kind, &receiver, "");
@@ -631,7 +581,7 @@ async fn a_wrong_secret_is_seen_by_who_checks_it() {
 async fn who_asks_for_a_rest_gets_it() {
     for kind in ["slack", "pagerduty", "alertmanager"] {
         let (_, rules) = rules(kind);
-        let bench = Bench::new();
+        let bench = bench();
         let receiver = Receiver::new(move |before, request| {
             Some(match before.len() {
                 0 => (429, "retry-after: 30\r\n", "rate_limited".to_owned()),
@@ -651,7 +601,7 @@ async fn who_asks_for_a_rest_gets_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_refused_takes_no_other_with_it() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, request| {
         let is_poison = request.body.contains("build poison");
         Some(if is_poison { (400, "", "invalid_blocks".to_owned()) } else { slack(request) })
@@ -673,7 +623,7 @@ async fn one_that_is_refused_takes_no_other_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_the_same_is_known_again() {
     for (kind, _, rules) in KINDS {
-        let mut bench = Bench::new();
+        let mut bench = bench();
         let receiver = Receiver::new(move |before, request| {
             let reply = rules(request);
             if before.is_empty() { None } else { Some(reply) }
@@ -713,7 +663,7 @@ async fn after_a_kill_the_same_is_known_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_is_never_told_before_what_began() {
-    let bench = Bench::new();
+    let bench = bench();
     // The first attempts fail, so that the second alert could overtake the first.
     let receiver = Receiver::new(|before, request| {
         let reply = pagerduty(request);
@@ -747,7 +697,7 @@ async fn what_is_over_is_never_told_before_what_began() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quiet_hours_hold_what_can_wait_and_tell_it_as_one() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     // 23:00 in Shanghai.
     let night = Timestamp::parse("2026-03-02T15:00:00Z").unwrap();
     let clock = Arc::new(Set(AtomicI64::new(night.0)));
@@ -778,7 +728,7 @@ async fn quiet_hours_hold_what_can_wait_and_tell_it_as_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_is_tried_by_hand() {
     for (kind, _, rules) in KINDS {
-        let bench = Bench::new();
+        let bench = bench();
         let receiver = Receiver::new(move |before, request| {
             let reply = rules(request);
             Some(if before.is_empty() { reply } else { (403, "", TOKEN.to_owned()) })
@@ -810,11 +760,10 @@ async fn each_kind_is_tried_by_hand() {
 
 #[test]
 fn secrets_that_will_not_do_are_refused_and_not_repeated() {
-    let bench = Bench::new();
+    let bench = bench();
     let table = |kind: &str, more: &str| {
-        let table = format!("{CONFIG}[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\n{more}\n");
-        bench.write("neap.toml", &table);
-        let config = config::load(&bench.path("neap.toml")).unwrap();
+        let table = format!("[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\n{more}\n");
+        let config = bench.configured(&table);
         let told = match alerts::open(&config.alerts, OPTIONS) {
             Ok(_) => "none\n".to_owned(),
             Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),

@@ -4,21 +4,19 @@ mod receiver;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use daemon::alerts::{self, Options, Sender};
-use daemon::clock::{Clock, System};
-use daemon::config;
-use daemon::journal::{self, AlertEntry, EntryKind, Journal, RecordId, World};
+use daemon::clock::System;
+use daemon::journal::{self, AlertEntry, EntryKind, RecordId, World};
 use planner::alert::{Alert, Severity};
 use planner::{Seconds, Timestamp};
 use providers::Now;
-use receiver::{CONFIG, locked, log_everything, opened, read, until};
+use receiver::{Bench, locked, opened, read, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -162,46 +160,11 @@ async fn serve(
 }
 
 /// A journal and channels in a folder of their own.
-struct Bench {
-    folder: TempDir,
-    journal: Option<Journal>,
-    clock: Arc<dyn Clock>,
+fn bench() -> Bench {
+    Bench::new(&[HOOK])
 }
 
 impl Bench {
-    fn new() -> Bench {
-        log_everything();
-        let folder = TempDir::new().unwrap();
-        let mut bench = Bench { folder, journal: None, clock: Arc::new(System) };
-        bench.reopen();
-        bench
-    }
-
-    /// Opens the journal anew, as after the end of the process.
-    fn reopen(&mut self) {
-        self.journal = None;
-        self.journal = Some(opened(&self.path("state"), World::Real));
-    }
-
-    fn journal(&self) -> &Journal {
-        self.journal.as_ref().unwrap()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    /// A configuration with these tables `[[alert]]`, on disk too.
-    fn config(&self, alerts: &str) -> config::Config {
-        let text = format!("{CONFIG}{alerts}");
-        self.write("neap.toml", &text);
-        config::load(&self.path("neap.toml")).unwrap_or_else(|faults| panic!("{faults:?}"))
-    }
-
     /// Begins to send by a channel to each of these receivers.
     fn start(&self, channels: &[(&str, &Receiver, &str)]) -> Sender {
         let mut tables = String::new();
@@ -209,7 +172,7 @@ impl Bench {
             self.write(&format!("{name}.url"), &format!("{}\n", receiver.url()));
             tables.push_str(&table(name, more));
         }
-        let config = self.config(&tables);
+        let config = self.configured(&tables);
         let channels = alerts::open(&config.alerts, OPTIONS).unwrap();
         Sender::start(self.journal(), &self.clock, channels, OPTIONS)
     }
@@ -239,24 +202,6 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
-    /// Whatever a test was about: no address was written down.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        let log = receiver::log();
-        let leak = log.lines().find(|line| {
-            line.contains(HOOK) || (line.contains(" daemon::") && line.contains("127.0.0.1"))
-        });
-        assert_eq!(leak, None);
-        if self.journal.is_some() {
-            let story = self.story().join("\n");
-            assert!(!story.contains(HOOK) && !story.contains("127.0.0.1"), "{story}");
-        }
-    }
-}
-
 fn table(name: &str, more: &str) -> String {
     format!("[[alert]]\nname = \"{name}\"\nkind = \"webhook\"\nurl_file = \"{name}.url\"\n{more}\n")
 }
@@ -277,7 +222,7 @@ const TAKEN: Reply = Reply::Status(200, "");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_is_sent_once_with_all_that_a_receiver_needs() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     bench.write("token", "t0k-en\n");
     let also = "bearer_file = \"token\"\nmin_severity = \"warning\"";
@@ -317,7 +262,7 @@ async fn an_alert_is_sent_once_with_all_that_a_receiver_needs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_fails_in_every_way_gets_it_in_the_end() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|before, _| match before {
         0 => Reply::Status(500, ""),
         1 => Reply::Status(429, "retry-after: 0\r\n"),
@@ -347,7 +292,7 @@ async fn a_receiver_that_fails_in_every_way_gets_it_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_nobody_listens() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     let (address, gone) = (receiver.address, receiver);
     let _sender = {
@@ -370,7 +315,7 @@ async fn nothing_is_lost_while_nobody_listens() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_down_repeats_nothing_in_another() {
-    let bench = Bench::new();
+    let bench = bench();
     let up = Receiver::new(|_, _| TAKEN).await;
     let mended = Arc::new(AtomicBool::new(false));
     let well = Arc::clone(&mended);
@@ -401,7 +346,7 @@ async fn a_channel_that_is_down_repeats_nothing_in_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_receiver_refuses_is_given_up_and_kept_to_be_seen() {
-    let bench = Bench::new();
+    let bench = bench();
     let elsewhere = Receiver::new(|_, _| TAKEN).await;
     let to: &'static str = format!("location: {}\r\n", elsewhere.url()).leak();
     let receiver = Receiver::new(move |_, request| match request.title() {
@@ -432,7 +377,7 @@ async fn what_a_receiver_refuses_is_given_up_and_kept_to_be_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_words_it_and_says_what_may_leave() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     bench.write("chat.json", "{\"text\": {{ severity ~ \": \" ~ title }}, \"by\": \"neap\"}\n");
     bench.write("salt", "grains");
@@ -457,7 +402,7 @@ async fn an_operator_words_it_and_says_what_may_leave() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_the_same_is_sent_under_the_same_key() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     // It has the alert, and we are gone before we hear so.
     let receiver = Receiver::new(|before, _| if before == 0 { Reply::Hang } else { TAKEN }).await;
     let sender = bench.start(&[("ops", &receiver, "")]);
@@ -483,7 +428,7 @@ async fn after_a_kill_the_same_is_sent_under_the_same_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_waits_a_moment_and_no_longer() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     let mut sender = bench.start(&[("ops", &receiver, "")]);
     bench.raise("last");
@@ -500,7 +445,7 @@ async fn the_end_waits_a_moment_and_no_longer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_alerts_go_out_few_at_a_time() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     let alerts: Vec<Alert> = (0..150).map(|n| alert(&format!("n{n}"), Severity::Warning)).collect();
     bench.journal().enqueue(&alerts).unwrap();
@@ -513,7 +458,7 @@ async fn many_alerts_go_out_few_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_news_any_more_is_given_up_in_the_journal() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|_, _| TAKEN).await;
     let mut old = alert("old", Severity::Critical);
     old.at = old.at - Seconds(journal::OUTBOX_AGE.0 - 600);
@@ -526,7 +471,7 @@ async fn what_is_no_news_any_more_is_given_up_in_the_journal() {
 
 /// The faults of a channel's secrets, with the folder's name taken out.
 fn faults(bench: &Bench, more: &str) -> String {
-    let config = bench.config(&table("ops", more));
+    let config = bench.configured(&table("ops", more));
     let told = match alerts::open(&config.alerts, OPTIONS) {
         Ok(_) => "none\n".to_owned(),
         Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
@@ -536,7 +481,7 @@ fn faults(bench: &Bench, more: &str) -> String {
 
 #[test]
 fn an_address_that_will_not_do_is_refused_and_not_repeated() {
-    let bench = Bench::new();
+    let bench = bench();
     let mut told = faults(&bench, "");
     for address in [
         "",
@@ -593,7 +538,7 @@ async fn neap(folder: &Path, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_alert_is_sent_by_hand() {
-    let bench = Bench::new();
+    let bench = bench();
     let receiver = Receiver::new(|before, _| match before {
         0 => Reply::Status(204, ""),
         1 => TAKEN,
@@ -602,7 +547,7 @@ async fn a_test_alert_is_sent_by_hand() {
     })
     .await;
     bench.write("ops.url", &receiver.url());
-    bench.config(&table("ops", "min_severity = \"critical\""));
+    bench.configured(&table("ops", "min_severity = \"critical\""));
     let folder = bench.folder.path();
     assert_eq!(neap(folder, &["alert", "test", "ops"]).await, "0\n`ops`: sent, it answers 204\n");
     let told = neap(folder, &["alert", "test", "ops", "--format", "json"]).await;
@@ -663,7 +608,7 @@ fn raised(bench: &Bench) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.journal = None;
     let receiver = Receiver::new(|_, _| TAKEN).await;
     bench.write("ops.url", &receiver.url());
@@ -684,7 +629,7 @@ async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_comes_with_a_reload_is_told_what_waits() {
-    let mut bench = Bench::new();
+    let mut bench = bench();
     bench.journal = None;
     let receiver = Receiver::new(|_, _| TAKEN).await;
     bench.write("ops.url", &receiver.url());

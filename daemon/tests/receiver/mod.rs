@@ -1,12 +1,17 @@
-//! What tests of alerts share: everything that is logged, a journal that is opened again, requests.
+//! What tests of alerts share: everything that is logged, a folder with a journal and a configuration,
+//! requests.
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use daemon::journal::{self, Journal, World};
+use daemon::clock::{Clock, System};
+use daemon::config::{self, Config};
+use daemon::journal::{self, EntryKind, Journal, World};
+use planner::Timestamp;
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -30,7 +35,7 @@ impl Write for ToLog {
     }
 }
 
-pub fn log_everything() {
+fn log_everything() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = tracing_subscriber::fmt()
@@ -59,6 +64,71 @@ pub fn opened(path: &Path, world: World) -> Journal {
         }
     }
     panic!("the journal stays held");
+}
+
+/// A folder with a journal and a configuration.
+pub struct Bench {
+    pub folder: TempDir,
+    pub journal: Option<Journal>,
+    pub clock: Arc<dyn Clock>,
+    secrets: &'static [&'static str],
+}
+
+impl Bench {
+    /// `secrets` must stand in nothing that is logged or written to the journal.
+    pub fn new(secrets: &'static [&'static str]) -> Bench {
+        log_everything();
+        let folder = TempDir::new().unwrap();
+        let mut bench = Bench { folder, journal: None, clock: Arc::new(System), secrets };
+        bench.reopen();
+        bench
+    }
+
+    /// Opens the journal anew, as after the end of the process.
+    pub fn reopen(&mut self) {
+        self.journal = None;
+        self.journal = Some(opened(&self.path("state"), World::Real));
+    }
+
+    pub fn journal(&self) -> &Journal {
+        self.journal.as_ref().unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// A configuration with these tables `[[alert]]`, on disk too.
+    pub fn configured(&self, alerts: &str) -> Config {
+        self.write("neap.toml", &format!("{CONFIG}{alerts}"));
+        config::load(&self.path("neap.toml")).unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+}
+
+impl Drop for Bench {
+    /// Whatever a test was about: neither a secret nor an address was written down.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let is_secret = |text: &str| self.secrets.iter().any(|secret| text.contains(secret));
+        let log = log();
+        let leak = log.lines().find(|line| {
+            is_secret(line) || (line.contains(" daemon::") && line.contains("127.0.0.1"))
+        });
+        assert_eq!(leak, None);
+        let Some(journal) = &self.journal else { return };
+        for entry in journal.reader().entries(Timestamp(0)..Timestamp(i64::MAX)) {
+            let kind = entry.unwrap().kind;
+            let text = format!("{kind:?}");
+            let is_told = matches!(kind, EntryKind::Alert(_));
+            assert!(!is_told || !(is_secret(&text) || text.contains("127.0.0.1")), "{text}");
+        }
+    }
 }
 
 pub async fn until(mut done: impl FnMut() -> bool) {

@@ -3,88 +3,25 @@
 //!
 //! A whole run instead of repetitions: memory is part of what is measured. `-- N` takes N machines.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+#[path = "../tests/fleet/mod.rs"]
+mod fleet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use daemon::config::IdleConfig;
-use daemon::gather::Providers;
-use daemon::idle::{IdleEngine, IdleStanding};
 use daemon::journal::{Journal, Options, World as Kind};
+use fleet::{Hand, START};
 use planner::idle::resource::{Resource, ResourceKind};
-use planner::idle::rule::{
-    Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, Select, StopPreference,
-};
-use planner::idle::usage::{Hours, Signal, UsageQuery};
-use planner::policy::{Mode, Share};
+use planner::idle::usage::{Hours, UsageQuery};
 use planner::{ProviderName, Seconds, Timestamp};
 use providers::sim::{EstateSpec, Scenario, World};
-use providers::traced::Traced;
 use providers::{Deadline, Estate, Now};
 
-const LOOK_BACK: Seconds = Seconds::days(35);
 const FIVE_MINUTES: Seconds = Seconds::minutes(5);
-const START: &str = "2026-06-01T00:10:00Z";
 const SEED: u64 = 1;
 /// None that anything here could miss.
 const DEADLINE: Duration = Duration::from_secs(3600);
-
-#[derive(Debug)]
-struct Hand(AtomicI64);
-
-impl Now for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-fn policy() -> IdlePolicy {
-    let limits = [
-        (Signal::Cpu, 5_000),
-        (Signal::NetworkIn, 100_000),
-        (Signal::NetworkOut, 100_000),
-        (Signal::DiskOps, 1_000),
-    ];
-    let radius = Radius {
-        hour: Cap { share: Share::percent(1), at_least: 1 },
-        day: Cap { share: Share::percent(5), at_least: 1 },
-    };
-    let rule = IdleRule {
-        name: RuleName("fleet".to_owned()),
-        mode: RuleMode::Act,
-        select: Select {
-            kinds: BTreeSet::from([ResourceKind::Instance, ResourceKind::Database]),
-            ..Select::default()
-        },
-        limits: Limits(BTreeMap::from(limits)),
-        require: BTreeSet::new(),
-        look_back: LOOK_BACK,
-        coverage: Share::percent(95),
-        accept_short_history: false,
-        forgiven_hours: 0,
-        grace: Seconds::hours(24),
-        observe_first: Seconds::ZERO,
-        stop: StopPreference::Plain,
-        mark_tag: false,
-        owner_tag: None,
-        opt_in: OptIn::default(),
-        accept_restart_risk: false,
-        exempt_after_restart: Seconds::days(14),
-        radius,
-        group_tag: None,
-    };
-    IdlePolicy {
-        mode: Mode::Act,
-        interval: Seconds::hours(1),
-        rules: vec![rule],
-        schedules: Vec::new(),
-        account_radius: radius,
-        protect_tag: "neap:protect".to_owned(),
-        own_host: None,
-    }
-}
 
 /// Mebibytes of this process, now and at most.
 fn memory() -> (u64, u64) {
@@ -101,19 +38,6 @@ fn told(what: &str, since: Instant) {
     let (now, peak) = memory();
     let seconds = since.elapsed().as_secs_f64();
     println!("{what:<44} {seconds:>7.2} s   {now:>5} MiB now, {peak:>5} MiB at most");
-}
-
-fn engine(world: &World, nowhere: &Path) -> IdleEngine {
-    let name = ProviderName::new("sim").expect("a sound name");
-    let providers: Providers =
-        BTreeMap::from([(name.clone(), Traced::new(Arc::new(world.clone())))]);
-    let standing = IdleStanding {
-        config: Arc::new(IdleConfig { policy: policy(), ..IdleConfig::default() }),
-        kinds: BTreeMap::from([(name, "sim")]),
-        kill_switch: nowhere.to_owned(),
-        freezes: Box::new(|_| Vec::new()),
-    };
-    IdleEngine::new(standing, providers)
 }
 
 /// The newest three days at five minutes, taken together to hours as they come.
@@ -164,7 +88,7 @@ async fn main() {
     let world = World::new(&name, SEED, start, &scenario, hand.clone());
     told(&format!("the cloud itself, {machines} machines"), began);
 
-    let mut engine = engine(&world, folder.path());
+    let mut engine = fleet::engine(&world, fleet::policy(), folder.path());
     for look in 0..4 {
         let began = Instant::now();
         let looked = engine.look(&journal, hand.now(), &stopping).await.expect("room on the disk");
@@ -175,7 +99,7 @@ async fn main() {
     }
     let began = Instant::now();
     journal.flush().expect("room on the disk");
-    let mut again = self::engine(&world, folder.path());
+    let mut again = fleet::engine(&world, fleet::policy(), folder.path());
     drop(engine);
     again.restore(&journal.reader(), hand.now()).expect("a sound journal");
     told("taken over from the journal after a restart", began);

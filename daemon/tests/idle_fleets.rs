@@ -1,41 +1,24 @@
 //! A thousand random fleets under random faults: nothing is stopped that was in use, protected,
 //! unmarked, in grace, or above the blast radius.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fleet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use daemon::config::IdleConfig;
-use daemon::gather::Providers;
-use daemon::idle::{IdleEngine, IdleStanding};
 use daemon::journal::{Journal, Options, World as Kind};
+use fleet::{Hand, START};
 use planner::idle::check_idle;
 use planner::idle::plan::Verb;
-use planner::idle::resource::ResourceKind;
-use planner::idle::rule::{
-    Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, Select, StopPreference,
-};
+use planner::idle::rule::{Cap, IdlePolicy, Radius};
 use planner::idle::usage::Signal;
-use planner::policy::{Mode, Share};
+use planner::policy::Share;
 use planner::{ProviderName, Seconds, Timestamp};
 use providers::Now;
 use providers::sim::{EstateFaults, EstateSpec, MachineAct, Profile, Scenario, World};
-use providers::traced::Traced;
 
 const FLEETS: u64 = 1000;
 const LOOKS: u64 = 26;
-const INTERVAL: Seconds = Seconds::hours(1);
-const LOOK_BACK: Seconds = Seconds::days(35);
-const START: &str = "2026-06-01T00:10:00Z";
-
-#[derive(Debug)]
-struct Hand(AtomicI64);
-
-impl Now for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// Random numbers by seed (splitmix64).
 struct Dice(u64);
@@ -50,53 +33,24 @@ impl Dice {
     }
 }
 
+fn radius(dice: &mut Dice) -> Radius {
+    let share = Share::percent(5 + dice.below(40) as u32);
+    let hour = Cap { share, at_least: 1 + dice.below(2) as u32 };
+    Radius { hour, day: Cap { share: Share::ALL, at_least: 100 } }
+}
+
 fn policy(dice: &mut Dice) -> IdlePolicy {
-    let limits = [
-        (Signal::Cpu, 5_000),
-        (Signal::NetworkIn, 100_000),
-        (Signal::NetworkOut, 100_000),
-        (Signal::DiskOps, 1_000),
-        (Signal::Memory, 50_000),
-        (Signal::Connections, 0),
-        (Signal::Gpu, 5_000),
-    ];
-    let cap = |dice: &mut Dice| Cap {
-        share: Share::percent(5 + dice.below(40) as u32),
-        at_least: 1 + dice.below(2) as u32,
-    };
-    let rule = IdleRule {
-        name: RuleName("fleet".to_owned()),
-        mode: RuleMode::Act,
-        select: Select {
-            kinds: BTreeSet::from([ResourceKind::Instance, ResourceKind::Database]),
-            ..Select::default()
-        },
-        limits: Limits(BTreeMap::from(limits)),
-        require: BTreeSet::new(),
-        look_back: LOOK_BACK,
-        coverage: Share::percent(95),
-        accept_short_history: false,
-        forgiven_hours: 0,
-        grace: Seconds::hours(2 + dice.below(8)),
-        observe_first: Seconds::hours(dice.below(3)),
-        stop: StopPreference::Plain,
-        mark_tag: dice.below(2) == 0,
-        owner_tag: None,
-        opt_in: OptIn::default(),
-        accept_restart_risk: dice.below(3) == 0,
-        exempt_after_restart: Seconds::days(14),
-        radius: Radius { hour: cap(dice), day: Cap { share: Share::ALL, at_least: 100 } },
-        group_tag: None,
-    };
-    IdlePolicy {
-        mode: Mode::Act,
-        interval: INTERVAL,
-        rules: vec![rule],
-        schedules: Vec::new(),
-        account_radius: Radius { hour: cap(dice), day: Cap { share: Share::ALL, at_least: 100 } },
-        protect_tag: "neap:protect".to_owned(),
-        own_host: None,
-    }
+    let mut policy = fleet::policy();
+    let rule = &mut policy.rules[0];
+    let more = [(Signal::Memory, 50_000), (Signal::Connections, 0), (Signal::Gpu, 5_000)];
+    rule.limits.0.extend(more);
+    rule.grace = Seconds::hours(2 + dice.below(8));
+    rule.observe_first = Seconds::hours(dice.below(3));
+    rule.mark_tag = dice.below(2) == 0;
+    rule.accept_restart_risk = dice.below(3) == 0;
+    rule.radius = radius(dice);
+    policy.account_radius = radius(dice);
+    policy
 }
 
 fn scenario(dice: &mut Dice, start: Timestamp) -> Scenario {
@@ -125,7 +79,7 @@ fn scenario(dice: &mut Dice, start: Timestamp) -> Scenario {
 }
 
 /// What a whole run found wrong, and how many stops it made.
-async fn fleet(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
+async fn life(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
     let mut dice = Dice(seed);
     let start = Timestamp::parse(START).unwrap();
     let hand = Arc::new(Hand(AtomicI64::new(start.0)));
@@ -133,19 +87,11 @@ async fn fleet(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
     let policy = policy(&mut dice);
     let scenario = scenario(&mut dice, start);
     let world = World::new(&name, seed, start, &scenario, hand.clone());
-    let providers: Providers =
-        BTreeMap::from([(name.clone(), Traced::new(Arc::new(world.clone())))]);
-    let standing = IdleStanding {
-        config: Arc::new(IdleConfig { policy: policy.clone(), ..IdleConfig::default() }),
-        kinds: BTreeMap::from([(name, "sim")]),
-        kill_switch: folder.join("no-such-file"),
-        freezes: Box::new(|_| Vec::new()),
-    };
     let mut options = Options::default();
     options.reserve_bytes = 1 << 20;
     let kind = Kind::Simulation { seed, scenario: "fleets".to_owned() };
     let (journal, _) = Journal::open(folder, kind, options).unwrap();
-    let mut engine = IdleEngine::new(standing, providers);
+    let mut engine = fleet::engine(&world, policy.clone(), folder);
     let stopping = Arc::new(AtomicBool::new(false));
     let mut wrong = Vec::new();
     for _ in 0..LOOKS {
@@ -168,7 +114,7 @@ async fn fleet(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
         }
         // Jumps of the clock come now and then.
         let jump = if dice.below(60) == 0 { Seconds::days(1) } else { Seconds(0) };
-        hand.0.fetch_add((INTERVAL.0 + jump.0) as i64, Ordering::SeqCst);
+        hand.0.fetch_add((policy.interval.0 + jump.0) as i64, Ordering::SeqCst);
     }
     let again = daemon::idle::again(&journal.reader(), start..hand.now()).unwrap();
     wrong.extend(again.different.iter().map(|what| format!("seed {seed}: {what}")));
@@ -179,7 +125,8 @@ async fn fleet(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
     for id in world.machines() {
         for record in world.power_records(&id).iter().filter(|r| !r.up && r.decision.is_some()) {
             stops += 1;
-            let used = world.last_use(&id, record.at - LOOK_BACK, record.at - Seconds(1));
+            let used =
+                world.last_use(&id, record.at - policy.rules[0].look_back, record.at - Seconds(1));
             if let Some(used) = used {
                 let kind = world.profile(&id);
                 wrong.push(format!(
@@ -210,7 +157,7 @@ fn a_thousand_fleets_under_faults_lose_nothing_that_was_in_use() {
                         return;
                     }
                     let folder = tempfile::TempDir::new_in(&place).unwrap();
-                    let (found, made) = runtime.block_on(fleet(seed, folder.path()));
+                    let (found, made) = runtime.block_on(life(seed, folder.path()));
                     stops.fetch_add(made, Ordering::SeqCst);
                     wrong.lock().unwrap().extend(found);
                 }

@@ -12,6 +12,8 @@ pub mod contract;
 mod cost;
 mod estate;
 mod flight;
+#[cfg(feature = "alibaba")]
+mod http;
 mod intervals;
 mod meter;
 mod places;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use governor::clock::QuantaClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -16,22 +14,16 @@ use tokio::sync::Semaphore;
 use super::credentials::Keyring;
 use super::endpoint::Product;
 use super::estate;
-use super::fault::{first_words, passes};
 use super::params::Params;
 use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
 use crate::call::{Call, Effect};
+use crate::http::{first_words, read_again};
 use crate::meter::Meter;
 use crate::places::{self, DEFAULT_ACCOUNT};
 use crate::remembered::Remembered;
 use crate::{Deadline, Now};
 
-/// Attempts of a read after the first.
-const ATTEMPTS_MORE: usize = 3;
-/// The waits between attempts of a read, each with jitter. A minute's throttling outlasts them: the
-/// next cycle asks again.
-const BACKOFF_MIN: Duration = Duration::from_millis(400);
-const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// Calls a second of one operation in one account: half of what CloudMonitor documents, since the
 /// account's other users share it.
 const METRIC_CALLS_A_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
@@ -172,21 +164,9 @@ impl Seat {
     ) -> Result<T, Fault> {
         let body = match call.effect {
             Effect::Read => {
-                let backoff = ExponentialBuilder::default()
-                    .with_min_delay(BACKOFF_MIN)
-                    .with_max_delay(BACKOFF_MAX)
-                    .with_max_times(ATTEMPTS_MORE)
-                    .with_jitter();
-                let attempt = || self.once(call, product, &params, deadline);
-                // What went wrong says more than that the time was up.
-                let last = Mutex::new(None);
-                let noted = |fault: &Fault, _| *locked(&last) = Some(fault.clone());
-                let read = attempt.retry(backoff).when(passes).notify(noted);
                 let limit =
                     deadline.0.min(tokio::time::Instant::now() + self.settings.timeouts.read);
-                tokio::time::timeout_at(limit, read).await.unwrap_or_else(|_| {
-                    Err(locked(&last).take().unwrap_or_else(|| call.timed_out()))
-                })?
+                read_again(call, limit, || self.once(call, product, &params, deadline)).await?
             }
             Effect::Write => self.once(call, product, &params, deadline).await?,
         };

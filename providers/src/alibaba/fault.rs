@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use crate::call::{Call, Effect};
+use crate::http::first_words;
 
 /// Milliseconds after which the server would like to be asked again.
 const RETRY_AFTER: &str = "x-acs-retry-after";
@@ -162,32 +163,6 @@ impl Refusal {
 pub(super) fn of_code(call: Call, code: &str, message: &str) -> Fault {
     let (code, message) = (Some(code.to_owned()), message.to_owned());
     Refusal { status: 400, code, message, ..Refusal::default() }.fault(call)
-}
-
-/// The beginning of a body that is not what was expected.
-pub(super) fn first_words(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned()
-}
-
-/// Whether reading again a little later may help.
-pub(super) fn passes(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::Unreachable)
-}
-
-/// What a failure before any answer means: without a connection nothing can have had an effect.
-pub(super) fn unanswered(call: Call, error: &reqwest::Error) -> Fault {
-    let kind = if error.is_connect() { FaultKind::Unreachable } else { call.unanswered() };
-    let mut words = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        words.push(inner.to_string());
-        cause = inner.source();
-    }
-    // The outermost text holds the URL, which may hold parameters: the causes are enough.
-    if words.is_empty() {
-        words.push("the request failed on the way".to_owned());
-    }
-    call.fault(kind, words.join(": "))
 }
 
 #[cfg(test)]

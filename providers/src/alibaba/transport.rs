@@ -10,12 +10,13 @@ use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 
 use super::endpoint::Product;
-use super::fault::{Refusal, first_words, unanswered};
+use super::fault::Refusal;
 use super::params::Params;
 use super::settings::Settings;
 use super::sign::{Keys, Once, Request, Signed};
 use crate::Now;
 use crate::call::Call;
+use crate::http::{first_words, unanswered};
 
 /// How we are called in ActionTrail.
 const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));

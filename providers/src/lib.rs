@@ -12,11 +12,13 @@ pub mod contract;
 mod cost;
 mod estate;
 mod flight;
-#[cfg(feature = "alibaba")]
+#[cfg(any(feature = "alibaba", feature = "prometheus"))]
 mod http;
 mod intervals;
 mod meter;
 mod places;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod remembered;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -16,7 +16,8 @@ use providers::{Deadline, Now, Provider};
 use crate::calendar::Calendars;
 use crate::clock::{Clock, Shared, Simulated, System};
 use crate::config::{
-    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, ProviderConfig, SimConfig,
+    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, PrometheusConfig,
+    ProviderConfig, SimConfig,
 };
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
@@ -54,7 +55,7 @@ pub fn begins(config: &Config) -> Timestamp {
 fn simulation(config: &Config) -> Option<&SimConfig> {
     config.providers.values().find_map(|provider| match provider {
         ProviderConfig::Sim(sim) => Some(sim),
-        ProviderConfig::Alibaba(_) | ProviderConfig::Aws(_) => None,
+        ProviderConfig::Alibaba(_) | ProviderConfig::Aws(_) | ProviderConfig::Prometheus(_) => None,
     })
 }
 
@@ -80,6 +81,10 @@ pub fn clouds(
             }
             ProviderConfig::Aws(aws) => {
                 Arc::new(providers::aws::Aws::new(aws_settings(name, aws), Arc::clone(&now)))
+            }
+            ProviderConfig::Prometheus(prometheus) => {
+                let settings = prometheus_settings(name, prometheus);
+                Arc::new(providers::prometheus::Prometheus::new(settings, Arc::clone(&now)))
             }
             ProviderConfig::Sim(sim) => {
                 let settings = sim_settings(sim)?;
@@ -176,6 +181,19 @@ pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Set
     settings
 }
 
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn prometheus_settings(
+    name: &ProviderName,
+    prometheus: &PrometheusConfig,
+) -> providers::prometheus::Settings {
+    let mut settings = providers::prometheus::Settings::new(name.clone(), prometheus.url.clone());
+    settings.credential = prometheus.credential();
+    settings.client_certificate = prometheus.certificate();
+    settings.ca_file = prometheus.ca_file.as_ref().map(|file| file.path().to_owned());
+    settings.tenant.clone_from(&prometheus.tenant);
+    settings
+}
+
 /// The roles of accounts that are entered through one. The configuration's parser has checked
 /// their form.
 fn roles<R>(accounts: &[CloudAccount], read: impl Fn(&str, Option<String>) -> Option<R>) -> Vec<R> {
@@ -267,14 +285,9 @@ pub fn idle_standing(config: &Config) -> IdleStanding {
     let mut idle = config.idle.clone();
     idle.policy.own_host = crate::idle::own_instance_id();
     let freezes = config.freezes.clone();
-    let kind = |provider: &ProviderConfig| match provider {
-        ProviderConfig::Alibaba(_) => "alibaba",
-        ProviderConfig::Aws(_) => "aws",
-        ProviderConfig::Sim(_) => "sim",
-    };
     IdleStanding {
         config: Arc::new(idle),
-        kinds: config.providers.iter().map(|(name, p)| (name.clone(), kind(p))).collect(),
+        kinds: config.providers.iter().map(|(name, p)| (name.clone(), p.kind())).collect(),
         kill_switch: config.kill_switch.clone(),
         freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
     }

@@ -2,6 +2,7 @@
 
 mod coming;
 mod idle;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use planner::{ProviderName, ServiceName, Timestamp};
-use providers::{Expected, Volume, alibaba, aws};
+use providers::{Expected, Volume, alibaba, aws, prometheus};
 use serde::Serialize;
 
 use crate::alerts;
@@ -166,8 +167,11 @@ enum Severity {
     Suggestion,
 }
 
+/// The report of now, with what is wrong with the files of sources as far as they can be read.
 fn report_now(config: &Config) -> Report {
-    report(config, assemble::begins(config))
+    let mut report = report(config, assemble::begins(config));
+    report.advice.extend(sources::faulty_files(config));
+    report
 }
 
 /// What a sound configuration comes to, at `now`.
@@ -251,6 +255,10 @@ fn lines(
 
 fn shown(query: &MetricQuery) -> String {
     let zero = if query.when_missing == WhenMissing::Zero { ", missing is zero" } else { "" };
+    if query.namespace == prometheus::NAMESPACE {
+        let (text, every) = (&query.metric, query.period.span());
+        return format!("`{text}` (PromQL, {every}{zero}) from {}", query.provider);
+    }
     format!(
         "`{}` `{}` ({}, {}{zero}) from {}/{}",
         query.namespace,
@@ -310,6 +318,7 @@ fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Ex
     let of_volume: fn(Volume) -> Expected = match provider {
         ProviderConfig::Alibaba(_) => alibaba::expected_calls,
         ProviderConfig::Aws(_) => aws::expected_calls,
+        ProviderConfig::Prometheus(_) => prometheus::expected_calls,
         ProviderConfig::Sim(_) => return Expected::default(),
     };
     volumes.map(of_volume).fold(Expected::default(), |sum, place| sum.plus(&place))
@@ -391,7 +400,8 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
             ProviderConfig::Aws(aws) => {
                 (&aws.endpoint_url, cost.and_then(|cost| over_budget(cost, aws.api_budget)))
             }
-            ProviderConfig::Sim(_) => continue,
+            // Its address is judged with its credentials, where it is read.
+            ProviderConfig::Prometheus(_) | ProviderConfig::Sim(_) => continue,
         };
         let url = url.as_deref().unwrap_or_default();
         if url.starts_with("http://") && !is_local(url) {

@@ -6,8 +6,12 @@ use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::{AccountId, ProviderName, Region, Seconds, Step};
 
 use super::defaults::Defaults;
+use super::prometheus::promql;
 use super::provider::{ProviderConfig, Providers};
 use super::reader::{Entry, Table, did_you_mean, either};
+
+/// The key that names the provider of a metric.
+const FROM: &str = "from";
 
 /// Somewhere in a cloud.
 #[derive(Clone, Debug)]
@@ -48,10 +52,12 @@ impl Surroundings<'_> {
         Some(Place { provider: name, account: account?, region: region? })
     }
 
-    /// Reads the name of a provider, which may be left out where only one is possible.
+    /// Reads the name of a provider, which may be left out where only one is possible: of one that
+    /// measures under [`FROM`], of one that holds groups under any other key.
     pub fn provider(&self, table: &Table<'_>, key: &str) -> Option<ProviderName> {
         match table.get(key) {
-            Some(entry) => self.provider_name(&entry),
+            Some(entry) if key == FROM => self.provider_name(&entry),
+            Some(entry) => self.cloud_name(&entry),
             None => self.only_provider(table, key),
         }
     }
@@ -60,7 +66,11 @@ impl Surroundings<'_> {
         if let Some(home) = &self.home {
             return Some(home.provider.clone());
         }
-        let names: Vec<String> = self.providers.named.iter().cloned().collect();
+        let names = if key == FROM {
+            self.providers.named.iter().cloned().collect()
+        } else {
+            self.clouds()
+        };
         match names.as_slice() {
             [] => {
                 let hint = "add a table `[provider.NAME]` with `kind`".to_owned();
@@ -73,6 +83,57 @@ impl Surroundings<'_> {
                 None
             }
         }
+    }
+
+    /// The names of all providers that hold groups.
+    fn clouds(&self) -> Vec<String> {
+        self.providers.named.difference(&self.providers.sources).cloned().collect()
+    }
+
+    /// The name of a provider of this file that holds groups.
+    pub(super) fn cloud_name(&self, entry: &Entry<'_>) -> Option<ProviderName> {
+        let name = self.provider_name(entry)?;
+        if self.providers.sources.contains(name.as_str()) {
+            let message = format!(
+                "`{name}` is a source of metrics and holds no groups, expected {}",
+                either(&self.clouds())
+            );
+            entry.fault(message, None);
+            return None;
+        }
+        Some(name)
+    }
+
+    /// Whether a metric is of a source that speaks PromQL; no such source is a home.
+    fn speaks_promql(&self, table: &Table<'_>) -> bool {
+        let Providers { named, sources, .. } = self.providers;
+        match table.get(FROM) {
+            Some(entry) => entry.as_text().is_some_and(|name| sources.contains(name)),
+            None => self.home.is_none() && named.len() == 1 && named == sources,
+        }
+    }
+
+    /// The source of a metric: it has neither accounts nor regions.
+    fn source(&self, table: &Table<'_>) -> Option<Place> {
+        let provider = self.provider(table, FROM)?;
+        let config = self.providers.read.get(&provider)?;
+        let (account, region) = (config.accounts().pop()?, config.regions().pop()?);
+        Some(Place { provider, account, region })
+    }
+
+    /// Notes that PromQL is asked of a provider that does not speak it.
+    fn no_promql(&self, entry: &Entry<'_>, place: &Place) {
+        let sources: Vec<String> = self.providers.sources.iter().cloned().collect();
+        let hint = match sources.first() {
+            Some(source) => format!("name it: `from = \"{source}\"`"),
+            None => "add a table `[provider.NAME]` with `kind = \"prometheus\"`".to_owned(),
+        };
+        let message = format!(
+            "`query` is PromQL, which `{}` does not speak; expected a metric from a provider of kind \
+             `prometheus`",
+            place.provider
+        );
+        entry.key_fault(message, Some(hint));
     }
 
     /// The name of a provider of this file.
@@ -149,7 +210,14 @@ pub(super) fn metric(
     around: &Surroundings<'_>,
     purpose: Purpose,
 ) -> Option<MetricQuery> {
-    let place = around.place(table, "from");
+    if around.speaks_promql(table) {
+        return promql(table, around.source(table));
+    }
+    let place = around.place(table, FROM);
+    if let Some(entry) = table.get("query") {
+        around.no_promql(&entry, &place?);
+        return None;
+    }
     let namespace = table
         .required("namespace", "one such as `\"AWS/ApplicationELB\"`")
         .and_then(|entry| entry.text("a namespace"));
@@ -197,7 +265,7 @@ impl Limits {
     fn of(around: &Surroundings<'_>, place: &Place) -> Option<Limits> {
         match around.providers.read.get(&place.provider)? {
             ProviderConfig::Alibaba(_) => Some(Limits { periods: &providers::alibaba::PERIODS }),
-            ProviderConfig::Aws(_) | ProviderConfig::Sim(_) => None,
+            ProviderConfig::Aws(_) | ProviderConfig::Prometheus(_) | ProviderConfig::Sim(_) => None,
         }
     }
 
@@ -223,8 +291,8 @@ impl Limits {
 }
 
 /// The step of a metric in seconds.
-const METRIC_PERIOD: u32 = Defaults::METRIC_PERIOD.0 as u32;
-const WHEN_MISSING: [(&str, WhenMissing); 2] =
+pub(super) const METRIC_PERIOD: u32 = Defaults::METRIC_PERIOD.0 as u32;
+pub(super) const WHEN_MISSING: [(&str, WhenMissing); 2] =
     [("unknown", WhenMissing::Unknown), ("zero", WhenMissing::Zero)];
 
 fn statistic(entry: &Entry<'_>) -> Option<Statistic> {
@@ -253,7 +321,7 @@ fn statistic(entry: &Entry<'_>) -> Option<Statistic> {
 }
 
 /// 1, 5, 10, 15 or 30 seconds, or whole minutes up to a day: what some source can fold.
-fn period(entry: &Entry<'_>) -> Option<Step> {
+pub(super) fn period(entry: &Entry<'_>) -> Option<Step> {
     let found = entry.duration(Seconds(1)..=Seconds::days(1))?;
     if found.0 % 60 != 0 && ![1, 5, 10, 15, 30].contains(&found.0) {
         entry.unexpected("`1s`, `5s`, `10s`, `15s`, `30s` or whole minutes", None);
@@ -292,7 +360,7 @@ pub(super) fn own_utilisation(
     // The simulated cloud spells its metrics as AWS does.
     let (namespace, metric, dimension) = ("AWS/EC2", "CPUUtilization", "AutoScalingGroupName");
     let period = match config {
-        ProviderConfig::Alibaba(_) => return None,
+        ProviderConfig::Alibaba(_) | ProviderConfig::Prometheus(_) => return None,
         // Basic monitoring reports every five minutes; detailed monitoring answers too.
         ProviderConfig::Aws(_) => Step::FIVE_MINUTES,
         ProviderConfig::Sim(_) => Step::MINUTE,
@@ -313,6 +381,14 @@ pub(super) fn own_utilisation(
 /// Whether a metric is itself a rate of total load, so that its average is, too.
 pub fn known_rate(query: &MetricQuery) -> bool {
     is_rate(&query.namespace, &query.metric)
+        || (query.namespace == providers::prometheus::NAMESPACE && !is_mean(&query.metric))
+}
+
+/// Whether the outermost of a query folds what it finds into a mean or an extreme.
+fn is_mean(query: &str) -> bool {
+    let folds = ["avg", "min", "max", "quantile", "group", "stddev"];
+    let outermost = query.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    folds.contains(&outermost)
 }
 
 fn is_rate(namespace: &str, metric: &str) -> bool {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
+use providers::prometheus::NOWHERE;
 use providers::sim::Preset;
 use serde::Serialize;
 
+use super::prometheus::{PrometheusConfig, prometheus};
 use super::reader::{Entry, Table};
 
 /// A configured cloud or metric source.
@@ -16,6 +18,8 @@ pub enum ProviderConfig {
     Alibaba(AlibabaConfig),
     /// Amazon Web Services.
     Aws(AwsConfig),
+    /// Prometheus, or a store that answers as it does.
+    Prometheus(PrometheusConfig),
     /// The simulated cloud.
     Sim(SimConfig),
 }
@@ -122,6 +126,7 @@ impl ProviderConfig {
         match self {
             ProviderConfig::Alibaba(_) => "alibaba",
             ProviderConfig::Aws(_) => "aws",
+            ProviderConfig::Prometheus(_) => PROMETHEUS,
             ProviderConfig::Sim(_) => "sim",
         }
     }
@@ -131,6 +136,7 @@ impl ProviderConfig {
         match self {
             ProviderConfig::Alibaba(alibaba) => alibaba.regions.clone(),
             ProviderConfig::Aws(aws) => aws.regions.clone(),
+            ProviderConfig::Prometheus(_) => Region::new(NOWHERE).into_iter().collect(),
             ProviderConfig::Sim(_) => Region::new(SimConfig::REGION).into_iter().collect(),
         }
     }
@@ -141,6 +147,7 @@ impl ProviderConfig {
         match self {
             ProviderConfig::Alibaba(alibaba) => ids(&alibaba.accounts),
             ProviderConfig::Aws(aws) => ids(&aws.accounts),
+            ProviderConfig::Prometheus(_) => AccountId::new(NOWHERE).into_iter().collect(),
             ProviderConfig::Sim(_) => AccountId::new(SimConfig::ACCOUNT).into_iter().collect(),
         }
     }
@@ -151,6 +158,8 @@ impl ProviderConfig {
 pub(super) struct Providers {
     pub read: BTreeMap<ProviderName, ProviderConfig>,
     pub named: BTreeSet<String>,
+    /// The names of those that measure and hold no groups.
+    pub sources: BTreeSet<String>,
 }
 
 /// Reads `[provider.*]`.
@@ -163,7 +172,11 @@ pub(super) fn providers(root: &Table<'_>) -> Providers {
     for entry in &entries {
         providers.named.insert(entry.key().to_owned());
         let Some(name) = name(entry) else { continue };
-        if let Some(config) = entry.table().and_then(|table| provider(&table)) {
+        let Some(table) = entry.table() else { continue };
+        if table.get("kind").is_some_and(|kind| kind.as_text() == Some(PROMETHEUS)) {
+            providers.sources.insert(name.to_string());
+        }
+        if let Some(config) = provider(&table) {
             providers.read.insert(name, config);
         }
     }
@@ -203,11 +216,15 @@ fn check_one_clock(entries: &[Entry<'_>], read: &BTreeMap<ProviderName, Provider
     }
 }
 
+/// The kind of a source of metrics.
+const PROMETHEUS: &str = "prometheus";
+
 /// What `kind` may say.
 #[derive(Clone, Copy)]
 enum Kind {
     Alibaba,
     Aws,
+    Prometheus,
     Sim,
     NotBuilt(&'static str),
 }
@@ -216,40 +233,44 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     const KINDS: [(&str, Kind); 9] = [
         ("alibaba", Kind::Alibaba),
         ("aws", Kind::Aws),
+        (PROMETHEUS, Kind::Prometheus),
         ("sim", Kind::Sim),
         ("azure", Kind::NotBuilt("Azure")),
         ("google", Kind::NotBuilt("Google Cloud")),
         ("huawei", Kind::NotBuilt("Huawei Cloud")),
-        ("prometheus", Kind::NotBuilt("Prometheus")),
         ("tencent", Kind::NotBuilt("Tencent Cloud")),
         ("kubernetes", Kind::NotBuilt("Kubernetes")),
     ];
-    let entry = table.required("kind", "`\"alibaba\"`, `\"aws\"` or `\"sim\"`")?;
+    let entry =
+        table.required("kind", "`\"alibaba\"`, `\"aws\"`, `\"prometheus\"` or `\"sim\"`")?;
     let known = entry.as_text().is_some_and(|word| KINDS.iter().any(|(kind, _)| *kind == word));
     let kind = match known {
         true => entry.choice(&KINDS)?,
         // Offers the kinds that work only.
-        false => entry.choice(&KINDS[..3])?,
+        false => entry.choice(&KINDS[..4])?,
     };
     let built = match kind {
         Kind::Alibaba => cfg!(feature = "alibaba"),
         Kind::Aws => cfg!(feature = "aws"),
+        Kind::Prometheus => cfg!(feature = "prometheus"),
         Kind::Sim => cfg!(feature = "sim"),
         Kind::NotBuilt(_) => false,
     };
     if !built {
         let what = if let Kind::NotBuilt(what) = kind { what } else { "this kind" };
         let message = format!("{}: {what} is not built in yet", entry.found());
-        entry.fault(message, Some("kinds of this version: `alibaba`, `aws`, `sim`".to_owned()));
+        let hint = "kinds of this version: `alibaba`, `aws`, `prometheus`, `sim`";
+        entry.fault(message, Some(hint.to_owned()));
         return None;
     }
     let config = match kind {
-        Kind::Alibaba => ProviderConfig::Alibaba(alibaba(table)),
-        Kind::Aws => ProviderConfig::Aws(aws(table)),
-        _ => ProviderConfig::Sim(sim(table)),
+        Kind::Alibaba => Some(ProviderConfig::Alibaba(alibaba(table))),
+        Kind::Aws => Some(ProviderConfig::Aws(aws(table))),
+        Kind::Prometheus => prometheus(table).map(ProviderConfig::Prometheus),
+        _ => Some(ProviderConfig::Sim(sim(table))),
     };
     table.finish();
-    Some(config)
+    config
 }
 
 fn alibaba(table: &Table<'_>) -> AlibabaConfig {

@@ -6,6 +6,7 @@ use planner::group::GroupState;
 use planner::metric::MetricQuery;
 use planner::policy::{PoolPolicy, ServicePolicy};
 use planner::{AccountId, GroupRef, ProviderName, Region, ServiceName};
+use providers::prometheus::{NAMESPACE, Query};
 use serde::Serialize;
 
 use super::ModelChoice;
@@ -16,7 +17,7 @@ use super::service::{ServiceKeys, workload};
 
 /// A service to be made of every group that matches.
 ///
-/// Its name, its dimensions' values and its upstreams may hold `{group}`, `{account}`, `{region}`
+/// Its name, its dimensions' values, its PromQL and its upstreams may hold `{group}`, `{account}`, `{region}`
 /// and `{tag:KEY}`, which are filled in from the group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServiceTemplate {
@@ -119,10 +120,37 @@ impl ServiceTemplate {
         if query.region.as_str() == REGION {
             query.region = group.id.region.clone();
         }
+        if query.namespace == NAMESPACE {
+            query.metric = self.fill_promql(&query.metric, group)?;
+        }
         for value in query.dimensions.values_mut() {
             *value = self.fill(value, group)?;
         }
         Ok(())
+    }
+
+    /// Fills in the placeholders of a query, each as what may stand between quotes; PromQL's own
+    /// braces remain.
+    fn fill_promql(&self, query: &str, group: &GroupState) -> Result<String, TemplateFault> {
+        let mut filled = String::new();
+        let mut rest = query;
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let inside = after.split_once('}').filter(|(inside, _)| is_placeholder(inside));
+            rest = match inside {
+                Some((inside, behind)) => {
+                    let value = self.fill(&format!("{{{inside}}}"), group)?;
+                    filled.push_str(&Query::quoted(&value));
+                    behind
+                }
+                None => {
+                    filled.push('{');
+                    after
+                }
+            };
+        }
+        filled.push_str(rest);
+        Ok(filled)
     }
 
     /// Fills in each placeholder once: what a tag holds is never taken for a placeholder.
@@ -276,8 +304,12 @@ fn unknown_message(placeholder: &str) -> String {
 
 fn unknown_placeholder(text: &str) -> Option<&str> {
     pieces(text).into_iter().find_map(|piece| match piece {
-        Piece::Placeholder("group" | "account" | "region") | Piece::Text(_) => None,
-        Piece::Placeholder(other) if other.len() > 4 && other.starts_with("tag:") => None,
-        Piece::Placeholder(other) => Some(other),
+        Piece::Placeholder(name) if !is_placeholder(name) => Some(name),
+        Piece::Placeholder(_) | Piece::Text(_) => None,
     })
+}
+
+fn is_placeholder(name: &str) -> bool {
+    let of_tag = name.strip_prefix("tag:").is_some_and(|key| !key.is_empty());
+    of_tag || matches!(name, "group" | "account" | "region")
 }

@@ -29,10 +29,10 @@ pub(super) fn select(
     criterion: Criterion,
 ) -> Option<Select> {
     let around = Surroundings { providers, home: None };
-    let provider = table.get("provider").map(|entry| around.provider_name(&entry));
+    let provider = table.get("provider").map(|entry| around.cloud_name(&entry));
     let among = |name: &ProviderName| match &provider {
         Some(Some(only)) => only == name,
-        Some(None) | None => true,
+        Some(None) | None => !providers.sources.contains(name.as_str()),
     };
     let configs: Vec<&ProviderConfig> =
         providers.read.iter().filter(|(name, _)| among(name)).map(|(_, config)| config).collect();

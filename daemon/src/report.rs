@@ -5,8 +5,8 @@ use std::io::Write;
 
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
-use planner::snapshot::OrderResult;
-use planner::{ServiceName, Timestamp};
+use planner::snapshot::{Observation, OrderResult};
+use planner::{Fault, ServiceName, Timestamp};
 use providers::Provider;
 use providers::traced::{Calls, Traced};
 use serde_json::{Value, json};
@@ -121,6 +121,17 @@ pub fn is_routine(hold: &Hold) -> bool {
     )
 }
 
+/// Why a part of a service's demand could not be read, where older samples are still good enough: a
+/// hold says so only once they are too old.
+fn unread(turn: &Turn) -> impl Iterator<Item = (&ServiceName, &Fault)> {
+    turn.snapshot.services.iter().filter_map(|(name, seen)| Some((name, unread_of(seen)?)))
+}
+
+fn unread_of(seen: &Observation) -> Option<&Fault> {
+    let known = seen.demand.settled.is_some() || !seen.demand.provisional.is_empty();
+    seen.demand.fault.as_ref().filter(|_| known)
+}
+
 /// Prints decisions as they are made: every action, and every hold that is new and not
 /// routine.
 pub struct Reporter {
@@ -180,6 +191,13 @@ impl Reporter {
             }
             let verb = finding.what.verb();
             lines.push(line(subject, format!("{verb}: {}", finding.hold)));
+        }
+        for (service, fault) in unread(turn) {
+            let told = (Some(service.clone()), fault.kind.word());
+            if !before.contains(&told) {
+                lines.push(line(service.as_str(), format!("nothing newer of its demand: {fault}")));
+            }
+            self.shown.insert(told);
         }
         lines
     }
@@ -268,6 +286,11 @@ pub fn turn_json(turn: &Turn) -> Value {
     value["cycle"] = json!(turn.id.to_string());
     value["taken_at"] = json!(turn.snapshot.taken_at.to_string());
     value["results"] = json!(results);
+    let unread: BTreeMap<&str, String> =
+        unread(turn).map(|(name, fault)| (name.as_str(), fault.to_string())).collect();
+    if !unread.is_empty() {
+        value["unread"] = json!(unread);
+    }
     value
 }
 
@@ -331,6 +354,7 @@ fn service_status(turn: &Turn, name: &ServiceName, act: bool) -> Value {
         "desired": group.map(|group| group.desired),
         "in_service": group.map(|group| group.in_service),
         "demand": seen.and_then(|s| s.demand.settled).map(|point| point.value),
+        "unread": seen.and_then(unread_of).map(ToString::to_string),
         "model": seen.and_then(|s| s.forecast.as_ref().ok()).map(|f| f.model.clone()),
         "verdict": verdict,
     })

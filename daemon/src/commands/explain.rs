@@ -274,8 +274,10 @@ impl Explanation {
             return "not looked at".to_owned();
         };
         let demand = match (&seen.demand.settled, &seen.demand.fault) {
-            (Some(point), _) => {
-                format!("demand {}/s at {}", rate((point.value * 1e3) as u64), point.start)
+            (Some(point), fault) => {
+                let unread = fault.as_ref().map(|fault| format!(", nothing newer: {fault}"));
+                let unread = unread.unwrap_or_default();
+                format!("demand {}/s at {}{unread}", rate((point.value * 1e3) as u64), point.start)
             }
             (None, Some(fault)) => format!("demand unknown: {fault}"),
             (None, None) => "demand unknown".to_owned(),

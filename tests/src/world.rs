@@ -237,6 +237,8 @@ pub struct ServiceText {
     region: String,
     /// The cloud that measures the demand, where it is another one.
     source: Option<&'static Words>,
+    /// Its demand as the configuration has it, where it is no metric of a cloud.
+    demand: Option<String>,
     service: String,
     pool: String,
 }
@@ -249,6 +251,7 @@ impl ServiceText {
             words: &AWS,
             region: REGION.into(),
             source: None,
+            demand: None,
             service: String::new(),
             pool: format!("capacity_per_unit = {capacity_per_unit:?}\nactuate = \"desired\"\n"),
         }
@@ -275,6 +278,11 @@ impl ServiceText {
         ServiceText { source: Some(words), ..self }
     }
 
+    /// With a demand that no cloud measures, as the configuration has it.
+    pub fn demand(self, text: &str) -> ServiceText {
+        ServiceText { demand: Some(text.into()), ..self }
+    }
+
     /// With lines of the service's own.
     pub fn with(mut self, line: &str) -> ServiceText {
         self.service.push_str(&format!("{line}\n"));
@@ -289,14 +297,17 @@ impl ServiceText {
 
     /// As the configuration has it.
     pub fn text(&self) -> String {
-        let ServiceText { name, words, region, source, service, pool } = self;
+        let ServiceText { name, words, region, source, demand, service, pool } = self;
         let provider = words.provider;
         let from = source.map_or(region.as_str(), |source| source.region);
         let Words { provider: source, namespace, metric, dimension, .. } = source.unwrap_or(words);
+        let measured = format!(
+            "{{ from = \"{source}\", region = \"{from}\", namespace = \"{namespace}\", metric = \
+             \"{metric}\", stat = \"Sum\", dimensions = {{ {dimension} = \"{name}\" }} }}"
+        );
+        let demand = demand.as_ref().unwrap_or(&measured);
         format!(
-            "\n[[service]]\nname = \"{name}\"\ndemand = [{{ from = \"{source}\", region = \
-             \"{from}\", namespace = \"{namespace}\", metric = \"{metric}\", stat = \"Sum\", \
-             dimensions = {{ {dimension} = \"{name}\" }} }}]\n{service}[[service.pool]]\n\
+            "\n[[service]]\nname = \"{name}\"\ndemand = [{demand}]\n{service}[[service.pool]]\n\
              provider = \"{provider}\"\nregion = \"{region}\"\ngroup = \"{name}\"\n{pool}"
         )
     }
@@ -335,8 +346,8 @@ pub struct Days<C = Amazon> {
 struct Service<C> {
     name: String,
     region: String,
-    /// Whose metric tells its demand.
-    source: Of<C>,
+    /// Whose metric tells its demand; `None` where it is told without the world's doing.
+    source: Option<Of<C>>,
     /// Who has its group.
     home: Of<C>,
     load: Load,
@@ -374,6 +385,22 @@ impl<C> Days<C> {
     pub fn serve_on(
         &mut self,
         [source, home]: [Of<C>; 2],
+        name: &str,
+        region: &str,
+        load: Load,
+    ) -> Arc<Mutex<Vec<Minute>>> {
+        self.watch(Some(source), home, name, region, load)
+    }
+
+    /// The same where the demand is told by somebody who knows all of it.
+    pub fn follow(&mut self, home: Of<C>, name: &str, load: Load) -> Arc<Mutex<Vec<Minute>>> {
+        self.watch(None, home, name, "", load)
+    }
+
+    fn watch(
+        &mut self,
+        source: Option<Of<C>>,
+        home: Of<C>,
         name: &str,
         region: &str,
         load: Load,
@@ -426,7 +453,8 @@ impl<C> Days<C> {
             let points = service.load.points(service.put_until, to);
             if let Some(last) = points.last() {
                 service.put_until = Timestamp(last.start.0 + 60);
-                let cloud = (service.source)(&self.stage);
+                let Some(source) = service.source else { continue };
+                let cloud = source(&self.stage);
                 cloud.put_demand(&service.region, &service.name, &points);
             }
         }

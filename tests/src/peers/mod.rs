@@ -5,6 +5,7 @@ mod aws;
 mod door;
 pub mod http;
 mod moto;
+mod prometheus;
 mod proxy;
 mod python;
 mod rules;
@@ -16,6 +17,7 @@ pub use alibaba::{
 pub use aws::{Aws, NewGroup, Point};
 pub use door::{Call, Door, RuleId};
 pub use moto::Moto;
+pub use prometheus::{NewStore, Prometheus};
 pub use proxy::{Proxy, Series};
 pub use python::{aliyun, aliyun_as, python, script, witness};
 pub use rules::{Fault, Gate, Rule, Then, Times};

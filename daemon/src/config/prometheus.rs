@@ -148,16 +148,16 @@ fn proof(table: &Table<'_>) -> Option<Proof> {
 }
 
 fn client_certificate(table: &Table<'_>) -> Option<[SecretFile; 2]> {
-    let keys = ["client_certificate_file", "client_key_file"];
     let what = ["certificate", "certificate's key"];
-    let entries = keys.map(|key| table.get(key));
-    for n in 0..2 {
-        if entries[n].is_none() && entries[1 - n].is_some() {
-            let expected = format!("the path of a file that holds the {}", what[n]);
-            table.missing(keys[n], &expected, None);
-        }
+    let (certificate, key) = (table.get("client_certificate_file"), table.get("client_key_file"));
+    let missing = |key: &str, what: &str| {
+        table.missing(key, &format!("the path of a file that holds the {what}"), None);
+    };
+    match (&certificate, &key) {
+        (Some(_), None) => missing("client_key_file", what[1]),
+        (None, Some(_)) => missing("client_certificate_file", what[0]),
+        _ => {}
     }
-    let [certificate, key] = entries;
     let certificate = certificate.and_then(|entry| entry.secret_file(what[0]));
     let key = key.and_then(|entry| entry.secret_file(what[1]));
     Some([certificate?, key?])

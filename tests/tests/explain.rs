@@ -115,7 +115,7 @@ fn a_group_held_for_stale_data() {
     settings().bind(|| insta::assert_snapshot!(text, @r#"
     web at 2026-03-02T12:31:00Z (cycle ID)
       held      the newest sample of demand is 32m old, the limit is 5m; released by samples arriving again
-      group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:58:00Z
+      group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:58:00Z, nothing newer: `GetMetricData` throttled: Throttling: Rate exceeded (request `7f3c09`)
       needed    forecast 10 now, 10 in the hold window (at q0.9881), reactive -; wanted 10; a unit carries 100/s
       trade     10 units: less than 0.01% missed; 9: 37.9% missed; 11: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m

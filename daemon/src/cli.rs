@@ -169,6 +169,10 @@ pub enum Command {
     Init(commands::init::Args),
     /// Show what the running daemon sees.
     Status(commands::status::Args),
+    /// Let a service act that was in shadow, or list how far each is.
+    Promote(commands::promote::PromoteArgs),
+    /// Take services or rules, or everything, back to `observe` at once.
+    Demote(commands::promote::DemoteArgs),
     /// Send a test alert through a channel.
     Alert(commands::alert::Args),
     /// Agree to a stop that waits for somebody.
@@ -204,6 +208,8 @@ impl Command {
             Command::Idle(args) => commands::idle::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
+            Command::Promote(args) => commands::promote::promote(args),
+            Command::Demote(args) => commands::promote::demote(args),
             Command::Alert(args) => commands::alert::run(args),
             Command::Approve(args) => commands::answer::approve(args),
             Command::Reject(args) => commands::answer::reject(args),
@@ -347,6 +353,8 @@ Commands:
   idle           List what is idle, with the evidence, what is done about it, and what it saves
   init           Print a configuration from what the read-only role sees
   status         Show what the running daemon sees
+  promote        Let a service act that was in shadow, or list how far each is
+  demote         Take services or rules, or everything, back to `observe` at once
   alert          Send a test alert through a channel
   approve        Agree to a stop that waits for somebody
   reject         Refuse a stop that waits for somebody

@@ -17,6 +17,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::shadow::{Recall, StageWish};
+
 /// Its name in the state directory.
 pub const SOCKET: &str = "control.sock";
 
@@ -29,11 +31,33 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take: a look that is under way comes first.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 
+/// What somebody with the right to may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Asking {
+    /// Of services and rules: who acts.
+    Stage(StageWish),
+    /// Of machines and idle rules.
+    Idle(Ask),
+}
+
+impl From<Ask> for Asking {
+    fn from(ask: Ask) -> Asking {
+        Asking::Idle(ask)
+    }
+}
+
+impl From<StageWish> for Asking {
+    fn from(wish: StageWish) -> Asking {
+        Asking::Stage(wish)
+    }
+}
+
 /// What somebody with the right to asks for, and where the answer goes.
 #[derive(Debug)]
 pub struct Asked {
     /// What.
-    pub ask: Ask,
+    pub ask: Asking,
     /// Who.
     pub by: String,
     /// What it is about, or why it cannot be done.
@@ -110,6 +134,23 @@ pub fn serve(
     Ok((Server { path, sender, task }, receiver))
 }
 
+/// Takes back at once what somebody wants taken back, whatever the daemon is doing; everything goes
+/// on to the daemon.
+pub fn relay(mut asked: mpsc::Receiver<Asked>, recall: Arc<Recall>) -> mpsc::Receiver<Asked> {
+    let (sender, receiver) = mpsc::channel(CLIENTS_MAX);
+    tokio::spawn(async move {
+        while let Some(asked) = asked.recv().await {
+            if let Asking::Stage(wish) = &asked.ask {
+                wish.recalls().iter().for_each(|ask| recall.note(ask));
+            }
+            if sender.send(asked).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// Who is let through.
 #[derive(Debug)]
 struct Gate {
@@ -174,14 +215,15 @@ async fn converse(
 }
 
 async fn answer(line: &str, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
-    match serde_json::from_str(line) {
+    match serde_json::from_str::<Asking>(line) {
         Ok(ask) => put(ask, by, sender).await,
         Err(error) => Answer::Refused { why: format!("not a request: {error}") },
     }
 }
 
 /// Puts what somebody asks for, who may, before the daemon.
-pub async fn put(ask: Ask, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
+pub async fn put(ask: impl Into<Asking>, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
+    let ask = ask.into();
     let (answer, told) = oneshot::channel();
     let gone = || Answer::Refused { why: "the daemon is ending".to_owned() };
     if sender.send(Asked { ask, by: by.clone(), answer }).await.is_err() {
@@ -230,7 +272,7 @@ pub enum ControlFault {
 ///
 /// # Errors
 /// Where it cannot be asked; that it refuses is an [`Answer`].
-pub fn ask(state_dir: &Path, ask: &Ask) -> Result<Answer, ControlFault> {
+pub fn ask(state_dir: &Path, ask: &impl Serialize) -> Result<Answer, ControlFault> {
     let path = state_dir.join(SOCKET);
     let unreadable = |why: String| ControlFault::Unreadable { path: path.clone(), why };
     let mut stream = UnixStream::connect(&path).map_err(|why| match why.kind() {
@@ -266,7 +308,7 @@ mod tests {
         let place = folder.path().to_owned();
         let client = tokio::task::spawn_blocking(move || ask(&place, &release()).unwrap());
         let request = asked.recv().await.unwrap();
-        assert_eq!(request.ask, release());
+        assert_eq!(request.ask, Asking::Idle(release()));
         let own = User::from_uid(Uid::effective()).unwrap().unwrap().name;
         assert_eq!(request.by, own);
         request.answer.send(Err("no rule".to_owned())).unwrap();

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use planner::plan::{Action, Plan};
 use planner::policy::{ActiveFreeze, Mode, Policy};
 use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
+use planner::stage::StageRequest;
 use planner::{Memory, Seconds, ServiceName, Timestamp};
 use providers::Deadline;
 
@@ -20,6 +21,7 @@ use crate::gather::{Observer, Providers, Question};
 use crate::journal::{
     CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,
 };
+use crate::shadow::Recall;
 
 /// Actions carried out at the same time.
 const CONCURRENT_ACTIONS: usize = 8;
@@ -59,6 +61,10 @@ pub struct Engine {
     pub last_taken_at: Option<Timestamp>,
     /// Orders whose result nobody could see yet.
     pub unresolved: Vec<Intent>,
+    /// What people asked for and no cycle has taken in.
+    pub requests: Vec<StageRequest>,
+    /// What is taken back at once.
+    pub recall: Arc<Recall>,
     outcomes: BTreeMap<ServiceName, Vec<OrderOutcome>>,
     ours: BTreeMap<ServiceName, Vec<Timestamp>>,
     handles: Handles,
@@ -98,6 +104,8 @@ impl Engine {
             observer: Observer::default(),
             last_taken_at: None,
             unresolved: Vec::new(),
+            requests: Vec::new(),
+            recall: Arc::default(),
             outcomes: BTreeMap::new(),
             ours: BTreeMap::new(),
             handles: Handles::default(),
@@ -166,7 +174,7 @@ impl Engine {
             disk,
             acknowledged: Vec::new(),
             services,
-            requests: Vec::new(),
+            requests: self.requests.clone(),
         };
         let (plan, memory) = planner::plan(&self.standing.policy, &snapshot, &self.memory);
         Decided { snapshot, plan, memory, samples: gathered.samples, resolved }
@@ -196,12 +204,18 @@ impl Engine {
             },
             &samples,
         )?;
+        let alerts = planner::stage::alerts(&self.memory, &memory, taken_at);
         self.memory = memory;
+        self.recall.stand(&self.memory.stages);
+        for request in self.requests.drain(..) {
+            self.recall.settle(&request.ask);
+        }
         self.last_taken_at = Some(taken_at);
         self.outcomes.clear();
         let settled = |intent: &Intent| resolved.iter().any(|outcome| outcome.id == intent.id);
         self.unresolved.retain(|intent| !settled(intent));
         self.forget_old_orders(taken_at);
+        journal.enqueue(&alerts)?;
         let results = self.execute(journal, id, &plan, &snapshot, stopping).await?;
         Ok(Turn { id, snapshot, plan, results })
     }
@@ -246,6 +260,7 @@ impl Engine {
         stopping: &Arc<AtomicBool>,
     ) -> Result<Vec<(Action, OrderResult)>, JournalFault> {
         let (handles, kill_switch) = (&self.handles, &self.standing.kill_switch);
+        let recall = &self.recall;
         let permitted = &|| {
             !stopping.load(Ordering::SeqCst)
                 && execute::kill_switch(kill_switch) == KillSwitch::Clear
@@ -253,6 +268,7 @@ impl Engine {
         let mut ended = futures_util::stream::iter(wave)
             .map(|(intent, action)| async move {
                 let decision = intent.id.to_string();
+                let permitted = &|| permitted() && !recall.holds(&action.service);
                 let result = execute::carry_out(action, &decision, handles, permitted).await;
                 (intent, action, result)
             })
@@ -291,8 +307,9 @@ impl Engine {
     /// Makes the write handle of an action's service; false where its mode gives none.
     fn grant(&mut self, action: &Action) -> bool {
         let policy = &self.standing.policy;
-        let acts = policy.mode == Mode::Act
-            && policy.services.get(&action.service).is_some_and(|s| s.mode == Mode::Act);
+        let (name, stages) = (&action.service, &self.memory.stages);
+        let service = policy.services.get(name);
+        let acts = service.is_some_and(|s| stages.mode(policy, name, s) == Mode::Act);
         let provider = self.providers.get(&action.group.provider);
         if let (true, Some(provider)) = (acts, provider) {
             self.handles.grant(&action.service, &action.group, provider);

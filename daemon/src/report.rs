@@ -6,6 +6,7 @@ use std::io::Write;
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult};
+use planner::stage::StageMemory;
 use planner::{Fault, ServiceName, Timestamp};
 use providers::Provider;
 use providers::traced::{Calls, Traced};
@@ -301,8 +302,13 @@ pub fn status(turn: &Turn, engine: &Engine, providers: &Providers, next: Timesta
         .services
         .iter()
         .map(|(name, service)| {
-            let act = policy.mode == Mode::Act && service.mode == Mode::Act;
-            (name.as_str(), service_status(turn, name, act))
+            let stages = &engine.memory.stages;
+            let act = stages.mode(policy, name, service) == Mode::Act;
+            let mut value = service_status(turn, name, act);
+            if let Some(stage) = stages.service(name) {
+                value["stage"] = json!(stage_line(stage));
+            }
+            (name.as_str(), value)
         })
         .collect();
     let read: BTreeMap<&str, u64> = providers
@@ -322,6 +328,11 @@ pub fn status(turn: &Turn, engine: &Engine, providers: &Providers, next: Timesta
         "calls": calls,
         "services": services,
     })
+}
+
+/// A stage in a line: `shadow since 2026-03-02T00:00:00Z: not promoted yet`.
+pub fn stage_line(memory: &StageMemory) -> String {
+    format!("{} since {}: {}", memory.stage, memory.since, memory.why)
 }
 
 /// What became of a provider's calls since the daemon's start, by operation.

@@ -10,7 +10,7 @@ use crate::policy::{Actuate, Budget, CapacityPerUnit, FreezeScope, Mode, Policy,
 use crate::snapshot::{
     Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
-use crate::stage::{Stage, StageAsk};
+use crate::stage::{Stage, StageAsk, Why};
 use crate::{Seconds, ServiceName, Timestamp};
 
 /// An invariant that a plan breaks.
@@ -141,7 +141,10 @@ impl<'a> Bench<'a> {
     /// Whether a service may act by its stage, and whether it must: regret may take it back.
     fn may_act(&self, name: &ServiceName) -> (bool, bool) {
         let gated = self.policy.promotion.gated.contains(name);
-        let known = self.memory.stages.services.get(name).or(self.memory.stages.all.as_ref());
+        let own = self.memory.stages.services.get(name);
+        // What was never promoted has a stage only while it is gated.
+        let own = own.filter(|memory| gated || memory.why != Why::New);
+        let known = own.or(self.memory.stages.all.as_ref());
         let mut may = known.map_or(!gated, |memory| memory.stage != Stage::Shadow);
         for request in &self.snapshot.requests {
             match &request.ask {

@@ -271,6 +271,25 @@ pub enum StageAsk {
     DemoteAll,
 }
 
+impl fmt::Display for StageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = &self.by;
+        match &self.ask {
+            StageAsk::Promote { service, share, anyway, .. } => {
+                write!(f, "{by} promotes {service}")?;
+                if let Some(share) = share {
+                    write!(f, " as a canary of {share}")?;
+                }
+                if *anyway { f.write_str(", the gate not being met") } else { Ok(()) }
+            }
+            StageAsk::PromoteRule { rule } => write!(f, "{by} promotes rule {rule}"),
+            StageAsk::Demote { service } => write!(f, "{by} demotes {service}"),
+            StageAsk::DemoteRule { rule } => write!(f, "{by} demotes rule {rule}"),
+            StageAsk::DemoteAll => write!(f, "{by} demotes everything"),
+        }
+    }
+}
+
 /// What somebody who promotes a service agrees to, as a short hash: its configuration, the gate, the
 /// budgets, the stage that it is in and since when. If any of it changes, it is another.
 pub fn bound_to(policy: &Policy, stages: &Stages, name: &ServiceName) -> String {

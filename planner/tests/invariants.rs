@@ -17,6 +17,7 @@ use planner::policy::{
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
 };
+use planner::stage::{self, Stage, StageAsk, StageMemory, StageRequest, Why};
 use planner::{Fault, FaultKind, Seconds, Timestamp, Units};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -143,6 +144,30 @@ fn twist() -> impl Strategy<Value = Twist> {
         twist!(0u64..20_000, |w, _s, v| w.policy.spend_ceiling_usd_milli_hourly = Some(v)),
         twist!(Just(()), |w, _s, ()| w.policy.budgets = Budgets::default()),
         twist!(mode(), |w, _s, v| w.policy.mode = v),
+        twist!(any::<bool>(), |w, s, v| {
+            if v {
+                w.policy.promotion.gated.insert(name(s));
+            }
+        }),
+        twist!(0usize..3, |w, s, v| {
+            let share = Share::percent(25);
+            let stage = [Stage::Shadow, Stage::Promoted, Stage::Canary { share }][v];
+            let at = w.snapshot.taken_at - Seconds::days(2);
+            let (shrank_at, regretted) = (Some(w.snapshot.taken_at - Seconds(60)), 2);
+            let memory = StageMemory { stage, since: at, why: Why::New, shrank_at, regretted };
+            w.memory.stages.services.insert(name(s), memory);
+        }),
+        twist!(0usize..3, |w, s, v| {
+            let (service, share, anyway) = (name(s), None, true);
+            let bound_to = stage::bound_to(&w.policy, &w.memory.stages, &service);
+            let asks = [
+                StageAsk::Promote { service: service.clone(), share, anyway, bound_to },
+                StageAsk::Demote { service },
+                StageAsk::DemoteAll,
+            ];
+            let (by, at) = ("ann".to_owned(), w.snapshot.taken_at);
+            w.snapshot.requests.push(StageRequest { by, at, ask: asks[v].clone() });
+        }),
     ];
     let group = prop_oneof![
         view!(units(), |view, v| view.desired = v),
@@ -347,6 +372,7 @@ proptest! {
         // The same again, a minute later and from the new memory.
         let mut later = snapshot.clone();
         later.taken_at = snapshot.taken_at + Seconds(60);
+        later.requests.clear();
         for seen in later.services.values_mut() {
             seen.outcomes.clear();
         }

@@ -8,6 +8,7 @@ use planner::memory::ViolationAccount;
 use planner::plan::{Action, Finding, Plan, Sizing};
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderResult, Snapshot, Window};
+use planner::stage::StageMemory;
 use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
 use serde_json::json;
 
@@ -92,6 +93,8 @@ pub struct Explanation {
     since: Option<Timestamp>,
     outcome: Option<OrderResult>,
     promise: Option<Promise>,
+    /// How far it is on its way to acting; `None` where its configuration alone decides.
+    stage: Option<StageMemory>,
 }
 
 /// What was promised, and how it was kept in the last 28 days.
@@ -180,6 +183,7 @@ impl Explanation {
             since: None,
             outcome: None,
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
+            stage: memory.stages.service(service).cloned(),
         }
     }
 
@@ -217,6 +221,7 @@ impl Explanation {
         }
         let findings = lines.len();
         lines.push(("group", self.group()));
+        lines.extend(self.stage.as_ref().map(|stage| ("stage", report::stage_line(stage))));
         lines.extend(self.sizing().map(|sizing| ("needed", needed(sizing))));
         let trade = self.sizing().and_then(|sizing| sizing.trade);
         lines.extend(trade.map(|trade| ("trade", trade.to_string())));
@@ -304,6 +309,7 @@ impl Explanation {
         value["since"] = json!(self.since.map(|at| at.to_string()));
         value["next_look"] = json!(self.next.to_string());
         value["observation"] = json!(self.seen);
+        value["stage"] = json!(self.stage);
         value["promise"] = json!(self.promise);
         value["broken_promise"] = json!(self.broken());
         value["outcome"] = json!(self.outcome);

@@ -15,6 +15,7 @@ pub mod idle;
 pub mod init;
 pub mod journal;
 pub mod plan;
+pub mod promote;
 pub mod replay;
 pub mod run;
 pub mod simulate;

@@ -15,14 +15,14 @@ use crate::alerts::{self, Channel, Sender};
 use crate::assemble::{self, Clouds};
 use crate::calendar::Calendars;
 use crate::config::{self, Config};
-use crate::control::{self, Asked};
+use crate::control::{self, Asked, Asking};
 use crate::cycle::{Engine, Turn};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
 use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};
-use crate::shadow::{Seen, Watch};
+use crate::shadow::{self, Seen, Watch};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
 #[derive(clap::Args, Debug)]
@@ -157,8 +157,9 @@ async fn daemon(
     let source = move || status.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let _server = journal::socket::serve(&daemon.journal, Arc::new(source))?;
     let config = &daemon.config;
-    let (control, mut asked) = control::serve(&config.state_dir, &config.approvers)
+    let (control, asked) = control::serve(&config.state_dir, &config.approvers)
         .context("opening the socket for approvals")?;
+    let mut asked = control::relay(asked, Arc::clone(&daemon.engine.recall));
     daemon.page = daemon.open_page(access, control.sender()).await?;
     daemon.until_stopped(args.once, &mut wakes, &mut asked).await?;
     daemon.sender.stop().await;
@@ -218,8 +219,10 @@ async fn start(
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
     recall_orders(&mut engine, &reader, recovered, now)?;
+    recall_requests(&mut engine, &journal, recovered)?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
     idle.restore(&reader, now)?;
+    idle.obey(&engine.recall);
     let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
     shadow.restore(&reader, now)?;
     let reporter = Reporter::new(args.format);
@@ -302,6 +305,25 @@ fn recall_orders(
     Ok(())
 }
 
+/// What people asked for and no cycle has taken in, and whom regret took back in the last cycle: it
+/// may have been the last thing that the daemon did.
+fn recall_requests(
+    engine: &mut Engine,
+    journal: &Journal,
+    recovered: &Recovered,
+) -> anyhow::Result<()> {
+    engine.recall.stand(&engine.memory.stages);
+    engine.requests = shadow::unanswered(&journal.reader(), recovered.last_cycle)?;
+    for request in &engine.requests {
+        engine.recall.note(&request.ask);
+    }
+    let Some(last) = engine.last_taken_at else { return Ok(()) };
+    let mut alerts = planner::stage::alerts(&Memory::default(), &engine.memory, last);
+    alerts.retain(|alert| alert.subject.is_some() && alert.at == last);
+    journal.enqueue(&alerts)?;
+    Ok(())
+}
+
 impl Daemon {
     async fn until_stopped(
         &mut self,
@@ -367,9 +389,33 @@ impl Daemon {
         }
     }
 
+    /// What somebody asks for: of services it is taken in here, of machines by the next look.
+    fn ask(&mut self, asked: Asked, now: Timestamp) {
+        let Asking::Stage(wish) = &asked.ask else { return self.idle.ask(asked, now) };
+        let policy = &self.config.idle.policy;
+        let schedules = policy.schedules.iter().map(|rule| &rule.name);
+        let rules = policy.rules.iter().map(|rule| &rule.name).chain(schedules).cloned().collect();
+        let Daemon { engine, shadow, journal, .. } = self;
+        let told = shadow::ask(wish, &asked.by, now, engine, shadow, journal, &rules);
+        match &told {
+            Ok(about) => tracing::warn!(by = asked.by, about, ?wish, "asked for"),
+            Err(why) => tracing::info!(by = asked.by, why, ?wish, "asked for and refused"),
+        }
+        // Who does not wait for the answer goes without.
+        let _ = asked.answer.send(told);
+    }
+
     fn publish(&self, turn: Turn, began: std::time::Instant) {
         let next = self.next_tick(turn.snapshot.taken_at);
-        let value = crate::report::status(&turn, &self.engine, &self.clouds.providers, next);
+        let mut value = crate::report::status(&turn, &self.engine, &self.clouds.providers, next);
+        let (policy, memory) = (&self.engine.standing.policy, &self.engine.memory);
+        let scores = self.shadow.scores();
+        let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
+        let offers = shadow::offers(policy, memory, &scores, turn.snapshot.taken_at);
+        if !offers.is_empty() {
+            value["promotion"] = json!(offers);
+        }
+        drop(scores);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
         self.board.cycle(Latest::of(turn, &self.engine, &self.shadow.scores(), next, began));
     }
@@ -422,7 +468,7 @@ impl Daemon {
                     }
                     Some(Wake::Stop) | None => return,
                 },
-                Some(asked) = asked.recv() => self.idle.ask(asked, clock.now()),
+                Some(asked) = asked.recv() => self.ask(asked, clock.now()),
             }
         }
     }

@@ -55,6 +55,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             number("demand"),
             text(&service["verdict"])
         );
+        if let Some(stage) = service["stage"].as_str() {
+            println!("{:<20} {stage}", "");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

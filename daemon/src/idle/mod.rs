@@ -23,7 +23,7 @@ use planner::idle::money::{PriceQuery, Saving};
 use planner::idle::pattern::Offsets;
 use planner::idle::plan::{IdlePlan, TagAction, Verb};
 use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
+use planner::idle::rule::{IdlePolicy, IdleRule, RuleMode, RuleName, ScheduleRule};
 use planner::idle::snapshot::{
     Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen, Unread,
 };
@@ -38,6 +38,7 @@ use crate::config::IdleConfig;
 use crate::execute::kill_switch;
 use crate::gather::Providers;
 use crate::journal::{Journal, JournalFault, RecordId, UsageDay};
+use crate::shadow::Recall;
 
 pub use again::{Again, again};
 pub use host::own_instance_id;
@@ -99,6 +100,7 @@ pub struct IdleEngine {
     open: Vec<PowerIntent>,
     requests: Vec<Request>,
     last_checkpoint: Option<Timestamp>,
+    recall: Arc<Recall>,
 }
 
 /// A verdict and when it was made and written down.
@@ -139,6 +141,7 @@ impl IdleEngine {
             open: Vec::new(),
             requests: Vec::new(),
             last_checkpoint: None,
+            recall: Arc::default(),
         }
     }
 
@@ -171,6 +174,28 @@ impl IdleEngine {
         self.standing = standing;
         self.judged.clear();
         self.last_checkpoint = None;
+    }
+
+    /// From now on nothing is done under a rule that is taken back there.
+    pub fn obey(&mut self, recall: &Arc<Recall>) {
+        self.recall = Arc::clone(recall);
+    }
+
+    /// The policy, with the rules that are taken back in mode `observe`; it is written down where it
+    /// is another than at the last look.
+    fn obeyed(&mut self) {
+        let mut policy = self.standing.config.policy.clone();
+        let rules = policy.rules.iter_mut().map(|rule| (&rule.name, &mut rule.mode));
+        let schedules = policy.schedules.iter_mut().map(|rule| (&rule.name, &mut rule.mode));
+        for (name, mode) in rules.chain(schedules) {
+            if self.recall.holds_rule(name) {
+                *mode = RuleMode::Observe;
+            }
+        }
+        if policy != self.folded.policy {
+            self.folded.policy = policy;
+            self.last_checkpoint = None;
+        }
     }
 
     /// Whether there is anything to look at.
@@ -339,6 +364,7 @@ impl IdleEngine {
         now: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Looked, JournalFault> {
+        self.obeyed();
         let (snapshot, plan, memory, resolved) = self.decide(journal, now).await?;
         if !resolved.is_empty() {
             journal.record_idle(now, &IdleEntry::Outcomes(resolved), true)?;
@@ -389,8 +415,12 @@ impl IdleEngine {
             intents.into_iter().partition(|intent| intent.action.verb == Verb::Start);
         for wave in [starts, stops] {
             let (policy, providers) = (&self.folded.policy, &self.providers);
+            let recall = &self.recall;
             let mut ended = futures_util::stream::iter(wave)
                 .map(|intent| async move {
+                    let rule = intent.action.because.rule();
+                    let taken_back = || rule.is_some_and(|rule| recall.holds_rule(rule));
+                    let permitted = &|| permitted() && !taken_back();
                     let provider = providers.get(&intent.action.resource.provider);
                     let result = match provider.and_then(|provider| provider.estate()) {
                         Some(estate) => {

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{IdleEngine, IdleStanding, Looked};
-use crate::control::Asked;
+use crate::control::{Asked, Asking};
 use crate::journal::{Journal, JournalFault};
 use crate::page::{Board, LookInBrief};
 
@@ -92,8 +92,9 @@ impl IdleWatch {
     /// the loop comes round.
     pub fn ask(&self, asked: Asked, at: Timestamp) {
         let (engine, hurry) = (Arc::clone(&self.engine), Arc::clone(&self.hurry));
+        let Asking::Idle(ask) = asked.ask else { return };
         tokio::spawn(async move {
-            let told = engine.lock().await.ask(asked.ask, &asked.by, at);
+            let told = engine.lock().await.ask(ask, &asked.by, at);
             hurry.fetch_or(told.is_ok(), Ordering::SeqCst);
             // Who does not wait for the answer goes without.
             let _ = asked.answer.send(told);

@@ -10,6 +10,7 @@ mod score;
 mod tests;
 mod watch;
 mod what_if;
+mod wish;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use recall::Recall;
 pub use score::{DayScores, KEPT_DAYS, Scorecard, Scores, Tally, day_of};
 pub use watch::{Saved, Seen, ShadowEntry, Watch};
 pub use what_if::{WhatIf, what_if};
+pub use wish::{StageWish, ask, unanswered};
 
 use group::SimulatedGroup;
 

@@ -108,3 +108,108 @@ fn a_group_under_a_floor_follows_what_others_do_above_it() {
     group.order(Change::Minimum { from: Units(10), to: Units(3) }, at, at + Seconds(60));
     assert_eq!(group.desired, 10, "a lower floor takes nothing away by itself");
 }
+
+#[path = "../../../planner/tests/world/mod.rs"]
+mod world;
+
+/// What the shadow costs beside a cycle: `cargo test --lib -- --ignored --nocapture shadow`.
+#[test]
+#[ignore = "measures"]
+fn the_cost_of_two_thousand_services() {
+    let mut world = world::World::empty();
+    for n in 0..2000 {
+        world.add(&format!("service-{n:04}"));
+    }
+    world.policy.mode = planner::policy::Mode::Observe;
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = crate::journal::Journal::open(
+        dir.path(),
+        crate::journal::World::Real,
+        crate::journal::Options { reserve_bytes: 1 << 16, ..Default::default() },
+    )
+    .unwrap();
+    let mut watch = Watch::new(&world.policy, &world.memory);
+    let (mut plans, mut steps) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+    let cycles = 180;
+    for minute in 0..cycles {
+        for n in 0..2000 {
+            let wave = f64::from((minute * 7 + n) % 60) * 20.0;
+            world.demand_of(&format!("service-{n:04}"), 400.0 + wave);
+        }
+        let snapshot = world.snapshot.clone();
+        let begun = std::time::Instant::now();
+        let plan = world.cycle(false);
+        plans += begun.elapsed();
+        let cycle = CycleId(RecordId::new(snapshot.taken_at, Instance(1), minute as u64 + 1));
+        let seen = Seen { cycle, snapshot: &snapshot, plan: &plan, memory: &world.memory };
+        let begun = std::time::Instant::now();
+        watch.take(&journal, seen).unwrap();
+        steps += begun.elapsed();
+    }
+    let reader = journal.reader();
+    let report = reader.verify().unwrap();
+    println!(
+        "a cycle with its check {:?}, the shadow {:?}; {} records, {} bytes",
+        plans / cycles as u32,
+        steps / cycles as u32,
+        report.records,
+        report.bytes
+    );
+    let begun = std::time::Instant::now();
+    let mut again = Watch::new(&world.policy, &world.memory);
+    again.restore(&reader, world.snapshot.taken_at).unwrap();
+    println!("restored in {:?}", begun.elapsed());
+}
+
+/// Scorecards, the groups and what is watched go on after a restart where they were.
+#[test]
+fn a_restart_goes_on_where_the_score_was() {
+    let mut world = world::World::new();
+    world.policy.mode = planner::policy::Mode::Observe;
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        || crate::journal::Options { reserve_bytes: 1 << 16, ..crate::journal::Options::default() };
+    let real = || crate::journal::World::Real;
+    let (journal, _) = crate::journal::Journal::open(dir.path(), real(), options()).unwrap();
+    let digest = journal.record_policy(&world.policy, "", world.snapshot.taken_at).unwrap();
+    let mut watch = Watch::new(&world.policy, &world.memory);
+    // From 12:00 through two midnights, and twenty minutes that no scorecard was written down for.
+    for minute in 0..36 * 60 + 20 {
+        world.set_demand(if minute % 100 < 50 { 420.0 } else { 960.0 });
+        let settled = world.demand().settled.unwrap();
+        world.demand().newly_settled.push(settled);
+        let (snapshot, before) = (world.snapshot.clone(), world.memory.clone());
+        let plan = world.cycle(false);
+        let cycle = crate::journal::NewCycle {
+            policy: digest,
+            planner_revision: planner::memory::REVISION,
+            snapshot: &snapshot,
+            plan: &plan,
+            memory_before: &before,
+            memory_after: &world.memory,
+        };
+        let id = journal.record_cycle(&cycle, &[]).unwrap();
+        let seen = Seen { cycle: id, snapshot: &snapshot, plan: &plan, memory: &world.memory };
+        watch.take(&journal, seen).unwrap();
+    }
+    let scores = watch.scores().read().unwrap().clone();
+    assert_eq!(scores.days.len(), 3);
+    let (card, _) = scores.since(&name("web"), Timestamp(0));
+    assert!(card.would.orders > 20 && card.disagreements > 500, "{card:?}");
+    assert!(card.would.unit_seconds < card.actual.unit_seconds, "{card:?}");
+    journal.flush().unwrap();
+    drop(journal);
+    let (journal, recovered) =
+        crate::journal::Journal::open(dir.path(), real(), options()).unwrap();
+    let (memory, at) = recovered.memory.unwrap();
+    let mut again = Watch::new(&world.policy, &memory);
+    again.restore(&journal.reader(), at + Seconds(60)).unwrap();
+    let restored = again.scores().read().unwrap().clone();
+    let days: Vec<i64> = restored.days.keys().copied().collect();
+    assert_eq!(days, scores.days.keys().copied().collect::<Vec<_>>());
+    let (after, _) = restored.since(&name("web"), Timestamp(0));
+    assert_eq!(after.actual, card.actual);
+    assert_eq!(after.cycles, card.cycles);
+    // What the shadow had learned begins anew: its twenty minutes may differ a little.
+    assert!(after.would.orders.abs_diff(card.would.orders) <= 2, "{after:?} {card:?}");
+}

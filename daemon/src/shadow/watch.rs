@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use planner::policy::Policy;
+use planner::policy::{Mode, Policy};
 use planner::snapshot::Snapshot;
+use planner::stage::StageRequest;
 use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ const PAUSE: Seconds = Seconds::hours(2);
 pub enum ShadowEntry {
     /// The scorecards of a day so far.
     Scores(Box<Saved>),
+    /// What somebody asked for.
+    Asked(StageRequest),
 }
 
 /// The scorecards of a day so far, and the groups as the shadow has sized them.
@@ -48,6 +51,7 @@ impl fmt::Display for ShadowEntry {
                 let services = saved.scores.services.len();
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
+            ShadowEntry::Asked(request) => write!(f, "{request}"),
         }
     }
 }
@@ -118,9 +122,10 @@ impl Watch {
         let mut until = now + Seconds(1);
         let mut newest: Option<Timestamp> = None;
         let mut days = BTreeMap::new();
-        while let Some(saved) = last_saved(reader, until)? {
-            let (written_at, saved) = saved;
-            if day_of(now) - saved.day >= KEPT_DAYS || days.contains_key(&saved.day) {
+        let mut earlier = i64::MAX;
+        while let Some((written_at, saved)) = last_saved(reader, until, earlier)? {
+            earlier = saved.day;
+            if day_of(now) - saved.day >= KEPT_DAYS {
                 break;
             }
             if newest.is_none() {
@@ -196,9 +201,12 @@ impl Watch {
                 None => drop(self.sizes.insert(row.service.clone(), desired)),
             }
         }
-        let real = &self.real;
-        let acting = real.services.keys().filter(|name| acts(real, name));
-        self.shadow.follow(acting, memory);
+        let (real, stages) = (&self.real, &memory.stages);
+        let acting = real
+            .services
+            .iter()
+            .filter(|(name, service)| stages.mode(real, name, service) == Mode::Act);
+        self.shadow.follow(acting.map(|(name, _)| name), memory);
         self.last = Some(snapshot.taken_at);
     }
 
@@ -220,18 +228,17 @@ impl Watch {
     }
 }
 
-/// Whether a service is really under the policy.
-fn acts(policy: &Policy, name: &ServiceName) -> bool {
-    use planner::policy::Mode;
-    policy.mode == Mode::Act && policy.services.get(name).is_some_and(|s| s.mode == Mode::Act)
-}
-
-/// The newest scorecards written down before `until`, and when they were.
+/// The newest scorecards written down before `until` of a day before this one, and when they were.
 fn last_saved(
     reader: &Reader,
     until: Timestamp,
+    before: i64,
 ) -> Result<Option<(Timestamp, Saved)>, JournalFault> {
-    let newest = reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until).next();
-    let Some((id, ShadowEntry::Scores(saved))) = newest.transpose()? else { return Ok(None) };
-    Ok(Some((id.at(), *saved)))
+    for entry in reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until) {
+        let (id, ShadowEntry::Scores(saved)) = entry? else { continue };
+        if saved.day < before {
+            return Ok(Some((id.at(), *saved)));
+        }
+    }
+    Ok(None)
 }

@@ -144,6 +144,7 @@ impl World {
         let at = self.snapshot.taken_at;
         self.snapshot.taken_at = at + Seconds(60);
         self.snapshot.acknowledged.clear();
+        self.snapshot.requests.clear();
         for seen in self.snapshot.services.values_mut() {
             seen.outcomes.clear();
             seen.demand.newly_settled.clear();

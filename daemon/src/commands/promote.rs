@@ -1,0 +1,175 @@
+//! `neap promote` and `neap demote`: who acts, and who is taken back.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use planner::policy::Share;
+use serde_json::{Value, json};
+
+use crate::cli::WrongUsage;
+use crate::control::{self, Answer};
+use crate::journal::Reader;
+use crate::report::Format;
+use crate::shadow::{Offer, StageWish};
+
+/// Lets a service act that was in shadow; without a name, lists how far each is.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap promote                            how far each is, and the offers
+  neap promote checkout                   refused while its gate is not met
+  neap promote checkout --offer 3f2a9c01b7de
+  neap promote checkout --share 25%       a canary: it shrinks by a quarter of its budget
+
+An offer stands for a configuration, a stage and a day's scorecard: if one has changed, it is
+void. It takes membership of the group that `approvers` names.")]
+pub struct PromoteArgs {
+    /// Services, or idle rules that were taken back.
+    names: Vec<String>,
+    /// Only as this offer says.
+    #[arg(long, value_name = "ID", requires = "names")]
+    offer: Option<String>,
+    /// As a canary, with this share of its budget of removals.
+    #[arg(long, value_name = "SHARE", requires = "names", value_parser = share)]
+    share: Option<Share>,
+    /// Though its gate is not met; that is written down.
+    #[arg(long, requires = "names")]
+    anyway: bool,
+    #[command(flatten)]
+    place: super::Place,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Takes services or rules back to `observe`, at once.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap demote checkout
+  neap demote --all               nothing is changed any more, before the next call is sent
+
+`neap promote NAME` lets it act again. It takes membership of the group that `approvers` names.")]
+pub struct DemoteArgs {
+    /// Services, idle rules or schedules.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// Everything: services, idle rules and schedules.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: super::Place,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    crate::config::share(text).ok_or_else(|| "expected a share such as `25%`".to_owned())
+}
+
+/// Promotes, or lists.
+///
+/// # Errors
+/// Where no daemon can be asked.
+pub fn promote(args: &PromoteArgs) -> anyhow::Result<ExitCode> {
+    let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
+    if args.names.is_empty() {
+        return list(&state_dir, args.format);
+    }
+    if args.offer.is_some() && args.names.len() > 1 {
+        return Err(WrongUsage("an offer is of one service, expected one name".to_owned()).into());
+    }
+    let wish = |name: &String| StageWish::Promote {
+        name: name.clone(),
+        share: args.share,
+        offer: args.offer.clone(),
+        anyway: args.anyway,
+    };
+    tell(&state_dir, args.names.iter().map(wish), "promoted", args.format)
+}
+
+/// Takes back.
+///
+/// # Errors
+/// Where no daemon can be asked.
+pub fn demote(args: &DemoteArgs) -> anyhow::Result<ExitCode> {
+    let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
+    let wishes: Vec<StageWish> = match args.all {
+        true => vec![StageWish::DemoteAll],
+        false => args.names.iter().map(|name| StageWish::Demote { name: name.clone() }).collect(),
+    };
+    tell(&state_dir, wishes.into_iter(), "back in observe", args.format)
+}
+
+fn tell(
+    state_dir: &std::path::Path,
+    wishes: impl Iterator<Item = StageWish>,
+    done: &str,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let mut refused = false;
+    for wish in wishes {
+        let answer = control::ask(state_dir, &wish)?;
+        match (&answer, format) {
+            (answer, Format::Json) => println!("{}", json!(answer)),
+            (Answer::Taken { about, by }, Format::Human) => {
+                println!("{about}: {done} from the next cycle on, by {by}");
+            }
+            (Answer::Refused { why }, Format::Human) => eprintln!("error: not taken: {why}"),
+        }
+        refused |= matches!(answer, Answer::Refused { .. });
+    }
+    Ok(ExitCode::from(u8::from(refused)))
+}
+
+fn list(state_dir: &std::path::Path, format: Format) -> anyhow::Result<ExitCode> {
+    let Some(status) = Reader::open(state_dir)?.status()? else {
+        eprintln!("error: no daemon runs on `{}`", state_dir.display());
+        return Ok(ExitCode::from(1));
+    };
+    let offers = &status["promotion"];
+    if format == Format::Json {
+        let empty = json!({});
+        println!("{:#}", if *offers == Value::Null { &empty } else { offers });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let offers: BTreeMap<String, Offer> = match offers {
+        Value::Null => BTreeMap::new(),
+        offers => serde_json::from_value(offers.clone())?,
+    };
+    if offers.is_empty() {
+        println!("no service has `promotion = \"gated\"`, and nothing was taken back");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "{:<20} {:<16} {:>4} {:>13} {:>15} {:>15} {:>9}  offer",
+        "service", "stage", "days", "orders", "violated", "unit-hours", "differs"
+    );
+    for (name, offer) in &offers {
+        println!("{}", row(name, offer));
+    }
+    println!("Each pair is what happened and what would have, had neap acted.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(name: &str, offer: &Offer) -> String {
+    let card = &offer.scorecard;
+    let (actual, would) = (&card.actual, &card.would);
+    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+    let next = match (&offer.missing[..], offer.stage) {
+        (_, planner::stage::Stage::Promoted) => offer.why.to_string(),
+        ([], _) => format!("{} ({})", offer.id, offer.why),
+        (missing, _) => {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            format!("not yet: {}", missing.join("; "))
+        }
+    };
+    format!(
+        "{name:<20} {:<16} {:>4} {:>13} {:>15} {:>15} {:>9}  {next}",
+        offer.stage.to_string(),
+        offer.days,
+        format!("{} {}", actual.orders, would.orders),
+        format!("{} {}", percent(actual.violated_share()), percent(would.violated_share())),
+        format!("{:.1} {:.1}", actual.unit_hours(), would.unit_hours()),
+        percent(f64::from(card.disagreements) / f64::from(card.cycles.max(1))),
+    )
+}

@@ -1,0 +1,199 @@
+//! What people ask for of services and rules: promotions, and what is to be taken back.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use planner::idle::rule::RuleName;
+use planner::policy::{Policy, Share};
+use planner::stage::{self, Stage, StageAsk, StageRequest};
+use planner::{ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Offer, ShadowEntry, Watch, offer};
+use crate::cycle::Engine;
+use crate::journal::{CycleId, Journal, JournalFault, Reader};
+
+/// What a person asks for, by names as they are typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageWish {
+    /// Let a service or rule act.
+    Promote {
+        /// Its name.
+        name: String,
+        /// As a canary with this share of its budget of removals.
+        share: Option<Share>,
+        /// Only as this offer says.
+        offer: Option<String>,
+        /// Though the gate is not met.
+        anyway: bool,
+    },
+    /// Take a service or rule back.
+    Demote {
+        /// Its name.
+        name: String,
+    },
+    /// Take everything back.
+    DemoteAll,
+}
+
+impl StageWish {
+    /// What it takes back, as far as the words alone tell: that holds at once, before anybody has
+    /// looked whether there is such a service or rule.
+    pub fn recalls(&self) -> Vec<StageAsk> {
+        match self {
+            StageWish::Promote { .. } => Vec::new(),
+            StageWish::Demote { name } => {
+                let service = ServiceName::new(name.clone());
+                let service = service.map(|service| StageAsk::Demote { service });
+                let rule = StageAsk::DemoteRule { rule: RuleName(name.clone()) };
+                service.into_iter().chain([rule]).collect()
+            }
+            StageWish::DemoteAll => vec![StageAsk::DemoteAll],
+        }
+    }
+}
+
+/// Takes in what somebody asks for: it is on disk when this returns, and carried out in the next
+/// cycle; what is taken back holds from now on.
+///
+/// # Errors
+/// Why it cannot be done, for the person who asked.
+pub fn ask(
+    wish: &StageWish,
+    by: &str,
+    now: Timestamp,
+    engine: &mut Engine,
+    watch: &Watch,
+    journal: &Journal,
+    rules: &BTreeSet<RuleName>,
+) -> Result<String, String> {
+    let told = resolve(wish, now, engine, watch, rules);
+    let kept = told.as_ref().ok().map(|(ask, _)| ask);
+    for recalled in wish.recalls().iter().filter(|recalled| Some(*recalled) != kept) {
+        engine.recall.settle(recalled);
+    }
+    let (ask, mut about) = told?;
+    let takes_back = !wish.recalls().is_empty();
+    let request = StageRequest { by: by.to_owned(), at: now, ask };
+    let written = journal.record_shadow(now, &ShadowEntry::Asked(request.clone()), true);
+    if let Err(fault) = written {
+        if !takes_back {
+            return Err(fault.to_string());
+        }
+        about = format!("{about} (not written down: {fault})");
+    }
+    engine.requests.push(request);
+    Ok(about)
+}
+
+fn resolve(
+    wish: &StageWish,
+    now: Timestamp,
+    engine: &Engine,
+    watch: &Watch,
+    rules: &BTreeSet<RuleName>,
+) -> Result<(StageAsk, String), String> {
+    let policy = &engine.standing.policy;
+    let service =
+        |name: &str| ServiceName::new(name).filter(|service| policy.services.contains_key(service));
+    let rule = |name: &str| Some(RuleName(name.to_owned())).filter(|rule| rules.contains(rule));
+    let unknown = |name: &str| {
+        let known: Vec<&str> = policy.services.keys().map(ServiceName::as_str).take(5).collect();
+        format!("no service or rule `{name}`; there are {}", known.join(", "))
+    };
+    match wish {
+        StageWish::DemoteAll => {
+            let about = format!("{} services, {} rules", policy.services.len(), rules.len());
+            Ok((StageAsk::DemoteAll, about))
+        }
+        StageWish::Demote { name } => match (service(name), rule(name)) {
+            (Some(service), _) => Ok((StageAsk::Demote { service }, format!("service `{name}`"))),
+            (None, Some(rule)) => Ok((StageAsk::DemoteRule { rule }, format!("rule `{name}`"))),
+            (None, None) => Err(unknown(name)),
+        },
+        StageWish::Promote { name, share, offer: agreed, anyway } => {
+            let stages = &engine.memory.stages;
+            if let Some(service) = service(name) {
+                let scores = watch.scores();
+                let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
+                let offer = offer(policy, &engine.memory, &scores, &service, now);
+                let offer = offer.ok_or_else(|| {
+                    format!("`{name}` needs no promotion: its `mode` alone decides")
+                })?;
+                let anyway = admitted(name, &offer, *share, agreed.as_deref(), *anyway)?;
+                let bound_to = stage::bound_to(policy, stages, &service);
+                let about = about(name, &offer, policy);
+                return Ok((StageAsk::Promote { service, share: *share, anyway, bound_to }, about));
+            }
+            let rule = rule(name).ok_or_else(|| unknown(name))?;
+            if !stages.shadows_rule(&rule) {
+                return Err(format!("rule `{name}` needs no promotion: its `mode` alone decides"));
+            }
+            Ok((StageAsk::PromoteRule { rule }, format!("rule `{name}`")))
+        }
+    }
+}
+
+fn about(name: &str, offer: &Offer, policy: &Policy) -> String {
+    if offer.may_act {
+        return format!("service `{name}`");
+    }
+    let whose = if policy.mode == planner::policy::Mode::Act { "its" } else { "the global" };
+    format!("service `{name}` (which acts once {whose} `mode` is `act`)")
+}
+
+/// Whether a promotion may be: whether it is one in spite of its gate.
+fn admitted(
+    name: &str,
+    offer: &Offer,
+    share: Option<Share>,
+    agreed: Option<&str>,
+    anyway: bool,
+) -> Result<bool, String> {
+    if agreed.is_some_and(|agreed| agreed != offer.id) {
+        return Err(format!(
+            "offer `{}` is void: configuration, stage or day of the scorecard are others by now; \
+             `neap promote` shows what is offered",
+            agreed.unwrap_or_default()
+        ));
+    }
+    let wanted = share.map_or(Stage::Promoted, |share| Stage::Canary { share });
+    if offer.stage == wanted {
+        return Err(format!("`{name}` is there already: {}", offer.stage));
+    }
+    if offer.missing.is_empty() {
+        return Ok(false);
+    }
+    if anyway {
+        return Ok(true);
+    }
+    let missing: Vec<String> = offer.missing.iter().map(ToString::to_string).collect();
+    Err(format!(
+        "the gate is not met: {}; `--anyway` promotes it all the same, and that is written down",
+        missing.join("; ")
+    ))
+}
+
+/// What people asked for and no cycle has taken in.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn unanswered(
+    reader: &Reader,
+    last_cycle: Option<CycleId>,
+) -> Result<Vec<StageRequest>, JournalFault> {
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    let mut requests = Vec::new();
+    for entry in reader.shadow_newest_first::<ShadowEntry>(all) {
+        let (id, entry) = entry?;
+        if last_cycle.is_some_and(|last| id <= last.0) {
+            break;
+        }
+        if let ShadowEntry::Asked(request) = entry {
+            requests.push(request);
+        }
+    }
+    requests.reverse();
+    Ok(requests)
+}

@@ -1,0 +1,336 @@
+//! Shadow, promotion, canary, regret and what is taken back, as stories.
+
+mod world;
+
+use insta::assert_snapshot;
+use planner::idle::rule::RuleName;
+use planner::plan::{Hold, Plan};
+use planner::policy::{Budgets, Mode, Share};
+use planner::snapshot::DemandPoint;
+use planner::stage::{
+    self, Evidence, Gate, Missing, Stage, StageAsk, StageRequest, Why, bound_to, missing,
+};
+use planner::{Memory, Seconds, Units};
+use world::{World, name, text};
+
+fn gated() -> World {
+    let mut world = World::new();
+    world.policy.promotion.gated.insert(name("web"));
+    world
+}
+
+fn ask(world: &mut World, by: &str, ask: StageAsk) {
+    let at = world.snapshot.taken_at;
+    world.snapshot.requests.push(StageRequest { by: by.to_owned(), at, ask });
+}
+
+fn promote(world: &mut World, share: Option<Share>) {
+    let service = name("web");
+    let bound_to = bound_to(&world.policy, &world.memory.stages, &service);
+    ask(world, "ann", StageAsk::Promote { service, share, anyway: false, bound_to });
+}
+
+fn acts(plan: &Plan) -> Vec<bool> {
+    plan.actions.iter().map(|action| !action.dry_run).collect()
+}
+
+fn stage_of(world: &World) -> (Stage, Why) {
+    let memory = world.memory.stages.service(&name("web")).unwrap();
+    (memory.stage, memory.why.clone())
+}
+
+#[test]
+fn what_asks_for_no_promotion_has_no_stage() {
+    let mut world = World::new();
+    world.set_demand(420.0);
+    assert_eq!(acts(&world.cycle(true)), [true]);
+    assert_eq!(world.memory.stages, Memory::default().stages);
+}
+
+#[test]
+fn a_gated_service_decides_and_changes_nothing() {
+    let mut world = gated();
+    world.set_demand(420.0);
+    let plan = world.cycle(true);
+    assert_snapshot!(text(&plan), @r"
+    > web: desired 10 -> 5 (dry run), forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+    - web: held, in shadow since 2026-03-02T12:00:00Z (not promoted yet), the change is shown only; released by `neap promote`
+    ");
+    assert_eq!(world.memory.services[&name("web")].orders.open, None);
+    // In mode `observe` that is the reason, and a gate that is taken away leaves nothing behind.
+    world.policy.mode = Mode::Observe;
+    let held = world.cycle(true).findings;
+    assert!(held.iter().any(|finding| finding.hold == Hold::ObserveOnly), "{held:?}");
+    world.policy.mode = Mode::Act;
+    world.policy.promotion.gated.clear();
+    assert_eq!(acts(&world.cycle(true)), [true]);
+    assert_eq!(world.memory.stages, Memory::default().stages);
+}
+
+#[test]
+fn a_promotion_acts_in_the_cycle_that_takes_it_in() {
+    let mut world = gated();
+    world.set_demand(1990.0);
+    assert_eq!(acts(&world.cycle(true)), [false]);
+    promote(&mut world, None);
+    assert_eq!(acts(&world.cycle(true)), [true]);
+    let by = "ann".to_owned();
+    assert_eq!(stage_of(&world), (Stage::Promoted, Why::Promoted { by, anyway: false }));
+}
+
+#[test]
+fn a_promotion_is_void_once_the_configuration_or_the_stage_is_another() {
+    let mut world = gated();
+    let _ = world.cycle(true);
+    promote(&mut world, None);
+    world.policy.services.get_mut(&name("web")).unwrap().pool.min = Units(3);
+    let plan = world.cycle(true);
+    let void = Hold::OfferVoid { by: "ann".to_owned() };
+    assert!(plan.findings.iter().any(|finding| finding.hold == void), "{}", text(&plan));
+    assert_eq!(stage_of(&world), (Stage::Shadow, Why::New));
+    // Two that were agreed to in the same stage: the first makes another of it.
+    promote(&mut world, Some(Share::percent(10)));
+    promote(&mut world, None);
+    let plan = world.cycle(true);
+    assert!(plan.findings.iter().any(|finding| finding.hold == void), "{}", text(&plan));
+    assert_eq!(stage_of(&world).0, Stage::Canary { share: Share::percent(10) });
+}
+
+#[test]
+fn anything_can_be_taken_back_and_lifted_again() {
+    let mut world = World::new();
+    world.set_demand(1990.0);
+    ask(&mut world, "bob", StageAsk::Demote { service: name("web") });
+    let plan = world.cycle(true);
+    assert_snapshot!(text(&plan), @r"
+    > web: desired 10 -> 20 (dry run), forecast wants 20 units for 1990/s at p98.81 within 7m, demand now 1990/s, a unit serves 100/s
+    - web: held, in shadow since 2026-03-02T12:00:00Z (demoted by bob), the change is shown only; released by `neap promote`
+    ");
+    assert_eq!(acts(&world.cycle(true)), [false], "it stays so");
+    promote(&mut world, None);
+    assert_eq!(acts(&world.cycle(true)), [true]);
+}
+
+#[test]
+fn everything_is_taken_back_and_what_comes_later_too() {
+    let mut world = gated();
+    world.add("api");
+    let _ = world.cycle(true);
+    promote(&mut world, None);
+    let _ = world.cycle(true);
+    let before = world.memory.clone();
+    ask(&mut world, "bob", StageAsk::DemoteAll);
+    world.set_demand(1990.0);
+    world.demand_of("api", 1990.0);
+    assert_eq!(acts(&world.cycle(true)), [false, false]);
+    let alerts = stage::alerts(&before, &world.memory, world.snapshot.taken_at);
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].title, "everything is taken back to observe: demoted by bob");
+    let rule = RuleName("dev".to_owned());
+    assert!(world.memory.stages.shadows_rule(&rule));
+    world.add("new");
+    world.demand_of("new", 1990.0);
+    assert_eq!(acts(&world.cycle(true)), [false, false, false]);
+    promote(&mut world, None);
+    ask(&mut world, "ann", StageAsk::PromoteRule { rule: rule.clone() });
+    let plan = world.cycle(true);
+    let acting: Vec<&str> =
+        plan.actions.iter().filter(|a| !a.dry_run).map(|a| a.service.as_str()).collect();
+    assert_eq!(acting, ["web"]);
+    assert!(!world.memory.stages.shadows_rule(&rule));
+}
+
+#[test]
+fn a_canary_grows_as_it_decides_and_shrinks_by_its_share() {
+    let mut world = gated();
+    world.policy.budgets = Budgets { account: None, fleet: None, ..Budgets::default() };
+    world.units(40);
+    let _ = world.cycle(true);
+    promote(&mut world, Some(Share::percent(25)));
+    world.set_demand(420.0);
+    // A tenth of 40 is four in ten minutes; a quarter of that is one.
+    let plan = world.cycle(true);
+    assert_snapshot!(text(&plan), @r"
+    > web: desired 40 -> 39, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+    - web: cut from 5 to 39 units, a canary has 25% of its budget of removals, 1 unit left; one more at 2026-03-02T12:11:00Z
+    ");
+    world.set_demand(4_500.0);
+    let plan = world.cycle(true);
+    assert_eq!(plan.actions[0].change.to(), Units(45));
+    assert_eq!(acts(&plan), [true]);
+}
+
+#[test]
+fn a_small_canary_waits_longer_for_its_one_unit() {
+    let mut world = gated();
+    world.policy.budgets = Budgets { account: None, fleet: None, ..Budgets::default() };
+    world.policy.services.get_mut(&name("web")).unwrap().pool.cooldown = Seconds(0);
+    let _ = world.cycle(true);
+    promote(&mut world, Some(Share::percent(25)));
+    world.set_demand(420.0);
+    let mut removed = Vec::new();
+    for minute in 1..=60 {
+        let plan = world.cycle(true);
+        let shrinks = plan.actions.iter().any(|action| !action.change.is_increase());
+        removed.extend(shrinks.then_some(minute));
+    }
+    // One in ten minutes is the whole budget; a quarter of it is one in forty.
+    assert_eq!(removed, [1, 41]);
+}
+
+/// An interval settles in which demand was above all that is in service.
+fn violate(world: &mut World) {
+    let at = world.snapshot.taken_at;
+    let point = DemandPoint { start: at - Seconds(180), value: 1e6, censored: false };
+    world.demand().newly_settled.push(point);
+}
+
+fn keep(world: &mut World) {
+    let at = world.snapshot.taken_at;
+    let point = DemandPoint { start: at - Seconds(180), value: 1.0, censored: false };
+    world.demand().newly_settled.push(point);
+}
+
+/// Promoted, and an hour on.
+fn promoted() -> World {
+    let mut world = gated();
+    let _ = world.cycle(true);
+    promote(&mut world, None);
+    for _ in 0..60 {
+        keep(&mut world);
+        let _ = world.cycle(true);
+    }
+    world
+}
+
+#[test]
+fn too_many_violations_take_a_promotion_back_once() {
+    let mut world = promoted();
+    // To the next quarter of the day, at 18:00.
+    for _ in 0..300 {
+        keep(&mut world);
+        let _ = world.cycle(true);
+    }
+    assert_eq!(stage_of(&world).0, Stage::Promoted);
+    let mut alerts = Vec::new();
+    for _ in 0..60 {
+        violate(&mut world);
+        let before = world.memory.clone();
+        let _ = world.cycle(true);
+        alerts.extend(stage::alerts(&before, &world.memory, world.snapshot.taken_at));
+    }
+    let (stage, why) = stage_of(&world);
+    assert_eq!(stage, Stage::Shadow);
+    assert!(matches!(why, Why::RegretViolations { violations: 11, .. }), "{why:?}");
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].severity, planner::alert::Severity::Critical);
+    assert!(alerts[0].title.contains("back in shadow: demoted by regret"), "{}", alerts[0].title);
+    world.set_demand(5_000.0);
+    assert_eq!(acts(&world.cycle(true)), [false]);
+}
+
+#[test]
+fn removals_that_violations_follow_take_a_promotion_back() {
+    let mut world = promoted();
+    let mut regretted = Vec::new();
+    for _ in 0..3 {
+        // A removal that is applied, and demand that wants the unit back minutes later.
+        world.units(10);
+        world.set_demand(420.0);
+        let mut minutes = 0;
+        while !world.cycle(true).actions.iter().any(|action| !action.change.is_increase()) {
+            minutes += 1;
+            assert!(minutes < 120, "nothing is taken away");
+            world.units(10);
+        }
+        for _ in 0..3 {
+            world.set_demand(420.0);
+            let _ = world.cycle(true);
+        }
+        violate(&mut world);
+        let _ = world.cycle(true);
+        regretted.push(world.memory.stages.services[&name("web")].regretted);
+    }
+    assert_eq!(regretted[..2], [1, 2]);
+    assert_eq!(stage_of(&world), (Stage::Shadow, Why::RegretRemovals { removals: 3 }));
+}
+
+#[test]
+fn what_is_not_gated_knows_no_regret() {
+    let mut world = promoted();
+    world.policy.promotion.gated.clear();
+    for _ in 0..600 {
+        violate(&mut world);
+        let _ = world.cycle(true);
+    }
+    assert_eq!(stage_of(&world).0, Stage::Promoted);
+}
+
+#[test]
+fn a_gate_says_what_is_missing() {
+    let gate = Gate::default();
+    let budget = Share::from_fraction(0.005).unwrap();
+    let good = Evidence {
+        shadow_for: Seconds::days(7),
+        decisions: 10,
+        intervals: 10_000,
+        violations_actual: 10,
+        violations_would: 20,
+        unit_hours_actual: 100.0,
+        unit_hours_would: 105.0,
+        forecast_trusted: true,
+    };
+    assert_eq!(missing(&gate, budget, &good), []);
+    let told = |evidence: Evidence| -> Vec<String> {
+        missing(&gate, budget, &evidence).iter().map(Missing::to_string).collect()
+    };
+    let young = Evidence { shadow_for: Seconds::days(2), decisions: 3, ..good };
+    assert_eq!(told(young), ["2d of 7d in shadow", "3 of 10 decisions"]);
+    // A tenth of a percent real and a tenth more: 0.2% at most.
+    let worse = Evidence { violations_would: 21, ..good };
+    assert_eq!(told(worse), ["violations 0.21%, at most 0.20%"]);
+    // However bad it really is, the budget is the most.
+    let bad = Evidence { violations_actual: 900, violations_would: 51, ..good };
+    assert_eq!(told(bad), ["violations 0.51%, at most 0.50%"]);
+    let dear = Evidence { unit_hours_would: 106.0, ..good };
+    assert_eq!(told(dear), ["cost 106.0%, at most 105.0%"]);
+    let blind = Evidence { forecast_trusted: false, ..good };
+    assert_eq!(told(blind), ["the forecast has no say"]);
+}
+
+#[test]
+fn an_offer_stands_for_one_day_one_stage_and_one_configuration() {
+    let mut world = gated();
+    let _ = world.cycle(true);
+    let web = name("web");
+    let offer = |world: &World, day| stage::offer(&world.policy, &world.memory.stages, &web, day);
+    let first = offer(&world, 1);
+    assert_eq!(offer(&world, 1), first);
+    assert_ne!(offer(&world, 2), first);
+    let mut other = world.clone();
+    other.policy.services.get_mut(&web).unwrap().violation_budget = Share::percent(1);
+    assert_ne!(offer(&other, 1), first);
+    ask(&mut world, "bob", StageAsk::Demote { service: web.clone() });
+    let _ = world.cycle(true);
+    assert_ne!(offer(&world, 1), first);
+}
+
+#[test]
+fn stages_survive_the_journals_encoding() {
+    let mut world = gated();
+    let _ = world.cycle(true);
+    promote(&mut world, Some(Share::percent(25)));
+    ask(&mut world, "bob", StageAsk::DemoteRule { rule: RuleName("dev".to_owned()) });
+    let before = world.memory.clone();
+    let snapshot = postcard::to_allocvec(&world.snapshot).unwrap();
+    assert_eq!(
+        postcard::from_bytes::<planner::snapshot::Snapshot>(&snapshot).unwrap(),
+        world.snapshot
+    );
+    let plan = world.cycle(true);
+    let bytes = postcard::to_allocvec(&(&plan, &world.memory)).unwrap();
+    let read: (Plan, Memory) = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(read, (plan, world.memory.clone()));
+    let delta = planner::memory::delta(&before, &world.memory);
+    assert_eq!(delta.apply(&before), world.memory);
+}

@@ -20,9 +20,9 @@ use daemon::page::{Access, Board, Latest, Page, Site};
 
 const SERVICES: usize = 2_000;
 const DAYS: usize = 30;
-/// A cycle a minute on the last day, and one every half hour before: a story is read from the
+/// A cycle a minute on the last day, and one every two hours before: a story is read from the
 /// checkpoint of its day on, however long the journal is.
-const SPARSE_MINUTES: usize = 30;
+const SPARSE_MINUTES: usize = 120;
 const MINUTES_A_DAY: usize = 1_440;
 
 fn config(dir: &std::path::Path) -> Config {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Config, ProviderConfig};
+use super::Config;
 
 /// A key whose value differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,8 +35,8 @@ impl fmt::Display for Difference {
 
 /// Every key whose value differs, by key.
 ///
-/// The journal's directory, the page's address and everything of a simulated world are fixed while
-/// the process runs; all else takes effect with the next cycle.
+/// The journal's directory, the page's address, clouds and sources are fixed while the process runs;
+/// all else takes effect with the next cycle.
 pub fn differences(before: &Config, after: &Config) -> Vec<Difference> {
     let (old, new) = (flat(before), flat(after));
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -46,19 +46,16 @@ pub fn differences(before: &Config, after: &Config) -> Vec<Difference> {
             key: key.clone(),
             before: old.get(key).cloned(),
             after: new.get(key).cloned(),
-            needs_restart: is_fixed(key, before) || is_fixed(key, after),
+            needs_restart: is_fixed(key),
         })
         .collect()
 }
 
-fn is_fixed(key: &str, config: &Config) -> bool {
-    let under = |prefix: &str| {
-        key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+fn is_fixed(key: &str) -> bool {
+    let under = |prefix: &&str| {
+        key.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    let of_simulation = config.providers.iter().any(|(name, provider)| {
-        matches!(provider, ProviderConfig::Sim(_)) && under(&format!("providers.{name}"))
-    });
-    of_simulation || ["state_dir", "approvers", "page.listen", "page.tls"].into_iter().any(under)
+    ["state_dir", "approvers", "page.listen", "page.tls", "providers"].iter().any(|p| under(p))
 }
 
 fn flat(config: &Config) -> BTreeMap<String, String> {

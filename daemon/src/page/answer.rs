@@ -13,36 +13,54 @@ use serde::Deserialize;
 
 use super::render::Visit;
 use super::site::Site;
-use crate::control::Answer;
+use crate::control::{Answer, Asking};
+use crate::shadow::StageWish;
 
 /// A form with an answer.
 #[derive(Deserialize)]
 pub(super) struct Given {
-    /// What is done: `approve`, `reject`, `exempt`, `wake`, `release`.
+    /// What is done: `approve`, `reject`, `exempt`, `wake`, `release`; of services `promote`, `demote`,
+    /// `demote_all`.
     verb: String,
-    /// The approval, the resource or the rule.
+    /// The approval, the resource, the rule or the service.
     subject: String,
     /// For how many days.
     #[serde(default)]
     days: Option<u32>,
+    /// What exactly is promoted: void once the world has moved.
+    #[serde(default)]
+    offer: Option<String>,
 }
 
 impl Given {
     /// What it asks for; `now` is when the newest cycle looked.
-    fn ask(&self, now: planner::Timestamp) -> Option<Ask> {
+    fn ask(&self, now: planner::Timestamp) -> Option<Asking> {
         let subject = self.subject.clone();
         let until = || {
             let days = self.days.filter(|days| (1..=366).contains(days))?;
             Some(now + Seconds::days(u64::from(days)))
         };
-        Some(match self.verb.as_str() {
+        let wish = match self.verb.as_str() {
+            "promote" => {
+                let (name, offer) = (self.subject.clone(), self.offer.clone());
+                Some(StageWish::Promote { name, share: None, offer, anyway: false })
+            }
+            "demote" => Some(StageWish::Demote { name: self.subject.clone() }),
+            "demote_all" => Some(StageWish::DemoteAll),
+            _ => None,
+        };
+        if let Some(wish) = wish {
+            return Some(wish.into());
+        }
+        let ask = match self.verb.as_str() {
             "approve" => Ask::Approve { id: subject },
             "reject" => Ask::Reject { id: subject },
             "exempt" => Ask::Exempt { resource: subject, until: until()? },
             "wake" => Ask::Wake { resource: subject, until: until()? },
             "release" => Ask::Release { rule: RuleName(subject) },
             _ => return None,
-        })
+        };
+        Some(ask.into())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use planner::idle::snapshot::Ask;
 use planner::{ServiceName, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -13,7 +12,7 @@ use super::guard::REQUESTS_MAX;
 use super::render::Templates;
 use crate::commands::explain::Explanation;
 use crate::commands::idle::rows::{Row, rows};
-use crate::control::{self, Answer, Asked};
+use crate::control::{self, Answer, Asked, Asking};
 use crate::idle::ledger;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
@@ -104,7 +103,7 @@ impl Site {
 
     /// Hands an answer to the daemon. `None`: it lies there, and is taken in after the look that is
     /// under way.
-    pub(super) async fn tell(&self, ask: Ask, by: &str) -> Option<Answer> {
+    pub(super) async fn tell(&self, ask: Asking, by: &str) -> Option<Answer> {
         let told = control::put(ask, by.to_owned(), &self.asked);
         tokio::time::timeout(TAKEN_WITHIN, told).await.ok()
     }

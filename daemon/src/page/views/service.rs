@@ -43,11 +43,14 @@ pub(in crate::page) async fn show(
         Err(error) => return broken(&site, &visit, &error),
     };
     let findings: Vec<&Finding> = latest.findings(&name).collect();
-    let told: Vec<Value> = findings
-        .iter()
-        .map(|finding| context! { what => finding.what.verb(), text => finding.hold.to_string() })
-        .collect();
     let seen = latest.turn.snapshot.services.get(&name);
+    // What keeps newer samples away is told before the old ones are stale.
+    let unread = seen.and_then(|seen| seen.demand.fault.as_ref());
+    let unread = unread.map(|fault| context! { what => "note", text => fault.to_string() });
+    let found = findings
+        .iter()
+        .map(|finding| context! { what => finding.what.verb(), text => finding.hold.to_string() });
+    let told: Vec<Value> = found.chain(unread).collect();
     let group = seen.and_then(|seen| seen.group.as_ref().ok());
     let (forecast, forecast_class) = health(seen, &findings, &visit);
     let action = latest.action(&name);

@@ -119,7 +119,7 @@ impl<'a> Bench<'a> {
         }
         let observes = self.policy.mode == Mode::Observe || service.mode == Mode::Observe;
         let (may, must) = self.may_act(name);
-        if action.dry_run != observes && !(action.dry_run && !must) {
+        if action.dry_run != observes && (must || !action.dry_run) {
             self.object(name, format!("has dry_run {}, its mode says {observes}", action.dry_run));
         }
         if !action.dry_run && !may {

@@ -10,12 +10,14 @@ mod channel;
 mod kinds;
 mod pace;
 mod sender;
+mod tally;
 
 use std::time::Duration;
 
 pub use channel::{Answer, Channel, Sent};
 pub use kinds::Letter;
 pub use sender::Sender;
+pub use tally::{ChannelTally, Tally};
 
 use crate::config::{AlertChannel, ConfigFault};
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::pace::{self, Pace};
-use super::{Answer, Channel, Letter, Options, body};
+use super::{Answer, Channel, Letter, Options, Tally, body};
 use crate::clock::Clock;
 use crate::journal::{AlertEntry, Delivery, EntryKind, Journal, OUTBOX_AGE, Pending, RecordId};
 
@@ -33,6 +33,7 @@ pub struct Sender {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     flush: Duration,
+    tally: Arc<Tally>,
 }
 
 impl Sender {
@@ -45,6 +46,7 @@ impl Sender {
     ) -> Sender {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
+        let tally = Arc::new(Tally::of(&channels));
         for channel in channels {
             let second = options.rate_second;
             let before = told_ago(journal, clock.now(), &channel, second);
@@ -54,6 +56,7 @@ impl Sender {
                 clock: Arc::clone(clock),
                 backoff: backoff(options),
                 pace: Pace::new(channel.rate(), second, &before, Instant::now()),
+                tally: Arc::clone(&tally),
                 channel,
                 options,
                 failures: BTreeMap::new(),
@@ -62,7 +65,12 @@ impl Sender {
             };
             tasks.spawn(worker.work(stop.subscribe()));
         }
-        Sender { stop, tasks, flush: options.flush }
+        Sender { stop, tasks, flush: options.flush, tally }
+    }
+
+    /// What becomes of alerts, as it is counted.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Sends what still waits for a short while, then stops. What was not sent by then is sent
@@ -119,6 +127,7 @@ struct Worker {
     raised: watch::Receiver<()>,
     backoff: ExponentialBackoff,
     pace: Pace,
+    tally: Arc<Tally>,
     /// How often alerts about the same were not taken: what the receiver chokes on goes behind the
     /// others, and nothing before what it ends.
     failures: BTreeMap<String, u32>,
@@ -283,6 +292,7 @@ impl Worker {
                     }
                 },
                 Answer::Later { why, rest, .. } => {
+                    self.tally.failed(channel.name());
                     asked = asked.max(Some(rest.unwrap_or_default()));
                     trouble.extend(told.into_iter().map(|pending| (pending, why.clone())));
                 }
@@ -323,6 +333,7 @@ impl Worker {
     fn settle(&self, all: &[Pending], delivery: &Delivery) {
         let (now, channel) = (self.clock.now(), self.channel.name());
         let ids: Vec<RecordId> = all.iter().map(|pending| pending.id).collect();
+        self.tally.settled(channel, ids.len(), delivery);
         if let Err(fault) = self.journal.settle(now, channel, &ids, delivery) {
             tracing::error!(channel, ?ids, %fault, "what became of alerts is not in the journal");
         }

@@ -237,6 +237,7 @@ async fn start(
     let path = args.config.clone();
     let sender = Sender::start(&journal, &clouds.clock, channels, alerts::Options::default());
     let board = Board::default();
+    board.alerts(sender.tally());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
@@ -375,6 +376,7 @@ impl Daemon {
                 self.manager.cycle_done();
             }
             Err(fault) => {
+                self.board.cycle_failed();
                 tracing::error!(%fault, "nothing is changed in any cloud: the journal cannot be written");
             }
         }
@@ -526,6 +528,7 @@ impl Daemon {
         self.sender.stop().await;
         let options = alerts::Options::default();
         self.sender = Sender::start(&self.journal, &self.clouds.clock, channels, options);
+        self.board.alerts(self.sender.tally());
         self.config = next;
         Ok(())
     }

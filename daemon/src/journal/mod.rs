@@ -369,6 +369,15 @@ impl Journal {
         if self.inner.writer().log.reserve.restore() { Disk::Ample } else { Disk::ReserveOnly }
     }
 
+    /// Bytes that it takes on disk.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where its files cannot be looked at.
+    pub fn bytes(&self) -> Result<u64, JournalFault> {
+        let local = Local { shared: Arc::clone(&self.inner.shared), _held: None };
+        source::Source::bytes(&local)
+    }
+
     /// A reader of this very journal.
     pub fn reader(&self) -> Reader {
         Reader::over(Box::new(Local { shared: Arc::clone(&self.inner.shared), _held: None }))

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use planner::plan::{Action, Change, Finding};
 use planner::policy::{Mode, Policy};
-use planner::snapshot::{Observation, OrderResult, Snapshot};
+use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
 use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::Provider;
 use providers::traced::{Calls, Operation};
 
+use crate::alerts::Tally;
 use crate::commands::explain::Explanation;
 use crate::commands::journal::brief_cycle;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use crate::shadow::{Offer, Scores, capacity, offers};
+
+use super::metrics::totals::{Account, Totals};
 
 /// How far back charts go.
 pub const DAY: Seconds = Seconds::days(1);
@@ -54,6 +57,8 @@ pub struct Latest {
     pub calls: BTreeMap<ProviderName, BTreeMap<Operation, Calls>>,
     /// Metrics read since then.
     pub metrics_read: BTreeMap<ProviderName, u64>,
+    /// How the promise of each service was kept.
+    pub accounts: BTreeMap<ServiceName, Account>,
 }
 
 impl Latest {
@@ -84,6 +89,8 @@ impl Latest {
         });
         let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
         let providers = || engine.providers.iter();
+        let memories = engine.memory.services.iter();
+        let memories = memories.filter(|(name, _)| policy.services.contains_key(*name));
         Latest {
             policy: Arc::new(policy.clone()),
             capacity: names().filter_map(known).collect(),
@@ -97,6 +104,9 @@ impl Latest {
             calls: providers().map(|(name, provider)| (name.clone(), provider.calls())).collect(),
             metrics_read: providers()
                 .map(|(name, provider)| (name.clone(), provider.metrics().metrics_read()))
+                .collect(),
+            accounts: memories
+                .map(|(name, memory)| (name.clone(), Account::of(&memory.violations)))
                 .collect(),
             turn,
         }
@@ -193,6 +203,8 @@ struct Shown {
     looks: u64,
     look: Option<LookInBrief>,
     scores: Option<Arc<RwLock<Scores>>>,
+    totals: Arc<Totals>,
+    alerts: Option<Arc<Tally>>,
 }
 
 /// The newest look at idle resources, in numbers.
@@ -231,14 +243,26 @@ impl Board {
             while shown.stories.len() > STORIES_MAX {
                 shown.stories.pop_first();
             }
+            Arc::make_mut(&mut shown.totals).cycle(&latest);
             shown.latest = Some(Arc::new(latest));
         });
+    }
+
+    /// Takes in that a cycle could not be recorded.
+    pub fn cycle_failed(&self) {
+        self.write(|shown| Arc::make_mut(&mut shown.totals).failed());
+    }
+
+    /// Takes in who sends alerts from now on.
+    pub fn alerts(&self, tally: Arc<Tally>) {
+        self.write(|shown| shown.alerts = Some(tally));
     }
 
     /// Takes in a look.
     pub fn look(&self, look: LookInBrief) {
         self.write(|shown| {
             shown.looks += 1;
+            Arc::make_mut(&mut shown.totals).look(&look);
             shown.look = Some(look);
         });
     }
@@ -300,6 +324,16 @@ impl Board {
     /// Looks so far: what was made of one holds until the next.
     pub fn looks(&self) -> u64 {
         self.read(|shown| shown.looks)
+    }
+
+    /// What was counted since the start.
+    pub fn totals(&self) -> Arc<Totals> {
+        self.read(|shown| Arc::clone(&shown.totals))
+    }
+
+    /// What became of alerts.
+    pub fn tally(&self) -> Option<Arc<Tally>> {
+        self.read(|shown| shown.alerts.clone())
     }
 
     /// A service's day.
@@ -415,14 +449,17 @@ impl Past {
     }
 }
 
+/// Demand of the next interval at the lowest, middle and highest level, in thousandths.
+pub(super) fn band(forecast: &ReducedForecast) -> Option<[u64; 3]> {
+    let levels = &forecast.next_milli;
+    let middle = levels.get(forecast.levels.iter().position(|l| l.get() >= 0.5)?)?;
+    Some([*levels.first()?, *middle, *levels.last()?])
+}
+
 fn point(at: Timestamp, seen: &Observation, capacity: Option<f64>) -> Point {
     let group = seen.group.as_ref().ok();
-    let whole = |milli: u64| milli as f32 / 1000.0;
-    let next = seen.forecast.as_ref().ok().and_then(|forecast| {
-        let levels = &forecast.next_milli;
-        let middle = levels.get(forecast.levels.iter().position(|l| l.get() >= 0.5)?)?;
-        Some([whole(*levels.first()?), whole(*middle), whole(*levels.last()?)])
-    });
+    let next = seen.forecast.as_ref().ok().and_then(band);
+    let next = next.map(|levels| levels.map(|milli| milli as f32 / 1000.0));
     Point {
         at,
         demand: seen.demand.settled.map(|point| point.value as f32),

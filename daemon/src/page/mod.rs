@@ -9,6 +9,7 @@ mod board;
 mod chart;
 mod guard;
 mod health;
+pub mod metrics;
 mod render;
 mod site;
 mod views;
@@ -164,6 +165,7 @@ fn router(site: &Arc<Site>) -> Router {
         .route("/assets/neap.css", get(render::style))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .fallback(views::nothing_here)
         .layer(DefaultBodyLimit::max(guard::FORM_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&site), guard::guard))

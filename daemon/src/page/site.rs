@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use planner::{ServiceName, Timestamp};
+use providers::Now;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
 use super::board::Board;
 use super::guard::REQUESTS_MAX;
+use super::metrics::{ChannelCounts, Scrape};
 use super::render::Templates;
+use crate::alerts::ChannelTally;
+use crate::clock::System;
 use crate::commands::explain::Explanation;
 use crate::commands::idle::rows::{Row, rows};
 use crate::control::{self, Answer, Asked, Asking};
@@ -99,6 +103,30 @@ impl Site {
             latest.turn.snapshot.services.get(service)?;
             Some(Arc::new(latest.explain(service)))
         })
+    }
+
+    /// What metrics are told from; it blocks.
+    pub(super) fn scrape(&self) -> Scrape {
+        let latest = self.board.latest();
+        // How long ago the cycle ended is known whatever happened to the clock since.
+        let ended = latest.as_ref().map(|latest| latest.ended.elapsed());
+        let ended_at = ended.map(|ago| System.now().0 as f64 - ago.as_secs_f64().round());
+        let tally = self.board.tally();
+        let channels = tally.iter().flat_map(|tally| tally.channels());
+        Scrape {
+            latest,
+            totals: self.board.totals(),
+            look: self.board.newest_look(),
+            ended_at,
+            journal_bytes: self.journal.bytes().ok(),
+            channels: channels.map(|channel| self.channel(channel)).collect(),
+        }
+    }
+
+    fn channel(&self, (name, counts): (&String, &ChannelTally)) -> (String, ChannelCounts) {
+        let waiting = self.journal.waiting(name, counts.least).len() as u64;
+        let [sent, given_up, failed] = counts.numbers();
+        (name.clone(), ChannelCounts { sent, given_up, failed, waiting })
     }
 
     /// Hands an answer to the daemon. `None`: it lies there, and is taken in after the look that is

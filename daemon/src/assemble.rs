@@ -97,7 +97,7 @@ pub fn clouds(
                 Arc::new(world)
             }
         };
-        clouds.providers.insert(name.clone(), Traced::new(built));
+        clouds.providers.insert(name.clone(), Traced::new(name, built));
     }
     Ok(clouds)
 }

@@ -14,6 +14,9 @@ use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
 use planner::stage::StageRequest;
 use planner::{Memory, Seconds, ServiceName, Timestamp};
 use providers::Deadline;
+use providers::traced::SPANS;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
 use crate::execute::{self, Handles};
@@ -176,7 +179,9 @@ impl Engine {
             services,
             requests: self.requests.clone(),
         };
-        let (plan, memory) = planner::plan(&self.standing.policy, &snapshot, &self.memory);
+        let planning = info_span!(target: SPANS, "plan");
+        let (plan, memory) =
+            planning.in_scope(|| planner::plan(&self.standing.policy, &snapshot, &self.memory));
         Decided { snapshot, plan, memory, samples: gathered.samples, resolved }
     }
 
@@ -190,20 +195,54 @@ impl Engine {
         taken_at: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Turn, JournalFault> {
+        let span = info_span!(
+            target: SPANS,
+            "cycle",
+            taken_at = %taken_at,
+            mode = %self.standing.policy.mode,
+            services = self.standing.policy.services.len(),
+            cycle = Empty,
+            actions = Empty,
+            orders = Empty,
+            otel.status_code = Empty,
+        );
+        let turn = self.steps(journal, taken_at, stopping).instrument(span.clone()).await;
+        match &turn {
+            Ok(turn) => {
+                span.record("cycle", tracing::field::display(turn.id));
+                span.record("actions", turn.plan.actions.len());
+                span.record("orders", turn.results.len());
+            }
+            Err(_) => {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        turn
+    }
+
+    async fn steps(
+        &mut self,
+        journal: &Journal,
+        taken_at: Timestamp,
+        stopping: &Arc<AtomicBool>,
+    ) -> Result<Turn, JournalFault> {
         let decided = self.decide(taken_at, journal.disk()).await;
         let Decided { snapshot, plan, memory, samples, resolved } = decided;
-        journal.record_outcomes(&resolved)?;
-        let id = journal.record_cycle(
-            &NewCycle {
-                policy: self.standing.digest,
-                planner_revision: planner::memory::REVISION,
-                snapshot: &snapshot,
-                plan: &plan,
-                memory_before: &self.memory,
-                memory_after: &memory,
-            },
-            &samples,
-        )?;
+        let recording = info_span!(target: SPANS, "record");
+        let id = recording.in_scope(|| {
+            journal.record_outcomes(&resolved)?;
+            journal.record_cycle(
+                &NewCycle {
+                    policy: self.standing.digest,
+                    planner_revision: planner::memory::REVISION,
+                    snapshot: &snapshot,
+                    plan: &plan,
+                    memory_before: &self.memory,
+                    memory_after: &memory,
+                },
+                &samples,
+            )
+        })?;
         let alerts = planner::stage::alerts(&self.memory, &memory, taken_at);
         self.memory = memory;
         self.recall.stand(&self.memory.stages);
@@ -216,7 +255,9 @@ impl Engine {
         self.unresolved.retain(|intent| !settled(intent));
         self.forget_old_orders(taken_at);
         journal.enqueue(&alerts)?;
-        let results = self.execute(journal, id, &plan, &snapshot, stopping).await?;
+        let executing = info_span!(target: SPANS, "execute");
+        let results =
+            self.execute(journal, id, &plan, &snapshot, stopping).instrument(executing).await?;
         Ok(Turn { id, snapshot, plan, results })
     }
 
@@ -269,7 +310,15 @@ impl Engine {
             .map(|(intent, action)| async move {
                 let decision = intent.id.to_string();
                 let permitted = &|| permitted() && !recall.holds(&action.service);
-                let result = execute::carry_out(action, &decision, handles, permitted).await;
+                let order = info_span!(
+                    target: SPANS,
+                    "order",
+                    service = %action.service,
+                    change = %action.change,
+                    decision,
+                );
+                let carrying_out = execute::carry_out(action, &decision, handles, permitted);
+                let result = carrying_out.instrument(order).await;
                 (intent, action, result)
             })
             .buffer_unordered(CONCURRENT_ACTIONS);

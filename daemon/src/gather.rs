@@ -14,9 +14,10 @@ use planner::snapshot::{
     Trend, Window,
 };
 use planner::{Fault, FaultKind, GroupRef, Memory, ProviderName, Seconds, ServiceName, Timestamp};
-use providers::traced::Traced;
+use providers::traced::{SPANS, Traced};
 use providers::{Deadline, Provider};
 use tokio::task::JoinSet;
+use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
 use crate::journal::SampleBatch;
@@ -109,7 +110,19 @@ impl Observer {
     /// Asks everything that `question` needs, and builds the observations.
     pub async fn gather(&mut self, question: &Question<'_>) -> Gathered {
         self.follow(question);
-        let (groups, samples) = tokio::join!(read_groups(question), self.read_metrics(question));
+        let asking = async { tokio::join!(read_groups(question), self.read_metrics(question)) };
+        let (groups, samples) = asking.instrument(info_span!(target: SPANS, "gather")).await;
+        let forecasting = info_span!(target: SPANS, "forecast");
+        let observations = forecasting.in_scope(|| self.follow_up(groups, question));
+        Gathered { observations, samples }
+    }
+
+    /// Brings series and models up to what has come, and puts together what is known of each service.
+    fn follow_up(
+        &mut self,
+        groups: BTreeMap<GroupRef, Result<GroupState, Fault>>,
+        question: &Question<'_>,
+    ) -> BTreeMap<ServiceName, Observation> {
         for (name, service) in &question.policy.services {
             let settling = self.settling(service, question);
             self.bring_up_to_date(name, service, settling, question);
@@ -127,7 +140,7 @@ impl Observer {
             observations.insert(name.clone(), observation);
         }
         self.store.forget(question.taken_at);
-        Gathered { observations, samples }
+        observations
     }
 
     /// Adds services that are new in the policy, drops those that are gone.
@@ -164,10 +177,11 @@ impl Observer {
                 continue;
             };
             let (to, deadline) = (question.taken_at, question.deadline);
-            answers.spawn(async move {
+            let asking = async move {
                 let samples = provider.metrics().samples(&asked, from, to, deadline).await;
                 (asked, samples)
-            });
+            };
+            answers.spawn(asking.in_current_span());
         }
         let mut batches = Vec::new();
         while let Some(answer) = answers.join_next().await {
@@ -455,11 +469,12 @@ async fn read_groups(question: &Question<'_>) -> BTreeMap<GroupRef, Result<Group
     for (provider, groups) in wanted {
         let Some(provider) = question.providers.get(&provider).cloned() else { continue };
         let deadline = question.deadline;
-        answers.spawn(async move {
+        let asking = async move {
             let groups: Vec<GroupRef> = groups.into_iter().collect();
             let states = provider.inventory().groups(&groups, deadline).await;
             groups.into_iter().zip(states).collect::<Vec<_>>()
-        });
+        };
+        answers.spawn(asking.in_current_span());
     }
     let mut read = BTreeMap::new();
     while let Some(answer) = answers.join_next().await {

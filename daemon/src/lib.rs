@@ -23,3 +23,4 @@ pub mod series_file;
 pub mod shadow;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -1,23 +1,30 @@
-//! Logging to stderr, for people or for machines.
+//! Logging to stderr, for people or for machines; and the way of spans to whoever keeps traces.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use opentelemetry_sdk::trace::SdkTracer;
+use providers::traced::SPANS;
+use tracing::Metadata;
+use tracing_subscriber::filter::{FilterFn, Filtered, LevelFilter, Targets};
+use tracing_subscriber::layer::{Identity, Layer, Layered, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::{fmt, reload};
 
 use crate::cli;
 use crate::config::{Log, LogFormat, LogLevel};
 
-type Filtered = tracing_subscriber::layer::Layered<reload::Layer<Targets, Registry>, Registry>;
-type Lines = Box<dyn Layer<Filtered> + Send + Sync>;
+type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+type SpanFilter = reload::Layer<FilterFn, Registry>;
+type Spanned = Layered<Filtered<reload::Layer<Spans, Registry>, SpanFilter, Registry>, Registry>;
+type Lines = Box<dyn Layer<Spanned> + Send + Sync>;
 
 /// What can be changed while logging goes on, and what the command line has fixed.
 struct Handles {
-    filter: reload::Handle<Targets, Registry>,
-    lines: reload::Handle<Lines, Filtered>,
+    filter: reload::Handle<Targets, Spanned>,
+    lines: reload::Handle<Lines, Spanned>,
+    spans: reload::Handle<Spans, Registry>,
+    span_filter: reload::Handle<FilterFn, Registry>,
     format: Option<LogFormat>,
     level: Option<LogLevel>,
 }
@@ -26,13 +33,30 @@ static HANDLES: OnceLock<Handles> = OnceLock::new();
 
 /// Starts logging, by the command line or else by the defaults; a second start changes nothing.
 pub fn start(format: Option<LogFormat>, level: Option<LogLevel>) {
-    let (filter, filter_handle) = reload::Layer::new(targets(level.unwrap_or_default()));
-    let (layer, lines_handle) = reload::Layer::new(lines(format.unwrap_or_default()));
-    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+    let (filter, filter_handle): (reload::Layer<Targets, Spanned>, _) =
+        reload::Layer::new(targets(level.unwrap_or_default()));
+    let (layer, lines_handle): (reload::Layer<Lines, Spanned>, _) =
+        reload::Layer::new(lines(format.unwrap_or_default()));
+    let (spans, spans_handle): (reload::Layer<Spans, Registry>, _) =
+        reload::Layer::new(Identity::new().boxed());
+    let none = FilterFn::new(nothing as fn(&Metadata<'_>) -> bool);
+    let (span_filter, span_filter_handle): (SpanFilter, _) =
+        reload::Layer::new(none.with_max_level_hint(LevelFilter::OFF));
+    // Each has a filter of its own: a quiet log is no reason to trace less.
+    let subscriber = tracing_subscriber::registry()
+        .with(spans.with_filter(span_filter))
+        .with(layer.with_filter(filter));
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         return;
     }
-    let handles = Handles { filter: filter_handle, lines: lines_handle, format, level };
+    let handles = Handles {
+        filter: filter_handle,
+        lines: lines_handle,
+        spans: spans_handle,
+        span_filter: span_filter_handle,
+        format,
+        level,
+    };
     if HANDLES.set(handles).is_ok() {
         log_panics();
     }
@@ -48,6 +72,33 @@ pub fn adopt(log: Log) {
     if let Err(error) = adopted {
         tracing::warn!(%error, "logging stays as it was");
     }
+}
+
+/// From now on spans go to `tracer`.
+pub fn trace(tracer: SdkTracer) {
+    let Some(handles) = HANDLES.get() else { return };
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_context_activation(false);
+    let marked = FilterFn::new(is_marked as fn(&Metadata<'_>) -> bool);
+    let adopted = handles
+        .spans
+        .reload(layer.boxed())
+        .and_then(|()| handles.span_filter.reload(marked.with_max_level_hint(LevelFilter::INFO)));
+    if let Err(error) = adopted {
+        tracing::warn!(%error, "nothing is traced");
+    }
+}
+
+fn nothing(_: &Metadata<'_>) -> bool {
+    false
+}
+
+/// Our own spans: those of libraries may hold what is nobody's business.
+fn is_marked(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target() == SPANS
 }
 
 /// Our own lines from `level` on; those of libraries only where they warn, unless all is asked for.

@@ -1,4 +1,5 @@
-//! Wraps any provider: enforces the deadline, and counts calls, time and faults.
+//! Wraps any provider: enforces the deadline, counts calls, time and faults, and marks each call as a
+//! span for whoever keeps traces.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,8 +10,9 @@ use async_trait::async_trait;
 use planner::group::{Activity, GroupState};
 use planner::metric::{MetricQuery, Sample};
 use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId, GroupRef, Timestamp};
+use planner::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention};
 
@@ -22,6 +24,10 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Upper bounds of the latency buckets in milliseconds; a last bucket holds what is above.
 pub const LATENCY_BOUNDS_MS: [u64; 8] = [5, 25, 100, 250, 1_000, 2_500, 10_000, 30_000];
+
+/// The target of spans that say where a cycle's time goes. What they hold may leave the machine:
+/// names, counts and words, no ids, addresses or secrets.
+pub const SPANS: &str = "spans";
 
 /// What was called. A closed list: it labels metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,15 +100,45 @@ pub struct Calls {
 }
 
 /// Counts that the daemon reads and adapters need not repeat.
-#[derive(Debug, Default)]
-struct Counters(Mutex<BTreeMap<Operation, Calls>>);
+#[derive(Debug)]
+struct Counters {
+    provider: ProviderName,
+    calls: Mutex<BTreeMap<Operation, Calls>>,
+}
+
+/// A call under way.
+struct Begun {
+    operation: Operation,
+    at: Instant,
+    span: Span,
+}
 
 impl Counters {
-    fn note(&self, operation: Operation, began: Instant, cut_off: bool, faults: &[&'static str]) {
-        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn begin(&self, operation: Operation) -> Begun {
+        let (provider, word) = (self.provider.as_str(), operation.word());
+        let span = tracing::info_span!(
+            target: SPANS,
+            "call",
+            otel.name = format!("{provider} {word}"),
+            otel.kind = "client",
+            provider,
+            operation = word,
+            faults = tracing::field::Empty,
+            fault = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        );
+        Begun { operation, at: Instant::now(), span }
+    }
+
+    fn note(&self, begun: &Begun, cut_off: bool, faults: &[&'static str]) {
+        let took_ms = u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < took_ms);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = all.entry(operation).or_default();
+        begun.span.record("faults", faults.len());
+        if let Some(first) = faults.first() {
+            begun.span.record("fault", *first).record("otel.status_code", "ERROR");
+        }
+        let mut all = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = all.entry(begun.operation).or_default();
         calls.count += 1;
         calls.latency[bucket] += 1;
         calls.latency_sum_ms += took_ms;
@@ -121,14 +157,15 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Wraps a provider.
-    pub fn new(inner: Arc<dyn Provider>) -> Traced {
-        Traced { inner, counters: Arc::default() }
+    /// Wraps a provider that goes by this name.
+    pub fn new(provider: &ProviderName, inner: Arc<dyn Provider>) -> Traced {
+        let counters = Counters { provider: provider.clone(), calls: Mutex::default() };
+        Traced { inner, counters: Arc::new(counters) }
     }
 
     /// What became of the calls since the start of the process.
     pub fn calls(&self) -> BTreeMap<Operation, Calls> {
-        self.counters.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counters.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A batch: what did not come back in time counts as timed out, every part of it.
@@ -139,7 +176,8 @@ impl Traced {
         deadline: Deadline,
         call: impl Future<Output = Vec<Result<T, Fault>>> + Send,
     ) -> Vec<Result<T, Fault>> {
-        let began = Instant::now();
+        let begun = self.counters.begin(operation);
+        let call = call.instrument(begun.span.clone());
         let answers = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
         let cut_off = answers.is_err();
         let answers = answers.unwrap_or_else(|_elapsed| {
@@ -147,7 +185,7 @@ impl Traced {
         });
         let faults: Vec<&'static str> =
             answers.iter().filter_map(|a| a.as_ref().err()).map(|f| f.kind.word()).collect();
-        self.counters.note(operation, began, cut_off, &faults);
+        self.counters.note(&begun, cut_off, &faults);
         answers
     }
 }
@@ -160,13 +198,14 @@ async fn single<T>(
     deadline: Deadline,
     call: impl Future<Output = Result<T, Fault>> + Send,
 ) -> Result<T, Fault> {
-    let began = Instant::now();
+    let begun = counters.begin(operation);
+    let call = call.instrument(begun.span.clone());
     let answer = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
     let cut_off = answer.is_err();
     let answer = answer.unwrap_or_else(|_elapsed| Err(too_late(late, operation)));
     let faults: Vec<&'static str> =
         answer.as_ref().err().map(|f| f.kind.word()).into_iter().collect();
-    counters.note(operation, began, cut_off, &faults);
+    counters.note(&begun, cut_off, &faults);
     answer
 }
 
@@ -418,8 +457,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_cloud_that_never_answers_is_cut_off_and_counted() {
-        let traced = Traced::new(Arc::new(Dead));
         let provider = ProviderName::new("dead").unwrap();
+        let traced = Traced::new(&provider, Arc::new(Dead));
         let account = AccountId::new("a").unwrap();
         let region = Region::new("r").unwrap();
         let wanted = GroupRef {
@@ -448,7 +487,7 @@ mod tests {
     }
     #[tokio::test]
     async fn an_estate_that_never_answers_is_cut_off_too() {
-        let traced = Traced::new(Arc::new(Dead));
+        let traced = Traced::new(&ProviderName::new("dead").unwrap(), Arc::new(Dead));
         let id = ResourceId {
             provider: ProviderName::new("dead").unwrap(),
             account: AccountId::new("a").unwrap(),
@@ -502,6 +541,7 @@ mod tests {
             assert_eq!(calls[&operation].faults, BTreeMap::from([(word, 1)]), "{operation:?}");
             assert_eq!(calls[&operation].cut_off, 1, "{operation:?}");
         }
-        assert!(Traced::new(Arc::new(Powerless)).estate().is_none());
+        let nameless = ProviderName::new("p").unwrap();
+        assert!(Traced::new(&nameless, Arc::new(Powerless)).estate().is_none());
     }
 }

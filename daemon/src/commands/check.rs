@@ -23,6 +23,7 @@ use crate::config::{
     self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
 };
 use crate::report::Format;
+use crate::traces;
 use coming::Coming;
 use idle::Idle;
 
@@ -71,6 +72,10 @@ fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
     let seen = config.alerts.iter().filter(|alert| alert.secrets().all(SecretFile::is_readable));
     let seen: Vec<_> = seen.cloned().collect();
     alerts::open(&seen, alerts::Options::default())?;
+    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
+    if let Some(file) = headers.filter(|file| file.is_readable()) {
+        traces::Headers::read(file).map_err(|fault| vec![fault])?;
+    }
     Ok(config)
 }
 
@@ -380,14 +385,17 @@ fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
             format!("whoever reaches `{listen}` may look: `viewing = \"token\"` asks who"),
         );
     }
-    for alert in &config.alerts {
-        for secret in alert.secrets().filter(|secret| !secret.is_readable()) {
-            let path = secret.path().display();
-            let text = format!(
-                "`{path}` cannot be read from here: the daemon must be able to, or it does not start"
-            );
-            warn(&format!("alert {}", alert.name), text);
-        }
+    let of_alerts = config.alerts.iter().flat_map(|alert| {
+        alert.secrets().map(move |secret| (format!("alert {}", alert.name), secret))
+    });
+    let of_traces = config.trace.iter().filter_map(|trace| trace.headers.as_ref());
+    let secrets = of_alerts.chain(of_traces.map(|secret| ("trace".to_owned(), secret)));
+    for (about, secret) in secrets.filter(|(_, secret)| !secret.is_readable()) {
+        let path = secret.path().display();
+        let text = format!(
+            "`{path}` cannot be read from here: the daemon must be able to, or it does not start"
+        );
+        warn(&about, text);
     }
     for (name, provider) in &config.providers {
         let about = format!("provider {name}");

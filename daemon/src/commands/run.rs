@@ -23,6 +23,7 @@ use crate::manager::Manager;
 use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};
 use crate::shadow::{self, Seen, Watch};
+use crate::traces::{self, Traces};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
 #[derive(clap::Args, Debug)]
@@ -64,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     crate::telemetry::adopt(config.log);
-    let (channels, access) = match secrets(&config) {
+    let secrets = match secrets(&config) {
         Ok(opened) => opened,
         Err(faults) => {
             crate::report::faults(&faults);
@@ -81,19 +82,38 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(daemon(args, config, channels, access, (journal, recovered)))
+    let Secrets { channels, access, headers } = secrets;
+    let traces = config.trace.as_ref().map(|trace| Traces::start(trace, headers)).transpose()?;
+    let ended = runtime.block_on(daemon(args, config, channels, access, (journal, recovered)));
+    // What is still to be traced ends before its last spans are sent.
+    drop(runtime);
+    drop(traces);
+    ended
 }
 
-/// Opens what the configuration keeps secrets of: channels of alerts, and the page's doors.
-fn secrets(
-    config: &Config,
-) -> Result<(Vec<Channel>, Option<page::Access>), Vec<config::ConfigFault>> {
+/// What the configuration keeps secrets of.
+struct Secrets {
+    /// Channels of alerts.
+    channels: Vec<Channel>,
+    /// The page's doors.
+    access: Option<page::Access>,
+    /// What goes along with traces.
+    headers: traces::Headers,
+}
+
+/// Opens what the configuration keeps secrets of.
+fn secrets(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
     let channels = alerts::open(&config.alerts, alerts::Options::default());
     let access = config.page.as_ref().map(page::Access::open).transpose();
-    match (channels, access) {
-        (Ok(channels), Ok(access)) => Ok((channels, access)),
-        (channels, access) => {
-            Err([channels.err(), access.err()].into_iter().flatten().flatten().collect())
+    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
+    let headers = headers.map(traces::Headers::read).transpose().map_err(|fault| vec![fault]);
+    match (channels, access, headers) {
+        (Ok(channels), Ok(access), Ok(headers)) => {
+            Ok(Secrets { channels, access, headers: headers.unwrap_or_default() })
+        }
+        (channels, access, headers) => {
+            let faults = [channels.err(), access.err(), headers.err()];
+            Err(faults.into_iter().flatten().flatten().collect())
         }
     }
 }
@@ -482,7 +502,7 @@ impl Daemon {
             let opened = secrets(&next)?;
             Ok((next, opened))
         });
-        let (next, (channels, access)) = match opened {
+        let (next, Secrets { channels, access, .. }) = match opened {
             Ok(opened) => opened,
             Err(faults) => {
                 for fault in &faults {

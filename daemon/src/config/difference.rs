@@ -35,8 +35,8 @@ impl fmt::Display for Difference {
 
 /// Every key whose value differs, by key.
 ///
-/// The journal's directory, the page's address, clouds and sources are fixed while the process runs;
-/// all else takes effect with the next cycle.
+/// The journal's directory, the page's address, where traces go, clouds and sources are fixed while the
+/// process runs; all else takes effect with the next cycle.
 pub fn differences(before: &Config, after: &Config) -> Vec<Difference> {
     let (old, new) = (flat(before), flat(after));
     let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -55,7 +55,8 @@ fn is_fixed(key: &str) -> bool {
     let under = |prefix: &&str| {
         key.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    ["state_dir", "approvers", "page.listen", "page.tls", "providers"].iter().any(|p| under(p))
+    let fixed = ["state_dir", "approvers", "page.listen", "page.tls", "providers", "trace"];
+    fixed.iter().any(under)
 }
 
 fn flat(config: &Config) -> BTreeMap<String, String> {

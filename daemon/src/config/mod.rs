@@ -25,6 +25,7 @@ mod root;
 mod secret;
 mod service;
 mod template;
+mod trace;
 mod value;
 mod zone;
 
@@ -53,6 +54,7 @@ pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderCo
 pub use quiet::QuietHours;
 pub use secret::SecretFile;
 pub use template::{ServiceTemplate, TemplateFault};
+pub use trace::Trace;
 pub use zone::{NotAZone, Zone};
 
 /// All that the operator wants, parsed.
@@ -79,6 +81,8 @@ pub struct Config {
     pub freezes: Vec<FreezeRule>,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces are sent, where they are.
+    pub trace: Option<Trace>,
     /// How long a cycle may take before what is missing counts as unread.
     pub cycle_deadline: Seconds,
     /// Services whose forecasting model is named by the operator; all others use `auto`.

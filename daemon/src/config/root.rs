@@ -19,6 +19,7 @@ use super::provider::providers;
 use super::reader::{Source, Table};
 use super::service::{MODES, ServiceKeys, services};
 use super::template::templates;
+use super::trace::trace;
 use super::value;
 use super::{Config, ConfigFault, Log, LogFormat, LogLevel, Retention};
 
@@ -68,6 +69,7 @@ fn config(root: &Table<'_>) -> Config {
         journal: journal(root),
         freezes: freezes(root, known),
         log: log(root),
+        trace: trace(root),
         cycle_deadline: cycle_deadline(root, poll_interval),
         forecasters: services.forecasters,
         calendars,

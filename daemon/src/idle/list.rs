@@ -239,8 +239,9 @@ mod tests {
         let text = "mode = \"act\"\n[provider.sim]\nkind = \"sim\"\n[[idle]]\nname = \"all\"\n\
                     idle_when = { cpu_max_percent = 3.0 }\nmatch = { tags = { owner = [] } }\ngrace = \"1d\"\n";
         let policy = config::parse("neap.toml", text).unwrap().idle.policy.clone();
-        let of =
-            |provider: Arc<dyn Provider>| BTreeMap::from([(name.clone(), Traced::new(provider))]);
+        let of = |provider: Arc<dyn Provider>| {
+            BTreeMap::from([(name.clone(), Traced::new(&name, provider))])
+        };
         let soon = || Deadline::within(Duration::from_millis(50));
 
         let answered = list(&of(Arc::new(world.clone())), &policy, [].iter(), soon()).await;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use planner::Timestamp;
+use providers::traced::SPANS;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::{IdleEngine, IdleStanding, Looked};
 use crate::control::{Asked, Asking};
@@ -64,7 +66,8 @@ impl IdleWatch {
         let (journal, stopping) = (Arc::clone(journal), Arc::clone(stopping));
         let board = self.board.clone();
         self.running = Some(tokio::spawn(async move {
-            let looked = engine.look(&journal, now, &stopping).await?;
+            let look = tracing::info_span!(target: SPANS, "look", taken_at = %now);
+            let looked = engine.look(&journal, now, &stopping).instrument(look).await?;
             board.look(brief(&looked));
             Ok(looked)
         }));

@@ -6,7 +6,7 @@ use planner::idle::resource::{Resource, ResourceId, ResourceKind};
 use planner::idle::usage::{Signal, UsageQuery};
 use planner::metric::Sample;
 use planner::{Fault, FaultKind, Seconds, Timestamp};
-use tokio::time::Instant;
+use tracing::Instrument;
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ impl Estate for Traced {
     /// Empty where it was cut off: a place without an answer was not read.
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
         let Some(estate) = self.inner.estate() else { return Vec::new() };
-        let began = Instant::now();
-        let call = estate.resources(kinds, deadline);
+        let begun = self.counters.begin(Operation::Resources);
+        let call = estate.resources(kinds, deadline).instrument(begun.span.clone());
         let answers = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
         let faults: Vec<&'static str> = match &answers {
             Ok(all) => {
@@ -38,7 +38,7 @@ impl Estate for Traced {
             }
             Err(_elapsed) => vec![FaultKind::TimedOut.word()],
         };
-        self.counters.note(Operation::Resources, began, answers.is_err(), &faults);
+        self.counters.note(&begun, answers.is_err(), &faults);
         answers.unwrap_or_default()
     }
 

@@ -82,7 +82,7 @@ pub fn policy() -> IdlePolicy {
 pub fn engine(world: &World, policy: IdlePolicy, folder: &Path) -> IdleEngine {
     let name = ProviderName::new("sim").expect("a sound name");
     let providers: Providers =
-        BTreeMap::from([(name.clone(), Traced::new(Arc::new(world.clone())))]);
+        BTreeMap::from([(name.clone(), Traced::new(&name, Arc::new(world.clone())))]);
     let standing = IdleStanding {
         config: Arc::new(IdleConfig { policy, ..IdleConfig::default() }),
         kinds: BTreeMap::from([(name, "sim")]),

@@ -110,6 +110,7 @@ impl Run {
                     unresolved: 0,
                     calls: BTreeMap::new(),
                     metrics_read: BTreeMap::new(),
+                    accounts: BTreeMap::new(),
                 });
             }
         }

@@ -100,7 +100,7 @@ fn numbers_are_those_of_the_cycle() {
     assert!((value("neap_cycle_duration_seconds_sum") - 3.6).abs() < 1e-9);
     let call = "provider=\"aws\",operation=\"groups\"";
     let bucket = |le: &str| {
-        value(&format!("neap_provider_call_duration_seconds_bucket{{le=\"{le}\",{call}}}"))
+        value(&format!("neap_provider_call_duration_seconds_bucket{{{call},le=\"{le}\"}}"))
     };
     assert_eq!(bucket("0.005"), 1.0);
     assert_eq!(bucket("0.25"), 6.0);

@@ -15,7 +15,7 @@ use daemon::page::metrics::totals::Account;
 use daemon::page::metrics::{ChannelCounts, Scrape};
 use daemon::page::{Board, Latest, LookInBrief};
 use planner::plan::{Finding, Hold, What};
-use planner::policy::{Policy, ServicePolicy};
+use planner::policy::{Mode, Policy, ServicePolicy};
 use planner::snapshot::OrderResult;
 use planner::{ProviderName, ServiceName, Timestamp, Units};
 use providers::traced::{Calls, Operation};
@@ -76,10 +76,14 @@ fn latest(services: usize, cycle: usize, renamed: Option<&ServiceName>) -> Lates
         of_plan.filter(|service| **service == first).for_each(|service| *service = name.clone());
     }
     let policy = policy(snapshot.services.keys().cloned());
+    let modes = policy.services.keys().map(|name| (name.clone(), Mode::Act));
     let results = plan.actions.iter().map(|action| (action.clone(), OrderResult::Applied));
     let id = CycleId(RecordId::at_or_after(snapshot.taken_at));
     Latest {
         capacity: policy.services.keys().map(|name| (name.clone(), 40.0)).collect(),
+        modes: modes.collect(),
+        offers: BTreeMap::new(),
+        stories: BTreeMap::new(),
         policy: Arc::new(policy),
         next: snapshot.taken_at + planner::Seconds(60),
         took: Duration::from_millis(1_200),

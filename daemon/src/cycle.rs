@@ -200,7 +200,7 @@ impl Engine {
             "cycle",
             taken_at = %taken_at,
             mode = %self.standing.policy.mode,
-            services = self.standing.policy.services.len(),
+            services = self.standing.policy.services.len() as i64,
             cycle = Empty,
             actions = Empty,
             orders = Empty,
@@ -210,8 +210,8 @@ impl Engine {
         match &turn {
             Ok(turn) => {
                 span.record("cycle", tracing::field::display(turn.id));
-                span.record("actions", turn.plan.actions.len());
-                span.record("orders", turn.results.len());
+                span.record("actions", turn.plan.actions.len() as i64);
+                span.record("orders", turn.results.len() as i64);
             }
             Err(_) => {
                 span.record("otel.status_code", "ERROR");

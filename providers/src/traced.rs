@@ -133,7 +133,8 @@ impl Counters {
     fn note(&self, begun: &Begun, cut_off: bool, faults: &[&'static str]) {
         let took_ms = u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < took_ms);
-        begun.span.record("faults", faults.len());
+        // A count without a sign is told as text.
+        begun.span.record("faults", faults.len() as i64);
         if let Some(first) = faults.first() {
             begun.span.record("fault", *first).record("otel.status_code", "ERROR");
         }

@@ -25,8 +25,9 @@ fn main() {
             .collect();
         took.sort_unstable();
         println!(
-            "{format:?} of {services} services: {:?} ({:?} at most), {} KiB",
+            "{format:?} of {services} services: half within {:?}, from {:?} to {:?}, {} KiB",
             took[REPEATED / 2],
+            took[0],
             took[REPEATED - 1],
             bytes / 1024
         );

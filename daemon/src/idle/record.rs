@@ -10,7 +10,7 @@ use planner::idle::money::Saving;
 use planner::idle::plan::{IdleFinding, IdlePlan, PowerAction};
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::{IdlePolicy, RuleName};
-use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, Seen};
+use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, Request, Seen};
 use serde::{Deserialize, Serialize};
 
 /// One record of the tree.
@@ -34,13 +34,13 @@ impl fmt::Display for IdleEntry {
             IdleEntry::Checkpoint(all) => {
                 write!(f, "idle: checkpoint of {} resources", all.seen.len())
             }
-            IdleEntry::Look(look) => write!(
-                f,
-                "idle: look, {} changed, {} orders, {} alerts",
-                look.changed.len(),
-                look.plan.actions.len(),
-                look.plan.alerts.len()
-            ),
+            IdleEntry::Look(look) => {
+                let (orders, alerts) = (look.plan.actions.len(), look.plan.alerts.len());
+                let changed = look.changed.len();
+                write!(f, "idle: look, {changed} changed, {orders} orders, {alerts} alerts")?;
+                let mut asked = look.snapshot.requests.iter();
+                asked.try_for_each(|request| write!(f, "; {}", asks(request)))
+            }
             IdleEntry::Verdicts(verdicts) => write!(f, "idle: {} verdicts", verdicts.len()),
             IdleEntry::Intents(intents) => {
                 let orders =
@@ -56,6 +56,18 @@ impl fmt::Display for IdleEntry {
             }
         }
     }
+}
+
+/// Who asks for what.
+fn asks(request: &Request) -> String {
+    let (verb, about) = match &request.ask {
+        Ask::Approve { id } => ("approves", id),
+        Ask::Reject { id } => ("rejects", id),
+        Ask::Wake { resource, .. } => ("wakes", resource),
+        Ask::Exempt { resource, .. } => ("exempts", resource),
+        Ask::Release { rule } => ("releases", &rule.0),
+    };
+    format!("{} {verb} {about}", request.by)
 }
 
 /// All that a replay begins with.

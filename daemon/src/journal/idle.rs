@@ -14,17 +14,17 @@ use super::reader::damaged;
 use super::{Journal, JournalFault, Reader, RecordId};
 use crate::idle::record::IdleEntry;
 
-/// What an idle record holds, as JSON; in words where JSON has no form for its keys.
+/// What an unpacked idle record holds, as JSON; in words where JSON has no form for its keys.
 pub fn shown(body: &[u8]) -> Value {
-    match fold::decode::<IdleEntry>(body) {
+    match postcard::from_bytes::<IdleEntry>(body) {
         Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
-        Err(why) => json!({ "unreadable": why }),
+        Err(why) => json!({ "unreadable": why.to_string() }),
     }
 }
 
-/// An idle record in a few words, for lists.
+/// An unpacked idle record in a few words, for lists.
 pub fn brief(body: &[u8]) -> String {
-    match fold::decode::<IdleEntry>(body) {
+    match postcard::from_bytes::<IdleEntry>(body) {
         Ok(entry) => entry.to_string(),
         Err(why) => format!("unreadable: {why}"),
     }

@@ -9,6 +9,7 @@ use rand_like::Noise;
 
 use super::super::usage as codec;
 use super::*;
+use crate::idle::record::IdleEntry;
 
 /// Whatever is known of each day of each signal.
 type Known = BTreeMap<(ResourceId, Signal, i64), Day>;
@@ -294,6 +295,23 @@ fn idle_records_come_back_both_ways_and_fit_into_the_chain() {
         assert_eq!(shown.count(), 30);
         assert!(reader.idle::<[String; 30]>(all).next().unwrap().is_err());
         assert_eq!(reader.verify().unwrap().damage, []);
+    });
+}
+
+#[test]
+fn idle_records_are_told_in_words_and_as_json() {
+    on_each_engine(|mut bench| {
+        let (journal, _) = bench.open();
+        bench.record(&journal, 2, 0..1);
+        journal.record_idle(START, &IdleEntry::Verdicts(Vec::new()), true).unwrap();
+        let reader = journal.reader();
+        let all = reader.entries(Timestamp(0)..Timestamp(i64::MAX));
+        let told = all.filter_map(|entry| match entry.unwrap().kind {
+            EntryKind::Idle(body) => Some((idle::brief(&body), idle::shown(&body))),
+            _ => None,
+        });
+        let expected = ("idle: 0 verdicts".to_owned(), serde_json::json!({ "Verdicts": [] }));
+        assert_eq!(told.collect::<Vec<_>>(), [expected]);
     });
 }
 

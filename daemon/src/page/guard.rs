@@ -113,7 +113,8 @@ pub(super) async fn guard(
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // `no-referrer` would have browsers hide the origin of the page's own forms.
+        (header::REFERRER_POLICY, "same-origin"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
@@ -167,7 +168,8 @@ fn admit(site: &Site, request: &mut Request) -> Result<(), Response> {
 
 /// What is served to those who may not look, too.
 fn is_for_all(path: &str) -> bool {
-    ["/sign-in", "/assets/neap.css", "/healthz", "/readyz"].contains(&path)
+    let fixed = ["/sign-in", "/assets/neap.css", "/healthz", "/readyz"];
+    fixed.contains(&path) || path.starts_with("/lang/")
 }
 
 fn refuse(status: StatusCode, why: &'static str) -> Response {

@@ -108,6 +108,8 @@ async fn serve(
     let service = router.into_make_service();
     let gate = guard::Gate::default();
     let server = axum_server::from_tcp(listener)?.handle(handle);
+    // Until the first byte comes, no other limit holds.
+    let server = server.first_request_timeout(HEADERS_WITHIN);
     match tls {
         None => {
             let mut server = server.acceptor(gate);

@@ -2,7 +2,10 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value, context};
+use minijinja::{
+    Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
+    escape_formatter,
+};
 
 use super::access::Caller;
 use super::site::Site;
@@ -34,6 +37,7 @@ impl Templates {
     pub fn new() -> Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_formatter(format);
         environment.add_function("t", word);
         environment.add_filter("query", query);
         for (name, text) in TEMPLATES {
@@ -43,6 +47,26 @@ impl Templates {
             }
         }
         Templates(environment)
+    }
+}
+
+/// Signs that turn around what follows them, far beyond the name they stand in, as an attack would.
+fn turns_around(sign: char) -> bool {
+    matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Escapes text, and shows such signs instead of following them.
+fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() && text.contains(turns_around) => {
+            let shown = |sign: char| match turns_around(sign) {
+                true => sign.escape_unicode().to_string(),
+                false => sign.to_string(),
+            };
+            let text: String = text.chars().map(shown).collect();
+            escape_formatter(out, state, &Value::from(text))
+        }
+        _ => escape_formatter(out, state, value),
     }
 }
 
@@ -96,6 +120,7 @@ impl Site {
             lang_tag => visit.language.tag(),
             other => visit.language.other().code(),
             path => visit.path.as_str(),
+            here => visit.path.split('?').next(),
             caller => caller.and_then(|caller| caller.name.clone()),
             approves => caller.and_then(Caller::approver).is_some(),
             tokens => self.access().has_tokens(),

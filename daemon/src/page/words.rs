@@ -95,6 +95,17 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_finding_says_first_has_a_word() {
+        use planner::Units;
+        use planner::plan::What;
+        let cut = What::Narrowed { wanted: Units(2), to: Units(1) };
+        for what in [What::Held, cut, What::Noted] {
+            let key = format!("label.{}", what.verb());
+            assert!(Language::English.word(&key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
     fn a_choice_comes_before_what_the_browser_asks_for() {
         let mut headers = HeaderMap::new();
         assert_eq!(Language::of(&headers), Language::English);

@@ -63,7 +63,7 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
     let end = reader.end()?.unwrap_or(Timestamp(0)) + Seconds(1);
     let until = moment(&asked.until).unwrap_or(end).min(end);
     let since = moment(&asked.since).unwrap_or(until - Seconds::hours(1));
-    let since = since.max(until - LONGEST);
+    let since = since.clamp(until - LONGEST, until);
     let range = since..until;
     let mut found: Vec<(RecordId, &'static str, String)> = Vec::new();
     let takes = |text: &str| asked.service.is_empty() || text.contains(&asked.service);

@@ -28,10 +28,13 @@ impl FromRequestParts<Arc<Site>> for Visit {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Visit, Infallible> {
+        // Where an answer was sent to, nobody can go back to.
+        let sent = parts.uri.path() == "/answer";
+        let path = if sent { "/idle".to_owned() } else { parts.uri.to_string() };
         Ok(Visit {
+            path,
             caller: parts.extensions.get::<Option<Caller>>().cloned().flatten(),
             language: Language::of(&parts.headers),
-            path: parts.uri.to_string(),
         })
     }
 }
@@ -66,20 +69,28 @@ pub(super) async fn nothing_here(State(site): State<Arc<Site>>, visit: Visit) ->
     absent(&site, &visit, &visit.path)
 }
 
+/// Where somebody came from.
 #[derive(Deserialize)]
 pub(super) struct Back {
     #[serde(default)]
     back: String,
 }
 
+impl Back {
+    /// A path of this page, and nothing that a browser takes for another host: they read `\` as
+    /// `/`, and pass over tabs and line breaks.
+    fn local(&self) -> &str {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        let local = self.back.starts_with('/') && !self.back.starts_with("//");
+        if local && self.back.bytes().all(plain) { &self.back } else { "/" }
+    }
+}
+
 /// Chooses a language, and goes back.
 pub(super) async fn language(Path(code): Path<String>, Query(to): Query<Back>) -> Response {
     let code = Language::named(&code).unwrap_or(Language::English).code();
-    // A path of this page, and nothing that a browser takes for another host.
-    let local = to.back.starts_with('/') && !to.back.starts_with("//") && !to.back.contains('\\');
-    let to = if local { to.back } else { "/".to_owned() };
     let cookie = format!("{}={code}; Path=/; SameSite=Strict; Max-Age=31536000", words::COOKIE);
-    let mut response = Redirect::to(&to).into_response();
+    let mut response = Redirect::to(to.local()).into_response();
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

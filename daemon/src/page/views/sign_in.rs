@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Form, State};
+use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Back;
 use crate::page::render::Visit;
 use crate::page::site::Site;
 
@@ -20,11 +21,18 @@ const WRONG_TAKES: Duration = Duration::from_millis(500);
 #[derive(Deserialize)]
 pub(in crate::page) struct Shown {
     token: SecretString,
+    /// Where they came from.
+    #[serde(flatten)]
+    back: Back,
 }
 
 /// Asks for a token.
-pub(in crate::page) async fn show(State(site): State<Arc<Site>>, visit: Visit) -> Response {
-    site.page(&visit, "sign_in.html", context! { wrong => false })
+pub(in crate::page) async fn show(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Query(back): Query<Back>,
+) -> Response {
+    site.page(&visit, "sign_in.html", context! { wrong => false, back => back.local() })
 }
 
 /// Takes one.
@@ -36,11 +44,11 @@ pub(in crate::page) async fn take(
     let signed_in = site.access().sign_in(shown.token.expose_secret(), Instant::now());
     let Some((caller, cookie)) = signed_in else {
         tokio::time::sleep(WRONG_TAKES).await;
-        let of = context! { wrong => true };
+        let of = context! { wrong => true, back => shown.back.local() };
         return site.page_with(StatusCode::UNAUTHORIZED, &visit, "sign_in.html", of);
     };
     tracing::info!(name = caller.name, "signed in on the page");
-    with_cookie("/", cookie)
+    with_cookie(shown.back.local(), cookie)
 }
 
 /// Ends a session.

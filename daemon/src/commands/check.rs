@@ -22,6 +22,7 @@ use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::config::{
     self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
 };
+use crate::page::Access;
 use crate::report::Format;
 use crate::traces;
 use coming::Coming;
@@ -71,12 +72,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
     let seen = config.alerts.iter().filter(|alert| alert.secrets().all(SecretFile::is_readable));
     let seen: Vec<_> = seen.cloned().collect();
-    alerts::open(&seen, alerts::Options::default())?;
-    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
-    if let Some(file) = headers.filter(|file| file.is_readable()) {
-        traces::Headers::read(file).map_err(|fault| vec![fault])?;
+    let channels = alerts::open(&seen, alerts::Options::default());
+    let mut page = config.page.clone();
+    if let Some(page) = &mut page {
+        page.tokens.retain(|token| token.file.is_readable());
+        page.proxy.take_if(|proxy| !proxy.secret.is_readable());
     }
-    Ok(config)
+    let access = page.as_ref().map(Access::open).transpose();
+    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
+    let headers = headers.filter(|file| file.is_readable()).map(traces::Headers::read);
+    let headers = headers.transpose().map_err(|fault| vec![fault]);
+    let faults = [channels.err(), access.err(), headers.err()].into_iter().flatten().flatten();
+    let faults: Vec<ConfigFault> = faults.collect();
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
 /// What `--format json` prints.

@@ -5,6 +5,7 @@ pub mod contract;
 pub mod idle;
 pub mod load;
 pub mod neap;
+pub mod page;
 pub mod peers;
 pub mod story;
 pub mod world;

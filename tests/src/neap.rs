@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,13 @@ impl Neap {
         fs::write(self.path("neap.toml"), format!("{head}{config}")).expect("the file is written");
     }
 
+    /// Writes a file that nobody else may read.
+    pub fn secret(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::write(&path, text).expect("the file is written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    }
+
     /// From now on there are no credentials.
     pub fn without_credentials(self) -> Neap {
         Neap { credentials: false, ..self }
@@ -96,6 +104,13 @@ impl Neap {
 
     /// Starts `neap run`, under this clock.
     pub fn start(&self, clock: &TestClock) -> Running {
+        let running = self.start_alone();
+        clock.adopt(running.pid, Arc::clone(&running.child));
+        running
+    }
+
+    /// Starts `neap run`, under no clock of a test.
+    pub fn start_alone(&self) -> Running {
         let (stdout, stderr) = (self.path("stdout.log"), self.path("stderr.log"));
         let appended = |path: &Path| {
             let file = fs::OpenOptions::new().create(true).append(true).open(path);
@@ -110,7 +125,6 @@ impl Neap {
             .unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()));
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
-        clock.adopt(pid, Arc::clone(&child));
         Running { child, pid, stdout, stderr }
     }
 

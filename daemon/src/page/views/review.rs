@@ -49,6 +49,7 @@ pub(in crate::page) async fn show(
     let now = latest.turn.snapshot.taken_at;
     // The day of the moment counts whole.
     let from = now - Seconds::days(u64::from(asked.days - 1));
+    let from = Timestamp(from.0 - from.0.rem_euclid(86_400));
     let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
     let cards = cards(&latest, &scores, from);
     let questioned = scores.questioned(from, QUESTIONED);

@@ -1,5 +1,6 @@
 //! Whole-program tests: the peers, the clock and the load that they share.
 
+pub mod browser;
 pub mod clock;
 pub mod contract;
 pub mod idle;

@@ -207,7 +207,7 @@ fn told_of(fleet: &Fleet) -> (usize, Vec<String>) {
 async fn a_word_stops_the_calls_of_the_cycle_that_is_under_way() {
     let state = TempDir::new().unwrap();
     let mut fleet = Fleet::open(&state).await;
-    for name in ["checkout", "payments"] {
+    for name in ["checkout", "render"] {
         let _ = fleet.orders(Seconds::minutes(5)).await;
         fleet.ask(&promote(name, None, true)).unwrap();
     }
@@ -224,7 +224,7 @@ async fn a_word_stops_the_calls_of_the_cycle_that_is_under_way() {
         })
         .await;
     assert_eq!(stopped, BTreeSet::from(["checkout".to_owned()]));
-    assert_eq!(sent, BTreeSet::from(["payments".to_owned()]));
+    assert_eq!(sent, BTreeSet::from(["render".to_owned()]));
     let stages = &fleet.engine.memory.stages.services;
     assert_eq!(stages[&web].stage, Stage::Promoted, "no cycle has taken the word in");
 }

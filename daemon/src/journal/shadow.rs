@@ -9,22 +9,26 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::engine::Tree;
-use super::fold;
 use super::idle::IdleEntries;
 use super::{Journal, JournalFault, Reader, RecordId};
 use crate::shadow::ShadowEntry;
 
 /// What such a record holds, as JSON.
 pub fn shown(body: &[u8]) -> Value {
-    match fold::decode::<ShadowEntry>(body) {
+    match read(body) {
         Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
         Err(why) => json!({ "unreadable": why }),
     }
 }
 
+/// Reads a body that was unpacked when its record was.
+fn read(body: &[u8]) -> Result<ShadowEntry, String> {
+    postcard::from_bytes(body).map_err(|error| error.to_string())
+}
+
 /// Such a record in a few words, for lists.
 pub fn brief(body: &[u8]) -> String {
-    match fold::decode::<ShadowEntry>(body) {
+    match read(body) {
         Ok(entry) => entry.to_string(),
         Err(why) => format!("unreadable: {why}"),
     }

@@ -117,7 +117,7 @@ impl Scorecard {
 pub struct DayScores {
     /// By service.
     pub services: BTreeMap<ServiceName, Scorecard>,
-    /// The most questionable decisions, the worst first.
+    /// The most questionable decisions, by the day on which they turned out so, the worst first.
     pub questioned: Vec<Questioned>,
 }
 
@@ -170,12 +170,10 @@ impl Scores {
         self.days.retain(|kept, _| kept + KEPT_DAYS > day_of(at));
     }
 
-    /// Takes in decisions that turned out questionable.
-    pub(super) fn question(&mut self, questioned: Vec<Questioned>) {
-        for one in questioned {
-            let day = self.days.entry(day_of(one.at)).or_default();
-            day.questioned.push(one);
-            day.questioned = rank(std::mem::take(&mut day.questioned), QUESTIONED_A_DAY);
-        }
+    /// Takes in decisions that turned out questionable now; an earlier day is written down already.
+    pub(super) fn question(&mut self, now: Timestamp, mut questioned: Vec<Questioned>) {
+        let day = self.days.entry(day_of(now)).or_default();
+        day.questioned.append(&mut questioned);
+        day.questioned = rank(std::mem::take(&mut day.questioned), QUESTIONED_A_DAY);
     }
 }

@@ -192,7 +192,8 @@ impl Watch {
             before.zip(row.desired).is_some_and(|(before, now)| *before != now)
         });
         let of_shadow = self.shadow.memory();
-        scores.question(self.doubts.take(cycle, &self.policy, of_shadow, snapshot, &step));
+        let doubts = self.doubts.take(cycle, &self.policy, of_shadow, snapshot, &step);
+        scores.question(snapshot.taken_at, doubts);
         drop(scores);
         for row in &step.compared {
             let Some(desired) = row.desired else { continue };

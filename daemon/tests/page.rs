@@ -88,7 +88,8 @@ async fn looked(folder: &Path, config: &Config) -> Arc<Journal> {
         };
         world.edit(id, edit).unwrap();
     }
-    let providers: Providers = BTreeMap::from([(provider, Traced::new(Arc::new(world)))]);
+    let traced = Traced::new(&provider, Arc::new(world));
+    let providers: Providers = BTreeMap::from([(provider, traced)]);
     let mut options = Options::default();
     options.reserve_bytes = 1 << 20;
     let (journal, _) =

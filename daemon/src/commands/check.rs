@@ -616,6 +616,9 @@ mod tests {
 mode = "act"
 [page]
 listen = "0.0.0.0:7317"
+certificate_file = "page.pem"
+key_file = "page.key"
+viewing = "open"
 [provider.aws]
 kind = "aws"
 regions = ["eu-west-1"]
@@ -659,7 +662,7 @@ max = 9
           timing    lead time 5m, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
 
         provider `aws` (aws): groups 2, metrics 4; about 118080 calls and 172800 metrics a month, 1.73 USD
-        warning: page: `0.0.0.0:7317` is open to others, and the page asks for no password
+        warning: page: whoever reaches `0.0.0.0:7317` may look: `viewing = "token"` asks who
         warning: provider aws: `http://proxy.example.com:8080` is not encrypted: credentials' signatures go in clear
         warning: provider aws: 172800 metrics a month are expected and `metrics_per_month` is 100000: neap will read less often than `poll_interval`
         warning: service batch: demand is total load, and `Average` of `Load` does not grow with it

@@ -19,7 +19,7 @@ pub enum ProviderConfig {
     /// Amazon Web Services.
     Aws(AwsConfig),
     /// Prometheus, or a store that answers as it does.
-    Prometheus(PrometheusConfig),
+    Prometheus(Box<PrometheusConfig>),
     /// The simulated cloud.
     Sim(SimConfig),
 }
@@ -266,7 +266,7 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     let config = match kind {
         Kind::Alibaba => Some(ProviderConfig::Alibaba(alibaba(table))),
         Kind::Aws => Some(ProviderConfig::Aws(aws(table))),
-        Kind::Prometheus => prometheus(table).map(ProviderConfig::Prometheus),
+        Kind::Prometheus => prometheus(table).map(Box::new).map(ProviderConfig::Prometheus),
         _ => Some(ProviderConfig::Sim(sim(table))),
     };
     table.finish();

@@ -194,7 +194,7 @@ impl Access {
     }
 
     /// Whether a request that changes something comes from the page itself, or from no browser.
-    pub fn is_own_origin(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+    pub fn is_own_origin(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
             // Browsers always name the origin of a form; a program shows its token instead.
             return headers.contains_key(header::AUTHORIZATION);
@@ -202,7 +202,6 @@ impl Access {
         let Some(asked) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
             return false;
         };
-        let _ = uri;
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         let asked = asked.to_ascii_lowercase();
         // A proxy may have ended TLS before.

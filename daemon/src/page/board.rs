@@ -1,5 +1,6 @@
 //! What the page shows without asking anybody: the newest cycle and look, and the day behind them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -276,13 +277,13 @@ impl Board {
         let mut policies = BTreeMap::new();
         for cycle in reader.cycles(until - DAY..until) {
             let cycle = cycle?;
-            if !policies.contains_key(&cycle.policy) {
-                policies.insert(cycle.policy, reader.policy(cycle.policy)?.policy);
-            }
+            let policy = match policies.entry(cycle.policy) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(reader.policy(cycle.policy)?.policy),
+            };
             let outcomes = reader.outcomes(cycle.id)?;
             let results = results(&cycle, &outcomes);
-            let capacity =
-                |name: &ServiceName| capacity(&cycle.memory_after, &policies[&cycle.policy], name);
+            let capacity = |name: &ServiceName| capacity(&cycle.memory_after, policy, name);
             let seen = Seen {
                 id: cycle.id,
                 snapshot: &cycle.snapshot,

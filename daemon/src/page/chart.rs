@@ -71,7 +71,7 @@ pub(super) fn units(past: &Past, service: &ServiceName, labels: &Labels) -> anyh
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         let mut chart = frame(&area, past, top, labels.units)?;
-        let series: [(fn(&Point) -> Option<u32>, RGBColor); 2] =
+        let series: [(Size, RGBColor); 2] =
             [(|point| point.desired, BLUE), (|point| point.in_service, GREEN)];
         for (of, colour) in series {
             for run in runs(&points, |p| of(p).map(|units| (p.at, f64::from(units)))) {
@@ -99,6 +99,9 @@ fn mark(decision: &Decision, service: &ServiceName, x: i32, y: i32) -> String {
          cx=\"{x}\" cy=\"{y}\" r=\"{MARK}\"><title>{label}</title></circle></a>\n"
     )
 }
+
+/// A size out of a point.
+type Size = fn(&Point) -> Option<u32>;
 
 /// Time against a number.
 type Plane = Cartesian2d<Hours, RangedCoordf64>;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum_server::accept::Accept;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -106,7 +106,7 @@ pub(super) async fn guard(
     let tls = site.access().tls();
     let mut response = match admit(&site, &mut request) {
         Ok(()) => served(&site, request, next).await,
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
     let fixed = [
@@ -129,38 +129,45 @@ pub(super) async fn guard(
 
 async fn served(site: &Site, request: Request, next: Next) -> Response {
     let Ok(_permit) = site.requests.try_acquire() else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time, try again");
+        let why = "too many requests at a time, try again";
+        return Refused::Because(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     };
     match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => refuse(StatusCode::GATEWAY_TIMEOUT, "it took too long; ask for a shorter time"),
+        Err(_) => {
+            let why = "it took too long; ask for a shorter time";
+            Refused::Because(StatusCode::GATEWAY_TIMEOUT, why).into_response()
+        }
     }
 }
 
-fn admit(site: &Site, request: &mut Request) -> Result<(), Response> {
+fn admit(site: &Site, request: &mut Request) -> Result<(), Refused> {
     let access = site.access();
     let (headers, uri) = (request.headers(), request.uri());
     if uri.to_string().len() > URI_BYTES_MAX {
-        return Err(refuse(StatusCode::URI_TOO_LONG, "the address is too long"));
+        return Err(Refused::Because(StatusCode::URI_TOO_LONG, "the address is too long"));
     }
     if !access.knows_host(headers, uri) {
         let why = "the page does not go by this name; `hosts` in `[page]` lists its names";
-        return Err(refuse(StatusCode::MISDIRECTED_REQUEST, why));
+        return Err(Refused::Because(StatusCode::MISDIRECTED_REQUEST, why));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && *request.method() != Method::POST {
-        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD or POST"));
+        return Err(Refused::Because(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD or POST"));
     }
-    if !reads && !access.is_own_origin(headers, uri) {
-        return Err(refuse(StatusCode::FORBIDDEN, "the form is not one of this page"));
+    if !reads && !access.is_own_origin(headers) {
+        return Err(Refused::Because(StatusCode::FORBIDDEN, "the form is not one of this page"));
     }
     let caller = access.caller(headers, Instant::now());
     if caller.is_none() && !is_for_all(uri.path()) {
         let person = uri.path() != "/metrics" && headers.get(header::AUTHORIZATION).is_none();
         if reads && person {
-            return Err(axum::response::Redirect::to("/sign-in").into_response());
+            return Err(Refused::SignIn);
         }
-        return Err(refuse(StatusCode::UNAUTHORIZED, "it takes a token that gives the right"));
+        return Err(Refused::Because(
+            StatusCode::UNAUTHORIZED,
+            "it takes a token that gives the right",
+        ));
     }
     request.extensions_mut().insert(caller);
     Ok(())
@@ -172,6 +179,19 @@ fn is_for_all(path: &str) -> bool {
     fixed.contains(&path) || path.starts_with("/lang/")
 }
 
-fn refuse(status: StatusCode, why: &'static str) -> Response {
-    (status, format!("{why}\n")).into_response()
+/// What does not pass, and why.
+enum Refused {
+    /// For this reason.
+    Because(StatusCode, &'static str),
+    /// Until its sender has said who they are.
+    SignIn,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Refused::Because(status, why) => (status, format!("{why}\n")).into_response(),
+            Refused::SignIn => Redirect::to("/sign-in").into_response(),
+        }
+    }
 }

@@ -85,7 +85,7 @@ impl<'a> Said<'a> {
     fn wants_a_look(&self, service: &ServiceName) -> bool {
         let telling = |finding: &&Finding| !report::is_routine(&finding.hold);
         let nothing = !self.actions.contains_key(service) && self.findings(service).is_empty();
-        nothing || self.findings(service).iter().any(|finding| telling(finding))
+        nothing || self.findings(service).iter().any(telling)
     }
 }
 

@@ -119,7 +119,8 @@ impl Watch {
     /// # Errors
     /// Where the journal cannot be read.
     pub fn restore(&mut self, reader: &Reader, now: Timestamp) -> Result<(), JournalFault> {
-        let mut until = now + Seconds(1);
+        // Whatever the clock says now: what was written last is the newest.
+        let mut until = Timestamp(i64::MAX);
         let mut newest: Option<Timestamp> = None;
         let mut days = BTreeMap::new();
         let mut earlier = i64::MAX;
@@ -142,6 +143,9 @@ impl Watch {
         self.saved_at = newest;
         // Without any there is nothing to go on from: a scorecard begins with the first cycle.
         let Some(from) = newest else { return Ok(()) };
+        if let Some(cycle) = reader.cycle_at(from)? {
+            self.sizes = sizes(&cycle.snapshot).collect();
+        }
         for cycle in reader.cycles(from + Seconds(1)..now + Seconds(1)) {
             let cycle = cycle?;
             let (snapshot, plan, memory) = (&cycle.snapshot, &cycle.plan, &cycle.memory_after);
@@ -227,6 +231,14 @@ impl Watch {
         self.saved_at = Some(now);
         Ok(())
     }
+}
+
+/// The groups' sizes, of those that could be read.
+fn sizes(snapshot: &Snapshot) -> impl Iterator<Item = (ServiceName, u32)> {
+    snapshot
+        .services
+        .iter()
+        .filter_map(|(name, seen)| Some((name.clone(), seen.group.as_ref().ok()?.desired.0)))
 }
 
 /// The newest scorecards written down before `until` of a day before this one, and when they were.

@@ -100,8 +100,7 @@ fn cards<'a>(
 
 fn totals(card: &Scorecard) -> Value {
     let (actual, would) = (&card.actual, &card.would);
-    let saved = actual.unit_hours() - would.unit_hours();
-    let share = saved / actual.unit_hours().max(f64::MIN_POSITIVE);
+    let change = change(actual.unit_hours(), would.unit_hours());
     context! {
         orders_actual => actual.orders,
         orders_would => would.orders,
@@ -111,12 +110,19 @@ fn totals(card: &Scorecard) -> Value {
         caused => would.violations.saturating_sub(actual.violations),
         hours_actual => format!("{:.1}", actual.unit_hours()),
         hours_would => format!("{:.1}", would.unit_hours()),
-        saved_percent => (actual.unit_seconds > 0).then(|| format!("{:+.1}%", -share * 100.0)),
+        saved_percent => change,
         usd_actual => card.priced.then(|| format!("{:.2}", actual.usd())),
         usd_would => card.priced.then(|| format!("{:.2}", would.usd())),
         disagreements => card.disagreements,
         largest => card.largest_disagreement,
     }
+}
+
+/// How much more or less a number is, in percent; what nobody would see is told as none.
+pub(super) fn change(from: f64, to: f64) -> Option<String> {
+    let percent = 100.0 * (to / from - 1.0);
+    let told = if percent.abs() < 0.05 { "±0%".to_owned() } else { format!("{percent:+.1}%") };
+    (from > 0.0).then_some(told)
 }
 
 fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>) -> Value {

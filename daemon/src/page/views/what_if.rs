@@ -11,6 +11,7 @@ use planner::policy::{Policy, Share};
 use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
+use super::review::change;
 use super::{beside, broken, encoded};
 use crate::page::render::Visit;
 use crate::page::site::Site;
@@ -182,11 +183,10 @@ fn shown(told: &Told) -> Value {
         .rows
         .iter()
         .map(|(label, account)| {
-            let change = 100.0 * (account.unit_hours / recorded.max(f64::MIN_POSITIVE) - 1.0);
             context! {
                 label => *label,
                 hours => format!("{:.1}", account.unit_hours),
-                change => (recorded > 0.0).then(|| format!("{change:+.1}%")),
+                change => change(recorded, account.unit_hours),
                 violated => format!("{:.2}%", account.violated_percent()),
                 violations => account.violations,
                 orders => account.changes,

@@ -112,55 +112,6 @@ fn a_group_under_a_floor_follows_what_others_do_above_it() {
 #[path = "../../../planner/tests/world/mod.rs"]
 mod world;
 
-/// What the shadow costs beside a cycle: `cargo test --lib -- --ignored --nocapture shadow`.
-#[test]
-#[ignore = "measures"]
-fn the_cost_of_two_thousand_services() {
-    let mut world = world::World::empty();
-    for n in 0..2000 {
-        world.add(&format!("service-{n:04}"));
-    }
-    world.policy.mode = planner::policy::Mode::Observe;
-    let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = crate::journal::Journal::open(
-        dir.path(),
-        crate::journal::World::Real,
-        crate::journal::Options { reserve_bytes: 1 << 16, ..Default::default() },
-    )
-    .unwrap();
-    let mut watch = Watch::new(&world.policy, &world.memory);
-    let (mut plans, mut steps) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    let cycles = 180;
-    for minute in 0..cycles {
-        for n in 0..2000 {
-            let wave = f64::from((minute * 7 + n) % 60) * 20.0;
-            world.demand_of(&format!("service-{n:04}"), 400.0 + wave);
-        }
-        let snapshot = world.snapshot.clone();
-        let begun = std::time::Instant::now();
-        let plan = world.cycle(false);
-        plans += begun.elapsed();
-        let cycle = CycleId(RecordId::new(snapshot.taken_at, Instance(1), minute as u64 + 1));
-        let seen = Seen { cycle, snapshot: &snapshot, plan: &plan, memory: &world.memory };
-        let begun = std::time::Instant::now();
-        watch.take(&journal, seen).unwrap();
-        steps += begun.elapsed();
-    }
-    let reader = journal.reader();
-    let report = reader.verify().unwrap();
-    println!(
-        "a cycle with its check {:?}, the shadow {:?}; {} records, {} bytes",
-        plans / cycles as u32,
-        steps / cycles as u32,
-        report.records,
-        report.bytes
-    );
-    let begun = std::time::Instant::now();
-    let mut again = Watch::new(&world.policy, &world.memory);
-    again.restore(&reader, world.snapshot.taken_at).unwrap();
-    println!("restored in {:?}", begun.elapsed());
-}
-
 /// Scorecards, the groups and what is watched go on after a restart where they were.
 #[test]
 fn a_restart_goes_on_where_the_score_was() {

@@ -221,11 +221,14 @@ fn session_key(headers: &HeaderMap) -> Option<[u8; 32]> {
 fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = named.or_else(|| uri.authority().map(|authority| authority.as_str()))?;
-    let bare = match host.rsplit_once(':') {
+    Some(without_port(host).to_ascii_lowercase())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
         _ => host,
-    };
-    Some(bare.to_ascii_lowercase())
+    }
 }
 
 /// The names that the page goes by.
@@ -235,11 +238,8 @@ fn hosts(page: &config::Page) -> BTreeSet<String> {
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     };
     let own = ["localhost".to_owned(), address(page.listen)];
-    let bare = |host: &String| match host.rsplit_once(':') {
-        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name.to_owned(),
-        _ => host.clone(),
-    };
-    own.into_iter().chain(page.hosts.iter().map(bare)).collect()
+    let named = page.hosts.iter().map(|host| without_port(host).to_owned());
+    own.into_iter().chain(named).collect()
 }
 
 /// The hash of what is in a file that only those may read who have the right.

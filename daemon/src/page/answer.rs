@@ -40,27 +40,20 @@ impl Given {
             let days = self.days.filter(|days| (1..=366).contains(days))?;
             Some(now + Seconds::days(u64::from(days)))
         };
-        let wish = match self.verb.as_str() {
+        Some(match self.verb.as_str() {
+            "approve" => Ask::Approve { id: subject }.into(),
+            "reject" => Ask::Reject { id: subject }.into(),
+            "exempt" => Ask::Exempt { resource: subject, until: until()? }.into(),
+            "wake" => Ask::Wake { resource: subject, until: until()? }.into(),
+            "release" => Ask::Release { rule: RuleName(subject) }.into(),
             "promote" => {
-                let (name, offer) = (self.subject.clone(), self.offer.clone());
-                Some(StageWish::Promote { name, share: None, offer, anyway: false })
+                let offer = self.offer.clone();
+                StageWish::Promote { name: subject, share: None, offer, anyway: false }.into()
             }
-            "demote" => Some(StageWish::Demote { name: self.subject.clone() }),
-            "demote_all" => Some(StageWish::DemoteAll),
-            _ => None,
-        };
-        if let Some(wish) = wish {
-            return Some(wish.into());
-        }
-        let ask = match self.verb.as_str() {
-            "approve" => Ask::Approve { id: subject },
-            "reject" => Ask::Reject { id: subject },
-            "exempt" => Ask::Exempt { resource: subject, until: until()? },
-            "wake" => Ask::Wake { resource: subject, until: until()? },
-            "release" => Ask::Release { rule: RuleName(subject) },
+            "demote" => StageWish::Demote { name: subject }.into(),
+            "demote_all" => StageWish::DemoteAll.into(),
             _ => return None,
-        };
-        Some(ask.into())
+        })
     }
 }
 

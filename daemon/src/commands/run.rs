@@ -439,7 +439,10 @@ impl Daemon {
         }
         drop(scores);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
-        self.board.cycle(Latest::of(turn, &self.engine, &self.shadow.scores(), next, began));
+        // Without a page nobody looks at the board.
+        if self.page.is_some() {
+            self.board.cycle(Latest::of(turn, &self.engine, offers, next, began));
+        }
     }
 
     /// Opens the page where the configuration wants one; what the last day's charts show is read

@@ -17,7 +17,7 @@ use crate::commands::explain::Explanation;
 use crate::commands::journal::brief_cycle;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
-use crate::shadow::{Offer, Scores, capacity, offers};
+use crate::shadow::{Offer, Scores, capacity};
 
 use super::metrics::totals::{Account, Totals};
 
@@ -67,7 +67,7 @@ impl Latest {
     pub fn of(
         turn: Turn,
         engine: &Engine,
-        scores: &RwLock<Scores>,
+        offers: BTreeMap<ServiceName, Offer>,
         next: Timestamp,
         began: Instant,
     ) -> Latest {
@@ -88,7 +88,6 @@ impl Latest {
             let since = Some(turn.snapshot.taken_at);
             (name.clone(), Arc::new(told.ended(ended, since)))
         });
-        let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
         let providers = || engine.providers.iter();
         let memories = engine.memory.services.iter();
         let memories = memories.filter(|(name, _)| policy.services.contains_key(*name));
@@ -97,7 +96,7 @@ impl Latest {
             capacity: names().filter_map(known).collect(),
             modes: modes.collect(),
             stories: stories.collect(),
-            offers: offers(policy, memory, &scores, turn.snapshot.taken_at),
+            offers,
             next,
             took: began.elapsed(),
             ended: Instant::now(),

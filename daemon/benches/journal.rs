@@ -41,6 +41,7 @@ impl Run {
             plan: &turn.plan,
             memory_before: &self.memory,
             memory_after: &turn.memory,
+            stories: &[],
         };
         black_box(self.journal.record_cycle(&cycle, &turn.samples)).expect("room on the disk");
         self.memory = turn.memory;

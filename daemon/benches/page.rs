@@ -17,6 +17,7 @@ use daemon::config::{self, Config};
 use daemon::cycle::Turn;
 use daemon::journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
 use daemon::page::{Access, Board, Latest, Page, Site};
+use planner::Seconds;
 
 const SERVICES: usize = 2_000;
 const DAYS: usize = 30;
@@ -50,7 +51,20 @@ fn config(dir: &std::path::Path) -> Config {
 struct Run {
     _dir: tempfile::TempDir,
     page: Page,
-    decision: String,
+    decisions: Decisions,
+}
+
+/// Where decisions and records are shown.
+#[derive(Default)]
+struct Decisions {
+    /// Of the newest cycle that made any.
+    newest: String,
+    /// From the middle of a day of a cycle a minute.
+    midday: String,
+    /// From three weeks before.
+    old: String,
+    /// The record of the cycle at midday.
+    record: String,
 }
 
 impl Run {
@@ -67,12 +81,14 @@ impl Run {
         let capacity: BTreeMap<_, _> =
             config.policy.services.keys().map(|name| (name.clone(), 40.0)).collect();
         let mut memory = fleet::memory_at_start(SERVICES);
-        let mut decision = String::new();
+        let mut decisions = Decisions::default();
         let began = Instant::now();
         let last_day = (DAYS - 1) * MINUTES_A_DAY;
         let minutes = (0..last_day).step_by(SPARSE_MINUTES);
         for minute in minutes.chain(last_day..DAYS * MINUTES_A_DAY) {
             let turn = fleet::turn(SERVICES, minute);
+            let known = (&*policy, &turn.memory);
+            let stories = Explanation::of_actions(&turn.snapshot, &turn.plan, known);
             let cycle = NewCycle {
                 policy: digest,
                 planner_revision: planner::memory::REVISION,
@@ -80,21 +96,23 @@ impl Run {
                 plan: &turn.plan,
                 memory_before: &memory,
                 memory_after: &turn.memory,
+                stories: &stories,
             };
             let id: CycleId = journal.record_cycle(&cycle, &turn.samples).expect("room");
             memory = turn.memory;
             if let Some(action) = turn.plan.actions.first() {
-                decision = format!("/decision/{id}/{}", action.service);
+                let href = format!("/decision/{id}/{}", action.service);
+                if minute < MINUTES_A_DAY * 7 {
+                    decisions.old.clone_from(&href);
+                }
+                if minute < last_day + MINUTES_A_DAY / 2 {
+                    decisions.midday.clone_from(&href);
+                    decisions.record = format!("/journal/{id}");
+                }
+                decisions.newest = href;
             }
             if minute >= last_day {
                 let next = turn.snapshot.taken_at;
-                let stories = turn.plan.actions.iter().map(|action| {
-                    let name = action.service.clone();
-                    let known = (&*policy, &memory);
-                    let told = Explanation::new(&name, id, &turn.snapshot, &turn.plan, known);
-                    (name, Arc::new(told))
-                });
-                let stories = stories.collect();
                 let turn =
                     Turn { id, snapshot: turn.snapshot, plan: turn.plan, results: Vec::new() };
                 board.cycle(Latest {
@@ -103,7 +121,6 @@ impl Run {
                     capacity: capacity.clone(),
                     modes: BTreeMap::new(),
                     offers: BTreeMap::new(),
-                    stories,
                     next,
                     took: Duration::ZERO,
                     ended: Instant::now(),
@@ -115,12 +132,13 @@ impl Run {
             }
         }
         println!("a month of {SERVICES} services written in {:?}", began.elapsed());
+        println!("{} bytes on disk", journal.bytes().expect("its files are there"));
         let settings = config.page.expect("there is a page");
         let access = Access::open(&settings).expect("no secrets to read");
         let (asked, _) = tokio::sync::mpsc::channel(1);
         let site = Site::new(&journal, board, access, asked);
         let page = runtime.block_on(Page::open(&settings, site)).expect("a free port");
-        Run { _dir: dir, page, decision }
+        Run { _dir: dir, page, decisions }
     }
 }
 
@@ -140,8 +158,28 @@ fn views(criterion: &mut Criterion) {
     let run = Run::new(&runtime);
     let address = run.page.address();
     let service = format!("/service/{}", fleet::name(7));
-    let views =
-        ["/", "/?q=19&only=look", &service, &run.decision, "/journal", "/journal?kind=orders"];
+    let Decisions { newest, midday, old, record } = &run.decisions;
+    let hour = |minute: usize, kind: &str| {
+        let from = fleet::START + Seconds::minutes(minute as u64);
+        format!("/journal?since={from}&until={}&kind={kind}", from + Seconds::hours(1))
+    };
+    let (last_week, midnight) = ((DAYS - 8) * MINUTES_A_DAY, (DAYS - 1) * MINUTES_A_DAY);
+    let (older, hour, decided) =
+        (hour(last_week, ""), hour(midnight, ""), hour(midnight, "decisions"));
+    let views = [
+        "/",
+        "/?q=19&only=look",
+        &service,
+        newest,
+        midday,
+        old,
+        record,
+        "/journal",
+        "/journal?kind=orders",
+        &older,
+        &hour,
+        &decided,
+    ];
     for view in views {
         let began = Instant::now();
         let bytes = get(address, view).len();

@@ -19,6 +19,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
+use crate::commands::explain::Explanation;
 use crate::execute::{self, Handles};
 use crate::gather::{Observer, Providers, Question};
 use crate::journal::{
@@ -229,6 +230,8 @@ impl Engine {
         let decided = self.decide(taken_at, journal.disk()).await;
         let Decided { snapshot, plan, memory, samples, resolved } = decided;
         let recording = info_span!(target: SPANS, "record");
+        let known = (&self.standing.policy, &memory);
+        let stories = Explanation::of_actions(&snapshot, &plan, known);
         let id = recording.in_scope(|| {
             journal.record_outcomes(&resolved)?;
             journal.record_cycle(
@@ -239,6 +242,7 @@ impl Engine {
                     plan: &plan,
                     memory_before: &self.memory,
                     memory_after: &memory,
+                    stories: &stories,
                 },
                 &samples,
             )

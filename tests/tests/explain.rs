@@ -31,6 +31,7 @@ fn record(journal: &Journal, world: &mut World) {
                 plan: &plan,
                 memory_before: &before,
                 memory_after: &world.memory,
+                stories: &[],
             },
             &[],
         )

@@ -1,5 +1,6 @@
 //! `neap explain`: why a service has the size it has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderResult, Snapshot, Window};
 use planner::stage::StageMemory;
 use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::journal::{CycleId, CycleRecord, Reader, ServiceTurn};
@@ -62,8 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let explanation = Explanation::of(&reader, &cycle, &service, true)?;
     match args.format {
-        Format::Human => println!("{}", explanation.text()),
-        Format::Json => println!("{:#}", explanation.json()),
+        Format::Human => println!("{}", explanation.text(cycle.id)),
+        Format::Json => println!("{:#}", explanation.json(Some(cycle.id))),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,10 +82,9 @@ pub(super) fn known(reader: &Reader, at: Timestamp) -> anyhow::Result<String> {
 const LINES_MAX: usize = 12;
 
 /// All that is said about one service in one cycle.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
     service: ServiceName,
-    cycle: CycleId,
     taken_at: Timestamp,
     seen: Option<Observation>,
     action: Option<Action>,
@@ -98,7 +99,7 @@ pub struct Explanation {
 }
 
 /// What was promised, and how it was kept in the last 28 days.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Promise {
     /// The share of intervals that may exceed capacity.
     promised: f64,
@@ -158,33 +159,72 @@ impl Explanation {
             false => None,
         };
         let (snapshot, memory) = (&cycle.snapshot, &cycle.memory_after);
-        let told = Explanation::new(service, cycle.id, snapshot, &cycle.plan, (&policy, memory));
+        let told = Explanation::new(service, snapshot, &cycle.plan, (&policy, memory));
         Ok(Explanation { since, outcome, ..told })
     }
 
     /// What a cycle that has just ended says of a service.
     pub fn new(
         service: &ServiceName,
-        cycle: CycleId,
         snapshot: &Snapshot,
         plan: &Plan,
         (policy, memory): (&Policy, &Memory),
     ) -> Explanation {
-        let known = policy.services.get(service).zip(memory.services.get(service));
+        let action = plan.actions.iter().find(|action| &action.service == service);
         let mine = |finding: &&Finding| finding.service.as_ref() == Some(service);
+        let findings = plan.findings.iter().filter(mine);
+        Explanation::with(service, action, findings, snapshot, (policy, memory))
+    }
+
+    /// What it says of every service that it acts on, in the order of its plan.
+    pub fn of_actions(
+        snapshot: &Snapshot,
+        plan: &Plan,
+        known: (&Policy, &Memory),
+    ) -> Vec<Explanation> {
+        let mut found: BTreeMap<&ServiceName, Vec<&Finding>> = BTreeMap::new();
+        for finding in &plan.findings {
+            if let Some(service) = &finding.service {
+                found.entry(service).or_default().push(finding);
+            }
+        }
+        let acted = plan.actions.iter().map(|action| {
+            let findings = found.get(&action.service).into_iter().flatten().copied();
+            Explanation::with(&action.service, Some(action), findings, snapshot, known)
+        });
+        acted.collect()
+    }
+
+    fn with<'a>(
+        service: &ServiceName,
+        action: Option<&Action>,
+        findings: impl Iterator<Item = &'a Finding>,
+        snapshot: &Snapshot,
+        (policy, memory): (&Policy, &Memory),
+    ) -> Explanation {
+        let known = policy.services.get(service).zip(memory.services.get(service));
         Explanation {
             service: service.clone(),
-            cycle,
             taken_at: snapshot.taken_at,
             seen: snapshot.services.get(service).cloned(),
-            action: plan.actions.iter().find(|action| &action.service == service).cloned(),
-            findings: plan.findings.iter().filter(mine).cloned().collect(),
+            action: action.cloned(),
+            findings: findings.cloned().collect(),
             next: snapshot.taken_at + policy.poll_interval,
             since: None,
             outcome: None,
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
             stage: memory.stages.service(service).cloned(),
         }
+    }
+
+    /// Of which service it is.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    /// What was to be done.
+    pub fn action(&self) -> Option<&Action> {
+        self.action.as_ref()
     }
 
     /// When its cycle looked.
@@ -204,8 +244,8 @@ impl Explanation {
     }
 
     /// At most twelve lines.
-    fn text(&self) -> String {
-        let head = format!("{} at {} (cycle {})", self.service, self.taken_at, self.cycle);
+    fn text(&self, cycle: CycleId) -> String {
+        let head = format!("{} at {} (cycle {cycle})", self.service, self.taken_at);
         let told = self.told(LINES_MAX - 1);
         let told = told.into_iter().map(|(label, text)| format!("  {label:<9} {text}"));
         std::iter::once(head).chain(told).collect::<Vec<_>>().join("\n")
@@ -297,14 +337,14 @@ impl Explanation {
     }
 
     /// All of it, for machines.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self, cycle: Option<CycleId>) -> serde_json::Value {
         let plan = Plan {
             actions: self.action.iter().cloned().collect(),
             findings: self.findings.clone(),
         };
         let mut value = report::plan_json(&plan);
         value["service"] = json!(self.service);
-        value["cycle"] = json!(self.cycle.to_string());
+        value["cycle"] = json!(cycle.map(|id| id.to_string()));
         value["taken_at"] = json!(self.taken_at.to_string());
         value["since"] = json!(self.since.map(|at| at.to_string()));
         value["next_look"] = json!(self.next.to_string());

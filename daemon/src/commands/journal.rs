@@ -14,6 +14,7 @@ use crate::config;
 use crate::journal::{
     self, AlertEntry, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault,
     NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle, shadow,
+    stories,
 };
 use crate::report::{Format, ending, reason};
 
@@ -238,11 +239,15 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
         EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
         EntryKind::Idle(body) => idle::brief(body),
         EntryKind::Shadow(body) => shadow::brief(body),
+        EntryKind::Stories(body) => stories::brief(body),
     }
 }
 
 /// A cycle in a few words.
-pub(crate) fn brief_cycle(services: usize, actions: &[planner::plan::Action]) -> String {
+pub(crate) fn brief_cycle<'a>(
+    services: usize,
+    actions: impl IntoIterator<Item = &'a planner::plan::Action>,
+) -> String {
     let mut text = format!("cycle: {services} services");
     for action in actions {
         let dry = if action.dry_run { " (dry run)" } else { "" };
@@ -414,6 +419,7 @@ pub(crate) fn full_json(entry: &Entry) -> Value {
         EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
         EntryKind::Idle(body) => idle::shown(body),
         EntryKind::Shadow(body) => shadow::shown(body),
+        EntryKind::Stories(body) => stories::shown(body),
     };
     json!({
         "id": entry.id.to_string(),

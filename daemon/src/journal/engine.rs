@@ -18,10 +18,11 @@ pub(crate) enum Tree {
     Usage,
     Idle,
     Shadow,
+    Stories,
 }
 
 /// How many trees there are.
-pub(crate) const TREES: usize = 10;
+pub(crate) const TREES: usize = 11;
 
 impl Tree {
     pub(crate) const ALL: [Tree; TREES] = [
@@ -35,6 +36,7 @@ impl Tree {
         Tree::Usage,
         Tree::Idle,
         Tree::Shadow,
+        Tree::Stories,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Tree {
             Tree::Usage => "usage",
             Tree::Idle => "idle",
             Tree::Shadow => "shadow",
+            Tree::Stories => "stories",
         }
     }
 

@@ -8,12 +8,13 @@ use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::metric::MetricKey;
 use planner::policy::Policy;
 use planner::stage::{Promotion, Stages};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::dictionary::Dictionary;
 use super::engine::Tree;
-use super::frame::{Frame, VERSION_OF_NINE, VERSION_OF_SEVEN};
-use super::head::{Mark, MarkOfNine, MarkOfSeven};
+use super::frame::{Frame, VERSION_OF_NINE, VERSION_OF_SEVEN, VERSION_OF_TEN};
+use super::head::{Mark, MarkOfNine, MarkOfSeven, MarkOfTen};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -43,11 +44,11 @@ pub(crate) struct CheckpointBody {
     pub(crate) last_cycle: Option<CycleId>,
 }
 
-/// The body of a checkpoint from before there were so many trees, and promotions.
+/// The body of a checkpoint from before there were so many trees.
 #[derive(Deserialize)]
-struct OlderCheckpoint<M> {
-    before: M,
-    memory: OlderMemory,
+struct OlderCheckpoint<At, Learned> {
+    before: At,
+    memory: Learned,
     metrics: Vec<MetricKey>,
     open: Vec<Intent>,
     last_cycle: Option<CycleId>,
@@ -60,12 +61,17 @@ struct OlderMemory {
     services: BTreeMap<ServiceName, ServiceMemory>,
 }
 
-impl<M: Into<Mark>> From<OlderCheckpoint<M>> for CheckpointBody {
-    fn from(old: OlderCheckpoint<M>) -> CheckpointBody {
+impl From<OlderMemory> for Memory {
+    fn from(OlderMemory { fleet, services }: OlderMemory) -> Memory {
+        Memory { fleet, services, stages: Stages::default() }
+    }
+}
+
+impl<At: Into<Mark>, Learned: Into<Memory>> From<OlderCheckpoint<At, Learned>> for CheckpointBody {
+    fn from(old: OlderCheckpoint<At, Learned>) -> CheckpointBody {
         let OlderCheckpoint { before, memory, metrics, open, last_cycle } = old;
-        let OlderMemory { fleet, services } = memory;
-        let memory = Memory { fleet, services, stages: Stages::default() };
-        CheckpointBody { before: before.into(), memory, metrics, open, last_cycle }
+        let (before, memory) = (before.into(), memory.into());
+        CheckpointBody { before, memory, metrics, open, last_cycle }
     }
 }
 
@@ -74,11 +80,20 @@ impl CheckpointBody {
     pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, String> {
         let body = &frame.body;
         match frame.version {
-            VERSION_OF_SEVEN => decode::<OlderCheckpoint<MarkOfSeven>>(body).map(Into::into),
-            VERSION_OF_NINE => decode::<OlderCheckpoint<MarkOfNine>>(body).map(Into::into),
+            VERSION_OF_SEVEN => older::<MarkOfSeven, OlderMemory>(body),
+            VERSION_OF_NINE => older::<MarkOfNine, OlderMemory>(body),
+            VERSION_OF_TEN => older::<MarkOfTen, Memory>(body),
             _ => decode(body),
         }
     }
+}
+
+fn older<At, Learned>(body: &[u8]) -> Result<CheckpointBody, String>
+where
+    At: DeserializeOwned + Into<Mark>,
+    Learned: DeserializeOwned + Into<Memory>,
+{
+    decode::<OlderCheckpoint<At, Learned>>(body).map(Into::into)
 }
 
 /// The body of a policy's record. Its digest is that of `policy`.
@@ -111,7 +126,7 @@ pub(crate) fn unwrap(mut body: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Decodes what [`encode`] wrote.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     postcard::from_bytes(&unwrap(body)?).map_err(|error| error.to_string())
 }
 
@@ -147,6 +162,8 @@ pub(crate) enum Held {
     Idle(Vec<u8>),
     /// Likewise.
     Shadow(Vec<u8>),
+    /// Likewise.
+    Stories(Vec<u8>),
 }
 
 /// Why a record that is sound as bytes says nothing.
@@ -197,6 +214,7 @@ impl Fold {
                 .ok_or_else(|| Unreadable::Body("it is no list of usage".to_string())),
             Tree::Idle => unwrap(&frame.body).map(Held::Idle).map_err(Unreadable::Body),
             Tree::Shadow => unwrap(&frame.body).map(Held::Shadow).map_err(Unreadable::Body),
+            Tree::Stories => unwrap(&frame.body).map(Held::Stories).map_err(Unreadable::Body),
         }
     }
 
@@ -226,7 +244,7 @@ impl Fold {
     }
 }
 
-fn plain<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+fn plain<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
 }
 

@@ -15,13 +15,16 @@ use super::{Damage, Instance, JournalFault, RecordId, World};
 
 /// The format of the journal as a whole. Earlier ones are read, too, and go on as this one once they
 /// are opened for writing.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The first format: it counts seven trees, and is otherwise as the second.
 pub(crate) const FORMAT_OF_SEVEN: u32 = 1;
 
 /// The second format: it counts nine trees and knows of no promotions.
 pub(crate) const FORMAT_OF_NINE: u32 = 2;
+
+/// The third format: it counts ten trees and tells no stories.
+pub(crate) const FORMAT_OF_TEN: u32 = 3;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "high-water";
@@ -56,6 +59,9 @@ pub(crate) type MarkOfSeven = OlderMark<[u64; 7]>;
 
 /// A mark of the second format.
 pub(crate) type MarkOfNine = OlderMark<[u64; 9]>;
+
+/// A mark of the third format.
+pub(crate) type MarkOfTen = OlderMark<[u64; 10]>;
 
 impl<Counts: AsRef<[u64]>> From<OlderMark<Counts>> for Mark {
     fn from(old: OlderMark<Counts>) -> Mark {
@@ -203,6 +209,9 @@ fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
         }
         FORMAT_OF_NINE => {
             postcard::from_bytes(rest).map(|head: OlderHead<MarkOfNine>| head.into_head(format))
+        }
+        FORMAT_OF_TEN => {
+            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfTen>| head.into_head(format))
         }
         // What else it holds only another version knows; which one it is, is enough to refuse it.
         _ => Ok(Head {

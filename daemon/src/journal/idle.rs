@@ -122,7 +122,8 @@ impl Reader {
     }
 }
 
-fn entry<T: DeserializeOwned>(frame: &Frame) -> Result<(RecordId, T), JournalFault> {
+/// A record whose content others define, with its id.
+pub(super) fn entry<T: DeserializeOwned>(frame: &Frame) -> Result<(RecordId, T), JournalFault> {
     let decoded = fold::decode(&frame.body);
     let decoded = decoded.map_err(|why| damaged(frame.tree, &frame.id.to_key(), &why))?;
     Ok((frame.id, decoded))

@@ -41,6 +41,7 @@ pub mod shadow;
 mod sled_engine;
 pub mod socket;
 mod source;
+pub mod stories;
 mod tail;
 mod usage;
 mod wire;
@@ -75,6 +76,7 @@ pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
     CycleRecord, Intent, NewCycle, Outcome, SampleBatch, StoredPolicy, StoredSample, World,
 };
+pub use stories::CycleInBrief;
 pub use usage::{UsageDay, lay_over};
 
 /// The socket's name in the state directory.
@@ -415,6 +417,8 @@ impl Writer {
             self.append_checkpoint(now, cycle);
         }
         self.append_samples(now, samples);
+        let stories = stories::encode(cycle.snapshot.services.len(), cycle.stories);
+        self.log.append(Tree::Stories, now, &stories);
         let mirror = self.fold.mirror.get_or_insert_with(Mirror::default);
         let body = CycleBody {
             taken_at: now,

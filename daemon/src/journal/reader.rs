@@ -111,6 +111,8 @@ pub enum EntryKind {
     Idle(Vec<u8>),
     /// Scorecards, and what people asked for; [`super::shadow::shown`] reads it.
     Shadow(Vec<u8>),
+    /// What a cycle said of the services it acted on; [`super::stories::brief`] reads it.
+    Stories(Vec<u8>),
 }
 
 impl EntryKind {
@@ -127,6 +129,7 @@ impl EntryKind {
             EntryKind::Usage(_) => Tree::Usage,
             EntryKind::Idle(_) => Tree::Idle,
             EntryKind::Shadow(_) => Tree::Shadow,
+            EntryKind::Stories(_) => Tree::Stories,
         };
         tree.name()
     }
@@ -224,14 +227,14 @@ impl Reader {
         Box::new(self.walk(&Tree::ALL, range))
     }
 
-    /// Likewise of records that stand for themselves: orders, alerts, policies, idle resources. What
-    /// takes following the cycles, or is one sample of many, is left out.
+    /// Likewise of records that stand for themselves: orders, alerts, policies, idle resources,
+    /// scorecards and promotions. What takes following the cycles, or is one sample of many, is left out.
     pub fn plain_entries(
         &self,
         range: Range<Timestamp>,
     ) -> Box<dyn Iterator<Item = Result<Entry, JournalFault>> + '_> {
-        const PLAIN: [Tree; 5] =
-            [Tree::Intents, Tree::Outcomes, Tree::Policies, Tree::Alerts, Tree::Idle];
+        const PLAIN: [Tree; 6] =
+            [Tree::Intents, Tree::Outcomes, Tree::Policies, Tree::Alerts, Tree::Idle, Tree::Shadow];
         Box::new(self.walk(&PLAIN, range))
     }
 
@@ -661,6 +664,7 @@ impl<'a> Follow<'a> {
             Held::Usage(days) => EntryKind::Usage(days),
             Held::Idle(bytes) => EntryKind::Idle(bytes),
             Held::Shadow(bytes) => EntryKind::Shadow(bytes),
+            Held::Stories(bytes) => EntryKind::Stories(bytes),
         };
         Ok(Entry { id: frame.id, kind })
     }

@@ -10,6 +10,7 @@ use planner::{GroupId, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CycleId, DecisionId, Memory, PolicyDigest};
+use crate::commands::explain::Explanation;
 
 /// The world that a journal belongs to: one journal never mixes two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub struct NewCycle<'a> {
     pub memory_before: &'a Memory,
     /// The memory it left.
     pub memory_after: &'a Memory,
+    /// What it says of each service it acts on, in the order of its plan.
+    pub stories: &'a [Explanation],
 }
 
 /// A cycle as it is read back: equal in every bit to what was recorded.

@@ -14,7 +14,6 @@ use providers::traced::{Calls, Operation};
 
 use crate::alerts::Tally;
 use crate::commands::explain::Explanation;
-use crate::commands::journal::brief_cycle;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use crate::shadow::{Offer, Scores, capacity};
@@ -27,10 +26,6 @@ pub const DAY: Seconds = Seconds::days(1);
 const POINT_EVERY: Seconds = Seconds::minutes(5);
 /// Decisions kept of a service.
 const DECISIONS_MAX: usize = 200;
-/// Cycles kept in brief.
-const CYCLES_MAX: usize = 1500;
-/// Decisions whose whole story is at hand; those before are read from the journal.
-const STORIES_MAX: usize = 20_000;
 
 /// The newest cycle.
 pub struct Latest {
@@ -44,8 +39,6 @@ pub struct Latest {
     pub modes: BTreeMap<ServiceName, Mode>,
     /// How far services are that wait to be promoted, or were.
     pub offers: BTreeMap<ServiceName, Offer>,
-    /// The story of every service that an action was decided for.
-    pub stories: BTreeMap<ServiceName, Arc<Explanation>>,
     /// When the next cycle begins.
     pub next: Timestamp,
     /// How long it took.
@@ -78,16 +71,6 @@ impl Latest {
             .services
             .iter()
             .map(|(name, service)| (name.clone(), memory.stages.mode(policy, name, service)));
-        let stories = turn.plan.actions.iter().map(|action| {
-            let name = &action.service;
-            let known = (policy, memory);
-            let told = Explanation::new(name, turn.id, &turn.snapshot, &turn.plan, known);
-            let ended = turn.results.iter().find(|(done, _)| &done.service == name);
-            let ended = ended.map(|(_, result)| result.clone());
-            // An action is a verdict of its own.
-            let since = Some(turn.snapshot.taken_at);
-            (name.clone(), Arc::new(told.ended(ended, since)))
-        });
         let providers = || engine.providers.iter();
         let memories = engine.memory.services.iter();
         let memories = memories.filter(|(name, _)| policy.services.contains_key(*name));
@@ -95,7 +78,6 @@ impl Latest {
             policy: Arc::new(policy.clone()),
             capacity: names().filter_map(known).collect(),
             modes: modes.collect(),
-            stories: stories.collect(),
             offers,
             next,
             took: began.elapsed(),
@@ -121,7 +103,7 @@ impl Latest {
     pub fn explain(&self, service: &ServiceName) -> Explanation {
         let known = (&*self.policy, &Memory::default());
         let turn = &self.turn;
-        Explanation::new(service, turn.id, &turn.snapshot, &turn.plan, known)
+        Explanation::new(service, &turn.snapshot, &turn.plan, known)
     }
 
     /// What was decided for a service.
@@ -172,19 +154,6 @@ pub struct Decision {
     pub ending: Option<String>,
 }
 
-/// A cycle in brief.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Brief {
-    /// Its id.
-    pub id: CycleId,
-    /// When its snapshot was taken.
-    pub at: Timestamp,
-    /// Its actions, in words.
-    pub text: String,
-    /// How many there are.
-    pub actions: usize,
-}
-
 /// A service's last day, and its last decisions.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
@@ -198,8 +167,6 @@ pub struct Past {
 struct Shown {
     latest: Option<Arc<Latest>>,
     past: BTreeMap<ServiceName, Past>,
-    cycles: VecDeque<Brief>,
-    stories: BTreeMap<(CycleId, ServiceName), Arc<Explanation>>,
     looks: u64,
     look: Option<LookInBrief>,
     scores: Option<Arc<RwLock<Scores>>>,
@@ -237,12 +204,6 @@ impl Board {
         };
         self.write(|shown| shown.follow(&seen, &capacity));
         self.write(|shown| {
-            for (service, story) in &latest.stories {
-                shown.stories.insert((latest.turn.id, service.clone()), Arc::clone(story));
-            }
-            while shown.stories.len() > STORIES_MAX {
-                shown.stories.pop_first();
-            }
             Arc::make_mut(&mut shown.totals).cycle(&latest);
             shown.latest = Some(Arc::new(latest));
         });
@@ -311,11 +272,6 @@ impl Board {
         self.read(|shown| shown.latest.clone())
     }
 
-    /// The story of a decision, where it is at hand.
-    pub fn story(&self, cycle: CycleId, service: &ServiceName) -> Option<Arc<Explanation>> {
-        self.read(|shown| shown.stories.get(&(cycle, service.clone())).cloned())
-    }
-
     /// The newest look at idle resources.
     pub fn newest_look(&self) -> Option<LookInBrief> {
         self.read(|shown| shown.look.clone())
@@ -344,11 +300,6 @@ impl Board {
     /// Looks at every service's day in place.
     pub fn pasts<T>(&self, look: impl FnOnce(&BTreeMap<ServiceName, Past>) -> T) -> T {
         self.read(|shown| look(&shown.past))
-    }
-
-    /// The last cycles, newest first.
-    pub fn cycles(&self) -> Vec<Brief> {
-        self.read(|shown| shown.cycles.iter().rev().cloned().collect())
     }
 
     fn read<T>(&self, look: impl FnOnce(&Shown) -> T) -> T {
@@ -399,11 +350,6 @@ impl Shown {
                 past.decisions.pop_front();
             }
         }
-        let text = brief_cycle(seen.snapshot.services.len(), seen.actions);
-        self.cycles.push_back(Brief { id: seen.id, at, text, actions: seen.actions.len() });
-        while self.cycles.len() > CYCLES_MAX {
-            self.cycles.pop_front();
-        }
     }
 
     /// Puts what was before this process in front of what it did since.
@@ -418,11 +364,6 @@ impl Shown {
             past.decisions.append(&mut since.decisions);
             *since = past;
         }
-        let first = self.cycles.front().map(|brief| brief.at);
-        let mut cycles = before.cycles;
-        cycles.retain(|brief| first.is_none_or(|first| brief.at < first));
-        cycles.append(&mut self.cycles);
-        self.cycles = cycles;
     }
 }
 

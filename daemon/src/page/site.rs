@@ -70,8 +70,11 @@ impl Site {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes over who may do what; who has signed in stays so as long as their token is known.
     pub(super) fn admit(&self, access: Access) {
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
+        let mut standing = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        access.go_on_from(&standing);
+        *standing = Arc::new(access);
     }
 
     /// A reader of the journal; it blocks.
@@ -96,13 +99,19 @@ impl Site {
         Ok(idle)
     }
 
-    /// The story of a service in a cycle, where it need not be read from the journal.
-    pub(super) fn explained(&self, id: CycleId, service: &ServiceName) -> Option<Arc<Explanation>> {
-        self.board.story(id, service).or_else(|| {
+    /// The story of a service in a cycle, where the cycle need not be followed for it.
+    pub(super) fn explained(
+        &self,
+        reader: &Reader,
+        id: CycleId,
+        service: &ServiceName,
+    ) -> Result<Option<Explanation>, JournalFault> {
+        let told = reader.story(id, service)?;
+        Ok(told.or_else(|| {
             let latest = self.board.latest().filter(|latest| latest.turn.id == id)?;
             latest.turn.snapshot.services.get(service)?;
-            Some(Arc::new(latest.explain(service)))
-        })
+            Some(latest.explain(service))
+        }))
     }
 
     /// What metrics are told from; it blocks.

@@ -138,6 +138,7 @@ fn a_restart_goes_on_where_the_score_was() {
             plan: &plan,
             memory_before: &before,
             memory_after: &world.memory,
+            stories: &[],
         };
         let id = journal.record_cycle(&cycle, &[]).unwrap();
         let seen = Seen { cycle: id, snapshot: &snapshot, plan: &plan, memory: &world.memory };

@@ -1,6 +1,6 @@
 //! The shadow beside the running daemon: it decides every cycle as if neap acted, and keeps score.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
 use super::{DayScores, Doubts, KEPT_DAYS, Scores, Shadow, as_if_act, day_of};
+use crate::commands::explain::Explanation;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// How often the day's scorecards are written down: what is lost by a kill is decided again from
@@ -154,7 +155,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Takes in a cycle that was recorded, and writes the scorecards down when it is time.
+    /// Takes in a cycle that was recorded, and writes down what it said of services that only the
+    /// shadow would have acted on, and the scorecards when it is time.
     ///
     /// # Errors
     /// Where the journal cannot be written.
@@ -164,7 +166,10 @@ impl Watch {
         if let Some(last) = ended {
             self.save(journal, day_of(last), now)?;
         }
-        self.count(seen);
+        let told = self.count(seen);
+        if !told.is_empty() {
+            journal.record_shadow_stories(seen.cycle, told)?;
+        }
         let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
         if due && !seen.snapshot.services.is_empty() {
             self.save(journal, day_of(now), now)?;
@@ -183,7 +188,9 @@ impl Watch {
         }
     }
 
-    fn count(&mut self, seen: Seen<'_>) {
+    /// Keeps score of a cycle; what the cycle said of services that only the shadow would have
+    /// acted on.
+    fn count(&mut self, seen: Seen<'_>) -> Vec<Explanation> {
         let Seen { cycle, snapshot, plan, memory } = seen;
         if self.last.is_some_and(|last| snapshot.taken_at.since(last) > PAUSE) {
             self.shadow.pause();
@@ -213,6 +220,10 @@ impl Watch {
             .filter(|(name, service)| stages.mode(real, name, service) == Mode::Act);
         self.shadow.follow(acting.map(|(name, _)| name), memory);
         self.last = Some(snapshot.taken_at);
+        let really: BTreeSet<&ServiceName> = plan.actions.iter().map(|a| &a.service).collect();
+        let others = step.plan.actions.iter().filter(|a| !really.contains(&a.service));
+        let known = (&self.real, memory);
+        others.map(|action| Explanation::new(&action.service, snapshot, plan, known)).collect()
     }
 
     fn save(&mut self, journal: &Journal, day: i64, now: Timestamp) -> Result<(), JournalFault> {

@@ -77,7 +77,8 @@ fn judge(state: &Path, sound: &[Entry], tally: &mut Tally) -> Result<(), String>
             tally.refused += 1;
             let trees: Vec<String> =
                 verify(state).unwrap().damage.into_iter().map(|damage| damage.tree).collect();
-            let all = ["samples", "cycles", "intents", "outcomes", "checkpoints", "policies"];
+            let all =
+                ["samples", "cycles", "intents", "outcomes", "checkpoints", "policies", "stories"];
             if trees != all {
                 return Err(format!("a refusal that names {trees:?}"));
             }

@@ -42,6 +42,7 @@ fn killed_process() {
             plan: &turn.plan,
             memory_before: &last,
             memory_after: &turn.memory,
+            stories: &[],
         };
         let id = journal.record_cycle(&cycle, &turn.samples).unwrap();
         writeln!(say, "cycle {id}").unwrap();

@@ -60,6 +60,7 @@ fn what_is_written_meanwhile_is_seen_and_never_taken_for_damage() {
                         plan: &turn.plan,
                         memory_before: &before,
                         memory_after: &turn.memory,
+                        stories: &[],
                     };
                     journal.record_cycle(&cycle, &turn.samples).unwrap();
                     before.clone_from(&turn.memory);

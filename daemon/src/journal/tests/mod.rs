@@ -8,6 +8,7 @@ mod kill;
 mod live;
 mod older;
 mod outbox;
+mod stories;
 mod usage;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use planner::{Seconds, Timestamp, Units};
 
 use super::engine::MemoryEngine;
 use super::*;
+use crate::commands::explain::Explanation;
 
 /// A journal with all that was put in it, on one engine.
 struct Bench {
@@ -78,6 +80,8 @@ impl Bench {
             .wrote
             .last()
             .map_or_else(|| memory_at_start(services), |(_, turn, _)| turn.memory.clone());
+        let known = (&policy(services), &turn.memory);
+        let stories = Explanation::of_actions(&turn.snapshot, &turn.plan, known);
         let cycle = NewCycle {
             policy: digest,
             planner_revision: 1,
@@ -85,6 +89,7 @@ impl Bench {
             plan: &turn.plan,
             memory_before: &before,
             memory_after: &turn.memory,
+            stories: &stories,
         };
         let id = journal.record_cycle(&cycle, &turn.samples).unwrap();
         self.wrote.push((id, turn, before));
@@ -210,6 +215,7 @@ fn a_memory_that_does_not_follow_the_last_one_is_told_whole() {
             plan: &turn.plan,
             memory_before: &before,
             memory_after: &turn.memory,
+            stories: &[],
         };
         let id = journal.record_cycle(&cycle, &turn.samples).unwrap();
         bench.wrote.push((id, turn, before));

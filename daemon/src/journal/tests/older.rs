@@ -1,17 +1,22 @@
-//! Journals of the first format, which counts seven trees: they are read, and go on as new ones.
+//! Journals of earlier formats: they are read, and go on as new ones.
 
 use super::*;
 
 /// A journal of four cycles, two intents and one outcome, as the version before left it. Its store
 /// is missing: the export tail holds all records.
 fn older(bench: &Bench) -> Vec<(engine::Tree, engine::Entry)> {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests/format-1");
+    copied("format-1", bench);
+    tail::read(&bench.path().join(DIRECTORY))
+}
+
+/// Puts the files that an earlier version left in the place of a journal.
+fn copied(version: &str, bench: &Bench) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests").join(version);
     let to = bench.path().join(DIRECTORY);
     std::fs::create_dir_all(&to).unwrap();
     for name in [head::FILE, tail::FILE] {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
     }
-    tail::read(&to)
 }
 
 fn format_of(bench: &Bench) -> u32 {
@@ -80,10 +85,10 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 4;
+    head.format = 5;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 4, expected: 3, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 5, expected: 4, .. }), "{fault}");
 }
 
 /// A journal of the second format: six cycles of a simulated day, with an order and its outcome, and
@@ -91,13 +96,8 @@ fn a_later_format_is_refused_by_its_number() {
 #[test]
 fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
     let bench = Bench::new(EngineKind::Sled);
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests/format-2");
-    let to = bench.path().join(DIRECTORY);
-    std::fs::create_dir_all(&to).unwrap();
-    for name in [head::FILE, tail::FILE] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
-    }
-    let records = tail::read(&to);
+    copied("format-2", &bench);
+    let records = tail::read(&bench.path().join(DIRECTORY));
     assert!(records.iter().all(|(_, (_, value))| value[0] == frame::VERSION_OF_NINE));
     assert_eq!(format_of(&bench), head::FORMAT_OF_NINE);
     let world = World::Simulation { seed: 7, scenario: "day".to_string() };
@@ -131,6 +131,7 @@ fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
             plan: &plan,
             memory_before: &before,
             memory_after: &after,
+            stories: &[],
         };
         journal.record_cycle(&cycle, &[]).unwrap();
         before = after;
@@ -140,4 +141,58 @@ fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
     assert_eq!(recovered.memory.unwrap().0, before);
     let report = journal.reader().verify().unwrap();
     assert_eq!((report.damage, report.cycles), (Vec::new(), 8));
+}
+
+/// A journal of the third format: six cycles of two services, one of them waiting in shadow, with
+/// scorecards. It tells no stories; the cycles after it do.
+#[test]
+fn a_journal_without_stories_is_followed_and_tells_them_from_then_on() {
+    let bench = Bench::new(EngineKind::Sled);
+    copied("format-3", &bench);
+    let records = tail::read(&bench.path().join(DIRECTORY));
+    assert!(records.iter().all(|(_, (_, value))| value[0] == frame::VERSION_OF_TEN));
+    assert_eq!(format_of(&bench), head::FORMAT_OF_TEN);
+    let world = World::Simulation { seed: 7, scenario: "day".to_string() };
+    let (journal, recovered) = Journal::open(bench.path(), world, bench.options()).unwrap();
+    assert_eq!(format_of(&bench), head::FORMAT);
+    let reader = journal.reader();
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    let cycles: Vec<CycleRecord> = reader.cycles(all.clone()).collect::<Result<_, _>>().unwrap();
+    let last = cycles[5].clone();
+    let (memory, at) = recovered.memory.unwrap();
+    assert_eq!((cycles.len(), &last.memory_after), (6, &memory));
+    let waiting = memory.stages.services.keys().map(ToString::to_string);
+    assert_eq!(waiting.collect::<Vec<_>>(), ["render"]);
+    let scored = reader.shadow_newest_first::<crate::shadow::ShadowEntry>(all.clone());
+    assert_eq!(scored.map(Result::unwrap).count(), 2);
+    assert!(reader.cycles_in_brief(all.clone()).unwrap().is_none());
+    let acted = cycles[0].plan.actions[0].service.clone();
+    assert_eq!(reader.story(cycles[0].id, &acted).unwrap(), None);
+    let policy = reader.policy(last.policy).unwrap().policy;
+    let mut snapshot = cycles[0].snapshot.clone();
+    snapshot.taken_at = at + Seconds::minutes(1);
+    let (plan, after) = (cycles[0].plan.clone(), memory.clone());
+    let stories = Explanation::of_actions(&snapshot, &plan, (&policy, &after));
+    let cycle = NewCycle {
+        policy: last.policy,
+        planner_revision: planner::memory::REVISION,
+        snapshot: &snapshot,
+        plan: &plan,
+        memory_before: &memory,
+        memory_after: &after,
+        stories: &stories,
+    };
+    let id = journal.record_cycle(&cycle, &[]).unwrap();
+    let told = reader.story(id, &acted).unwrap();
+    assert_eq!(told.as_ref(), stories.first());
+    let followed = reader.cycle(id).unwrap();
+    let explained = Explanation::of(&reader, &followed, &acted, false).unwrap();
+    assert_eq!(told, Some(explained));
+    // The whole range may lack some; from the first that was told on, none is lacking.
+    assert!(reader.cycles_in_brief(all).unwrap().is_none());
+    let since = reader.cycles_in_brief(id.at()..Timestamp(i64::MAX)).unwrap().unwrap();
+    let briefs: Vec<_> = since.collect::<Result<_, _>>().unwrap();
+    let expected = CycleInBrief { id, services: 2, told: stories };
+    assert_eq!(briefs, [expected]);
+    assert_eq!(reader.verify().unwrap().damage, []);
 }

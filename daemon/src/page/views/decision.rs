@@ -9,7 +9,7 @@ use planner::ServiceName;
 
 use super::{absent, beside, broken, encoded};
 use crate::commands::explain::Explanation;
-use crate::journal::{CycleId, JournalFault, RecordId};
+use crate::journal::{CycleId, Intent, JournalFault, RecordId};
 use crate::page::render::Visit;
 use crate::page::site::Site;
 
@@ -59,7 +59,7 @@ pub(in crate::page) async fn show(
 
 fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Option<Told>> {
     let reader = site.reader();
-    let explanation = match site.explained(id, service) {
+    let explanation = match site.explained(&reader, id, service)? {
         Some(explanation) => explanation,
         None => {
             let cycle = match reader.cycle(id) {
@@ -70,9 +70,17 @@ fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Optio
             if !cycle.snapshot.services.contains_key(service) {
                 return Ok(None);
             }
-            Arc::new(Explanation::of(&reader, &cycle, service, false)?)
+            Explanation::of(&reader, &cycle, service, false)?
         }
     };
+    let intents = reader.intents(id)?.into_iter().filter(|intent| &intent.service == service);
+    let outcomes = reader.outcomes(id)?;
+    let ended = |intent: &Intent| outcomes.iter().rfind(|outcome| outcome.id == intent.id);
+    let orders: Vec<_> = intents.map(|intent| (ended(&intent), intent)).collect();
+    let result = orders.iter().rev().find_map(|(ended, _)| ended.map(|end| end.result.clone()));
+    // An action is a verdict of its own.
+    let since = explanation.action().map(|_| explanation.taken_at());
+    let explanation = explanation.ended(result, since);
     let trade = explanation.sizing().and_then(|sizing| sizing.trade);
     let trade = trade.map_or_else(Vec::new, |trade| {
         let units = trade.units.0;
@@ -86,13 +94,9 @@ fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Optio
         };
         trade.violations_millionths.iter().enumerate().map(row).collect()
     });
-    let outcomes = reader.outcomes(id)?;
-    let orders = reader
-        .intents(id)?
+    let orders = orders
         .into_iter()
-        .filter(|intent| &intent.service == service)
-        .map(|intent| {
-            let ended = outcomes.iter().rfind(|outcome| outcome.id == intent.id);
+        .map(|(ended, intent)| {
             context! {
                 id => intent.id.to_string(),
                 at => intent.at.to_string(),
@@ -107,6 +111,6 @@ fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Optio
         lines: explanation.told(LINES),
         trade,
         orders,
-        json: format!("{:#}", explanation.json()),
+        json: format!("{:#}", explanation.json(Some(id))),
     }))
 }

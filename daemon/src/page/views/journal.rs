@@ -6,12 +6,13 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
+use planner::plan::Action;
 use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{absent, beside, broken, encoded};
 use crate::commands::journal::{brief, full_json};
-use crate::journal::{EntryKind, RecordId};
+use crate::journal::{CycleId, Entry, EntryKind, JournalFault, Reader, RecordId};
 use crate::page::render::Visit;
 use crate::page::site::Site;
 
@@ -20,7 +21,7 @@ const LINES: usize = 200;
 /// The longest stretch that is searched at once.
 const LONGEST: Seconds = Seconds::days(1);
 /// A record is cut here, as a page must stay light.
-const RECORD_BYTES_MAX: usize = 200_000;
+const RECORD_BYTES_MAX: usize = 60_000;
 
 /// What is looked for.
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -67,10 +68,13 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
     let range = since..until;
     let mut found: Vec<(RecordId, &'static str, String)> = Vec::new();
     let takes = |text: &str| asked.service.is_empty() || text.contains(&asked.service);
-    // The newest cycles are at hand; what is older is followed from the checkpoint of its day.
-    let cycles = site.board.cycles();
-    let at_hand = cycles.last().is_some_and(|oldest| oldest.at <= since);
-    let entries = if at_hand { reader.plain_entries(range) } else { reader.entries(range) };
+    // Cycles without stories, as earlier versions wrote them, are followed from the checkpoint of
+    // their day.
+    let cycles = reader.cycles_in_brief(range.clone())?;
+    let entries = match cycles {
+        Some(_) => reader.plain_entries(range),
+        None => reader.entries(range),
+    };
     for entry in entries {
         let entry = entry?;
         let text = brief(&entry.kind);
@@ -78,11 +82,16 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
             found.push((entry.id, entry.kind.tree(), text));
         }
     }
-    if at_hand && ["", "cycles", "decisions"].contains(&asked.kind.as_str()) {
-        let inside = cycles.into_iter().filter(|cycle| (since..until).contains(&cycle.at));
-        let acted = inside.filter(|cycle| asked.kind != "decisions" || cycle.actions > 0);
-        let fitting = acted.filter(|cycle| takes(&cycle.text));
-        found.extend(fitting.map(|cycle| (cycle.id.0, "cycles", cycle.text)));
+    if ["", "cycles", "decisions"].contains(&asked.kind.as_str()) {
+        let told = cycles.into_iter().flatten().filter_map(|cycle| match cycle {
+            Ok(cycle) if asked.kind == "decisions" && cycle.told.is_empty() => None,
+            Ok(cycle) => Some(Ok((cycle.id.0, "cycles", cycle.text()))),
+            Err(fault) => Some(Err(fault)),
+        });
+        let fitting = told.filter(|cycle| cycle.as_ref().map_or(true, |(.., text)| takes(text)));
+        for cycle in fitting.take(LINES) {
+            found.push(cycle?);
+        }
     }
     found.sort_by_key(|(id, ..)| std::cmp::Reverse(*id));
     found.truncate(LINES);
@@ -109,7 +118,7 @@ fn is_asked_for(kind: &EntryKind, asked: &Asked) -> bool {
         "idle" => matches!(kind, EntryKind::Idle(_) | EntryKind::Usage(_)),
         "policies" => matches!(kind, EntryKind::Policy(..)),
         "cycles" => matches!(kind, EntryKind::Cycle(_)),
-        _ => !matches!(kind, EntryKind::Samples(_) | EntryKind::Usage(_)),
+        _ => !matches!(kind, EntryKind::Samples(_) | EntryKind::Usage(_) | EntryKind::Stories(_)),
     }
 }
 
@@ -121,6 +130,40 @@ fn moment(text: &str) -> Option<Timestamp> {
         .or_else(|| Timestamp::parse(&format!("{text}Z")))
 }
 
+struct Record {
+    title: String,
+    /// What a cycle decided.
+    acted: Vec<Action>,
+    text: String,
+}
+
+/// A record: of a cycle what it said, as long as that is written down.
+fn read(reader: &Reader, id: RecordId) -> anyhow::Result<Option<Record>> {
+    if let Some(cycle) = reader.cycle_in_brief(CycleId(id))? {
+        let acted = cycle.told.iter().filter_map(|told| told.action().cloned()).collect();
+        let mut text = String::new();
+        for story in &cycle.told {
+            if text.len() > RECORD_BYTES_MAX {
+                break;
+            }
+            text += &format!("{:#}\n", story.json(Some(cycle.id)));
+        }
+        return Ok(Some(Record { title: cycle.text(), acted, text }));
+    }
+    let second = || id.at()..id.at() + Seconds(1);
+    let wanted =
+        |entry: &Result<Entry, JournalFault>| entry.as_ref().map_or(true, |entry| entry.id == id);
+    let plain = reader.plain_entries(second()).find(wanted);
+    let found = plain.or_else(|| reader.entries(second()).find(wanted)).transpose()?;
+    let Some(entry) = found else { return Ok(None) };
+    let acted = match &entry.kind {
+        EntryKind::Cycle(cycle) => cycle.plan.actions.clone(),
+        _ => Vec::new(),
+    };
+    let text = format!("{:#}", full_json(&entry));
+    Ok(Some(Record { title: brief(&entry.kind), acted, text }))
+}
+
 /// Shows one record.
 pub(in crate::page) async fn show(
     State(site): State<Arc<Site>>,
@@ -128,31 +171,20 @@ pub(in crate::page) async fn show(
     Path(id): Path<String>,
 ) -> Response {
     let Ok(record) = id.parse::<RecordId>() else { return absent(&site, &visit, &id) };
-    let read = beside(&site, move |site| {
-        let reader = site.reader();
-        let mut entries = reader.entries(record.at()..record.at() + Seconds(1));
-        let found = entries.find(|entry| entry.as_ref().map_or(true, |entry| entry.id == record));
-        let Some(entry) = found.transpose()? else { return Ok(None) };
-        let services: Vec<Value> = match &entry.kind {
-            EntryKind::Cycle(cycle) => {
-                let acted = cycle.plan.actions.iter().map(|action| {
-                    let href = format!("/decision/{}/{}", record, encoded(action.service.as_str()));
-                    context! { text => format!("{} {}", action.service, action.change), href }
-                });
-                acted.collect()
-            }
-            _ => Vec::new(),
-        };
-        let mut text = format!("{:#}", full_json(&entry));
-        let cut = text.len() > RECORD_BYTES_MAX;
-        if cut {
-            let end = (0..=RECORD_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
-            text.truncate(end.unwrap_or(0));
-        }
-        Ok(Some((entry.id.at().to_string(), brief(&entry.kind), services, text, cut)))
-    });
+    let read = beside(&site, move |site| read(&site.reader(), record));
     match read.await {
-        Ok(Some((at, title, services, text, cut))) => {
+        Ok(Some(Record { title, acted, mut text })) => {
+            let cut = text.len() > RECORD_BYTES_MAX;
+            if cut {
+                let end = (0..=RECORD_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
+                text.truncate(end.unwrap_or(0));
+            }
+            let service = |action: &Action| {
+                let href = format!("/decision/{record}/{}", encoded(action.service.as_str()));
+                context! { text => format!("{} {}", action.service, action.change), href }
+            };
+            let services: Vec<Value> = acted.iter().map(service).collect();
+            let at = record.at().to_string();
             let of = context! { id, at, title, services, text, cut };
             site.page(&visit, "record.html", of)
         }

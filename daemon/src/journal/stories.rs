@@ -1,0 +1,172 @@
+//! What each cycle said of the services it acted on, written down as it was said: a story is at hand
+//! at once however long ago it was, while the cycle itself is followed from its day's checkpoint.
+//!
+//! A cycle's stories stand right before it, so that no crash leaves a cycle without them. Those of
+//! services that only the shadow would have acted on come after it, and may be missing.
+
+use std::ops::Range;
+
+use planner::{ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::engine::Tree;
+use super::fold;
+use super::idle::entry;
+use super::{CycleId, Journal, JournalFault, Reader, RecordId};
+use crate::commands::explain::Explanation;
+use crate::commands::journal::brief_cycle;
+
+/// One record of the tree `stories`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Stories {
+    /// Of the cycle that stands right behind.
+    Cycle {
+        /// Services that it saw.
+        services: u32,
+        /// Of those it acted on, in the order of its plan.
+        told: Vec<Explanation>,
+    },
+    /// Of services that the shadow would have acted on, and the cycle did not.
+    Shadow {
+        /// The cycle.
+        cycle: CycleId,
+        /// What it said of them.
+        told: Vec<Explanation>,
+    },
+}
+
+impl Stories {
+    /// The cycle that they are of; `id` is their record's.
+    fn cycle(&self, id: RecordId) -> CycleId {
+        match self {
+            Stories::Cycle { .. } => CycleId(id.successor()),
+            Stories::Shadow { cycle, .. } => *cycle,
+        }
+    }
+
+    fn told(self) -> Vec<Explanation> {
+        match self {
+            Stories::Cycle { told, .. } | Stories::Shadow { told, .. } => told,
+        }
+    }
+}
+
+/// A cycle in brief.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleInBrief {
+    /// Its id.
+    pub id: CycleId,
+    /// Services that it saw.
+    pub services: u32,
+    /// Of those it acted on, in the order of its plan.
+    pub told: Vec<Explanation>,
+}
+
+impl CycleInBrief {
+    /// In words.
+    pub fn text(&self) -> String {
+        let actions = self.told.iter().filter_map(Explanation::action);
+        brief_cycle(self.services as usize, actions)
+    }
+
+    fn of((id, stories): (RecordId, Stories)) -> Option<CycleInBrief> {
+        let id = stories.cycle(id);
+        match stories {
+            Stories::Cycle { services, told } => Some(CycleInBrief { id, services, told }),
+            Stories::Shadow { .. } => None,
+        }
+    }
+}
+
+/// What such a record holds, as JSON.
+pub fn shown(body: &[u8]) -> Value {
+    match postcard::from_bytes::<Stories>(body) {
+        Ok(stories) => stories.told().iter().map(|story| story.json(None)).collect(),
+        Err(why) => json!({ "unreadable": why.to_string() }),
+    }
+}
+
+/// Such a record in a few words, for lists.
+pub fn brief(body: &[u8]) -> String {
+    match postcard::from_bytes::<Stories>(body) {
+        Ok(stories) => format!("stories of {} services", stories.told().len()),
+        Err(why) => format!("unreadable: {why}"),
+    }
+}
+
+/// The body of the record that a cycle stands behind.
+pub(super) fn encode(services: usize, told: &[Explanation]) -> Vec<u8> {
+    let services = u32::try_from(services).unwrap_or(u32::MAX);
+    fold::encode(&Stories::Cycle { services, told: told.to_vec() })
+}
+
+impl Journal {
+    /// Records what a cycle said of services that the shadow would have acted on. On disk with the
+    /// next cycle or [`Journal::flush`].
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written.
+    pub fn record_shadow_stories(
+        &self,
+        cycle: CycleId,
+        told: Vec<Explanation>,
+    ) -> Result<RecordId, JournalFault> {
+        self.tell(Tree::Stories, cycle.at(), &Stories::Shadow { cycle, told }, false)
+    }
+}
+
+impl Reader {
+    /// What a cycle said of a service, where that was written down.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be read.
+    pub fn story(
+        &self,
+        cycle: CycleId,
+        service: &ServiceName,
+    ) -> Result<Option<Explanation>, JournalFault> {
+        let before = cycle.0.predecessor().unwrap_or(RecordId::FIRST);
+        // The cycle's own, and after them those of the shadow.
+        for frame in self.frames(Tree::Stories, before).take(2) {
+            let (id, stories) = entry::<Stories>(&frame?)?;
+            if stories.cycle(id) != cycle {
+                break;
+            }
+            let told = stories.told().into_iter().find(|told| told.service() == service);
+            if told.is_some() {
+                return Ok(told);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A cycle in brief, where its stories were written down.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where they cannot be read.
+    pub fn cycle_in_brief(&self, cycle: CycleId) -> Result<Option<CycleInBrief>, JournalFault> {
+        let before = cycle.0.predecessor().unwrap_or(RecordId::FIRST);
+        let found = self.frames(Tree::Stories, before).next().transpose()?;
+        let found = found.filter(|frame| frame.id == before);
+        Ok(found.map(|frame| entry(&frame)).transpose()?.and_then(CycleInBrief::of))
+    }
+
+    /// Cycles recorded in `[range.start, range.end)` in brief, newest first; `None` where there may
+    /// be some whose stories were not written down, as in journals of earlier versions.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be read.
+    pub fn cycles_in_brief(
+        &self,
+        range: Range<Timestamp>,
+    ) -> Result<Option<impl Iterator<Item = Result<CycleInBrief, JournalFault>> + '_>, JournalFault>
+    {
+        let first = self.frames(Tree::Stories, RecordId::FIRST).next().transpose()?;
+        if first.is_none_or(|first| first.id.at() > range.start) {
+            return Ok(None);
+        }
+        let stories = self.told_newest_first::<Stories>(Tree::Stories, range);
+        Ok(Some(stories.filter_map(|stories| stories.map(CycleInBrief::of).transpose())))
+    }
+}

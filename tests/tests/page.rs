@@ -169,7 +169,13 @@ fn looking_and_approving_are_rights_of_their_own() {
     assert_eq!(served.ask(exempt).status, 200);
     until("the exemption", || served.get(&story).body.contains("left alone until").then_some(()));
 
-    // A session ends when it is left.
+    // A session outlives a reload, and ends when it is left.
+    served.running.signal("HUP");
+    until("the reload", || {
+        served.running.stderr().contains("configuration taken over").then_some(())
+    });
+    let idle = served.ask(Ask::get("/idle").with("cookie", &cookie));
+    assert!(idle.body.contains("li.wei ·"), "{}", idle.body);
     let leave = Ask::post("/sign-out", &[]).with("cookie", &cookie);
     assert_eq!(served.ask(leave.clone()).status, 403);
     assert_eq!(served.ask(leave.with("origin", &served.origin())).status, 303);
@@ -435,8 +441,12 @@ fn ten_thousand_connections_neither_slow_a_cycle_nor_take_the_page_away() {
 fn who_says_nothing_is_let_go() {
     let served = Served::start(place(200, &page("")));
     let kept_alive = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    let beginnings = ["", HALF, "GET", kept_alive];
-    let mut streams = beginnings.map(|beginning| opened(served.address, beginning));
+    let form = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n\
+                content-length: 100\r\n\r\ntoken=";
+    let beginnings = ["", HALF, "GET", kept_alive].into_iter().chain([form; 60]);
+    let mut streams: Vec<_> =
+        beginnings.map(|beginning| opened(served.address, beginning)).collect();
+    assert_eq!(served.get("/").status, 200, "a form that does not end keeps nobody else out");
     until("all are closed", || streams.iter_mut().all(is_closed).then_some(()));
 }
 

@@ -15,16 +15,13 @@ use planner::{ProviderName, ServiceName, Timestamp};
 use providers::{Expected, Volume, alibaba, aws, prometheus};
 use serde::Serialize;
 
-use crate::alerts;
 use crate::assemble;
 use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::config::{
     self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
 };
-use crate::page::Access;
 use crate::report::Format;
-use crate::traces;
 use coming::Coming;
 use idle::Idle;
 
@@ -70,21 +67,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Looks at secrets too, as far as they can be read from here.
 fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
-    let seen = config.alerts.iter().filter(|alert| alert.secrets().all(SecretFile::is_readable));
-    let seen: Vec<_> = seen.cloned().collect();
-    let channels = alerts::open(&seen, alerts::Options::default());
-    let mut page = config.page.clone();
-    if let Some(page) = &mut page {
+    let mut seen = config.clone();
+    seen.alerts.retain(|alert| alert.secrets().all(SecretFile::is_readable));
+    if let Some(page) = &mut seen.page {
         page.tokens.retain(|token| token.file.is_readable());
         page.proxy.take_if(|proxy| !proxy.secret.is_readable());
     }
-    let access = page.as_ref().map(Access::open).transpose();
-    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
-    let headers = headers.filter(|file| file.is_readable()).map(traces::Headers::read);
-    let headers = headers.transpose().map_err(|fault| vec![fault]);
-    let faults = [channels.err(), access.err(), headers.err()].into_iter().flatten().flatten();
-    let faults: Vec<ConfigFault> = faults.collect();
-    if faults.is_empty() { Ok(config) } else { Err(faults) }
+    if let Some(trace) = &mut seen.trace {
+        trace.headers.take_if(|headers| !headers.is_readable());
+    }
+    super::run::secrets(&seen).map(|_| config)
 }
 
 /// What `--format json` prints.

@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What the configuration keeps secrets of.
-struct Secrets {
+pub(super) struct Secrets {
     /// Channels of alerts.
     channels: Vec<Channel>,
     /// The page's doors.
@@ -102,7 +102,7 @@ struct Secrets {
 }
 
 /// Opens what the configuration keeps secrets of.
-fn secrets(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
+pub(super) fn secrets(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
     let channels = alerts::open(&config.alerts, alerts::Options::default());
     let access = config.page.as_ref().map(page::Access::open).transpose();
     let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::plan::{Action, Finding, Plan};
-use planner::policy::{ActiveFreeze, EventFloor};
+use planner::policy::ActiveFreeze;
 use planner::snapshot::{
     DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
 };
@@ -337,23 +337,15 @@ impl Mirror {
                 services.insert(name.clone(), self.observation(at, taken_at)?);
             }
         }
-        let mut floors = Vec::new();
-        if !self.slots[0][FLOORS].is_empty() {
-            floors = self.read::<Vec<EventFloor>>(0, FLOORS)?;
-        }
-        let mut requests = Vec::new();
-        if !self.slots[0][REQUESTS].is_empty() {
-            requests = self.read(0, REQUESTS)?;
-        }
         Ok(Snapshot {
             taken_at,
             kill_switch,
             freezes,
-            floors,
+            floors: self.list(0, FLOORS)?,
             disk,
             acknowledged,
             services,
-            requests,
+            requests: self.list(0, REQUESTS)?,
         })
     }
 
@@ -365,16 +357,9 @@ impl Mirror {
             let WorldPart { taken_at, .. } = self.read(0, WORLD)?;
             seen = Some(self.observation(at, taken_at)?);
         }
-        let mut actions = Vec::new();
-        if !self.slots[0][ACTIONS].is_empty() {
-            let all = self.read::<Vec<Action>>(0, ACTIONS)?;
-            actions = (0..).zip(all).filter(|(_, action)| action.service == *name).collect();
-        }
-        let mut findings = Vec::new();
-        if !self.slots[at][FINDINGS].is_empty() {
-            findings = self.read(at, FINDINGS)?;
-        }
-        Ok((seen, actions, findings))
+        let actions = (0..).zip(self.list::<Action>(0, ACTIONS)?);
+        let actions = actions.filter(|(_, action)| action.service == *name).collect();
+        Ok((seen, actions, self.list(at, FINDINGS)?))
     }
 
     fn observation(&self, at: usize, taken_at: Timestamp) -> Result<Observation, Unfit> {
@@ -395,10 +380,7 @@ impl Mirror {
     }
 
     fn plan(&self) -> Result<Plan, Unfit> {
-        let mut plan = Plan::default();
-        if !self.slots[0][ACTIONS].is_empty() {
-            plan.actions = self.read::<Vec<Action>>(0, ACTIONS)?;
-        }
+        let mut plan = Plan { actions: self.list(0, ACTIONS)?, findings: Vec::new() };
         let mut by_service: BTreeMap<Option<&ServiceName>, Vec<Finding>> = BTreeMap::new();
         for (at, slot) in self.slots.iter().enumerate() {
             if !slot[FINDINGS].is_empty() {
@@ -414,6 +396,11 @@ impl Mirror {
             plan.findings = placed.into_iter().map(|(_, finding)| finding).collect();
         }
         Ok(plan)
+    }
+
+    /// A list that is absent where it is empty.
+    fn list<T: DeserializeOwned>(&self, at: usize, part: usize) -> Result<Vec<T>, Unfit> {
+        if self.slots[at][part].is_empty() { Ok(Vec::new()) } else { self.read(at, part) }
     }
 
     fn read<T: DeserializeOwned>(&self, at: usize, part: usize) -> Result<T, Unfit> {

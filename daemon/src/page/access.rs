@@ -67,7 +67,8 @@ struct Proxy {
 
 #[derive(Debug)]
 struct Session {
-    caller: Caller,
+    /// The token that it began with: it lasts no longer than that is known.
+    token: Hash,
     since: Instant,
 }
 
@@ -121,16 +122,16 @@ impl Access {
 
     fn bearer(&self, headers: &HeaderMap) -> Option<Caller> {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        self.known(value.strip_prefix("Bearer ")?)
+        self.known(value.strip_prefix("Bearer ")?).map(|token| token.caller.clone())
     }
 
     /// Whose token it is. All are compared, whichever fits.
-    fn known(&self, token: &str) -> Option<Caller> {
+    fn known(&self, token: &str) -> Option<&Token> {
         let shown = blake3::hash(token.trim().as_bytes());
         let mut found = None;
         for token in &self.tokens {
             if token.hash == shown {
-                found = Some(token.caller.clone());
+                found = Some(token);
             }
         }
         found
@@ -156,12 +157,20 @@ impl Access {
             sessions.remove(&key);
             return None;
         }
-        Some(session.caller.clone())
+        let token = session.token;
+        self.tokens.iter().find(|known| known.hash == token).map(|known| known.caller.clone())
+    }
+
+    /// Goes on with the sessions of what was in force before.
+    pub(super) fn go_on_from(&self, before: &Access) {
+        let mut earlier = before.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.append(&mut earlier);
     }
 
     /// Takes a token, and gives a cookie for as long as a working day.
     pub fn sign_in(&self, token: &str, now: Instant) -> Option<(Caller, String)> {
-        let caller = self.known(token)?;
+        let Token { hash, caller } = self.known(token)?;
         let mut secret = [0_u8; 32];
         getrandom::fill(&mut secret).ok()?;
         let key = *blake3::hash(&secret).as_bytes();
@@ -171,12 +180,12 @@ impl Access {
             let oldest = oldest.map(|(key, _)| *key);
             oldest.map(|key| sessions.remove(&key));
         }
-        sessions.insert(key, Session { caller: caller.clone(), since: now });
+        sessions.insert(key, Session { token: *hash, since: now });
         let secure = if self.tls { "; Secure" } else { "" };
         let value = hex::encode(secret);
         let lasts = SESSION_LASTS.as_secs();
         let rules = format!("Path=/; HttpOnly; SameSite=Strict; Max-Age={lasts}{secure}");
-        Some((caller, format!("{COOKIE}={value}; {rules}")))
+        Some((caller.clone(), format!("{COOKIE}={value}; {rules}")))
     }
 
     /// Ends a session, and gives a cookie that takes the old one's place.

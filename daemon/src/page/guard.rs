@@ -24,7 +24,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The longest address.
 const URI_BYTES_MAX: usize = 4096;
 /// Bytes of a form.
-pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
+const FORM_BYTES_MAX: usize = 16 * 1024;
+/// How long somebody may take to send one.
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 /// Nothing from elsewhere, no script, no frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
@@ -104,8 +106,12 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let tls = site.access().tls();
-    let mut response = match admit(&site, &mut request) {
-        Ok(()) => served(&site, request, next).await,
+    let admitted = match admit(&site, &mut request) {
+        Ok(()) => heard(request).await,
+        Err(refused) => Err(refused),
+    };
+    let mut response = match admitted {
+        Ok(request) => served(&site, request, next).await,
         Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
@@ -125,6 +131,18 @@ pub(super) async fn guard(
         headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     response
+}
+
+/// A request with all that it says: who is slow to say it keeps nobody else from being served.
+async fn heard(request: Request) -> Result<Request, Refused> {
+    let (parts, body) = request.into_parts();
+    match tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(body, FORM_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => Ok(Request::from_parts(parts, bytes.into())),
+        Ok(Err(_)) => {
+            Err(Refused::Because(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or broken"))
+        }
+        Err(_) => Err(Refused::Because(StatusCode::REQUEST_TIMEOUT, "the form took too long")),
+    }
 }
 
 async fn served(site: &Site, request: Request, next: Next) -> Response {

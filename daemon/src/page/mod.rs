@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -29,7 +28,7 @@ use tokio::sync::oneshot;
 use crate::config;
 
 pub use access::{Access, Caller};
-pub use board::{Board, Brief, Decision, Latest, LookInBrief, Past, Point};
+pub use board::{Board, Decision, Latest, LookInBrief, Past, Point};
 pub use site::Site;
 
 /// Threads that serve, and that read the journal for them.
@@ -169,7 +168,6 @@ fn router(site: &Arc<Site>) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .fallback(views::nothing_here)
-        .layer(DefaultBodyLimit::max(guard::FORM_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&site), guard::guard))
         .with_state(site)
 }

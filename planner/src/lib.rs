@@ -31,6 +31,7 @@ pub mod stage;
 
 pub use check::{Violation, check_plan};
 pub use decide::plan;
+pub use display::{Milli, Missed, TradeSize, When};
 pub use fault::{Fault, FaultKind};
 pub use forecaster::{Level, LevelOutOfRange, Seconds, Step, Timestamp};
 pub use memory::Memory;

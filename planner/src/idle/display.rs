@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::evidence::{Lack, Row, Use, Verdict};
 use super::plan::{IdleHold, Risk, Stage};
+use super::snapshot::PowerResult;
 use super::usage::Signal;
 
 impl fmt::Display for Verdict {
@@ -31,36 +32,38 @@ impl Verdict {
     }
 }
 
-/// A value in thousandths of a signal's unit, in few digits.
-fn amount(signal: Signal, milli: u64) -> String {
-    let value = milli as f64 / 1000.0;
-    let (value, prefix) = match signal {
-        Signal::NetworkIn | Signal::NetworkOut if value >= 1_048_576.0 => {
-            (value / 1_048_576.0, "Mi")
-        }
-        Signal::NetworkIn | Signal::NetworkOut if value >= 1024.0 => (value / 1024.0, "Ki"),
-        _ => (value, ""),
-    };
-    let digits = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    let unit = signal.unit();
-    let blank = if unit.is_empty() { "" } else { " " };
-    format!("{value:.digits$}{blank}{prefix}{unit}")
+impl Signal {
+    /// A value in thousandths of its unit, in few digits.
+    pub fn amount(self, milli: u64) -> String {
+        let value = milli as f64 / 1000.0;
+        let (value, prefix) = match self {
+            Signal::NetworkIn | Signal::NetworkOut if value >= 1_048_576.0 => {
+                (value / 1_048_576.0, "Mi")
+            }
+            Signal::NetworkIn | Signal::NetworkOut if value >= 1024.0 => (value / 1024.0, "Ki"),
+            _ => (value, ""),
+        };
+        let digits = if value >= 100.0 {
+            0
+        } else if value >= 10.0 {
+            1
+        } else {
+            2
+        };
+        let unit = self.unit();
+        let blank = if unit.is_empty() { "" } else { " " };
+        format!("{value:.digits$}{blank}{prefix}{unit}")
+    }
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row { signal, most_milli, most_at, hours, of, above, .. } = self;
         let (most, least) = if signal.is_least() { ("least", "1 %") } else { ("most", "99 %") };
-        write!(f, "{signal}: {most} {} at {most_at}", amount(*signal, *most_milli))?;
-        write!(f, ", {least} of hours {}", amount(*signal, self.high_milli))?;
+        write!(f, "{signal}: {most} {} at {most_at}", signal.amount(*most_milli))?;
+        write!(f, ", {least} of hours {}", signal.amount(self.high_milli))?;
         if let Some(limit) = self.limit_milli {
-            write!(f, ", limit {}, {above} hours above", amount(*signal, limit))?;
+            write!(f, ", limit {}, {above} hours above", signal.amount(limit))?;
         }
         write!(f, "; {hours} of {of} hours")
     }
@@ -69,9 +72,9 @@ impl fmt::Display for Row {
 impl Row {
     /// The most against the limit: `cpu 0.8 of 3.0 %`.
     pub fn brief(&self) -> String {
-        let most = amount(self.signal, self.most_milli);
+        let most = self.signal.amount(self.most_milli);
         match self.limit_milli {
-            Some(limit) => format!("{} {most} of {}", self.signal, amount(self.signal, limit)),
+            Some(limit) => format!("{} {most} of {}", self.signal, self.signal.amount(limit)),
             None => format!("{} {most}", self.signal),
         }
     }
@@ -83,14 +86,14 @@ impl fmt::Display for Use {
             Use::Above { signal, value_milli, limit_milli, at, hours } => write!(
                 f,
                 "{signal} was {} at {at}, limit {}, {hours} {} above",
-                amount(*signal, *value_milli),
-                amount(*signal, *limit_milli),
+                signal.amount(*value_milli),
+                signal.amount(*limit_milli),
                 if *hours == 1 { "hour" } else { "hours" },
             ),
             Use::Starved { credits_milli, at } => write!(
                 f,
                 "its CPU credits ran out ({} left at {at}): it would do more if it could",
-                amount(Signal::CreditsLeft, *credits_milli)
+                Signal::CreditsLeft.amount(*credits_milli)
             ),
             Use::Holder(holder) => write!(f, "used by {holder}"),
         }
@@ -234,6 +237,27 @@ impl fmt::Display for IdleHold {
             IdleHold::NotIdleNow(what) => write!(f, "the schedule stops what is idle: {what}"),
             IdleHold::Gone => f.write_str("it is gone"),
             IdleHold::AlreadyStopped { at } => write!(f, "neap stopped it at {at}"),
+        }
+    }
+}
+
+/// How an order ended, after its verb: `stop taken`.
+impl fmt::Display for PowerResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PowerResult::Taken => f.write_str("taken"),
+            PowerResult::Moved { found } => write!(f, "not sent: {found}"),
+            PowerResult::Withheld => f.write_str("not sent: stopped by kill switch or mode"),
+            PowerResult::Failed { fault } => write!(f, "failed: {fault}"),
+            PowerResult::Unconfirmed { effect_seen: Some(true) } => {
+                f.write_str("sent, the answer was lost, the effect is there")
+            }
+            PowerResult::Unconfirmed { effect_seen: Some(false) } => {
+                f.write_str("sent, the answer was lost, no effect was seen")
+            }
+            PowerResult::Unconfirmed { effect_seen: None } => {
+                f.write_str("sent, no answer; looked at before anything else")
+            }
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What people and machines are shown of a cycle: one truth, worded once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Write;
 
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult};
 use planner::stage::StageMemory;
-use planner::{Fault, ServiceName, Timestamp};
+use planner::{Fault, Level, Seconds, ServiceName, Timestamp, Units};
 use providers::Provider;
 use providers::traced::{Calls, Traced};
 use serde_json::{Value, json};
@@ -37,36 +38,83 @@ pub fn faults(faults: &[ConfigFault]) {
     eprintln!("error: {count} {noun} in the configuration, nothing was started");
 }
 
-/// The reason of an action, in one line.
-pub fn reason(sizing: &Sizing) -> String {
-    let why = match &sizing.decided_by {
-        DecidedBy::Forecast => forecast_reason(sizing),
-        DecidedBy::ReactiveFloor => {
-            let needed = sizing.needed_reactive.map_or_else(String::new, |u| format!(" {u}"));
-            format!("demand now and its fastest recent rise need{needed}")
+/// Why a size is wanted, with the numbers that are told in one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// What decided.
+    pub decided_by: DecidedBy,
+    /// Units that demand now and its fastest recent rise ask for.
+    pub needed_reactive: Option<Units>,
+    /// The demand it was sized for, in thousandths per second.
+    pub sized_for_milli: Option<u64>,
+    /// At which quantile level.
+    pub level: Option<Level>,
+    /// What a unit carries, in thousandths per second.
+    pub capacity_milli: Option<u64>,
+    /// The lead window.
+    pub lead: Seconds,
+    /// Demand now, in thousandths per second.
+    pub demand_milli: Option<u64>,
+}
+
+impl Reason {
+    /// What of a sizing is told.
+    pub fn of(sizing: &Sizing) -> Reason {
+        Reason {
+            decided_by: sizing.decided_by.clone(),
+            needed_reactive: sizing.needed_reactive,
+            sized_for_milli: sizing.sized_for_milli,
+            level: sizing.level,
+            capacity_milli: sizing.capacity_milli,
+            lead: sizing.window.lead(),
+            demand_milli: sizing.demand_milli,
         }
-        DecidedBy::Minimum => "the lower bound".to_owned(),
-        DecidedBy::Maximum => "the upper bound".to_owned(),
-        DecidedBy::LastTrusted => "the last trusted value, as too little is known".to_owned(),
-        DecidedBy::Event { name, until } => format!("event `{name}` until {until}"),
-    };
-    match sizing.demand_milli {
-        Some(demand) => format!("{why}; now {}/s", rate(demand)),
-        None => why,
+    }
+
+    fn forecast(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("forecast ")?;
+        if let Some(demand) = self.sized_for_milli {
+            write!(f, "{}/s", rate(demand))?;
+        }
+        if let Some(level) = self.level {
+            write!(f, " at q{level}")?;
+        }
+        write!(f, " within {}", self.lead)?;
+        match self.capacity_milli {
+            Some(capacity) => write!(f, ", {}/s a unit", rate(capacity)),
+            None => Ok(()),
+        }
     }
 }
 
-fn forecast_reason(sizing: &Sizing) -> String {
-    let lead = sizing.window.lead();
-    let demand = sizing.sized_for_milli.map(|d| format!("{}/s", rate(d)));
-    let level = sizing.level.map(|level| format!(" at q{level}"));
-    let capacity = sizing.capacity_milli.map(|c| format!(", {}/s a unit", rate(c)));
-    format!(
-        "forecast {}{} within {lead}{}",
-        demand.unwrap_or_default(),
-        level.unwrap_or_default(),
-        capacity.unwrap_or_default()
-    )
+/// In one line.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.decided_by {
+            DecidedBy::Forecast => self.forecast(f)?,
+            DecidedBy::ReactiveFloor => {
+                f.write_str("demand now and its fastest recent rise need")?;
+                if let Some(units) = self.needed_reactive {
+                    write!(f, " {units}")?;
+                }
+            }
+            DecidedBy::Minimum => f.write_str("the lower bound")?,
+            DecidedBy::Maximum => f.write_str("the upper bound")?,
+            DecidedBy::LastTrusted => {
+                f.write_str("the last trusted value, as too little is known")?;
+            }
+            DecidedBy::Event { name, until } => write!(f, "event `{name}` until {until}")?,
+        }
+        match self.demand_milli {
+            Some(demand) => write!(f, "; now {}/s", rate(demand)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The reason of an action, in one line.
+pub fn reason(sizing: &Sizing) -> String {
+    Reason::of(sizing).to_string()
 }
 
 /// Thousandths as a number with at most one decimal.

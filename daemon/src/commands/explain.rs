@@ -1,5 +1,7 @@
 //! `neap explain`: why a service has the size it has.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::ExitCode;
@@ -8,14 +10,17 @@ use anyhow::bail;
 use planner::memory::ViolationAccount;
 use planner::plan::{Action, Finding, Plan, Sizing};
 use planner::policy::{Policy, ServicePolicy};
-use planner::snapshot::{Observation, OrderResult, Snapshot, Window};
+use planner::snapshot::{Observation, OrderResult, Snapshot};
 use planner::stage::StageMemory;
-use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
+use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::journal::{CycleId, CycleRecord, Reader, ServiceTurn};
-use crate::report::{self, Format, rate};
+use crate::report::{self, Format};
+
+pub use lines::{Broken, Line, Quality};
+pub(crate) use lines::{of_record, units};
 
 /// Cycles looked back over for how long a verdict has stood.
 const SINCE_CYCLES: u64 = 2000;
@@ -100,13 +105,13 @@ pub struct Explanation {
 
 /// What was promised, and how it was kept in the last 28 days.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Promise {
+pub struct Promise {
     /// The share of intervals that may exceed capacity.
-    promised: f64,
+    pub(crate) promised: f64,
     /// The share that did.
-    missed: f64,
+    pub(crate) missed: f64,
     /// Over so many days.
-    days: f64,
+    pub(crate) days: f64,
 }
 
 impl Promise {
@@ -122,13 +127,17 @@ impl Promise {
     fn is_broken(&self) -> bool {
         self.days >= 1.0 && self.missed > self.promised
     }
+
+    /// The share that was missed and the share that was promised, in percent.
+    pub(crate) fn percent(&self) -> (String, String) {
+        (format!("{:.2}%", self.missed * 100.0), format!("{}%", self.promised * 100.0))
+    }
 }
 
 impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Promise { promised, missed, days } = self;
-        let (missed, promised) = (missed * 100.0, promised * 100.0);
-        write!(f, "{missed:.2}% of {days} days missed, {promised}% promised")
+        let (missed, promised) = self.percent();
+        write!(f, "{missed} of {} days missed, {promised} promised", self.days)
     }
 }
 
@@ -247,35 +256,30 @@ impl Explanation {
     fn text(&self, cycle: CycleId) -> String {
         let head = format!("{} at {} (cycle {cycle})", self.service, self.taken_at);
         let told = self.told(LINES_MAX - 1);
-        let told = told.into_iter().map(|(label, text)| format!("  {label:<9} {text}"));
+        let told = told.into_iter().map(|line| format!("  {:<9} {line}", line.label()));
         std::iter::once(head).chain(told).collect::<Vec<_>>().join("\n")
     }
 
-    /// What is said, under labels, in at most so many lines: the reasons come last in importance.
-    pub fn told(&self, most: usize) -> Vec<(&'static str, String)> {
+    /// What is said, in at most so many lines: the reasons come last in importance.
+    pub fn told(&self, most: usize) -> Vec<Line<'_>> {
         let mut lines = Vec::new();
         if let Some(action) = &self.action {
-            let dry = if action.dry_run { ", dry run" } else { "" };
-            lines.push(("action", format!("{}{dry}", action.change)));
-            lines.push(("because", report::reason(&action.sizing)));
+            lines.push(Line::Action(action));
+            lines.push(Line::Because(&action.sizing));
         }
         let findings = lines.len();
-        lines.push(("group", self.group()));
-        lines.extend(self.stage.as_ref().map(|stage| ("stage", report::stage_line(stage))));
-        lines.extend(self.sizing().map(|sizing| ("needed", needed(sizing))));
-        let trade = self.sizing().and_then(|sizing| sizing.trade);
-        lines.extend(trade.map(|trade| ("trade", trade.to_string())));
-        lines.extend(self.sizing().map(|sizing| ("window", window(&sizing.window))));
-        if let Some(outcome) = &self.outcome {
-            lines.push(("order", report::ending(outcome)));
-        }
-        lines.extend(self.quality().map(|quality| ("quality", quality)));
-        lines.extend(self.broken().map(|broken| ("promise", self.price(broken))));
-        lines.extend(self.since.map(|at| ("since", format!("{at}, next look {}", self.next))));
+        lines.push(Line::Group(self.seen.as_ref()));
+        lines.extend(self.stage.as_ref().map(Line::Stage));
+        lines.extend(self.sizing().map(Line::Needed));
+        let trade = self.sizing().and_then(|sizing| sizing.trade.as_ref());
+        lines.extend(trade.map(Line::Trade));
+        lines.extend(self.sizing().map(|sizing| Line::Window(&sizing.window)));
+        lines.extend(self.outcome.as_ref().map(Line::Order));
+        lines.extend(self.quality().map(Line::Quality));
+        lines.extend(self.broken().map(|broken| Line::Promise(self.price(broken))));
+        lines.extend(self.since.map(|at| Line::Since { at, next: self.next }));
         let room = most.saturating_sub(lines.len());
-        let reasons = self.findings.iter().take(room);
-        let reasons: Vec<(&str, String)> =
-            reasons.map(|f| (f.what.verb(), f.hold.to_string())).collect();
+        let reasons: Vec<Line<'_>> = self.findings.iter().take(room).map(Line::Found).collect();
         lines.splice(findings..findings, reasons);
         lines
     }
@@ -285,55 +289,24 @@ impl Explanation {
     }
 
     /// How the forecast did lately, and how the promise is kept.
-    fn quality(&self) -> Option<String> {
+    fn quality(&self) -> Option<Quality<'_>> {
         let forecast = self.seen.as_ref()?.forecast.as_ref().ok()?;
         let (own, last) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
-        let loss = (last > 0)
-            .then(|| format!("loses {:.2} of what last-value would", own as f64 / last as f64));
-        let record = forecast.record.map(|record| {
-            let (covered, bias) = (f64::from(record.covered_milli) / 10.0, record.bias_milli);
-            let sign = if bias < 0 { "-" } else { "+" };
-            format!("q0.9 covers {covered:.1}%, bias {sign}{}/s", rate(bias.unsigned_abs()))
-        });
-        let kept = self.promise.as_ref().filter(|promise| !promise.is_broken());
-        let kept = kept.map(Promise::to_string);
-        let known: Vec<String> = [loss, record, kept].into_iter().flatten().collect();
-        (!known.is_empty()).then(|| known.join("; "))
+        let quality = Quality {
+            loss: (last > 0).then(|| own as f64 / last as f64),
+            record: forecast.record,
+            kept: self.promise.as_ref().filter(|promise| !promise.is_broken()),
+        };
+        quality.is_known().then_some(quality)
     }
 
-    /// What keeping the promise takes now, and where its price is shown.
-    fn price(&self, broken: &Promise) -> String {
+    /// What keeping the promise takes now.
+    fn price<'a>(&'a self, broken: &'a Promise) -> Broken<'a> {
         let units = self.sizing().and_then(|sizing| {
             let needs = sizing.demand_milli?.div_ceil(sizing.capacity_milli.filter(|c| *c > 0)?);
-            Some(format!("; it asks for {} units now that demand needs {needs}", sizing.wanted.0))
+            Some((sizing.wanted, needs))
         });
-        format!(
-            "{broken}{}; `neap tune --service {}` shows what keeping it costs",
-            units.unwrap_or_default(),
-            self.service
-        )
-    }
-
-    fn group(&self) -> String {
-        let Some(seen) = &self.seen else {
-            return "not looked at".to_owned();
-        };
-        let demand = match (&seen.demand.settled, &seen.demand.fault) {
-            (Some(point), fault) => {
-                let unread = fault.as_ref().map(|fault| format!(", nothing newer: {fault}"));
-                let unread = unread.unwrap_or_default();
-                format!("demand {}/s at {}{unread}", rate((point.value * 1e3) as u64), point.start)
-            }
-            (None, Some(fault)) => format!("demand unknown: {fault}"),
-            (None, None) => "demand unknown".to_owned(),
-        };
-        match &seen.group {
-            Ok(group) => format!(
-                "desired {} in {}..{}, {} in service, {} on the way; {demand}",
-                group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
-            ),
-            Err(fault) => format!("unread: {fault}; {demand}"),
-        }
+        Broken { service: &self.service, promise: broken, units }
     }
 
     /// All of it, for machines.
@@ -392,29 +365,4 @@ fn since(
 fn verdict(turn: &ServiceTurn) -> Vec<String> {
     let acted = turn.actions.iter().map(|(_, action)| action.change.to_string());
     acted.chain(turn.findings.iter().map(|finding| finding.hold.word().to_owned())).collect()
-}
-
-fn needed(sizing: &Sizing) -> String {
-    let units = |units: Option<Units>| units.map_or_else(|| "-".to_owned(), |u| u.0.to_string());
-    let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
-    let capacity =
-        sizing.capacity_milli.map_or_else(|| "unknown".to_owned(), |c| format!("{}/s", rate(c)));
-    format!(
-        "forecast {} now, {} in the hold window (at {level}), reactive {}; wanted {}; a unit carries {capacity}",
-        units(sizing.needed_lead),
-        units(sizing.needed_hold),
-        units(sizing.needed_reactive),
-        sizing.wanted.0
-    )
-}
-
-fn window(window: &Window) -> String {
-    format!(
-        "{} ahead = sample age {} + poll {} + lead time {}; hold window {}",
-        window.lead(),
-        window.sample_age,
-        window.poll_interval,
-        window.lead_time,
-        window.hold
-    )
 }

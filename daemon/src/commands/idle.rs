@@ -103,7 +103,7 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
             cut(&row.resource.id, id),
             cut(&row.name, name),
             cut(&row.rule.0, rule),
-            cut(&row.stage, 24),
+            cut(&row.stage.to_string(), 24),
             row.monthly().unwrap_or_else(|| "unknown".to_owned()),
             row.evidence()
         );
@@ -137,12 +137,17 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
 /// Hours of a month, as the clouds' calculators take them.
 pub(super) const HOURS_A_MONTH: f64 = 730.0;
 
-/// A sum a month, in every currency that it has.
-pub fn sum(sum: &Sum) -> String {
+/// What a sum comes to in a month, in every currency that it has.
+pub(crate) fn amounts(sum: &Sum) -> Vec<String> {
     let amount = |(currency, micro): (&Currency, &u64)| {
         format!("{:.2} {currency}", *micro as f64 * HOURS_A_MONTH / 1e6)
     };
-    let mut parts: Vec<String> = sum.hourly_micro.iter().map(amount).collect();
+    sum.hourly_micro.iter().map(amount).collect()
+}
+
+/// A sum a month, in words.
+pub fn sum(sum: &Sum) -> String {
+    let mut parts = amounts(sum);
     if sum.unknown > 0 {
         parts.push(format!("{} of unknown price", sum.unknown));
     }
@@ -190,8 +195,8 @@ fn csv(shown: &[&Row]) -> anyhow::Result<()> {
             row.class.as_deref().unwrap_or_default(),
             &row.rule.0,
             row.verdict.unwrap_or_default(),
-            &row.stage,
-            &row.holds.join("; "),
+            &row.stage.to_string(),
+            &row.holds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             &row.evidence(),
             &hourly.map_or_else(String::new, |micro| format!("{:.6}", micro as f64 / 1e6)),
             &price.map_or_else(String::new, |price| price.currency.to_string()),

@@ -1,10 +1,12 @@
 //! `neap journal`: list, show, verify, export and compact the journal.
 
+use std::fmt;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use planner::idle::usage::{HOUR, HOURS_A_DAY};
+use planner::plan::Change;
 use planner::{Seconds, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
@@ -210,7 +212,9 @@ fn line(out: &mut impl Write, id: RecordId, at: Timestamp, what: &str) -> std::i
 /// A record in a few words.
 pub(crate) fn brief(kind: &EntryKind) -> String {
     match kind {
-        EntryKind::Cycle(cycle) => brief_cycle(cycle.snapshot.services.len(), &cycle.plan.actions),
+        EntryKind::Cycle(cycle) => {
+            CycleBrief::of(cycle.snapshot.services.len(), &cycle.plan.actions).to_string()
+        }
         EntryKind::Samples(batches) => {
             let samples: usize = batches.iter().map(|batch| batch.samples.len()).sum();
             format!("samples: {samples} of {} metrics", batches.len())
@@ -243,17 +247,35 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
     }
 }
 
-/// A cycle in a few words.
-pub(crate) fn brief_cycle<'a>(
-    services: usize,
-    actions: impl IntoIterator<Item = &'a planner::plan::Action>,
-) -> String {
-    let mut text = format!("cycle: {services} services");
-    for action in actions {
-        let dry = if action.dry_run { " (dry run)" } else { "" };
-        text.push_str(&format!("; {} {}{dry}", action.service, action.change));
+/// A cycle in brief: what was done, and nothing of why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleBrief {
+    /// How many services were looked at.
+    pub services: usize,
+    /// What was decided: for which service, what, and whether it is only shown.
+    pub actions: Vec<(ServiceName, Change, bool)>,
+}
+
+impl CycleBrief {
+    /// Of so many services and these actions.
+    pub fn of<'a>(
+        services: usize,
+        actions: impl IntoIterator<Item = &'a planner::plan::Action>,
+    ) -> CycleBrief {
+        let brief = |a: &planner::plan::Action| (a.service.clone(), a.change, a.dry_run);
+        CycleBrief { services, actions: actions.into_iter().map(brief).collect() }
     }
-    text
+}
+
+impl fmt::Display for CycleBrief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cycle: {} services", self.services)?;
+        for (service, change, dry_run) in &self.actions {
+            let dry = if *dry_run { " (dry run)" } else { "" };
+            write!(f, "; {service} {change}{dry}")?;
+        }
+        Ok(())
+    }
 }
 
 fn brief_json(entry: &Entry) -> Value {

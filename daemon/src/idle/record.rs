@@ -50,7 +50,7 @@ impl fmt::Display for IdleEntry {
             IdleEntry::Outcomes(outcomes) => {
                 let ends = outcomes.iter().map(|outcome| {
                     let verb = if outcome.up { "start" } else { "stop" };
-                    format!("{verb} {}: {:?}", outcome.resource, outcome.result)
+                    format!("{verb} {}: {}", outcome.resource, outcome.result)
                 });
                 write!(f, "idle: {}", ends.collect::<Vec<_>>().join(", "))
             }

@@ -16,15 +16,23 @@ use crate::idle::record::IdleEntry;
 
 /// What an unpacked idle record holds, as JSON; in words where JSON has no form for its keys.
 pub fn shown(body: &[u8]) -> Value {
-    match postcard::from_bytes::<IdleEntry>(body) {
+    match read(body) {
         Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
-        Err(why) => json!({ "unreadable": why.to_string() }),
+        Err(why) => json!({ "unreadable": why }),
     }
+}
+
+/// Reads a body that was unpacked when its record was.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(body: &[u8]) -> Result<IdleEntry, String> {
+    postcard::from_bytes(body).map_err(|error| error.to_string())
 }
 
 /// An unpacked idle record in a few words, for lists.
 pub fn brief(body: &[u8]) -> String {
-    match postcard::from_bytes::<IdleEntry>(body) {
+    match read(body) {
         Ok(entry) => entry.to_string(),
         Err(why) => format!("unreadable: {why}"),
     }

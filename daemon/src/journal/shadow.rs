@@ -22,7 +22,10 @@ pub fn shown(body: &[u8]) -> Value {
 }
 
 /// Reads a body that was unpacked when its record was.
-fn read(body: &[u8]) -> Result<ShadowEntry, String> {
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
     postcard::from_bytes(body).map_err(|error| error.to_string())
 }
 

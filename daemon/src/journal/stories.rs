@@ -15,7 +15,7 @@ use super::fold;
 use super::idle::entry;
 use super::{CycleId, Journal, JournalFault, Reader, RecordId};
 use crate::commands::explain::Explanation;
-use crate::commands::journal::brief_cycle;
+use crate::commands::journal::CycleBrief;
 
 /// One record of the tree `stories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,8 @@ impl Stories {
         }
     }
 
-    fn told(self) -> Vec<Explanation> {
+    /// What was said.
+    pub fn told(self) -> Vec<Explanation> {
         match self {
             Stories::Cycle { told, .. } | Stories::Shadow { told, .. } => told,
         }
@@ -64,10 +65,10 @@ pub struct CycleInBrief {
 }
 
 impl CycleInBrief {
-    /// In words.
-    pub fn text(&self) -> String {
+    /// What was done.
+    pub fn brief(&self) -> CycleBrief {
         let actions = self.told.iter().filter_map(Explanation::action);
-        brief_cycle(self.services as usize, actions)
+        CycleBrief::of(self.services as usize, actions)
     }
 
     fn of((id, stories): (RecordId, Stories)) -> Option<CycleInBrief> {
@@ -81,15 +82,23 @@ impl CycleInBrief {
 
 /// What such a record holds, as JSON.
 pub fn shown(body: &[u8]) -> Value {
-    match postcard::from_bytes::<Stories>(body) {
+    match read(body) {
         Ok(stories) => stories.told().iter().map(|story| story.json(None)).collect(),
-        Err(why) => json!({ "unreadable": why.to_string() }),
+        Err(why) => json!({ "unreadable": why }),
     }
+}
+
+/// Reads a body that was unpacked when its record was.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(body: &[u8]) -> Result<Stories, String> {
+    postcard::from_bytes(body).map_err(|error| error.to_string())
 }
 
 /// Such a record in a few words, for lists.
 pub fn brief(body: &[u8]) -> String {
-    match postcard::from_bytes::<Stories>(body) {
+    match read(body) {
         Ok(stories) => format!("stories of {} services", stories.told().len()),
         Err(why) => format!("unreadable: {why}"),
     }

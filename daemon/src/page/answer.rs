@@ -12,6 +12,7 @@ use planner::idle::snapshot::Ask;
 use serde::Deserialize;
 
 use super::render::Visit;
+use super::said;
 use super::site::Site;
 use crate::control::{Answer, Asking};
 use crate::shadow::StageWish;
@@ -74,10 +75,13 @@ pub(super) async fn take(
     };
     let (status, title, text) = match site.tell(ask, name).await {
         Some(Answer::Taken { about, by }) => {
-            let text = format!("{about}: {} {by}", visit.word("answer.by"));
-            (StatusCode::OK, "answer.taken", text)
+            let about = said::text(&about, visit.language);
+            let (colon, taken) = (visit.word("colon"), visit.word("answer.by"));
+            (StatusCode::OK, "answer.taken", format!("{about}{colon}{taken} {by}"))
         }
-        Some(Answer::Refused { why }) => (StatusCode::CONFLICT, "answer.refused", why),
+        Some(Answer::Refused { why }) => {
+            (StatusCode::CONFLICT, "answer.refused", said::text(&why, visit.language))
+        }
         None => {
             let text = visit.word("answer.waits").to_owned();
             (StatusCode::ACCEPTED, "answer.waits_title", text)

@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use planner::plan::{Action, Change, Finding};
@@ -16,6 +16,7 @@ use crate::alerts::Tally;
 use crate::commands::explain::Explanation;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
+use crate::report::Reason;
 use crate::shadow::{Offer, Scores, capacity};
 
 use super::metrics::totals::{Account, Totals};
@@ -148,10 +149,10 @@ pub struct Decision {
     pub change: Change,
     /// Only shown.
     pub dry_run: bool,
-    /// Why, in one line.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// How it ended, where it was given.
-    pub ending: Option<String>,
+    pub ending: Option<Arc<OrderResult>>,
 }
 
 /// A service's last day, and its last decisions.
@@ -343,8 +344,8 @@ impl Shown {
                 cycle: seen.id,
                 change: action.change,
                 dry_run: action.dry_run,
-                reason: crate::report::reason(&action.sizing),
-                ending: ended.map(|(_, result)| crate::report::ending(result)),
+                reason: Reason::of(&action.sizing),
+                ending: ended.map(|(_, result)| shared(result)),
             });
             while past.decisions.len() > DECISIONS_MAX {
                 past.decisions.pop_front();
@@ -364,6 +365,15 @@ impl Shown {
             past.decisions.append(&mut since.decisions);
             *since = past;
         }
+    }
+}
+
+/// Nearly all orders end the same way: that is kept once.
+fn shared(result: &OrderResult) -> Arc<OrderResult> {
+    static APPLIED: LazyLock<Arc<OrderResult>> = LazyLock::new(|| Arc::new(OrderResult::Applied));
+    match result {
+        OrderResult::Applied => Arc::clone(&APPLIED),
+        other => Arc::new(other.clone()),
     }
 }
 

@@ -7,7 +7,9 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::board::{Decision, Past, Point};
+use super::said::Said;
 use super::views::encoded;
+use super::words::Language;
 use crate::plot::{BLUE, FAINT, FONT, GREEN, GRID, TEXT, VERMILION, drawn, font};
 
 const SIZE: (u32, u32) = (960, 300);
@@ -20,6 +22,7 @@ const MARK: i32 = 5;
 pub(super) struct Labels {
     pub demand: &'static str,
     pub units: &'static str,
+    pub language: Language,
 }
 
 /// Demand, the band of forecasts of the next interval as they were made, and what the units in
@@ -82,7 +85,7 @@ pub(super) fn units(past: &Past, service: &ServiceName, labels: &Labels) -> anyh
         for decision in decisions {
             let to = f64::from(decision.change.to().0);
             let (x, y) = chart.backend_coord(&(seconds(decision.at), to));
-            marks.push_str(&mark(decision, service, x, y));
+            marks.push_str(&mark(decision, service, labels.language, x, y));
         }
         drawn(area.present())?;
     }
@@ -90,10 +93,10 @@ pub(super) fn units(past: &Past, service: &ServiceName, labels: &Labels) -> anyh
     Ok(text.replace("</svg>", &format!("{marks}</svg>")))
 }
 
-fn mark(decision: &Decision, service: &ServiceName, x: i32, y: i32) -> String {
+fn mark(decision: &Decision, service: &ServiceName, language: Language, x: i32, y: i32) -> String {
     let kind = if decision.change.is_increase() { "up" } else { "down" };
     let (cycle, name) = (decision.cycle, encoded(service.as_str()));
-    let label = format!("{} {}", decision.at, decision.change);
+    let label = format!("{} {}", decision.at, decision.change.said(language));
     format!(
         "<a href=\"/decision/{cycle}/{name}\" aria-label=\"{label}\"><circle class=\"{kind}\" \
          cx=\"{x}\" cy=\"{y}\" r=\"{MARK}\"><title>{label}</title></circle></a>\n"

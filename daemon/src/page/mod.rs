@@ -11,6 +11,7 @@ mod guard;
 mod health;
 pub mod metrics;
 mod render;
+mod said;
 mod site;
 mod views;
 mod words;

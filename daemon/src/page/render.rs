@@ -6,8 +6,11 @@ use minijinja::{
     Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
     escape_formatter,
 };
+use planner::snapshot::KillSwitch;
 
 use super::access::Caller;
+use super::board::Latest;
+use super::said;
 use super::site::Site;
 use super::words::Language;
 
@@ -127,7 +130,7 @@ impl Site {
             taken_at => at,
             next_look => next,
             mode => latest.as_ref().map(|latest| latest.policy.mode.to_string()),
-            killed => latest.as_ref().and_then(|latest| killed(&latest.turn.snapshot.kill_switch)),
+            killed => latest.as_ref().and_then(|latest| killed(latest, visit.language)),
         };
         let page = self.templates.0.get_template(template);
         let page = page.and_then(|page| page.render(context! { ..of, ..frame }));
@@ -153,10 +156,10 @@ impl Site {
     }
 }
 
-fn killed(switch: &planner::snapshot::KillSwitch) -> Option<String> {
-    match switch {
-        planner::snapshot::KillSwitch::Clear => None,
-        planner::snapshot::KillSwitch::Thrown { why } => Some(why.clone()),
+fn killed(latest: &Latest, language: Language) -> Option<String> {
+    match &latest.turn.snapshot.kill_switch {
+        KillSwitch::Clear => None,
+        KillSwitch::Thrown { why } => Some(said::text(why, language)),
     }
 }
 

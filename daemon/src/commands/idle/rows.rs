@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::evidence::{Evidence, Verdict};
+use planner::idle::evidence::{Evidence, Row as Numbers, Verdict};
 use planner::idle::money::{Saving, Savings};
 use planner::idle::plan::{IdleHold, Stage};
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::RuleName;
 use planner::{Seconds, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::HOURS_A_MONTH;
 use crate::idle::record::{Folded, Judged};
@@ -28,29 +28,39 @@ pub struct Row {
     pub rule: RuleName,
     /// The verdict, where a rule gave one.
     pub verdict: Option<&'static str>,
-    /// Where it stands, in words.
-    pub stage: String,
+    /// Where it stands.
+    #[serde(serialize_with = "in_words")]
+    pub stage: Stage,
     /// The approval that it waits for.
     pub approval: Option<String>,
-    /// Why nothing is done, in words.
-    pub holds: Vec<String>,
+    /// Why nothing is done.
+    #[serde(serialize_with = "each_in_words")]
+    pub holds: Vec<IdleHold>,
     /// The numbers.
     pub numbers: Option<Evidence>,
     /// What a stop would save.
     pub saving: Option<Saving>,
     /// When neap stopped it, where it has not come up since.
     pub stopped_at: Option<Timestamp>,
-    #[serde(skip)]
-    stands: Option<Stage>,
+}
+
+fn in_words<S: Serializer>(stage: &Stage, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(stage)
+}
+
+fn each_in_words<S: Serializer>(holds: &[IdleHold], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(holds.iter().map(ToString::to_string))
 }
 
 impl Row {
     /// Whether it belongs in a short listing.
     pub fn is_telling(&self) -> bool {
-        let routine = match &self.stands {
-            Some(Stage::OnSchedule { .. }) => self.holds.iter().all(|hold| hold == "as scheduled"),
-            Some(Stage::Kept) | None => true,
-            Some(_) => false,
+        let routine = match &self.stage {
+            Stage::OnSchedule { .. } => {
+                self.holds.iter().all(|hold| *hold == IdleHold::AsScheduled)
+            }
+            Stage::Kept => true,
+            _ => false,
         };
         !routine || self.verdict == Some("idle by the clock")
     }
@@ -70,14 +80,22 @@ impl Row {
 
     /// The numbers in one line: each signal's most against its limit.
     pub fn evidence(&self) -> String {
-        let Some(numbers) = &self.numbers else { return String::new() };
+        self.evidence_by(&|row| row.brief(), &str::to_owned).join(", ")
+    }
+
+    /// Its parts, in the wording of a language.
+    pub(crate) fn evidence_by(
+        &self,
+        brief: &dyn Fn(&Numbers) -> String,
+        text: &dyn Fn(&str) -> String,
+    ) -> Vec<String> {
+        let Some(numbers) = &self.numbers else { return Vec::new() };
         let counted = numbers.rows.iter().filter(|row| row.limit_milli.is_some());
-        let most: Vec<String> = counted.map(|row| row.brief()).collect();
+        let mut parts: Vec<String> = counted.map(brief).collect();
         let hours = numbers.rows.iter().map(|row| (row.hours, row.of)).min();
-        let mut parts = most;
         parts.extend(hours.map(|(hours, of)| format!("{hours}/{of} h")));
-        parts.extend(numbers.looked_at.clone());
-        parts.join(", ")
+        parts.extend(numbers.looked_at.as_deref().map(text));
+        parts
     }
 }
 
@@ -91,20 +109,18 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             class: judged.class.clone(),
             rule: judged.rule.clone(),
             verdict: Some(judged.evidence.verdict.word()),
-            stage: "kept".to_owned(),
+            stage: Stage::Kept,
             approval: None,
-            holds: match &judged.evidence.verdict {
+            // As a finding of it has it.
+            holds: match judged.evidence.verdict.clone() {
                 Verdict::AlwaysIdle => Vec::new(),
-                // With the schedule that would save there, as a finding of it has it.
-                Verdict::IdleByTheClock(pattern) => {
-                    vec![IdleHold::IdleByTheClock(pattern.clone()).to_string()]
-                }
-                other => vec![other.to_string()],
+                Verdict::IdleByTheClock(pattern) => vec![IdleHold::IdleByTheClock(pattern)],
+                Verdict::InUse { by } => vec![IdleHold::InUse(by)],
+                Verdict::NotEnoughData(lack) => vec![IdleHold::NotEnoughData(lack)],
             },
             numbers: Some(judged.evidence.clone()),
             saving: judged.saving.clone(),
             stopped_at: None,
-            stands: None,
         };
         rows.insert((id.clone(), judged.rule.clone()), row);
     }
@@ -117,16 +133,15 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             class: seen.and_then(|seen| seen.resource.class.clone()),
             rule: rule.clone(),
             verdict: None,
-            stage: String::new(),
+            stage: Stage::Kept,
             approval: None,
             holds: Vec::new(),
             numbers: None,
             saving: None,
             stopped_at: None,
-            stands: None,
         });
-        row.stage = finding.stage.to_string();
-        row.holds = finding.holds.iter().map(ToString::to_string).collect();
+        row.stage = finding.stage.clone();
+        row.holds.clone_from(&finding.holds);
         if let Some(seen) = seen {
             row.saving.clone_from(&seen.saving);
             if seen.rule.as_ref() == Some(rule) {
@@ -144,7 +159,6 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
         if let (Stage::OnSchedule { .. }, Some(waits)) = (&finding.stage, waits) {
             row.approval = Some(waits);
         }
-        row.stands = Some(finding.stage.clone());
     }
     let mut rows: Vec<Row> = rows.into_values().collect();
     rows.sort_by(|a, b| (a.resource.place(), &a.rule).cmp(&(b.resource.place(), &b.rule)));
@@ -169,9 +183,9 @@ pub fn savings(rows: &[Row], now: Timestamp) -> Savings {
             *savings.since_stopped_micro.entry(currency).or_default() +=
                 micro.saturating_mul(now.since(at).0) / Seconds::hours(1).0;
         }
-        let sum = match (&row.stands, row.verdict, row.stopped_at) {
+        let sum = match (&row.stage, row.verdict, row.stopped_at) {
             (_, _, Some(_)) => &mut savings.realised,
-            (Some(Stage::Marked { .. } | Stage::Acting(_)), _, _) => &mut savings.marked,
+            (Stage::Marked { .. } | Stage::Acting(_), _, _) => &mut savings.marked,
             (_, Some("always idle"), _) => &mut savings.found,
             _ => continue,
         };

@@ -1,10 +1,14 @@
 //! The story of one resource, for `neap explain`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use planner::idle::evidence::{Row as Numbers, Verdict};
 use planner::idle::memory::Care;
-use planner::idle::resource::ResourceId;
-use planner::idle::snapshot::{Ask, PowerOutcome, PowerResult};
+use planner::idle::plan::{IdleHold, Stage};
+use planner::idle::resource::{Power, ResourceId};
+use planner::idle::rule::RuleName;
+use planner::idle::snapshot::{Ask, PowerOutcome};
 use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
@@ -22,7 +26,111 @@ const EVENTS_WITHIN: Seconds = Seconds::days(60);
 pub struct Story {
     recalled: Recalled,
     rows: Vec<Row>,
-    events: Vec<(Timestamp, String)>,
+    events: Vec<(Timestamp, Event)>,
+}
+
+/// Something that happened to a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Somebody agreed to a stop.
+    Agreed {
+        /// Who.
+        by: String,
+    },
+    /// Somebody said no to a stop.
+    Refused {
+        /// Who.
+        by: String,
+    },
+    /// Somebody asked for it to be up.
+    Wake {
+        /// Who.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Somebody asked for it to be left alone.
+    Exempt {
+        /// Who.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// An alert was raised, in the words that went out.
+    Alert(String),
+    /// An order ended.
+    Ended(Box<PowerOutcome>),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Agreed { by } => write!(f, "{by} agreed to a stop"),
+            Event::Refused { by } => write!(f, "{by} said no to a stop"),
+            Event::Wake { by, until } => write!(f, "{by} asked for it to be up until {until}"),
+            Event::Exempt { by, until } => {
+                write!(f, "{by} asked for it to be left alone until {until}")
+            }
+            Event::Alert(title) => f.write_str(title),
+            Event::Ended(outcome) => f.write_str(&ending(outcome)),
+        }
+    }
+}
+
+/// A line of a story.
+#[derive(Clone, Debug)]
+pub enum StoryLine<'a> {
+    /// Which resource, and its state at the last look.
+    Head {
+        /// One row of it.
+        row: &'a Row,
+        /// Whether it runs, where it was seen.
+        power: Option<&'a Power>,
+        /// When that was.
+        looked_at: Option<Timestamp>,
+    },
+    /// The rule that judges it.
+    Rule(&'a RuleName),
+    /// The schedule it is under.
+    Schedule(&'a RuleName),
+    /// What its numbers come to.
+    Verdict(&'a Verdict),
+    /// A signal's numbers.
+    Numbers(&'a Numbers),
+    /// Where it stands.
+    Stage(&'a Stage),
+    /// Why nothing is done.
+    Held(&'a IdleHold),
+    /// What a stop saves.
+    Saving(&'a Row),
+    /// What happened.
+    Event(Timestamp, &'a Event),
+}
+
+impl fmt::Display for StoryLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoryLine::Head { row, power, looked_at } => {
+                write!(f, "{} ({}", row.resource, row.name)?;
+                if let Some(class) = &row.class {
+                    write!(f, ", {class}")?;
+                }
+                if let Some(power) = power {
+                    write!(f, ", {power}")?;
+                }
+                f.write_str(")")?;
+                looked_at.map_or(Ok(()), |at| write!(f, " at {at}"))
+            }
+            StoryLine::Rule(rule) => write!(f, "  {:<9} {rule}", "rule"),
+            StoryLine::Schedule(rule) => write!(f, "  {:<9} {rule}", "schedule"),
+            StoryLine::Verdict(verdict) => write!(f, "  {:<9} {verdict}", "verdict"),
+            StoryLine::Numbers(numbers) => write!(f, "  {:<9} {numbers}", ""),
+            StoryLine::Stage(stage) => write!(f, "  {:<9} {stage}", "stage"),
+            StoryLine::Held(hold) => write!(f, "  {:<9} {hold}", "held"),
+            StoryLine::Saving(row) => write!(f, "  {:<9} {}", "saving", saving(row)),
+            StoryLine::Event(at, event) => write!(f, "  {at}  {event}"),
+        }
+    }
 }
 
 /// The story of the resource that a text names: by id, by whole name, or by its name.
@@ -48,7 +156,7 @@ fn events(
     id: &ResourceId,
     name: &str,
     end: Timestamp,
-) -> Result<Vec<(Timestamp, String)>, JournalFault> {
+) -> Result<Vec<(Timestamp, Event)>, JournalFault> {
     let subject = id.to_string();
     let named = |text: &str| text == id.id || text == subject || text == name;
     let mut events = Vec::new();
@@ -58,18 +166,19 @@ fn events(
         match entry?.1 {
             IdleEntry::Look(look) => {
                 let asked = look.snapshot.requests.iter().filter_map(|request| {
+                    let by = request.by.clone();
                     let asks = match &request.ask {
-                        Ask::Approve { id } if approvals.contains(id) => "agreed to a stop".into(),
-                        Ask::Reject { id } if approvals.contains(id) => "said no to a stop".into(),
+                        Ask::Approve { id } if approvals.contains(id) => Event::Agreed { by },
+                        Ask::Reject { id } if approvals.contains(id) => Event::Refused { by },
                         Ask::Wake { resource, until } if named(resource) => {
-                            format!("asked for it to be up until {until}")
+                            Event::Wake { by, until: *until }
                         }
                         Ask::Exempt { resource, until } if named(resource) => {
-                            format!("asked for it to be left alone until {until}")
+                            Event::Exempt { by, until: *until }
                         }
                         _ => return None,
                     };
-                    Some((request.at, format!("{} {asks}", request.by)))
+                    Some((request.at, asks))
                 });
                 events.extend(asked);
                 let about = look
@@ -77,7 +186,7 @@ fn events(
                     .alerts
                     .iter()
                     .filter(|alert| alert.subject.as_ref() == Some(&subject));
-                events.extend(about.map(|alert| (alert.at, alert.title.clone())));
+                events.extend(about.map(|alert| (alert.at, Event::Alert(alert.title.clone()))));
                 let care = look.delta.cares.get(id).into_iter().flatten();
                 approvals
                     .extend(care.flat_map(Care::approvals).map(|approval| approval.id.clone()));
@@ -88,8 +197,9 @@ fn events(
                     .extend(care.flat_map(Care::approvals).map(|approval| approval.id.clone()));
             }
             IdleEntry::Outcomes(outcomes) => {
-                let about = outcomes.iter().filter(|outcome| outcome.resource == *id);
-                events.extend(about.map(|outcome| (outcome.at, ending(outcome))));
+                let about = outcomes.into_iter().filter(|outcome| outcome.resource == *id);
+                let ended = |outcome: PowerOutcome| (outcome.at, Event::Ended(Box::new(outcome)));
+                events.extend(about.map(ended));
             }
             IdleEntry::Verdicts(_) | IdleEntry::Intents(_) => {}
         }
@@ -102,59 +212,41 @@ fn events(
 /// How an order ended, in a line.
 pub fn ending(outcome: &PowerOutcome) -> String {
     let verb = if outcome.up { "start" } else { "stop" };
-    let end = match &outcome.result {
-        PowerResult::Taken => "taken".to_owned(),
-        PowerResult::Moved { found } => format!("not sent: {found}"),
-        PowerResult::Withheld => "not sent: stopped by kill switch or mode".to_owned(),
-        PowerResult::Failed { fault } => format!("failed: {fault}"),
-        PowerResult::Unconfirmed { effect_seen: Some(true) } => {
-            "sent, the answer was lost, the effect is there".to_owned()
-        }
-        PowerResult::Unconfirmed { effect_seen: Some(false) } => {
-            "sent, the answer was lost, no effect was seen".to_owned()
-        }
-        PowerResult::Unconfirmed { effect_seen: None } => {
-            "sent, no answer; looked at before anything else".to_owned()
-        }
-    };
-    format!("{verb} {end} ({}; decision {})", outcome.because, outcome.decision)
+    let PowerOutcome { result, because, decision, .. } = outcome;
+    format!("{verb} {result} ({because}; decision {decision})")
 }
 
 impl Story {
     /// A screen of it.
     pub fn text(&self) -> String {
+        self.lines().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What a screen of it says.
+    pub fn lines(&self) -> Vec<StoryLine<'_>> {
         let mut lines = Vec::new();
         for (index, row) in self.rows.iter().enumerate() {
             if index == 0 {
-                lines.push(self.head(row));
+                let seen = self.recalled.folded.seen.get(&row.resource);
+                let power = seen.map(|seen| &seen.resource.power);
+                lines.push(StoryLine::Head { row, power, looked_at: self.recalled.looked_at });
             }
-            let line = |label: &str, text: &str| format!("  {label:<9} {text}");
-            lines.push(line(if row.verdict.is_some() { "rule" } else { "schedule" }, &row.rule.0));
-            let verdict = row.numbers.as_ref().map(|numbers| numbers.verdict.to_string());
-            lines.extend(verdict.map(|verdict| line("verdict", &verdict)));
-            for number in row.numbers.iter().flat_map(|numbers| &numbers.rows).take(5) {
-                lines.push(line("", &number.to_string()));
+            lines.push(match row.verdict {
+                Some(_) => StoryLine::Rule(&row.rule),
+                None => StoryLine::Schedule(&row.rule),
+            });
+            if let Some(numbers) = &row.numbers {
+                lines.push(StoryLine::Verdict(&numbers.verdict));
+                lines.extend(numbers.rows.iter().take(5).map(StoryLine::Numbers));
             }
-            lines.push(line("stage", &row.stage));
-            for hold in &row.holds {
-                lines.push(line("held", hold));
-            }
+            lines.push(StoryLine::Stage(&row.stage));
+            lines.extend(row.holds.iter().map(StoryLine::Held));
             if index == 0 {
-                lines.push(line("saving", &saving(row)));
+                lines.push(StoryLine::Saving(row));
             }
         }
-        for (at, event) in &self.events {
-            lines.push(format!("  {at}  {event}"));
-        }
-        lines.join("\n")
-    }
-
-    fn head(&self, row: &Row) -> String {
-        let seen = self.recalled.folded.seen.get(&row.resource);
-        let class = row.class.as_ref().map_or_else(String::new, |class| format!(", {class}"));
-        let power = seen.map_or_else(String::new, |seen| format!(", {}", seen.resource.power));
-        let looked = self.recalled.looked_at.map_or_else(String::new, |at| format!(" at {at}"));
-        format!("{} ({}{class}{power}){looked}", row.resource, row.name)
+        lines.extend(self.events.iter().map(|(at, event)| StoryLine::Event(*at, event)));
+        lines
     }
 
     /// All of it, for machines.
@@ -165,7 +257,7 @@ impl Story {
         let events: Vec<Value> = self
             .events
             .iter()
-            .map(|(at, event)| json!({ "at": at.to_string(), "event": event }))
+            .map(|(at, event)| json!({ "at": at.to_string(), "event": event.to_string() }))
             .collect();
         json!({
             "resource": first,

@@ -11,14 +11,16 @@ use super::{absent, beside, broken, encoded};
 use crate::commands::explain::Explanation;
 use crate::journal::{CycleId, Intent, JournalFault, RecordId};
 use crate::page::render::Visit;
+use crate::page::said::{Ending, Said};
 use crate::page::site::Site;
+use crate::page::words::Language;
 
 /// Lines of the story.
 const LINES: usize = 24;
 
 struct Told {
     at: String,
-    lines: Vec<(&'static str, String)>,
+    lines: Vec<Value>,
     trade: Vec<Value>,
     orders: Vec<Value>,
     json: String,
@@ -34,21 +36,18 @@ pub(in crate::page) async fn show(
     let (Some(id), Some(service)) = (id, ServiceName::new(name.clone())) else {
         return absent(&site, &visit, &format!("{cycle} {name}"));
     };
-    let told = beside(&site, move |site| told(site, id, &service)).await;
+    let language = visit.language;
+    let told = beside(&site, move |site| told(site, id, &service, language)).await;
     match told {
         Ok(Some(told)) => {
-            let lines: Vec<Value> = told
-                .lines
-                .iter()
-                .map(|(label, text)| context! { label => *label, text => text.as_str() })
-                .collect();
             let of = context! {
                 href => format!("/service/{}", encoded(&name)),
                 at => told.at,
+                lines => told.lines,
                 trade => told.trade,
                 orders => told.orders,
                 json => told.json,
-                name, cycle, lines,
+                name, cycle,
             };
             site.page(&visit, "decision.html", of)
         }
@@ -57,7 +56,12 @@ pub(in crate::page) async fn show(
     }
 }
 
-fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Option<Told>> {
+fn told(
+    site: &Site,
+    id: CycleId,
+    service: &ServiceName,
+    language: Language,
+) -> anyhow::Result<Option<Told>> {
     let reader = site.reader();
     let explanation = match site.explained(&reader, id, service)? {
         Some(explanation) => explanation,
@@ -100,15 +104,17 @@ fn told(site: &Site, id: CycleId, service: &ServiceName) -> anyhow::Result<Optio
             context! {
                 id => intent.id.to_string(),
                 at => intent.at.to_string(),
-                change => intent.change.to_string(),
+                change => intent.change.said(language),
                 group => intent.group.to_string(),
-                ended => ended.map(|outcome| crate::report::ending(&outcome.result)),
+                ended => ended.map(|outcome| Ending(&outcome.result).said(language)),
             }
         })
         .collect();
+    let told = explanation.told(LINES);
+    let lines = told.iter().map(|l| context! { label => l.label(), text => l.said(language) });
     Ok(Some(Told {
         at: explanation.taken_at().to_string(),
-        lines: explanation.told(LINES),
+        lines: lines.collect(),
         trade,
         orders,
         json: format!("{:#}", explanation.json(Some(id))),

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::encoded;
 use crate::page::board::{Latest, Past};
 use crate::page::render::Visit;
+use crate::page::said::Said as _;
 use crate::page::site::Site;
-use crate::report;
+use crate::report::{self, Reason};
 
 /// Lines of a page.
 const LINES: usize = 50;
@@ -123,7 +124,7 @@ pub(in crate::page) async fn show(
         .findings
         .iter()
         .filter(|finding| finding.service.is_none())
-        .map(|finding| finding.hold.to_string())
+        .map(|finding| finding.hold.said(visit.language))
         .collect();
     let of = context! {
         services => latest.policy.services.len(),
@@ -153,13 +154,13 @@ fn line(
         .and_then(|point| point.next)
         .map(|next| format!("{}–{}", rate(f64::from(next[0])), rate(f64::from(next[2]))));
     let verdict = match (said.actions.get(name), said.findings(name).first()) {
-        (Some(action), _) => format!("{}: {}", action.change, report::reason(&action.sizing)),
-        (None, Some(finding)) => finding.hold.to_string(),
+        (Some(action), _) => decided(action, visit),
+        (None, Some(finding)) => finding.hold.said(visit.language),
         (None, None) => visit.word("fleet.unseen").to_owned(),
     };
     let last = past.and_then(|past| past.decisions.back()).map(|decision| Last {
         at: decision.at.to_string(),
-        change: decision.change.to_string(),
+        change: decision.change.said(visit.language),
         dry_run: decision.dry_run,
         href: format!("/decision/{}/{}", decision.cycle, encoded(name.as_str())),
     });
@@ -183,6 +184,13 @@ fn line(
     }
 }
 
+/// What is changed, and why.
+pub(super) fn decided(action: &Action, visit: &Visit) -> String {
+    let (change, reason) = (&action.change, Reason::of(&action.sizing));
+    let colon = visit.word("colon");
+    format!("{}{colon}{}", change.said(visit.language), reason.said(visit.language))
+}
+
 /// How the forecast does, in a word or a number.
 pub(super) fn health(
     seen: Option<&Observation>,
@@ -193,7 +201,7 @@ pub(super) fn health(
         findings.iter().any(|finding| matches!(finding.hold, Hold::ForecastDistrusted { .. }));
     match seen.map(|seen| &seen.forecast) {
         None => ("–".to_owned(), "faint"),
-        Some(Err(why)) => (why.to_string(), "faint"),
+        Some(Err(why)) => (why.said(visit.language), "faint"),
         Some(Ok(_)) if distrusted => (visit.word("forecast.distrusted").to_owned(), "bad"),
         Some(Ok(forecast)) if forecast.last_value_loss_milli > 0 => {
             let loss = forecast.recent_loss_milli as f64 / forecast.last_value_loss_milli as f64;

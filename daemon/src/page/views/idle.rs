@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{absent, beside, broken, encoded};
 use crate::commands::idle::rows::{Row, savings};
-use crate::commands::idle::{story, sum};
+use crate::commands::idle::story;
 use crate::page::chart;
 use crate::page::render::Visit;
+use crate::page::said::{Said, evidence, sum, verdict};
 use crate::page::site::Site;
+use crate::page::words::Language;
 
 /// Lines of a page.
 const LINES: usize = 50;
@@ -68,17 +70,21 @@ pub(in crate::page) async fn list(
     });
     let pages = fitting.len().div_ceil(LINES).max(1);
     let page = asked.page.clamp(1, pages);
-    let lines: Vec<Value> =
-        fitting.iter().skip((page - 1) * LINES).take(LINES).map(|row| line(row)).collect();
+    let lines: Vec<Value> = fitting
+        .iter()
+        .skip((page - 1) * LINES)
+        .take(LINES)
+        .map(|row| line(row, visit.language))
+        .collect();
     let money = savings(&idle.rows, looked_at);
     let of = context! {
         looked_at => looked_at.to_string(),
         resources => idle.rows.len(),
         matching => fitting.len(),
         waiting => idle.rows.iter().filter(|row| row.approval.is_some()).count(),
-        found => sum(&money.found),
-        marked => sum(&money.marked),
-        realised => sum(&money.realised),
+        found => sum(&money.found, visit.language),
+        marked => sum(&money.marked, visit.language),
+        realised => sum(&money.realised, visit.language),
         rules => rules.into_iter().map(Value::from).collect::<Vec<_>>(),
         asked => Serde(&asked),
         lines, page, pages,
@@ -86,7 +92,7 @@ pub(in crate::page) async fn list(
     site.page(&visit, "idle.html", of)
 }
 
-fn line(row: &Row) -> Value {
+fn line(row: &Row, language: Language) -> Value {
     context! {
         id => row.resource.id.as_str(),
         whole => row.resource.to_string(),
@@ -94,11 +100,11 @@ fn line(row: &Row) -> Value {
         name => row.name.as_str(),
         class => row.class.as_deref(),
         rule => row.rule.0.as_str(),
-        verdict => row.verdict,
-        stage => row.stage.as_str(),
+        verdict => verdict(row, language),
+        stage => row.stage.said(language),
         approval => row.approval.as_deref(),
-        holds => row.holds.clone(),
-        evidence => row.evidence(),
+        holds => row.holds.iter().map(|hold| hold.said(language)).collect::<Vec<_>>(),
+        evidence => evidence(row, language),
         monthly => row.monthly(),
         href => format!("/idle/story?id={}", encoded(&row.resource.to_string())),
     }
@@ -117,6 +123,7 @@ pub(in crate::page) async fn story(
     Query(which): Query<Which>,
 ) -> Response {
     let id = which.id.clone();
+    let language = visit.language;
     let told = beside(&site, move |site| {
         let reader = site.reader();
         let Some(story) = story::of(&reader, &id, Timestamp(i64::MAX / 2))? else {
@@ -126,8 +133,9 @@ pub(in crate::page) async fn story(
         let mine = |row: &&Row| row.resource.to_string() == id || row.resource.id == id;
         let rows: Vec<&Row> = idle.rows.iter().filter(mine).collect();
         let sparks = rows.first().map_or(Ok(Vec::new()), |row| sparks(&reader, row))?;
-        let lines: Vec<Value> = rows.iter().map(|row| line(row)).collect();
-        Ok(Some((story.text(), lines, sparks)))
+        let lines: Vec<Value> = rows.iter().map(|row| line(row, language)).collect();
+        let told: Vec<String> = story.lines().iter().map(|line| line.said(language)).collect();
+        Ok(Some((told.join("\n"), lines, sparks)))
     });
     match told.await {
         Ok(Some((text, lines, sparks))) => {

@@ -11,10 +11,12 @@ use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{absent, beside, broken, encoded};
-use crate::commands::journal::{brief, full_json};
+use crate::commands::journal::full_json;
 use crate::journal::{CycleId, Entry, EntryKind, JournalFault, Reader, RecordId};
 use crate::page::render::Visit;
+use crate::page::said::{Said, brief};
 use crate::page::site::Site;
+use crate::page::words::Language;
 
 /// Lines of a page.
 const LINES: usize = 200;
@@ -43,7 +45,8 @@ pub(in crate::page) async fn list(
     Query(asked): Query<Asked>,
 ) -> Response {
     let question = asked.clone();
-    match beside(&site, move |site| found(site, &question)).await {
+    let language = visit.language;
+    match beside(&site, move |site| found(site, &question, language)).await {
         Ok((range, lines)) => {
             let cut = lines.len() >= LINES;
             let of = context! {
@@ -59,7 +62,11 @@ pub(in crate::page) async fn list(
     }
 }
 
-fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestamp>, Vec<Value>)> {
+fn found(
+    site: &Site,
+    asked: &Asked,
+    language: Language,
+) -> anyhow::Result<(std::ops::Range<Timestamp>, Vec<Value>)> {
     let reader = site.reader();
     let end = reader.end()?.unwrap_or(Timestamp(0)) + Seconds(1);
     let until = moment(&asked.until).unwrap_or(end).min(end);
@@ -77,7 +84,7 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
     };
     for entry in entries {
         let entry = entry?;
-        let text = brief(&entry.kind);
+        let text = brief(&entry.kind, language);
         if is_asked_for(&entry.kind, asked) && takes(&text) {
             found.push((entry.id, entry.kind.tree(), text));
         }
@@ -85,7 +92,7 @@ fn found(site: &Site, asked: &Asked) -> anyhow::Result<(std::ops::Range<Timestam
     if ["", "cycles", "decisions"].contains(&asked.kind.as_str()) {
         let told = cycles.into_iter().flatten().filter_map(|cycle| match cycle {
             Ok(cycle) if asked.kind == "decisions" && cycle.told.is_empty() => None,
-            Ok(cycle) => Some(Ok((cycle.id.0, "cycles", cycle.text()))),
+            Ok(cycle) => Some(Ok((cycle.id.0, "cycles", cycle.brief().said(language)))),
             Err(fault) => Some(Err(fault)),
         });
         let fitting = told.filter(|cycle| cycle.as_ref().map_or(true, |(.., text)| takes(text)));
@@ -138,7 +145,7 @@ struct Record {
 }
 
 /// A record: of a cycle what it said, as long as that is written down.
-fn read(reader: &Reader, id: RecordId) -> anyhow::Result<Option<Record>> {
+fn read(reader: &Reader, id: RecordId, language: Language) -> anyhow::Result<Option<Record>> {
     if let Some(cycle) = reader.cycle_in_brief(CycleId(id))? {
         let acted = cycle.told.iter().filter_map(|told| told.action().cloned()).collect();
         let mut text = String::new();
@@ -148,7 +155,7 @@ fn read(reader: &Reader, id: RecordId) -> anyhow::Result<Option<Record>> {
             }
             text += &format!("{:#}\n", story.json(Some(cycle.id)));
         }
-        return Ok(Some(Record { title: cycle.text(), acted, text }));
+        return Ok(Some(Record { title: cycle.brief().said(language), acted, text }));
     }
     let second = || id.at()..id.at() + Seconds(1);
     let wanted =
@@ -161,7 +168,7 @@ fn read(reader: &Reader, id: RecordId) -> anyhow::Result<Option<Record>> {
         _ => Vec::new(),
     };
     let text = format!("{:#}", full_json(&entry));
-    Ok(Some(Record { title: brief(&entry.kind), acted, text }))
+    Ok(Some(Record { title: brief(&entry.kind, language), acted, text }))
 }
 
 /// Shows one record.
@@ -171,7 +178,8 @@ pub(in crate::page) async fn show(
     Path(id): Path<String>,
 ) -> Response {
     let Ok(record) = id.parse::<RecordId>() else { return absent(&site, &visit, &id) };
-    let read = beside(&site, move |site| read(&site.reader(), record));
+    let language = visit.language;
+    let read = beside(&site, move |site| read(&site.reader(), record, language));
     match read.await {
         Ok(Some(Record { title, acted, mut text })) => {
             let cut = text.len() > RECORD_BYTES_MAX;
@@ -181,7 +189,7 @@ pub(in crate::page) async fn show(
             }
             let service = |action: &Action| {
                 let href = format!("/decision/{record}/{}", encoded(action.service.as_str()));
-                context! { text => format!("{} {}", action.service, action.change), href }
+                context! { text => format!("{} {}", action.service, action.change.said(visit.language)), href }
             };
             let services: Vec<Value> = acted.iter().map(service).collect();
             let at = record.at().to_string();

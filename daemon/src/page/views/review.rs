@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::encoded;
 use crate::page::board::Latest;
 use crate::page::render::Visit;
+use crate::page::said::Said;
 use crate::page::site::Site;
+use crate::page::words::Language;
 use crate::shadow::{Doubt, Offer, Questioned, Scorecard, Scores};
 
 /// The decisions that ten minutes are spent on.
@@ -64,8 +66,9 @@ pub(in crate::page) async fn show(
     let pages = names.len().div_ceil(LINES).max(1);
     let page = asked.page.clamp(1, pages);
     let shown = names.iter().skip((page - 1) * LINES).take(LINES);
-    let lines: Vec<Value> =
-        shown.map(|name| line(name, &cards[*name], latest.offers.get(*name))).collect();
+    let lines: Vec<Value> = shown
+        .map(|name| line(name, &cards[*name], latest.offers.get(*name), visit.language))
+        .collect();
     let of = context! {
         day_choices => DAYS.to_vec(),
         from => planner_day(from),
@@ -125,14 +128,15 @@ pub(super) fn change(from: f64, to: f64) -> Option<String> {
     (from > 0.0).then_some(told)
 }
 
-fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>) -> Value {
+fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>, language: Language) -> Value {
     let offer = offer.map(|offer| {
         context! {
             id => offer.id.as_str(),
-            stage => offer.stage.to_string(),
-            why => offer.why.to_string(),
+            stage => offer.stage.said(language),
+            shadows => offer.stage == planner::stage::Stage::Shadow,
+            why => offer.why.said(language),
             ready => is_ready(offer),
-            missing => offer.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            missing => offer.missing.iter().map(|missing| missing.said(language)).collect::<Vec<_>>(),
         }
     });
     context! {
@@ -157,7 +161,7 @@ fn doubtful(one: &Questioned, visit: &Visit) -> Value {
     context! {
         name => one.service.as_str(),
         at => one.at.to_string(),
-        change => one.change.to_string(),
+        change => one.change.said(visit.language),
         doubt => format!("{doubt} {units}"),
         severity => one.severity,
         href => format!("/decision/{}/{}", one.cycle, encoded(one.service.as_str())),

@@ -8,13 +8,14 @@ use minijinja::{Value, context};
 use planner::ServiceName;
 use planner::plan::Finding;
 
-use super::fleet::{health, rate};
+use super::fleet::{decided, health, rate};
 use super::{absent, beside, broken, encoded};
 use crate::page::board::Past;
 use crate::page::chart::{self, Labels};
 use crate::page::render::Visit;
+use crate::page::said::{Ending, Said};
 use crate::page::site::Site;
-use crate::report;
+use crate::page::words::Language;
 
 /// Decisions listed.
 const DECISIONS: usize = 40;
@@ -33,7 +34,11 @@ pub(in crate::page) async fn show(
         return absent(&site, &visit, name.as_str());
     };
     let past = site.board.past(&name);
-    let labels = Labels { demand: visit.word("chart.demand"), units: visit.word("chart.units") };
+    let labels = Labels {
+        demand: visit.word("chart.demand"),
+        units: visit.word("chart.units"),
+        language: visit.language,
+    };
     let drawn = beside(&site, {
         let (past, name) = (past.clone(), name.clone());
         move |_| Ok((chart::demand(&past, &labels)?, chart::units(&past, &name, &labels)?))
@@ -46,10 +51,11 @@ pub(in crate::page) async fn show(
     let seen = latest.turn.snapshot.services.get(&name);
     // What keeps newer samples away is told before the old ones are stale.
     let unread = seen.and_then(|seen| seen.demand.fault.as_ref());
-    let unread = unread.map(|fault| context! { what => "note", text => fault.to_string() });
-    let found = findings
-        .iter()
-        .map(|finding| context! { what => finding.what.verb(), text => finding.hold.to_string() });
+    let unread =
+        unread.map(|fault| context! { what => "note", text => fault.said(visit.language) });
+    let found = findings.iter().map(|finding| {
+        context! { what => finding.what.verb(), text => finding.hold.said(visit.language) }
+    });
     let told: Vec<Value> = found.chain(unread).collect();
     let group = seen.and_then(|seen| seen.group.as_ref().ok());
     let (forecast, forecast_class) = health(seen, &findings, &visit);
@@ -67,9 +73,9 @@ pub(in crate::page) async fn show(
         bounds => group.map(|group| format!("{}–{}", group.min.0, group.max.0)),
         capacity => latest.capacity.get(&name).map(|capacity| rate(*capacity)),
         budget => format!("{}%", policy.violation_budget.fraction() * 100.0),
-        action => action.map(|a| format!("{}: {}", a.change, report::reason(&a.sizing))),
+        action => action.map(|action| decided(action, &visit)),
         dry_run => action.is_some_and(|action| action.dry_run),
-        decisions => decisions(&past, &name),
+        decisions => decisions(&past, &name, visit.language),
         points => table(&past),
         charts => !past.points.is_empty(),
         demand_chart => Value::from_safe_string(demand),
@@ -79,17 +85,17 @@ pub(in crate::page) async fn show(
     site.page(&visit, "service.html", of)
 }
 
-fn decisions(past: &Past, name: &ServiceName) -> Vec<Value> {
+fn decisions(past: &Past, name: &ServiceName, language: Language) -> Vec<Value> {
     let newest = past.decisions.iter().rev().take(DECISIONS);
     newest
         .map(|decision| {
             context! {
                 at => decision.at.to_string(),
-                change => decision.change.to_string(),
+                change => decision.change.said(language),
                 up => decision.change.is_increase(),
                 dry_run => decision.dry_run,
-                reason => decision.reason.as_str(),
-                ending => decision.ending.as_deref(),
+                reason => decision.reason.said(language),
+                ending => decision.ending.as_deref().map(|end| Ending(end).said(language)),
                 href => format!("/decision/{}/{}", decision.cycle, encoded(name.as_str())),
             }
         })

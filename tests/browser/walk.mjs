@@ -7,6 +7,11 @@ import { must, open, Eyes } from "./page.mjs";
 
 const { base, chromium, language, token, name, pictures } = JSON.parse(process.argv[2]);
 const CHINESE = /[\u4e00-\u9fff]/;
+/** How the page words what is waited for. */
+const SAID = {
+  en: { agreed: "agreed to a stop", taken: "stop taken", stopped: /stage\s+stopped/, approves: "approves" },
+  zh: { agreed: "批准停机", taken: "停机已受理", stopped: /阶段\s+自 \S+ 起已停机/, approves: "批准" },
+}[language];
 
 /** Waits until something is so. */
 async function until(what, look) {
@@ -143,19 +148,19 @@ async function approve(eyes) {
   await until("the stop", async () => {
     await eyes.go(story);
     const told = await eyes.text();
-    return told.includes(`${name} agreed to a stop`) && /stop taken/.test(told);
+    return told.includes(`${name} ${SAID.agreed}`) && told.includes(SAID.taken);
   });
   await until("that it is seen stopped", async () => {
     await eyes.go(story);
-    return /stage\s+(stopped|watched)/.test(await eyes.text());
+    return SAID.stopped.test(await eyes.text());
   });
   must(!(await eyes.text()).includes(id), "it waits for nothing any more");
   await eyes.look("resource", language);
 
   await eyes.go(`/journal?kind=idle&since=${since}&service=${name}`);
-  must((await eyes.text()).includes(`${name} approves ${id}`), "the journal has it, with the name");
+  must((await eyes.text()).includes(`${name} ${SAID.approves} ${id}`), "the journal has it, with the name");
   await eyes.look("journal", language);
-  const line = page.locator("main tbody tr", { hasText: `approves ${id}` }).first();
+  const line = page.locator("main tbody tr", { hasText: `${SAID.approves} ${id}` }).first();
   await eyes.follow(line.locator("a"));
   must((await eyes.text("pre")).includes(name), "so does its record");
   await eyes.look("record", language);

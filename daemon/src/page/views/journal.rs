@@ -189,7 +189,8 @@ pub(in crate::page) async fn show(
             }
             let service = |action: &Action| {
                 let href = format!("/decision/{record}/{}", encoded(action.service.as_str()));
-                context! { text => format!("{} {}", action.service, action.change.said(visit.language)), href }
+                let change = action.change.said(language);
+                context! { text => format!("{} {change}", action.service), href }
             };
             let services: Vec<Value> = acted.iter().map(service).collect();
             let at = record.at().to_string();

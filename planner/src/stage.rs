@@ -324,6 +324,9 @@ pub struct Evidence {
     pub unit_hours_actual: f64,
     /// As they would have been.
     pub unit_hours_would: f64,
+    /// What these cost in US dollars, where a unit's price is known: really, and as it would have
+    /// been. A unit has one price, so that their ratio is that of the units.
+    pub usd: Option<[f64; 2]>,
     /// Whether the forecast has a say.
     pub forecast_trusted: bool,
 }
@@ -359,6 +362,8 @@ pub enum Missing {
         per_mille: u32,
         /// The most it may be.
         most: u32,
+        /// The two in US dollars, where a unit's price is known: really, and as it would have been.
+        usd: Option<[f64; 2]>,
     },
     /// Its forecast has been worse than last-value.
     Forecast,
@@ -373,9 +378,13 @@ impl fmt::Display for Missing {
             Missing::Violations { would, most } => {
                 write!(f, "violations {:.2}%, at most {:.2}%", percent(*would), percent(*most))
             }
-            Missing::Cost { per_mille, most } => {
+            Missing::Cost { per_mille, most, usd } => {
                 let percent = |per_mille: u32| f64::from(per_mille) / 10.0;
-                write!(f, "cost {:.1}%, at most {:.1}%", percent(*per_mille), percent(*most))
+                write!(f, "cost {:.1}%, at most {:.1}%", percent(*per_mille), percent(*most))?;
+                match usd {
+                    Some([actual, would]) => write!(f, " ({actual:.2} USD to {would:.2} USD)"),
+                    None => Ok(()),
+                }
             }
             Missing::Forecast => f.write_str("the forecast has no say"),
         }
@@ -405,7 +414,7 @@ pub fn missing(gate: &Gate, budget: Share, evidence: &Evidence) -> Vec<Missing> 
     let per_mille = (dearer * 1000.0).round().clamp(0.0, 1e9) as u32;
     let most = 1000 + millionths(gate.dearer_by) / 1000;
     if evidence.unit_hours_actual > 0.0 && per_mille > most {
-        missing.push(Missing::Cost { per_mille, most });
+        missing.push(Missing::Cost { per_mille, most, usd: evidence.usd });
     }
     if !evidence.forecast_trusted {
         missing.push(Missing::Forecast);

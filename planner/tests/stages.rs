@@ -278,6 +278,7 @@ fn a_gate_says_what_is_missing() {
         violations_would: 20,
         unit_hours_actual: 100.0,
         unit_hours_would: 105.0,
+        usd: None,
         forecast_trusted: true,
     };
     assert_eq!(missing(&gate, budget, &good), []);
@@ -294,6 +295,8 @@ fn a_gate_says_what_is_missing() {
     assert_eq!(told(bad), ["violations 0.51%, at most 0.50%"]);
     let dear = Evidence { unit_hours_would: 106.0, ..good };
     assert_eq!(told(dear), ["cost 106.0%, at most 105.0%"]);
+    let priced = Evidence { usd: Some([25.0, 26.5]), ..dear };
+    assert_eq!(told(priced), ["cost 106.0%, at most 105.0% (25.00 USD to 26.50 USD)"]);
     let blind = Evidence { forecast_trusted: false, ..good };
     assert_eq!(told(blind), ["the forecast has no say"]);
 }

@@ -141,8 +141,8 @@ fn list(state_dir: &std::path::Path, format: Format) -> anyhow::Result<ExitCode>
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "{:<20} {:<16} {:>4} {:>13} {:>15} {:>15} {:>9}  offer",
-        "service", "stage", "days", "orders", "violated", "unit-hours", "differs"
+        "{:<20} {:<16} {:>4} {:>13} {:>15} {:>19} {:>9}  offer",
+        "service", "stage", "days", "orders", "violated", "cost", "differs"
     );
     for (name, offer) in &offers {
         println!("{}", row(name, offer));
@@ -163,13 +163,16 @@ fn row(name: &str, offer: &Offer) -> String {
             format!("not yet: {}", missing.join("; "))
         }
     };
+    let cost = match card.priced {
+        true => format!("{:.2} {:.2} USD", actual.usd(), would.usd()),
+        false => format!("{:.1} {:.1} h", actual.unit_hours(), would.unit_hours()),
+    };
     format!(
-        "{name:<20} {:<16} {:>4} {:>13} {:>15} {:>15} {:>9}  {next}",
+        "{name:<20} {:<16} {:>4} {:>13} {:>15} {cost:>19} {:>9}  {next}",
         offer.stage.to_string(),
         offer.days,
         format!("{} {}", actual.orders, would.orders),
         format!("{} {}", percent(actual.violated_share()), percent(would.violated_share())),
-        format!("{:.1} {:.1}", actual.unit_hours(), would.unit_hours()),
         percent(f64::from(card.disagreements) / f64::from(card.cycles.max(1))),
     )
 }

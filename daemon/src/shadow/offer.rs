@@ -65,6 +65,7 @@ pub fn offer(
         violations_would: u64::from(scorecard.would.violations),
         unit_hours_actual: scorecard.actual.unit_hours(),
         unit_hours_would: scorecard.would.unit_hours(),
+        usd: scorecard.priced.then(|| [scorecard.actual.usd(), scorecard.would.usd()]),
         forecast_trusted: own.is_some_and(|own| own.quality == Quality::Trusted),
     };
     let gated = policy.promotion.gated.contains(name) && standing.stage == Stage::Shadow;

@@ -40,9 +40,12 @@ impl Said for Missing {
             Missing::Violations { would, most } => {
                 format!("违约 {:.2}%，上限 {:.2}%", percent(*would), percent(*most))
             }
-            Missing::Cost { per_mille, most } => {
+            Missing::Cost { per_mille, most, usd } => {
                 let percent = |per_mille: u32| f64::from(per_mille) / 10.0;
-                format!("费用 {:.1}%，上限 {:.1}%", percent(*per_mille), percent(*most))
+                let usd = usd.map_or_else(String::new, |[actual, would]| {
+                    format!("（{actual:.2} USD 变为 {would:.2} USD）")
+                });
+                format!("费用 {:.1}%，上限 {:.1}%{usd}", percent(*per_mille), percent(*most))
             }
             Missing::Forecast => "预测暂不采信".to_owned(),
         }

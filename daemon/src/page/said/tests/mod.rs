@@ -371,7 +371,8 @@ fn stages_and_gates_say_the_same() {
         Missing::Time { have: SPAN, need: Seconds::days(7) },
         Missing::Decisions { have: 3, need: 10 },
         Missing::Violations { would: 12_345, most: 5_000 },
-        Missing::Cost { per_mille: 1_234, most: 1_050 },
+        Missing::Cost { per_mille: 1_234, most: 1_050, usd: None },
+        Missing::Cost { per_mille: 1_234, most: 1_050, usd: Some([100.5, 124.0]) },
         Missing::Forecast,
     ];
     all_agree(STAGE, "Missing", &missing);

@@ -121,6 +121,7 @@ impl Run {
                     capacity: capacity.clone(),
                     modes: BTreeMap::new(),
                     offers: BTreeMap::new(),
+                    rule_offers: BTreeMap::new(),
                     next,
                     took: Duration::ZERO,
                     ended: Instant::now(),

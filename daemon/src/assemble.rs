@@ -216,6 +216,7 @@ pub async fn expanded(
 ) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
     let mut calendars = Calendars::of(config);
     let mut policy = config.policy.clone();
+    policy.promotion.rules = config.idle.terms();
     let mut models: BTreeMap<ServiceName, ModelKind> =
         config.forecasters.iter().map(|(name, choice)| (name.clone(), model(*choice))).collect();
     for (name, provider) in providers {

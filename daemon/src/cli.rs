@@ -169,7 +169,7 @@ pub enum Command {
     Init(commands::init::Args),
     /// Show what the running daemon sees.
     Status(commands::status::Args),
-    /// Let a service act that was in shadow, or list how far each is.
+    /// Let a service or idle rule act that was in shadow, or list how far each is.
     Promote(commands::promote::PromoteArgs),
     /// Take services or rules, or everything, back to `observe` at once.
     Demote(commands::promote::DemoteArgs),
@@ -353,7 +353,7 @@ Commands:
   idle           List what is idle, with the evidence, what is done about it, and what it saves
   init           Print a configuration from what the read-only role sees
   status         Show what the running daemon sees
-  promote        Let a service act that was in shadow, or list how far each is
+  promote        Let a service or idle rule act that was in shadow, or list how far each is
   demote         Take services or rules, or everything, back to `observe` at once
   alert          Send a test alert through a channel
   approve        Agree to a stop that waits for somebody

@@ -227,6 +227,7 @@ impl Engine {
         taken_at: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Turn, JournalFault> {
+        self.requests.extend(self.recall.reported());
         let decided = self.decide(taken_at, journal.disk()).await;
         let Decided { snapshot, plan, memory, samples, resolved } = decided;
         let recording = info_span!(target: SPANS, "record");

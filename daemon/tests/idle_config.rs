@@ -34,6 +34,7 @@ timezone = "Asia/Shanghai"
 account_blast_radius = { hour = 3, day = "10%" }
 protect_tag = "team:protect"
 currency = "CNY"
+promotion = "gated"
 [[idle]]
 name = "dev-boxes"
 mode = "approve"
@@ -52,6 +53,7 @@ blast_radius = { hour = "5%", day = "20%", at_least = 2 }
 group_tag = "team"
 [[idle]]
 name = "volumes"
+promotion = "none"
 kinds = ["volume", "snapshot"]
 match = { ids = ["vol-1"] }
 idle_when = { for = "60d" }
@@ -105,6 +107,9 @@ fn idle_rules_and_schedules_come_out_as_meant() {
     offhours: {"cloud-custodian":{"default_tz":"pt","fallback_schedule":null,"offhour":20,"onhour":8,"opt_out":false,"skip_days":["2026-12-25"],"start_tag":"startafterhours","stop_tag":"stopafterhours","weekends":true,"weekends_only":false}}
     office-hours: {"own":{"calendar":"cn","exceptions":{"2026-12-24":[],"2026-12-31":["Mon,Tue,Wed,Thu,Fri,Sat,Sun 08:00-12:00","Mon,Tue,Wed,Thu,Fri,Sat,Sun 22:00-02:00 the day after"]},"timezone":"Asia/Shanghai","up":["working_days 08:30-20:00","Sat 10:00-12:00"]}}
     "#);
+    let gated: Vec<String> = idle.gated.iter().map(ToString::to_string).collect();
+    assert_eq!(gated, ["dev-boxes", "nights", "offhours", "office-hours"]);
+    assert_eq!(idle.terms().len(), 4);
     let zones: Vec<&str> = idle.zones.values().map(|zone| zone.name()).collect();
     assert_eq!(zones, ["Asia/Shanghai", "Asia/Shanghai"]);
     assert_eq!(idle.currency, Some(planner::idle::money::Currency::Cny));

@@ -68,7 +68,11 @@ fn people_promote_and_take_back_while_it_runs() {
     let config = EXAMPLE
         .replace("duration = \"24h\"", "duration = \"300d\"")
         .replace("speed = 1000", "speed = 300")
+        .replace("scenario = \"day\"", "scenario = \"day\"\nmachines = 12")
         .replace("[service_defaults]", "[service_defaults]\npromotion = \"gated\"");
+    let rule = "[[idle]]\nname = \"forgotten\"\nmode = \"act\"\npromotion = \"gated\"\ngrace = \"2h\"\n\
+                match = { tags = { owner = [] } }\nidle_when = { cpu_max_percent = 5.0 }\n";
+    let config = format!("{config}\n{rule}");
     std::fs::write(folder.path().join("neap.toml"), config).unwrap();
     let folder = folder.path();
     let running = start(folder);
@@ -84,11 +88,21 @@ fn people_promote_and_take_back_while_it_runs() {
     stage(folder, "canary");
     let (_, text) = told(&neap(folder, &["promote"]));
     assert!(text.contains("canary of 25%") && text.contains("not yet: "), "{text}");
+    assert!(text.contains("\nforgotten            shadow  "), "{text}");
     let (_, text) = told(&neap(folder, &["explain", "checkout"]));
     assert!(text.contains("stage     canary of 25% since "), "{text}");
+    let (code, text) = told(&neap(folder, &["promote", "forgotten"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("of 7d in shadow; "), "{text}");
+    let (code, text) = told(&neap(folder, &["promote", "forgotten", "--share", "5%", "--anyway"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("`forgotten` is a rule, and a canary is of a service"), "{text}");
+    let (code, text) = told(&neap(folder, &["promote", "forgotten", "--anyway"]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.starts_with("rule `forgotten`: promoted from the next cycle on, by "), "{text}");
     let (code, text) = told(&neap(folder, &["demote", "--all"]));
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.starts_with("4 services, 0 rules: back in observe"), "{text}");
+    assert!(text.starts_with("4 services, 1 rules: back in observe"), "{text}");
     stage(folder, "demoted");
     let (_, text) = told(&neap(folder, &["status"]));
     assert!(text.contains("shadow since ") && text.contains(": demoted by "), "{text}");
@@ -100,6 +114,7 @@ fn people_promote_and_take_back_while_it_runs() {
         text.contains(" promotes checkout as a canary of 25%, the gate not being met"),
         "{text}"
     );
+    assert!(text.contains(" promotes rule forgotten, the gate not being met"), "{text}");
     assert!(text.contains(" demotes everything"), "{text}");
     let (code, text) = told(&neap(folder, &["replay"]));
     assert_eq!(code, Some(0), "{text}");

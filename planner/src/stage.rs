@@ -1,5 +1,8 @@
-//! Whether a service that may act does act: it starts in shadow, is promoted by somebody, and goes
-//! back by somebody's word or by regret.
+//! Whether a service or idle rule that may act does act: it starts in shadow, is promoted by
+//! somebody, and goes back by somebody's word or by regret.
+
+mod gate;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,6 +18,9 @@ use crate::policy::{Mode, Policy, ServicePolicy, Share};
 use crate::snapshot::{Observation, OrderResult, Snapshot};
 use crate::{Seconds, ServiceName, Timestamp};
 
+pub use gate::{Evidence, Missing, missing};
+pub use rules::{RuleEvidence, bound_to_rule, missing_of_rule, offer_of_rule, terms};
+
 /// What promotions take, and what takes them back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Promotion {
@@ -24,6 +30,11 @@ pub struct Promotion {
     pub gate: Gate,
     /// What takes a promotion back.
     pub regret: RegretLimits,
+    /// Idle rules and schedules that act only once somebody has promoted them, each with its
+    /// [`terms`].
+    pub rules: BTreeMap<RuleName, String>,
+    /// How many of the stops that a rule would have ordered may turn out wrong.
+    pub wrong_stops: Share,
 }
 
 /// What a service must have shown in shadow before its promotion is offered.
@@ -126,12 +137,20 @@ pub enum Why {
         /// So many.
         removals: u32,
     },
+    /// Machines that it had stopped were started again by somebody else.
+    RegretRestarts {
+        /// So many.
+        restarts: u32,
+    },
 }
 
 impl Why {
     /// Whether neap itself took it back.
     pub fn is_regret(&self) -> bool {
-        matches!(self, Why::RegretViolations { .. } | Why::RegretRemovals { .. })
+        matches!(
+            self,
+            Why::RegretViolations { .. } | Why::RegretRemovals { .. } | Why::RegretRestarts { .. }
+        )
     }
 }
 
@@ -151,6 +170,9 @@ impl fmt::Display for Why {
             Why::RegretRemovals { removals } => {
                 write!(f, "demoted by regret, violations followed {removals} removals")
             }
+            Why::RegretRestarts { restarts } => {
+                write!(f, "demoted by regret, somebody started {restarts} of its machines again")
+            }
         }
     }
 }
@@ -166,7 +188,7 @@ pub struct StageMemory {
     pub why: Why,
     /// When units were last taken away by us, while a violation may still follow from it.
     pub shrank_at: Option<Timestamp>,
-    /// Removals since `since` that a violation followed.
+    /// Removals since `since` that a violation followed; of a rule, stops that somebody took back.
     pub regretted: u32,
 }
 
@@ -206,9 +228,10 @@ impl Stages {
         }
     }
 
-    /// Whether an idle rule or schedule does not act though its configuration may let it.
-    pub fn shadows_rule(&self, name: &RuleName) -> bool {
-        self.rule(name).is_some_and(|memory| memory.stage == Stage::Shadow)
+    /// Whether an idle rule or schedule, `gated` or not, does not act though its configuration may
+    /// let it.
+    pub fn shadows_rule(&self, name: &RuleName, gated: bool) -> bool {
+        self.rule(name).map_or(gated, |memory| memory.stage == Stage::Shadow)
     }
 
     /// What a service's mode is, all told.
@@ -269,6 +292,24 @@ pub enum StageAsk {
     },
     /// Take everything back.
     DemoteAll,
+    /// Let an idle rule or schedule act that waits for it.
+    PromoteGatedRule {
+        /// Which.
+        rule: RuleName,
+        /// Whether its gate is not met.
+        anyway: bool,
+        /// What was agreed to, see [`bound_to_rule`]: if it is another by now, nothing is done.
+        bound_to: String,
+    },
+    /// Nothing that is asked for: somebody else has started a machine that a rule had stopped.
+    StartedAgain {
+        /// The rule or schedule.
+        rule: RuleName,
+        /// The machine.
+        resource: String,
+        /// When it was stopped.
+        stopped_at: Timestamp,
+    },
 }
 
 impl fmt::Display for StageRequest {
@@ -286,6 +327,16 @@ impl fmt::Display for StageRequest {
             StageAsk::Demote { service } => write!(f, "{by} demotes {service}"),
             StageAsk::DemoteRule { rule } => write!(f, "{by} demotes rule {rule}"),
             StageAsk::DemoteAll => write!(f, "{by} demotes everything"),
+            StageAsk::PromoteGatedRule { rule, anyway, .. } => {
+                write!(f, "{by} promotes rule {rule}")?;
+                if *anyway { f.write_str(", the gate not being met") } else { Ok(()) }
+            }
+            StageAsk::StartedAgain { rule, resource, stopped_at } => {
+                write!(
+                    f,
+                    "{by} started {resource} again, which rule {rule} stopped at {stopped_at}"
+                )
+            }
         }
     }
 }
@@ -307,125 +358,6 @@ pub fn offer(policy: &Policy, stages: &Stages, name: &ServiceName, day: i64) -> 
     name_of(&format!("{}|{day}", bound_to(policy, stages, name)))
 }
 
-/// What a service has shown in shadow: the sum of its days there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// How long it has been in shadow.
-    pub shadow_for: Seconds,
-    /// Orders that it would have given.
-    pub decisions: u32,
-    /// Intervals that were compared.
-    pub intervals: u64,
-    /// Violations as they really were.
-    pub violations_actual: u64,
-    /// As they would have been.
-    pub violations_would: u64,
-    /// Units times hours as they really were.
-    pub unit_hours_actual: f64,
-    /// As they would have been.
-    pub unit_hours_would: f64,
-    /// What these cost in US dollars, where a unit's price is known: really, and as it would have
-    /// been. A unit has one price, so that their ratio is that of the units.
-    pub usd: Option<[f64; 2]>,
-    /// Whether the forecast has a say.
-    pub forecast_trusted: bool,
-}
-
-/// What of a gate is not met.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Missing {
-    /// It was not in shadow long enough.
-    Time {
-        /// How long it was.
-        have: Seconds,
-        /// How long it must be.
-        need: Seconds,
-    },
-    /// It would have done too little to be judged.
-    Decisions {
-        /// Orders that it would have given.
-        have: u32,
-        /// Orders that it takes.
-        need: u32,
-    },
-    /// It would have had too many violations.
-    Violations {
-        /// Their share, in millionths.
-        would: u32,
-        /// The most it may be.
-        most: u32,
-    },
-    /// It would have cost too much.
-    Cost {
-        /// What it would have cost for each thousand that was really paid.
-        per_mille: u32,
-        /// The most it may be.
-        most: u32,
-        /// The two in US dollars, where a unit's price is known: really, and as it would have been.
-        usd: Option<[f64; 2]>,
-    },
-    /// Its forecast has been worse than last-value.
-    Forecast,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |millionths: u32| f64::from(millionths) / 1e4;
-        match self {
-            Missing::Time { have, need } => write!(f, "{have} of {need} in shadow"),
-            Missing::Decisions { have, need } => write!(f, "{have} of {need} decisions"),
-            Missing::Violations { would, most } => {
-                write!(f, "violations {:.2}%, at most {:.2}%", percent(*would), percent(*most))
-            }
-            Missing::Cost { per_mille, most, usd } => {
-                let percent = |per_mille: u32| f64::from(per_mille) / 10.0;
-                write!(f, "cost {:.1}%, at most {:.1}%", percent(*per_mille), percent(*most))?;
-                match usd {
-                    Some([actual, would]) => write!(f, " ({actual:.2} USD to {would:.2} USD)"),
-                    None => Ok(()),
-                }
-            }
-            Missing::Forecast => f.write_str("the forecast has no say"),
-        }
-    }
-}
-
-/// What of the gate is not met; empty where a promotion can be offered.
-pub fn missing(gate: &Gate, budget: Share, evidence: &Evidence) -> Vec<Missing> {
-    let mut missing = Vec::new();
-    if evidence.shadow_for < gate.shadow_for {
-        missing.push(Missing::Time { have: evidence.shadow_for, need: gate.shadow_for });
-    }
-    if evidence.decisions < gate.decisions {
-        missing.push(Missing::Decisions { have: evidence.decisions, need: gate.decisions });
-    }
-    let share = |violations: u64| {
-        let millionths = u128::from(violations) * 1_000_000 / u128::from(evidence.intervals.max(1));
-        u32::try_from(millionths).unwrap_or(u32::MAX)
-    };
-    let would = share(evidence.violations_would);
-    let worst = share(evidence.violations_actual).saturating_add(millionths(gate.worse_by));
-    let most = millionths(budget).min(worst);
-    if would > most {
-        missing.push(Missing::Violations { would, most });
-    }
-    let dearer = evidence.unit_hours_would / evidence.unit_hours_actual.max(1e-9);
-    let per_mille = (dearer * 1000.0).round().clamp(0.0, 1e9) as u32;
-    let most = 1000 + millionths(gate.dearer_by) / 1000;
-    if evidence.unit_hours_actual > 0.0 && per_mille > most {
-        missing.push(Missing::Cost { per_mille, most, usd: evidence.usd });
-    }
-    if !evidence.forecast_trusted {
-        missing.push(Missing::Forecast);
-    }
-    missing
-}
-
-fn millionths(share: Share) -> u32 {
-    (share.fraction() * 1e6).round() as u32
-}
-
 /// Takes in what people asked for, and puts what is new in shadow.
 pub(crate) fn take_requests(
     policy: &Policy,
@@ -434,7 +366,7 @@ pub(crate) fn take_requests(
     findings: &mut Vec<Finding>,
 ) {
     for request in &snapshot.requests {
-        request_taken(policy, request, stages, findings);
+        request_taken(policy, snapshot.taken_at, request, stages, findings);
     }
     let gated = &policy.promotion.gated;
     stages.services.retain(|name, memory| {
@@ -446,26 +378,36 @@ pub(crate) fn take_requests(
             stages.services.insert(name.clone(), new);
         }
     }
+    let gated = &policy.promotion.rules;
+    stages.rules.retain(|name, memory| memory.why != Why::New || gated.contains_key(name));
+    for name in gated.keys() {
+        if stages.rule(name).is_none() {
+            let new = StageMemory::new(Stage::Shadow, snapshot.taken_at, Why::New);
+            stages.rules.insert(name.clone(), new);
+        }
+    }
 }
 
 fn request_taken(
     policy: &Policy,
+    now: Timestamp,
     request: &StageRequest,
     stages: &mut Stages,
     findings: &mut Vec<Finding>,
 ) {
     let by = request.by.clone();
+    let void = |by| Finding {
+        service: None,
+        what: What::Noted,
+        hold: Hold::OfferVoid { by },
+        sizing: None,
+    };
     let demoted =
         || StageMemory::new(Stage::Shadow, request.at, Why::Demoted { by: request.by.clone() });
     match &request.ask {
         StageAsk::Promote { service, share, anyway, bound_to: agreed } => {
             if bound_to(policy, stages, service) != *agreed {
-                findings.push(Finding {
-                    service: Some(service.clone()),
-                    what: What::Noted,
-                    hold: Hold::OfferVoid { by },
-                    sizing: None,
-                });
+                findings.push(Finding { service: Some(service.clone()), ..void(by) });
                 return;
             }
             let stage = share.map_or(Stage::Promoted, |share| Stage::Canary { share });
@@ -485,6 +427,18 @@ fn request_taken(
         }
         StageAsk::DemoteAll => {
             *stages = Stages { all: Some(demoted()), ..Stages::default() };
+        }
+        StageAsk::PromoteGatedRule { rule, anyway, bound_to } => {
+            if bound_to_rule(policy, stages, rule) != *bound_to {
+                findings.push(void(by));
+                return;
+            }
+            let why = Why::Promoted { by, anyway: *anyway };
+            let memory = StageMemory::new(Stage::Promoted, request.at, why);
+            stages.rules.insert(rule.clone(), memory);
+        }
+        StageAsk::StartedAgain { rule, stopped_at, .. } => {
+            rules::regret(policy, rule, *stopped_at, request.at, now, stages);
         }
     }
 }
@@ -572,6 +526,10 @@ pub fn alerts(before: &Memory, after: &Memory, at: Timestamp) -> Vec<Alert> {
         memory.why.is_regret() && before.stages.services.get(*name) != Some(memory)
     });
     let mut alerts: Vec<Alert> = changed.map(|(name, memory)| regretted(name, memory)).collect();
+    let changed = after.stages.rules.iter().filter(|(name, memory)| {
+        memory.why.is_regret() && before.stages.rules.get(*name) != Some(memory)
+    });
+    alerts.extend(changed.map(|(name, memory)| rules::regretted(name, memory)));
     if let Some(all) = after.stages.all.as_ref().filter(|_| before.stages.all != after.stages.all) {
         alerts.push(Alert {
             key: format!("stage/all/{}", all.since.0),

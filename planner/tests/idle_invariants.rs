@@ -230,6 +230,7 @@ fn happen(world: &mut World, event: &Event, vanished: &mut Vec<planner::idle::sn
             let mode = match mode {
                 0 => RuleMode::Observe,
                 1 => RuleMode::Approve,
+                2 => RuleMode::Shadow,
                 _ => RuleMode::Act,
             };
             world.rule().mode = mode;

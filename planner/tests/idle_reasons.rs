@@ -70,9 +70,10 @@ fn number(hold: &IdleHold) -> usize {
         IdleHold::NotIdleNow(_) => 46,
         IdleHold::Gone => 47,
         IdleHold::AlreadyStopped { .. } => 48,
+        IdleHold::InShadow => 49,
     }
 }
-const REASONS: usize = 49;
+const REASONS: usize = 50;
 
 type Change = Box<dyn Fn(&mut World)>;
 
@@ -161,6 +162,7 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
         }),
         case(IdleHold::ObserveMode, |w| w.policy.mode = Mode::Observe),
         case(IdleHold::RuleObserves, |w| w.rule().mode = RuleMode::Observe),
+        case(IdleHold::InShadow, |w| w.rule().mode = RuleMode::Shadow),
         case(IdleHold::FirstDays { left: Seconds(7 * 86_400 - EVERY.0) }, |w| {
             w.rule().observe_first = Seconds::days(7);
             w.memory.rules.get_mut(&name("idle")).unwrap().since_watched = Seconds::days(30);

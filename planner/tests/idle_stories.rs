@@ -574,3 +574,32 @@ fn the_checker_finds_what_it_is_there_for() {
         assert!(found.iter().any(|broken| broken.what.contains(part)), "{part}: {found:?}");
     }
 }
+
+#[test]
+fn a_stop_that_somebody_takes_back_is_found_once_however_soon() {
+    use planner::idle::started_again;
+    let mut world = World::stopped();
+    let find = |world: &mut World| {
+        let (before, outcomes) = (world.memory.clone(), world.snapshot.outcomes.clone());
+        world.look();
+        let found = started_again(&before, &outcomes, &world.memory);
+        found.into_iter().map(|one| (one.rule.0, one.resource.id)).collect::<Vec<_>>()
+    };
+    let this = vec![("idle".to_owned(), "i-a".to_owned())];
+    assert_eq!(find(world.wait(EVERY)), []);
+    world.wait(EVERY).start_by_hand("a");
+    assert_eq!(find(&mut world), this);
+    assert_eq!(find(world.wait(EVERY)), []);
+    // Before the look after the stop.
+    let mut world = World::new();
+    assert!(world.run(Seconds::hours(2)));
+    world.answer(&PowerResult::Taken);
+    world.wait(EVERY).start_by_hand("a");
+    assert_eq!(find(&mut world), this);
+    // One that is woken is neap's own start.
+    let mut world = World::stopped();
+    world.ask(Ask::Wake { resource: "i-a".to_owned(), until: world.now() + Seconds::days(1) });
+    assert!(world.run(Seconds::hours(1)));
+    world.answer(&PowerResult::Taken);
+    assert_eq!(find(world.wait(EVERY)), []);
+}

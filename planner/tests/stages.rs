@@ -8,9 +8,13 @@ use planner::plan::{Hold, Plan};
 use planner::policy::{Budgets, Mode, Share};
 use planner::snapshot::DemandPoint;
 use planner::stage::{
-    self, Evidence, Gate, Missing, Stage, StageAsk, StageRequest, Why, bound_to, missing,
+    self, Evidence, Gate, Missing, RuleEvidence, Stage, StageAsk, StageRequest, Why, bound_to,
+    bound_to_rule, missing,
 };
 use planner::{Memory, Seconds, Units};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use world::{World, name, text};
 
 fn gated() -> World {
@@ -127,7 +131,7 @@ fn everything_is_taken_back_and_what_comes_later_too() {
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0].title, "everything is taken back to observe: demoted by bob");
     let rule = RuleName("dev".to_owned());
-    assert!(world.memory.stages.shadows_rule(&rule));
+    assert!(world.memory.stages.shadows_rule(&rule, false));
     world.add("new");
     world.demand_of("new", 1990.0);
     assert_eq!(acts(&world.cycle(true)), [false, false, false]);
@@ -137,7 +141,7 @@ fn everything_is_taken_back_and_what_comes_later_too() {
     let acting: Vec<&str> =
         plan.actions.iter().filter(|a| !a.dry_run).map(|a| a.service.as_str()).collect();
     assert_eq!(acting, ["web"]);
-    assert!(!world.memory.stages.shadows_rule(&rule));
+    assert!(!world.memory.stages.shadows_rule(&rule, false));
 }
 
 #[test]
@@ -323,7 +327,10 @@ fn stages_survive_the_journals_encoding() {
     let mut world = gated();
     let _ = world.cycle(true);
     promote(&mut world, Some(Share::percent(25)));
-    ask(&mut world, "bob", StageAsk::DemoteRule { rule: RuleName("dev".to_owned()) });
+    let rule = RuleName("dev".to_owned());
+    ask(&mut world, "bob", StageAsk::DemoteRule { rule: rule.clone() });
+    let (resource, stopped_at) = ("i-1".to_owned(), world.snapshot.taken_at);
+    ask(&mut world, "somebody", StageAsk::StartedAgain { rule, resource, stopped_at });
     let before = world.memory.clone();
     let snapshot = postcard::to_allocvec(&world.snapshot).unwrap();
     assert_eq!(
@@ -336,4 +343,173 @@ fn stages_survive_the_journals_encoding() {
     assert_eq!(read, (plan, world.memory.clone()));
     let delta = planner::memory::delta(&before, &world.memory);
     assert_eq!(delta.apply(&before), world.memory);
+}
+
+/// A world whose rule `dev` waits for its promotion.
+fn with_rule() -> (World, RuleName) {
+    let mut world = World::new();
+    let rule = RuleName("dev".to_owned());
+    world.policy.promotion.rules.insert(rule.clone(), "0123456789ab".to_owned());
+    let _ = world.cycle(true);
+    (world, rule)
+}
+
+fn promote_rule(world: &mut World, rule: &RuleName) {
+    let bound_to = bound_to_rule(&world.policy, &world.memory.stages, rule);
+    let rule = rule.clone();
+    ask(world, "ann", StageAsk::PromoteGatedRule { rule, anyway: false, bound_to });
+    let _ = world.cycle(true);
+}
+
+/// Somebody starts a machine now that the rule stopped so long ago.
+fn started_again(world: &mut World, rule: &RuleName, ago: Seconds) {
+    let stopped_at = world.snapshot.taken_at - ago;
+    let (rule, resource) = (rule.clone(), "sim/one/i-1".to_owned());
+    ask(world, "somebody", StageAsk::StartedAgain { rule, resource, stopped_at });
+    let _ = world.cycle(true);
+}
+
+#[test]
+fn a_gated_rule_waits_for_its_promotion_under_the_configuration_that_was_seen() {
+    let (mut world, rule) = with_rule();
+    let stages = |world: &World| world.memory.stages.clone();
+    assert!(stages(&world).shadows_rule(&rule, true));
+    assert_eq!(stages(&world).rules[&rule].why, Why::New);
+    assert!(!stages(&world).shadows_rule(&RuleName("other".to_owned()), false));
+    assert!(stages(&world).shadows_rule(&RuleName("other".to_owned()), true), "seen by no cycle");
+    let agreed = bound_to_rule(&world.policy, &world.memory.stages, &rule);
+    world.policy.promotion.rules.insert(rule.clone(), "another".to_owned());
+    let void = StageAsk::PromoteGatedRule { rule: rule.clone(), anyway: false, bound_to: agreed };
+    ask(&mut world, "ann", void);
+    let plan = world.cycle(true);
+    let void = Hold::OfferVoid { by: "ann".to_owned() };
+    assert!(plan.findings.iter().any(|finding| finding.hold == void), "{}", text(&plan));
+    assert!(stages(&world).shadows_rule(&rule, true));
+    promote_rule(&mut world, &rule);
+    assert!(!stages(&world).shadows_rule(&rule, true));
+    ask(&mut world, "bob", StageAsk::DemoteAll);
+    let _ = world.cycle(true);
+    assert!(stages(&world).shadows_rule(&rule, true));
+    // What waits for no promotion any more has no stage.
+    let (mut other, rule) = with_rule();
+    other.policy.promotion.rules.clear();
+    let _ = other.cycle(true);
+    assert!(!stages(&other).shadows_rule(&rule, false));
+    assert_eq!(stages(&other), Memory::default().stages);
+}
+
+#[test]
+fn machines_that_are_started_again_soon_take_a_rules_promotion_back_once() {
+    let (mut world, rule) = with_rule();
+    started_again(&mut world, &rule, Seconds(60));
+    assert_eq!(world.memory.stages.rules[&rule].regretted, 0, "in shadow it has stopped nothing");
+    promote_rule(&mut world, &rule);
+    for _ in 0..60 {
+        let _ = world.cycle(true);
+    }
+    started_again(&mut world, &rule, Seconds::hours(2));
+    assert_eq!(world.memory.stages.rules[&rule].regretted, 0, "that was before its promotion");
+    let mut alerts = Vec::new();
+    for n in 1..=4 {
+        assert_eq!(world.memory.stages.shadows_rule(&rule, true), n > 3);
+        let before = world.memory.clone();
+        started_again(&mut world, &rule, Seconds::minutes(30));
+        alerts.extend(stage::alerts(&before, &world.memory, world.snapshot.taken_at));
+    }
+    let memory = &world.memory.stages.rules[&rule];
+    assert_eq!((memory.stage, &memory.why), (Stage::Shadow, &Why::RegretRestarts { restarts: 3 }));
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(
+        alerts[0].title,
+        "rule dev is back in shadow: demoted by regret, somebody started 3 of its machines again"
+    );
+    assert_eq!(alerts[0].at, memory.since);
+}
+
+#[test]
+fn what_is_started_again_long_after_its_stop_is_no_regret() {
+    let (mut world, rule) = with_rule();
+    promote_rule(&mut world, &rule);
+    world.snapshot.taken_at = world.snapshot.taken_at + Seconds::days(9);
+    for _ in 0..5 {
+        started_again(&mut world, &rule, Seconds::days(8));
+    }
+    assert!(!world.memory.stages.shadows_rule(&rule, true));
+    world.policy.promotion.rules.clear();
+    for _ in 0..5 {
+        started_again(&mut world, &rule, Seconds(60));
+    }
+    assert!(!world.memory.stages.shadows_rule(&rule, false), "and none of what is not gated");
+}
+
+#[test]
+fn a_rules_gate_says_what_is_missing() {
+    let mut promotion = stage::Promotion::default();
+    let told = |promotion: &stage::Promotion, evidence: &RuleEvidence| -> Vec<String> {
+        let missing = stage::missing_of_rule(promotion, evidence);
+        missing.iter().map(Missing::to_string).collect()
+    };
+    let good = RuleEvidence { shadow_for: Seconds::days(7), stops: 10, wrong: 0 };
+    assert!(told(&promotion, &good).is_empty());
+    let young = RuleEvidence { shadow_for: Seconds::days(2), stops: 9, wrong: 1 };
+    assert_eq!(
+        told(&promotion, &young),
+        ["2d of 7d in shadow", "9 of 10 decisions", "1 of 9 stops were wrong, at most 0%"]
+    );
+    promotion.wrong_stops = Share::percent(10);
+    assert!(told(&promotion, &RuleEvidence { wrong: 1, ..good }).is_empty());
+    let wrong = RuleEvidence { wrong: 2, ..good };
+    assert_eq!(told(&promotion, &wrong), ["2 of 10 stops were wrong, at most 10%"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(7),
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever people ask for and do, a gated rule acts only from a promotion that was agreed to
+    /// as things stand until somebody takes it back or three of its stops are taken back.
+    #[test]
+    fn a_gated_rule_acts_only_while_a_promotion_holds(events in vec(0u8..6, 1..40)) {
+        let (mut world, rule) = with_rule();
+        let (mut since, mut taken_back) = (None, 0);
+        for event in events {
+            let now = world.snapshot.taken_at;
+            let mut given = |ask: StageAsk| {
+                let by = "ann".to_owned();
+                world.snapshot.requests.push(StageRequest { by, at: now, ask });
+            };
+            let anyway = false;
+            match event {
+                0 => {
+                    let bound_to = bound_to_rule(&world.policy, &world.memory.stages, &rule);
+                    given(StageAsk::PromoteGatedRule { rule: rule.clone(), anyway, bound_to });
+                    (since, taken_back) = (Some(now), 0);
+                }
+                1 => {
+                    let bound_to = "0123456789ab".to_owned();
+                    given(StageAsk::PromoteGatedRule { rule: rule.clone(), anyway, bound_to });
+                }
+                2 => {
+                    given(StageAsk::DemoteRule { rule: rule.clone() });
+                    since = None;
+                }
+                3 => {
+                    given(StageAsk::DemoteAll);
+                    since = None;
+                }
+                4 => {
+                    let (resource, stopped_at) = ("i-1".to_owned(), now - Seconds::minutes(30));
+                    given(StageAsk::StartedAgain { rule: rule.clone(), resource, stopped_at });
+                    taken_back += u32::from(since.is_some_and(|since| stopped_at >= since));
+                    since = since.filter(|_| taken_back < 3);
+                }
+                _ => world.snapshot.taken_at = now + Seconds::minutes(40),
+            }
+            let _ = world.cycle(true);
+            prop_assert_eq!(world.memory.stages.shadows_rule(&rule, true), since.is_none());
+        }
+    }
 }

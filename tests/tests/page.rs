@@ -184,6 +184,34 @@ fn looking_and_approving_are_rights_of_their_own() {
 }
 
 #[test]
+fn a_rule_in_shadow_shows_its_scorecard_and_is_promoted_by_who_may_approve() {
+    let gated = page("").replace("mode = \"approve\"", "mode = \"act\"\npromotion = \"gated\"");
+    let gate = "[promotion]\nshadow_for = \"0s\"\ndecisions = 1\nwrong_stops = \"100%\"\n";
+    let served = Served::start(place(200, &format!("{gated}\n{gate}")));
+    let signed_in = Ask::post("/sign-in", &[("token", APPROVER)]).with("origin", &served.origin());
+    let cookie = served.ask(signed_in).cookie().expect("a session").to_owned();
+    let seen = || served.ask(Ask::get("/idle").with("cookie", &cookie)).body;
+    let offer = until("an offer", || {
+        let body = seen();
+        let (_, rest) = body.split_once("name=\"offer\" value=\"")?;
+        Some(rest.split('"').next()?.to_owned())
+    });
+    let body = served.get("/idle").body;
+    assert!(body.contains("<bdi>forgotten</bdi>") && body.contains("not promoted yet"), "{body}");
+    assert!(body.contains("the rule is in shadow, a stop is shown only"), "{body}");
+    assert!(!body.contains("action=\"/answer\""), "{body}");
+    let promote = |offer: &str| {
+        let form = [("verb", "promote"), ("subject", "forgotten"), ("offer", offer)];
+        served.ask(served.answer(&form).with("cookie", &cookie)).status
+    };
+    assert_eq!(promote("000000000000"), 409, "an offer of another name");
+    assert_eq!(promote(&offer), 200);
+    until("the promotion", || seen().contains("promoted by li.wei").then_some(()));
+    let chinese = served.ask(Ask::get("/idle").with("cookie", "neap_lang=zh")).body;
+    assert!(chinese.contains("误停"), "{chinese}");
+}
+
+#[test]
 fn strangers_names_and_foreign_ways_are_refused_and_every_answer_is_closed() {
     let served = Served::start(place(200, &page("hosts = [\"neap.example.com\"]")));
     let hosts = ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.2"];

@@ -8,7 +8,8 @@ use daemon::assemble::{self, Clouds};
 use daemon::config;
 use daemon::cycle::{Engine, Turn};
 use daemon::journal::{Journal, Options};
-use daemon::shadow::{self, Offer, Scores, Seen, StageWish, Watch};
+use daemon::shadow::{self, Offer, RuleScores, Rules, Scores, Seen, StageWish, Watch};
+use planner::idle::rule::IdlePolicy;
 use planner::snapshot::OrderResult;
 use planner::stage::{Missing, Stage, StageAsk, Why};
 use planner::{Seconds, ServiceName, Timestamp};
@@ -89,7 +90,9 @@ impl Fleet {
     fn ask(&mut self, wish: &StageWish) -> Result<String, String> {
         wish.recalls().iter().for_each(|ask| self.engine.recall.note(ask));
         let Fleet { engine, watch, journal, now, .. } = self;
-        shadow::ask(wish, "ann", *now, engine, watch, journal, &BTreeSet::new())
+        let (policy, scores) = (&IdlePolicy::default(), &RuleScores::default());
+        let rules = Rules { policy, scores };
+        shadow::ask(wish, "ann", *now, engine, watch, journal, &rules)
     }
 
     fn offers(&self) -> BTreeMap<ServiceName, Offer> {
@@ -196,6 +199,7 @@ fn told_of(fleet: &Fleet) -> (usize, Vec<String>) {
         match entry.unwrap().1 {
             shadow::ShadowEntry::Scores(_) => saved += 1,
             shadow::ShadowEntry::Asked(request) => asked.push(request.to_string()),
+            shadow::ShadowEntry::Rules(_) => {}
         }
     }
     asked.reverse();

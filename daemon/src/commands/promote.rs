@@ -10,9 +10,9 @@ use crate::cli::WrongUsage;
 use crate::control::{self, Answer};
 use crate::journal::Reader;
 use crate::report::Format;
-use crate::shadow::{Offer, StageWish};
+use crate::shadow::{Offer, RuleOffer, StageWish};
 
-/// Lets a service act that was in shadow; without a name, lists how far each is.
+/// Lets a service or idle rule act that was in shadow; without a name, lists how far each is.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   neap promote                            how far each is, and the offers
@@ -23,7 +23,7 @@ use crate::shadow::{Offer, StageWish};
 An offer stands for a configuration, a stage and a day's scorecard: if one has changed, it is
 void. It takes membership of the group that `approvers` names.")]
 pub struct PromoteArgs {
-    /// Services, or idle rules that were taken back.
+    /// Services, idle rules or schedules.
     names: Vec<String>,
     /// Only as this offer says.
     #[arg(long, value_name = "ID", requires = "names")]
@@ -126,53 +126,88 @@ fn list(state_dir: &std::path::Path, format: Format) -> anyhow::Result<ExitCode>
         eprintln!("error: no daemon runs on `{}`", state_dir.display());
         return Ok(ExitCode::from(1));
     };
-    let offers = &status["promotion"];
+    let of = |key: &str| status[key].as_object().cloned().unwrap_or_default();
+    let (services, rules) = (of("promotion"), of("rule_promotion"));
     if format == Format::Json {
-        let empty = json!({});
-        println!("{:#}", if *offers == Value::Null { &empty } else { offers });
+        // Where a rule and a service share a name, it means the service.
+        let all: serde_json::Map<String, Value> = rules.into_iter().chain(services).collect();
+        println!("{:#}", Value::Object(all));
         return Ok(ExitCode::SUCCESS);
     }
-    let offers: BTreeMap<String, Offer> = match offers {
-        Value::Null => BTreeMap::new(),
-        offers => serde_json::from_value(offers.clone())?,
-    };
-    if offers.is_empty() {
-        println!("no service has `promotion = \"gated\"`, and nothing was taken back");
+    let services: BTreeMap<String, Offer> = serde_json::from_value(services.into())?;
+    let rules: BTreeMap<String, RuleOffer> = serde_json::from_value(rules.into())?;
+    if services.is_empty() && rules.is_empty() {
+        println!("no service or rule has `promotion = \"gated\"`, and nothing was taken back");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "{:<20} {:<16} {:>4} {:>13} {:>15} {:>19} {:>9}  offer",
-        "service", "stage", "days", "orders", "violated", "cost", "differs"
-    );
-    for (name, offer) in &offers {
-        println!("{}", row(name, offer));
+    if !services.is_empty() {
+        println!(
+            "{:<20} {:<16} {:>4} {:>13} {:>15} {:>19} {:>9}  offer",
+            "service", "stage", "days", "orders", "violated", "cost", "differs"
+        );
+        for (name, offer) in &services {
+            println!("{}", row(name, offer));
+        }
+        println!("Each pair is what happened and what would have, had neap acted.");
     }
-    println!("Each pair is what happened and what would have, had neap acted.");
+    if !rules.is_empty() {
+        println!(
+            "{:<20} {:<16} {:>4} {:>6} {:>6} {:>11} {:>15} {:>10} {:>7}  offer",
+            "rule", "stage", "days", "stops", "wrong", "hours down", "saved", "by others", "ran on"
+        );
+        for (name, offer) in &rules {
+            println!("{}", rule_row(name, offer));
+        }
+        println!(
+            "Stops that a rule in shadow would have ordered; wrong: used again within a week."
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(name: &str, offer: &Offer) -> String {
+fn rule_row(name: &str, offer: &RuleOffer) -> String {
     let card = &offer.scorecard;
-    let (actual, would) = (&card.actual, &card.would);
-    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
-    let next = match (&offer.missing[..], offer.stage) {
+    format!(
+        "{name:<20} {:<16} {:>4} {:>6} {:>6} {:>11.1} {:>15} {:>10} {:>7}  {}",
+        offer.stage.to_string(),
+        offer.days,
+        card.stops,
+        card.wrong,
+        card.down_hours(),
+        card.saved(),
+        card.stopped_by_others,
+        card.kept_running,
+        next(offer),
+    )
+}
+
+/// The offer, or what it waits for.
+fn next<Card>(offer: &Offer<Card>) -> String {
+    match (&offer.missing[..], offer.stage) {
         (_, planner::stage::Stage::Promoted) => offer.why.to_string(),
         ([], _) => format!("{} ({})", offer.id, offer.why),
         (missing, _) => {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
             format!("not yet: {}", missing.join("; "))
         }
-    };
+    }
+}
+
+fn row(name: &str, offer: &Offer) -> String {
+    let card = &offer.scorecard;
+    let (actual, would) = (&card.actual, &card.would);
+    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
     let cost = match card.priced {
         true => format!("{:.2} {:.2} USD", actual.usd(), would.usd()),
         false => format!("{:.1} {:.1} h", actual.unit_hours(), would.unit_hours()),
     };
     format!(
-        "{name:<20} {:<16} {:>4} {:>13} {:>15} {cost:>19} {:>9}  {next}",
+        "{name:<20} {:<16} {:>4} {:>13} {:>15} {cost:>19} {:>9}  {}",
         offer.stage.to_string(),
         offer.days,
         format!("{} {}", actual.orders, would.orders),
         format!("{} {}", percent(actual.violated_share()), percent(would.violated_share())),
         percent(f64::from(card.disagreements) / f64::from(card.cycles.max(1))),
+        next(offer),
     )
 }

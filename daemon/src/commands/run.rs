@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Context;
 use planner::{Memory, Seconds, Timestamp};
@@ -22,7 +22,7 @@ use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
 use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};
-use crate::shadow::{self, Seen, Watch};
+use crate::shadow::{self, RuleScores, Rules, Seen, Watch};
 use crate::traces::{self, Traces};
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
@@ -155,6 +155,7 @@ struct Daemon {
     engine: Engine,
     idle: IdleWatch,
     shadow: Watch,
+    rule_scores: Arc<RwLock<RuleScores>>,
     sender: Sender,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
@@ -258,6 +259,7 @@ async fn start(
     let sender = Sender::start(&journal, &clouds.clock, channels, alerts::Options::default());
     let board = Board::default();
     board.alerts(sender.tally());
+    let rule_scores = idle.scores();
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
@@ -267,6 +269,7 @@ async fn start(
         engine,
         idle,
         shadow,
+        rule_scores,
         sender,
         reporter,
         status,
@@ -414,10 +417,9 @@ impl Daemon {
     /// What somebody asks for: of services it is taken in here, of machines by the next look.
     fn ask(&mut self, asked: Asked, now: Timestamp) {
         let Asking::Stage(wish) = &asked.ask else { return self.idle.ask(asked, now) };
-        let policy = &self.config.idle.policy;
-        let schedules = policy.schedules.iter().map(|rule| &rule.name);
-        let rules = policy.rules.iter().map(|rule| &rule.name).chain(schedules).cloned().collect();
-        let Daemon { engine, shadow, journal, .. } = self;
+        let Daemon { engine, shadow, journal, config, rule_scores, .. } = self;
+        let scores = rule_scores.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = Rules { policy: &config.idle.policy, scores: &scores };
         let told = shadow::ask(wish, &asked.by, now, engine, shadow, journal, &rules);
         match &told {
             Ok(about) => tracing::warn!(by = asked.by, about, ?wish, "asked for"),
@@ -438,10 +440,17 @@ impl Daemon {
             value["promotion"] = json!(offers);
         }
         drop(scores);
+        let scores = self.rule_scores.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = Rules { policy: &self.config.idle.policy, scores: &scores };
+        let rule_offers = shadow::rule_offers(policy, memory, &rules, turn.snapshot.taken_at);
+        if !rule_offers.is_empty() {
+            value["rule_promotion"] = json!(rule_offers);
+        }
+        drop(scores);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
         // Without a page nobody looks at the board.
         if self.page.is_some() {
-            self.board.cycle(Latest::of(turn, &self.engine, offers, next, began));
+            self.board.cycle(Latest::of(turn, &self.engine, (offers, rule_offers), next, began));
         }
     }
 
@@ -453,7 +462,7 @@ impl Daemon {
         asked: mpsc::Sender<Asked>,
     ) -> anyhow::Result<Option<Page>> {
         let (Some(page), Some(access)) = (&self.config.page, access) else { return Ok(None) };
-        self.board.score(self.shadow.scores());
+        self.board.score(self.shadow.scores(), Arc::clone(&self.rule_scores));
         let site = Site::new(&self.journal, self.board.clone(), access, asked);
         let (board, reader) = (self.board.clone(), self.journal.reader());
         let until = self.clouds.clock.now();

@@ -1,4 +1,5 @@
-//! `[promotion]`: what a service must show in shadow before it acts, and what takes that back.
+//! `[promotion]`: what a service or rule must show in shadow before it acts, and what takes that
+//! back.
 
 use planner::Seconds;
 use planner::policy::Share;
@@ -6,10 +7,10 @@ use planner::stage::{Gate, Promotion, RegretLimits};
 
 use super::reader::Table;
 
-/// Whether a service acts only once somebody has promoted it.
+/// Whether a service or rule acts only once somebody has promoted it.
 pub(super) const PROMOTIONS: [(&str, bool); 2] = [("none", false), ("gated", true)];
 
-/// Reads the table; which services are gated, they say themselves.
+/// Reads the table; which services and rules are gated, they say themselves.
 pub(super) fn promotion(root: &Table<'_>) -> Promotion {
     let mut promotion = Promotion::default();
     let Some(table) = root.get("promotion").and_then(|entry| entry.table()) else {
@@ -38,6 +39,7 @@ pub(super) fn promotion(root: &Table<'_>) -> Promotion {
         violations: count("regret_violations", 0).unwrap_or(violations),
         removals: count("regret_removals", 1).unwrap_or(removals),
     };
+    promotion.wrong_stops = share("wrong_stops").unwrap_or(promotion.wrong_stops);
     table.finish();
     promotion
 }

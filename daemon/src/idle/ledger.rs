@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use planner::idle::resource::ResourceId;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
+use planner::idle::started_again;
 use planner::{Seconds, Timestamp};
 
 use super::record::{Folded, IdleEntry, Judged, PowerIntent};
 use crate::journal::{JournalFault, Reader};
+use crate::shadow::LookSeen;
 
 /// How far back the newest checkpoint is looked for, and the newest verdict of a resource.
 const CHECKPOINT_WITHIN: Seconds = Seconds::days(400);
@@ -75,6 +77,41 @@ impl Recalled {
             }
         }
     }
+}
+
+/// Shows every look after a moment as it was recorded.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn looks_after(
+    reader: &Reader,
+    after: Timestamp,
+    show: &mut dyn FnMut(LookSeen<'_>),
+) -> Result<(), JournalFault> {
+    let mut from = after + Seconds(1);
+    for entry in reader.idle_newest_first::<IdleEntry>(after - CHECKPOINT_WITHIN..from) {
+        if let (id, IdleEntry::Checkpoint(_)) = entry? {
+            from = id.at();
+            break;
+        }
+    }
+    let mut folded = Folded::default();
+    for entry in reader.idle(from..Timestamp(i64::MAX)) {
+        match entry?.1 {
+            IdleEntry::Checkpoint(checkpoint) => folded.restart(&checkpoint),
+            IdleEntry::Look(look) if look.snapshot.taken_at > after => {
+                let snapshot = folded.snapshot(&look);
+                let before = folded.memory.clone();
+                folded.follow(&look);
+                let (policy, memory) = (&folded.policy, &folded.memory);
+                let started = &started_again(&before, &snapshot.outcomes, memory);
+                show(LookSeen { policy, snapshot: &snapshot, started, memory });
+            }
+            IdleEntry::Look(look) => folded.follow(&look),
+            IdleEntry::Verdicts(_) | IdleEntry::Intents(_) | IdleEntry::Outcomes(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The newest verdict of every resource.

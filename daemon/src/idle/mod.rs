@@ -12,8 +12,8 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -28,8 +28,10 @@ use planner::idle::snapshot::{
     Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen, Unread,
 };
 use planner::idle::usage::HOUR;
+use planner::idle::{StartedAgain, started_again};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::KillSwitch;
+use planner::stage::{StageAsk, StageRequest};
 use planner::{ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
 use rayon::prelude::*;
@@ -38,7 +40,7 @@ use crate::config::IdleConfig;
 use crate::execute::kill_switch;
 use crate::gather::Providers;
 use crate::journal::{Journal, JournalFault, RecordId, UsageDay};
-use crate::shadow::Recall;
+use crate::shadow::{LookSeen, Recall, RuleScores, RuleWatch, ShadowEntry};
 
 pub use again::{Again, again};
 pub use host::own_instance_id;
@@ -101,6 +103,7 @@ pub struct IdleEngine {
     requests: Vec<Request>,
     last_checkpoint: Option<Timestamp>,
     recall: Arc<Recall>,
+    shadow: RuleWatch,
 }
 
 /// A verdict and when it was made and written down.
@@ -142,7 +145,13 @@ impl IdleEngine {
             requests: Vec::new(),
             last_checkpoint: None,
             recall: Arc::default(),
+            shadow: RuleWatch::default(),
         }
+    }
+
+    /// The scorecards of rules and schedules, for whoever shows them.
+    pub fn scores(&self) -> Arc<RwLock<RuleScores>> {
+        self.shadow.scores()
     }
 
     /// Takes over what a journal knows: memory, hours, and orders whose end is not known.
@@ -165,7 +174,7 @@ impl IdleEngine {
             store.restore(id, signal, day, hours);
         })?;
         self.folded.policy.clone_from(&self.standing.config.policy);
-        Ok(())
+        self.shadow.restore(reader, now)
     }
 
     /// Takes over another configuration.
@@ -181,21 +190,26 @@ impl IdleEngine {
         self.recall = Arc::clone(recall);
     }
 
-    /// The policy, with the rules that are taken back in mode `observe`; it is written down where it
-    /// is another than at the last look.
+    /// The policy, with the rules that are not promoted in shadow; it is written down where it is
+    /// another than at the last look.
     fn obeyed(&mut self) {
         let mut policy = self.standing.config.policy.clone();
         let rules = policy.rules.iter_mut().map(|rule| (&rule.name, &mut rule.mode));
         let schedules = policy.schedules.iter_mut().map(|rule| (&rule.name, &mut rule.mode));
         for (name, mode) in rules.chain(schedules) {
-            if self.recall.holds_rule(name) {
-                *mode = RuleMode::Observe;
+            if mode.acts() && self.is_held(name) {
+                *mode = RuleMode::Shadow;
             }
         }
         if policy != self.folded.policy {
             self.folded.policy = policy;
             self.last_checkpoint = None;
         }
+    }
+
+    /// Whether a rule waits for its promotion or was taken back.
+    fn is_held(&self, rule: &RuleName) -> bool {
+        self.recall.holds_rule(rule, self.standing.config.gated.contains(rule))
     }
 
     /// Whether there is anything to look at.
@@ -377,11 +391,37 @@ impl IdleEngine {
             journal.record_idle(now, &IdleEntry::Checkpoint(Box::new(checkpoint)), true)?;
             self.last_checkpoint = Some(now);
         }
+        let started = started_again(&self.folded.memory, &snapshot.outcomes, &memory);
         let record = self.folded.record(&snapshot, &plan, memory);
         let id = journal.record_idle(now, &IdleEntry::Look(Box::new(record)), true)?;
         journal.enqueue(&plan.alerts)?;
+        if let Err(fault) = self.keep_score(journal, &snapshot, &started) {
+            tracing::warn!(%fault, "scorecards of idle rules were not written down");
+        }
         let results = self.carry_out(journal, id, &plan, now, stopping).await?;
         Ok(Looked { id, snapshot, plan, results })
+    }
+
+    /// What rules would have done, and stops of promoted ones that somebody took back: the next
+    /// cycle counts these.
+    fn keep_score(
+        &mut self,
+        journal: &Journal,
+        snapshot: &IdleSnapshot,
+        started: &[StartedAgain],
+    ) -> Result<(), JournalFault> {
+        let (policy, memory) = (&self.folded.policy, &self.folded.memory);
+        let at = snapshot.taken_at;
+        let gated = &self.standing.config.gated;
+        for again in started.iter().filter(|again| gated.contains(&again.rule)) {
+            let StartedAgain { resource, rule, stopped_at } = again.clone();
+            let resource = resource.to_string();
+            let ask = StageAsk::StartedAgain { rule, resource, stopped_at };
+            let request = StageRequest { by: "somebody".to_owned(), at, ask };
+            journal.record_shadow(at, &ShadowEntry::Asked(request.clone()), true)?;
+            self.recall.report(request);
+        }
+        self.shadow.take(journal, LookSeen { policy, snapshot, started, memory })
     }
 
     /// Writes every intent, then gives the orders: starts one after the other, then stops.
@@ -415,11 +455,12 @@ impl IdleEngine {
             intents.into_iter().partition(|intent| intent.action.verb == Verb::Start);
         for wave in [starts, stops] {
             let (policy, providers) = (&self.folded.policy, &self.providers);
-            let recall = &self.recall;
+            let (recall, gated) = (&self.recall, &self.standing.config.gated);
             let mut ended = futures_util::stream::iter(wave)
                 .map(|intent| async move {
                     let rule = intent.action.because.rule();
-                    let taken_back = || rule.is_some_and(|rule| recall.holds_rule(rule));
+                    let held = |rule| recall.holds_rule(rule, gated.contains(rule));
+                    let taken_back = || rule.is_some_and(held);
                     let permitted = &|| permitted() && !taken_back();
                     let provider = providers.get(&intent.action.resource.provider);
                     let result = match provider.and_then(|provider| provider.estate()) {

@@ -248,16 +248,50 @@ fn plain<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
 }
 
-/// The policy in its plain encoding; one from before there were promotions ends where they begin.
+/// The policy in its plain encoding; one from before rules were promoted, or before there were
+/// promotions at all, ends where they begin.
 pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, String> {
+    let whole = Promotion::default();
+    let none = postcard::to_stdvec(&whole).map_err(|why| why.to_string())?;
+    let rules = postcard::to_stdvec(&(&whole.rules, whole.wrong_stops));
+    let rules = rules.map_err(|why| why.to_string())?;
     postcard::from_bytes(plain).or_else(|error| {
-        let none = postcard::to_stdvec(&Promotion::default()).map_err(|why| why.to_string())?;
-        let whole = [plain, &none].concat();
-        postcard::from_bytes(&whole).map_err(|_| error.to_string())
+        let mut ended = [rules, none].into_iter().map(|rest| [plain, &rest].concat());
+        ended.find_map(|whole| postcard::from_bytes(&whole).ok()).ok_or(error.to_string())
     })
 }
 
 /// The identity of a policy in its plain encoding.
 pub(crate) fn digest_of(policy: &[u8]) -> PolicyDigest {
     PolicyDigest(super::frame::truncated(&blake3::hash(policy)))
+}
+
+#[cfg(test)]
+mod tests {
+    use planner::policy::{Budgets, Mode};
+
+    use super::*;
+
+    #[test]
+    fn policies_of_before_there_were_promotions_and_of_before_rules_had_them_are_read() {
+        let policy = Policy {
+            mode: Mode::Act,
+            poll_interval: planner::Seconds(60),
+            budgets: Budgets::default(),
+            spend_ceiling_usd_milli_hourly: None,
+            services: BTreeMap::new(),
+            promotion: Promotion {
+                gated: [ServiceName::new("web").unwrap()].into(),
+                ..Promotion::default()
+            },
+        };
+        let plain = postcard::to_stdvec(&policy).unwrap();
+        assert_eq!(policy_of(&plain).unwrap(), policy);
+        // An empty map and a share of nothing are a byte each.
+        assert_eq!(policy_of(&plain[..plain.len() - 2]).unwrap(), policy);
+        let promotion = postcard::to_stdvec(&policy.promotion).unwrap();
+        let older = policy_of(&plain[..plain.len() - promotion.len()]).unwrap();
+        assert_eq!(older, Policy { promotion: Promotion::default(), ..policy.clone() });
+        assert!(policy_of(&plain[..plain.len() - promotion.len() - 1]).is_err());
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use planner::idle::rule::RuleName;
 use planner::plan::{Action, Change, Finding};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
@@ -17,7 +18,7 @@ use crate::commands::explain::Explanation;
 use crate::cycle::{Engine, Turn};
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use crate::report::Reason;
-use crate::shadow::{Offer, Scores, capacity};
+use crate::shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
 use super::metrics::totals::{Account, Totals};
 
@@ -40,6 +41,8 @@ pub struct Latest {
     pub modes: BTreeMap<ServiceName, Mode>,
     /// How far services are that wait to be promoted, or were.
     pub offers: BTreeMap<ServiceName, Offer>,
+    /// The same of idle rules and schedules.
+    pub rule_offers: BTreeMap<RuleName, RuleOffer>,
     /// When the next cycle begins.
     pub next: Timestamp,
     /// How long it took.
@@ -61,7 +64,7 @@ impl Latest {
     pub fn of(
         turn: Turn,
         engine: &Engine,
-        offers: BTreeMap<ServiceName, Offer>,
+        (offers, rule_offers): (BTreeMap<ServiceName, Offer>, BTreeMap<RuleName, RuleOffer>),
         next: Timestamp,
         began: Instant,
     ) -> Latest {
@@ -80,6 +83,7 @@ impl Latest {
             capacity: names().filter_map(known).collect(),
             modes: modes.collect(),
             offers,
+            rule_offers,
             next,
             took: began.elapsed(),
             ended: Instant::now(),
@@ -171,6 +175,7 @@ struct Shown {
     looks: u64,
     look: Option<LookInBrief>,
     scores: Option<Arc<RwLock<Scores>>>,
+    rule_scores: Option<Arc<RwLock<RuleScores>>>,
     totals: Arc<Totals>,
     alerts: Option<Arc<Tally>>,
 }
@@ -259,13 +264,18 @@ impl Board {
     }
 
     /// Takes in where scorecards are kept.
-    pub fn score(&self, scores: Arc<RwLock<Scores>>) {
-        self.write(|shown| shown.scores = Some(scores));
+    pub fn score(&self, services: Arc<RwLock<Scores>>, rules: Arc<RwLock<RuleScores>>) {
+        self.write(|shown| (shown.scores, shown.rule_scores) = (Some(services), Some(rules)));
     }
 
     /// The scorecards.
     pub fn scores(&self) -> Option<Arc<RwLock<Scores>>> {
         self.read(|shown| shown.scores.clone())
+    }
+
+    /// The scorecards of idle rules and schedules.
+    pub fn rule_scores(&self) -> Option<Arc<RwLock<RuleScores>>> {
+        self.read(|shown| shown.rule_scores.clone())
     }
 
     /// The newest cycle.

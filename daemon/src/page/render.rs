@@ -16,7 +16,7 @@ use super::words::Language;
 
 const STYLE: &str = include_str!("templates/neap.css");
 
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("answers.html", include_str!("templates/answers.html")),
     ("base.html", include_str!("templates/base.html")),
     ("decision.html", include_str!("templates/decision.html")),
@@ -30,6 +30,7 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("review.html", include_str!("templates/review.html")),
     ("service.html", include_str!("templates/service.html")),
     ("sign_in.html", include_str!("templates/sign_in.html")),
+    ("stage.html", include_str!("templates/stage.html")),
     ("what_if.html", include_str!("templates/what_if.html")),
 ];
 

@@ -5,6 +5,8 @@ mod doubts;
 mod group;
 mod offer;
 mod recall;
+mod rule_score;
+mod rules;
 mod score;
 #[cfg(test)]
 mod tests;
@@ -22,8 +24,10 @@ use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use doubts::{Doubt, Doubts, Questioned, rank};
-pub use offer::{Offer, offer, offers};
+pub use offer::{Offer, RuleOffer, Rules, offer, offers, rule_offer, rule_offers};
 pub use recall::Recall;
+pub use rule_score::{RuleCard, RuleScores};
+pub use rules::{LookSeen, RuleWatch, SavedRules};
 pub use score::{DayScores, KEPT_DAYS, Scorecard, Scores, Tally, day_of};
 pub use watch::{Saved, Seen, ShadowEntry, Watch};
 pub use what_if::{WhatIf, what_if};
@@ -231,6 +235,7 @@ pub fn as_if_act(policy: &Policy) -> Policy {
     let mut policy = policy.clone();
     policy.mode = Mode::Act;
     policy.promotion.gated.clear();
+    policy.promotion.rules.clear();
     for service in policy.services.values_mut() {
         service.mode = Mode::Act;
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use planner::ServiceName;
 use planner::idle::rule::RuleName;
-use planner::stage::{StageAsk, Stages};
+use planner::stage::{StageAsk, StageRequest, Stages};
 
 /// What is taken back: by a cycle's memory, or by somebody's word that no cycle has taken in yet.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ struct State {
     all: u32,
     services: BTreeMap<ServiceName, u32>,
     rules: BTreeMap<RuleName, u32>,
+    /// What looks have found out and no cycle has taken in.
+    reported: Vec<StageRequest>,
 }
 
 impl Recall {
@@ -36,7 +38,10 @@ impl Recall {
                 *state.services.entry(service.clone()).or_default() += 1;
             }
             StageAsk::DemoteRule { rule } => *state.rules.entry(rule.clone()).or_default() += 1,
-            StageAsk::Promote { .. } | StageAsk::PromoteRule { .. } => {}
+            StageAsk::Promote { .. }
+            | StageAsk::PromoteRule { .. }
+            | StageAsk::PromoteGatedRule { .. }
+            | StageAsk::StartedAgain { .. } => {}
         }
     }
 
@@ -53,7 +58,10 @@ impl Recall {
             StageAsk::DemoteAll => state.all = state.all.saturating_sub(1),
             StageAsk::Demote { service } => less(&mut state.services, service),
             StageAsk::DemoteRule { rule } => less(&mut state.rules, rule),
-            StageAsk::Promote { .. } | StageAsk::PromoteRule { .. } => {}
+            StageAsk::Promote { .. }
+            | StageAsk::PromoteRule { .. }
+            | StageAsk::PromoteGatedRule { .. }
+            | StageAsk::StartedAgain { .. } => {}
         }
     }
 
@@ -71,9 +79,20 @@ impl Recall {
         state.all > 0 || state.services.contains_key(service)
     }
 
-    /// Whether an idle rule or schedule is taken back.
-    pub fn holds_rule(&self, rule: &RuleName) -> bool {
+    /// Whether an idle rule or schedule, `gated` or not, does not act though its configuration may
+    /// let it.
+    pub fn holds_rule(&self, rule: &RuleName, gated: bool) -> bool {
         let state = self.state();
-        state.all > 0 || state.rules.contains_key(rule) || state.stages.shadows_rule(rule)
+        state.all > 0 || state.rules.contains_key(rule) || state.stages.shadows_rule(rule, gated)
+    }
+
+    /// Takes in what a look has found out; it is on disk by now.
+    pub fn report(&self, request: StageRequest) {
+        self.state().reported.push(request);
+    }
+
+    /// What looks have found out since this was last asked.
+    pub fn reported(&self) -> Vec<StageRequest> {
+        std::mem::take(&mut self.state().reported)
     }
 }

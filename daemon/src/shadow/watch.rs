@@ -11,7 +11,7 @@ use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
-use super::{DayScores, Doubts, KEPT_DAYS, Scores, Shadow, as_if_act, day_of};
+use super::{DayScores, Doubts, KEPT_DAYS, SavedRules, Scores, Shadow, as_if_act, day_of};
 use crate::commands::explain::Explanation;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
@@ -29,6 +29,8 @@ pub enum ShadowEntry {
     Scores(Box<Saved>),
     /// What somebody asked for.
     Asked(StageRequest),
+    /// The scorecards of idle rules, and where their shadow stands.
+    Rules(Box<SavedRules>),
 }
 
 /// The scorecards of a day so far, and the groups as the shadow has sized them.
@@ -53,6 +55,10 @@ impl fmt::Display for ShadowEntry {
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
             ShadowEntry::Asked(request) => write!(f, "{request}"),
+            ShadowEntry::Rules(saved) => {
+                let rules = saved.scores.newest().count();
+                write!(f, "shadow: scorecards of {rules} idle rules up to {}", saved.until)
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What people ask for of services and rules: promotions, and what is to be taken back.
 
-use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use planner::idle::rule::RuleName;
@@ -9,7 +8,7 @@ use planner::stage::{self, Stage, StageAsk, StageRequest};
 use planner::{ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Offer, ShadowEntry, Watch, offer};
+use super::{Offer, Rules, ShadowEntry, Watch, offer, rule_offer};
 use crate::cycle::Engine;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
@@ -66,7 +65,7 @@ pub fn ask(
     engine: &mut Engine,
     watch: &Watch,
     journal: &Journal,
-    rules: &BTreeSet<RuleName>,
+    rules: &Rules<'_>,
 ) -> Result<String, String> {
     let told = resolve(wish, now, engine, watch, rules);
     let kept = told.as_ref().ok().map(|(ask, _)| ask);
@@ -92,19 +91,23 @@ fn resolve(
     now: Timestamp,
     engine: &Engine,
     watch: &Watch,
-    rules: &BTreeSet<RuleName>,
+    rules: &Rules<'_>,
 ) -> Result<(StageAsk, String), String> {
     let policy = &engine.standing.policy;
     let service =
         |name: &str| ServiceName::new(name).filter(|service| policy.services.contains_key(service));
-    let rule = |name: &str| Some(RuleName(name.to_owned())).filter(|rule| rules.contains(rule));
+    let rule = |name: &str| {
+        let known = rules.modes().find(|(rule, _)| rule.0 == name);
+        known.map(|(rule, _)| rule.clone())
+    };
     let unknown = |name: &str| {
         let known: Vec<&str> = policy.services.keys().map(ServiceName::as_str).take(5).collect();
         format!("no service or rule `{name}`; there are {}", known.join(", "))
     };
     match wish {
         StageWish::DemoteAll => {
-            let about = format!("{} services, {} rules", policy.services.len(), rules.len());
+            let (services, rules) = (policy.services.len(), rules.modes().count());
+            let about = format!("{services} services, {rules} rules");
             Ok((StageAsk::DemoteAll, about))
         }
         StageWish::Demote { name } => match (service(name), rule(name)) {
@@ -123,30 +126,45 @@ fn resolve(
                 })?;
                 let anyway = admitted(name, &offer, *share, agreed.as_deref(), *anyway)?;
                 let bound_to = stage::bound_to(policy, stages, &service);
-                let about = about(name, &offer, policy);
+                let about = match waits_for(&offer, policy) {
+                    None => format!("service `{name}`"),
+                    Some(whose) => {
+                        format!("service `{name}` (which acts once {whose} `mode` is `act`)")
+                    }
+                };
                 return Ok((StageAsk::Promote { service, share: *share, anyway, bound_to }, about));
             }
             let rule = rule(name).ok_or_else(|| unknown(name))?;
-            if !stages.shadows_rule(&rule) {
-                return Err(format!("rule `{name}` needs no promotion: its `mode` alone decides"));
+            if share.is_some() {
+                return Err(format!("`{name}` is a rule, and a canary is of a service"));
             }
-            Ok((StageAsk::PromoteRule { rule }, format!("rule `{name}`")))
+            let offer = rule_offer(policy, &engine.memory, rules, &rule, now).ok_or_else(|| {
+                format!("rule `{name}` needs no promotion: its `mode` alone decides")
+            })?;
+            let anyway = admitted(name, &offer, None, agreed.as_deref(), *anyway)?;
+            let about = match waits_for(&offer, policy) {
+                None => format!("rule `{name}`"),
+                Some(whose) => format!("rule `{name}` (which acts once {whose} `mode` is `act`)"),
+            };
+            if !policy.promotion.rules.contains_key(&rule) {
+                return Ok((StageAsk::PromoteRule { rule }, about));
+            }
+            let bound_to = stage::bound_to_rule(policy, stages, &rule);
+            Ok((StageAsk::PromoteGatedRule { rule, anyway, bound_to }, about))
         }
     }
 }
 
-fn about(name: &str, offer: &Offer, policy: &Policy) -> String {
-    if offer.may_act {
-        return format!("service `{name}`");
-    }
-    let whose = if policy.mode == planner::policy::Mode::Act { "its" } else { "the global" };
-    format!("service `{name}` (which acts once {whose} `mode` is `act`)")
+/// Whose `mode` keeps it from acting once it is promoted, where one does.
+fn waits_for<Card>(offer: &Offer<Card>, policy: &Policy) -> Option<&'static str> {
+    let own = policy.mode == planner::policy::Mode::Act;
+    (!offer.may_act).then_some(if own { "its" } else { "the global" })
 }
 
 /// Whether a promotion may be: whether it is one in spite of its gate.
-fn admitted(
+fn admitted<Card>(
     name: &str,
-    offer: &Offer,
+    offer: &Offer<Card>,
     share: Option<Share>,
     agreed: Option<&str>,
     anyway: bool,

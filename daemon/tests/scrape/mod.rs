@@ -83,6 +83,7 @@ fn latest(services: usize, cycle: usize, renamed: Option<&ServiceName>) -> Lates
         capacity: policy.services.keys().map(|name| (name.clone(), 40.0)).collect(),
         modes: modes.collect(),
         offers: BTreeMap::new(),
+        rule_offers: BTreeMap::new(),
         policy: Arc::new(policy),
         next: snapshot.taken_at + planner::Seconds(60),
         took: Duration::from_millis(1_200),

@@ -127,9 +127,7 @@ impl Look<'_> {
             debug_assert_eq!(schedule.name, view.rule);
             holds.push(IdleHold::ScheduledUp { schedule: schedule.name.clone() });
         }
-        if rule.mode == RuleMode::Observe {
-            holds.push(IdleHold::RuleObserves);
-        }
+        holds.extend(rule.mode.hold());
         let watched = self.memory.watch.watched.0;
         let memory = self.memory.rules.get(&rule.name);
         let since = memory.map_or(watched, |memory| memory.since_watched.0);

@@ -121,7 +121,7 @@ fn stop(
             if rule.is_none_or(|rule| !rule.opt_in.holds(&resource.tags)) {
                 broken.push("stopped by a schedule without the owner's tag".to_owned());
             }
-            if rule.is_none_or(|rule| rule.mode == RuleMode::Observe) {
+            if rule.is_none_or(|rule| !rule.mode.acts()) {
                 broken.push("stopped by a schedule that only observes".to_owned());
             }
             let view = seen.schedule.as_ref();
@@ -182,7 +182,7 @@ fn by_rule(
     if !idle {
         broken.push("stopped though it is not idle by the evidence".to_owned());
     }
-    if rule.mode == RuleMode::Observe {
+    if !rule.mode.acts() {
         broken.push("stopped by a rule that only observes".to_owned());
     }
     let mark = before.cares.get(&resource.id).and_then(|care| care.mark.as_ref());

@@ -237,6 +237,9 @@ impl fmt::Display for IdleHold {
             IdleHold::NotIdleNow(what) => write!(f, "the schedule stops what is idle: {what}"),
             IdleHold::Gone => f.write_str("it is gone"),
             IdleHold::AlreadyStopped { at } => write!(f, "neap stopped it at {at}"),
+            IdleHold::InShadow => {
+                f.write_str("the rule is in shadow, a stop is shown only: `neap promote RULE`")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`judge`] says what a resource is, [`plan`] what to do about it; [`recheck`] is asked once more
 //! immediately before a stop.
 
+mod again;
 mod answers;
 mod care;
 mod check;
@@ -25,6 +26,7 @@ pub mod snapshot;
 mod touch;
 pub mod usage;
 
+pub use again::{StartedAgain, WRONG_WITHIN, started_again};
 pub use care::MARK_TAG;
 pub use check::{IdleViolation, check_idle};
 pub use decide::plan;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{Lack, Use};
 use super::pattern::Pattern;
 use super::resource::{Power, ResourceId};
-use super::rule::{Limits, RuleName, StopMode};
+use super::rule::{Limits, RuleMode, RuleName, StopMode};
 use super::schedule::Switch;
 use crate::alert::Alert;
 use crate::{Seconds, Timestamp};
@@ -178,6 +178,17 @@ pub struct Risk {
     pub milli: u32,
     /// What makes it so, and what else a stop loses.
     pub why: Vec<String>,
+}
+
+impl RuleMode {
+    /// What keeps a rule of this mode from doing anything.
+    pub(super) fn hold(self) -> Option<IdleHold> {
+        match self {
+            RuleMode::Observe => Some(IdleHold::RuleObserves),
+            RuleMode::Shadow => Some(IdleHold::InShadow),
+            RuleMode::Approve | RuleMode::Act => None,
+        }
+    }
 }
 
 /// Why a resource is left as it is. Shown to operators, stored, and branched on.
@@ -366,4 +377,6 @@ pub enum IdleHold {
         /// When.
         at: Timestamp,
     },
+    /// The rule is in shadow: what it would do is shown only.
+    InShadow,
 }

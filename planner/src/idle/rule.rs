@@ -90,6 +90,15 @@ pub enum RuleMode {
     Approve,
     /// The rule.
     Act,
+    /// Nobody: it may act and is in shadow, until it is promoted.
+    Shadow,
+}
+
+impl RuleMode {
+    /// Whether anything is stopped or started.
+    pub fn acts(self) -> bool {
+        matches!(self, RuleMode::Approve | RuleMode::Act)
+    }
 }
 
 impl fmt::Display for RuleMode {
@@ -98,6 +107,7 @@ impl fmt::Display for RuleMode {
             RuleMode::Observe => "observe",
             RuleMode::Approve => "approve",
             RuleMode::Act => "act",
+            RuleMode::Shadow => "shadow",
         })
     }
 }

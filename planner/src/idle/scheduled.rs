@@ -284,9 +284,7 @@ impl Look<'_> {
             let tag = format!("{}={}", rule.opt_in.key, rule.opt_in.value);
             holds.push(IdleHold::NotOptedIn { tag });
         }
-        if rule.mode == RuleMode::Observe {
-            holds.push(IdleHold::RuleObserves);
-        }
+        holds.extend(rule.mode.hold());
         holds
     }
 

@@ -177,6 +177,11 @@ pub enum PowerResult {
 }
 
 impl PowerResult {
+    /// Whether the cloud is known to have taken the order.
+    pub fn took_effect(&self) -> bool {
+        matches!(self, PowerResult::Taken | PowerResult::Unconfirmed { effect_seen: Some(true) })
+    }
+
     /// A short, stable word for labels.
     pub fn word(&self) -> &'static str {
         match self {

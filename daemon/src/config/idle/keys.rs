@@ -6,6 +6,7 @@ use planner::policy::Share;
 
 use super::super::defaults::Defaults;
 use super::super::pool::above_nothing;
+use super::super::promotion::PROMOTIONS;
 use super::super::reader::{Entry, Table};
 use super::super::zone::{Zone, zone};
 
@@ -26,6 +27,8 @@ pub(super) struct SharedKeys {
     pub stop: StopPreference,
     pub opt_in: OptIn,
     pub accept_restart_risk: bool,
+    /// Whether it acts only once promoted.
+    pub gated: bool,
 }
 
 impl SharedKeys {
@@ -39,6 +42,10 @@ impl SharedKeys {
             stop: stop.unwrap_or(self.stop),
             opt_in: opt_in.unwrap_or_else(|| self.opt_in.clone()),
             accept_restart_risk: flag(table, "accept_restart_risk", self.accept_restart_risk),
+            gated: table
+                .get("promotion")
+                .and_then(|entry| entry.choice(&PROMOTIONS))
+                .unwrap_or(self.gated),
         }
     }
 }

@@ -5,13 +5,14 @@ mod limits;
 mod schedule;
 mod select;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use planner::idle::money::Currency;
 use planner::idle::rule::{IdlePolicy, IdleRule, Radius, Resource, RuleName, ScheduleKind};
 use planner::idle::rule::{ScheduleRule, Select};
 use planner::idle::schedule::ScheduleView;
 use planner::policy::Mode;
+use planner::stage;
 use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
@@ -37,9 +38,22 @@ pub struct IdleConfig {
     pub prices: Prices,
     /// The currency that sums are shown in first, where one was named.
     pub currency: Option<Currency>,
+    /// The rules and schedules that act only once promoted.
+    pub gated: BTreeSet<RuleName>,
 }
 
 impl IdleConfig {
+    /// What the promotion of each rule and schedule that waits for one is agreed to by.
+    pub fn terms(&self) -> BTreeMap<RuleName, String> {
+        let rules = self.policy.rules.iter().map(|rule| (&rule.name, stage::terms(rule)));
+        let schedules = self.policy.schedules.iter().map(|rule| {
+            let hours = self.hours.get(&rule.name);
+            (&rule.name, stage::terms(&(rule, hours)))
+        });
+        let gated = rules.chain(schedules).filter(|(name, _)| self.gated.contains(name));
+        gated.map(|(name, terms)| (name.clone(), terms)).collect()
+    }
+
     /// Whether there is anything to look at.
     pub fn is_empty(&self) -> bool {
         self.policy.rules.is_empty() && self.policy.schedules.is_empty()
@@ -126,6 +140,7 @@ pub(super) fn idle(
         let keys = keys.overlaid(&table);
         let rule = rule(&table, &keys, providers, name.clone());
         table.finish();
+        config.gated.extend(name.clone().filter(|_| keys.shared.gated));
         if let Some(name) = name {
             config.zones.insert(name, keys.timezone);
         }
@@ -133,7 +148,9 @@ pub(super) fn idle(
     }
     for table in root.get("schedule").map_or_else(Vec::new, |entry| entry.tables()) {
         let name = rule_name(&table, &mut names);
-        let schedule = schedule::schedule(&table, &keys.shared, providers, calendars, name);
+        let shared = keys.shared.overlaid(&table);
+        config.gated.extend(name.clone().filter(|_| shared.gated));
+        let schedule = schedule::schedule(&table, shared, providers, calendars, name);
         table.finish();
         if let Some((rule, hours)) = schedule {
             config.hours.insert(rule.name.clone(), hours);

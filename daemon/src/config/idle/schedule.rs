@@ -50,15 +50,14 @@ const NO_LIMIT: Radius = Radius {
     day: Cap { share: Share::ALL, at_least: 0 },
 };
 
-/// Reads one `[[schedule]]`; the caller finishes the table.
+/// Reads one `[[schedule]]` with its shared keys; the caller finishes the table.
 pub(super) fn schedule(
     table: &Table<'_>,
-    keys: &SharedKeys,
+    keys: SharedKeys,
     providers: &Providers,
     calendars: Calendars<'_>,
     name: Option<RuleName>,
 ) -> Option<(ScheduleRule, Hours)> {
-    let keys = keys.overlaid(table);
     let grammar = table.get("grammar").map_or(Some(Grammar::Own), |entry| entry.choice(&GRAMMARS));
     let hours = match grammar {
         Some(Grammar::Own) => own(table, calendars).map(Hours::Own),

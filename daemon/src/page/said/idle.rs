@@ -11,6 +11,7 @@ use super::texts::text;
 use super::{Said, zh};
 use crate::commands::idle::rows::Row;
 use crate::page::words::Language;
+use crate::shadow::RuleCard;
 
 /// The numbers of a row in one line.
 pub(in crate::page) fn evidence(row: &Row, language: Language) -> String {
@@ -39,6 +40,14 @@ pub(in crate::page) fn sum(sum: &Sum, language: Language) -> String {
             }
             if parts.is_empty() { "无".to_owned() } else { parts.join(" + ") }
         }
+    }
+}
+
+/// What a rule has saved, or would have.
+pub(in crate::page) fn saved(card: &RuleCard, language: Language) -> String {
+    match language {
+        Language::English => card.saved(),
+        Language::Chinese => card.saved_by("，", &|hours| format!("{hours} 小时价格未知")),
     }
 }
 
@@ -269,6 +278,7 @@ fn held_back(hold: &IdleHold) -> String {
         IdleHold::NotIdleNow(what) => format!("排程只停闲置的机器：{}", text(what)),
         IdleHold::Gone => "已不存在".to_owned(),
         IdleHold::AlreadyStopped { at } => format!("neap 已于 {at} 将其停机"),
+        IdleHold::InShadow => "规则处于影子，停机只作显示：`neap promote RULE`".to_owned(),
         // Those that `chinese` says.
         IdleHold::InUse(_)
         | IdleHold::IdleByTheClock(_)

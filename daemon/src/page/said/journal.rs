@@ -117,6 +117,10 @@ impl Said for ShadowEntry {
                 format!("影子：{services} 个服务截至 {} 的成绩单", saved.until)
             }
             ShadowEntry::Asked(request) => zh(request),
+            ShadowEntry::Rules(saved) => {
+                let rules = saved.scores.newest().count();
+                format!("影子：{rules} 条闲置规则截至 {} 的成绩单", saved.until)
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use planner::Units;
 use super::words::Language;
 
 pub(super) use explain::Ending;
-pub(super) use idle::{evidence, sum, verdict};
+pub(super) use idle::{evidence, saved, sum, verdict};
 pub(super) use journal::brief;
 
 /// What says the same in both languages.

@@ -27,6 +27,9 @@ impl Said for Why {
             Why::RegretRemovals { removals } => {
                 format!("自动退回：有 {removals} 次缩容之后出现违约")
             }
+            Why::RegretRestarts { restarts } => {
+                format!("自动退回：它停掉的机器中有 {restarts} 台被人重新启动")
+            }
         }
     }
 }
@@ -48,6 +51,9 @@ impl Said for Missing {
                 format!("费用 {:.1}%，上限 {:.1}%{usd}", percent(*per_mille), percent(*most))
             }
             Missing::Forecast => "预测暂不采信".to_owned(),
+            Missing::WrongStops { wrong, stops, most } => {
+                format!("{stops} 次停机中有 {wrong} 次误停，上限 {most}")
+            }
         }
     }
 }
@@ -65,6 +71,14 @@ impl Said for StageRequest {
             StageAsk::Demote { service } => format!("{by} 退回 {service}"),
             StageAsk::DemoteRule { rule } => format!("{by} 退回规则 {rule}"),
             StageAsk::DemoteAll => format!("{by} 退回全部"),
+            StageAsk::PromoteGatedRule { rule, anyway, bound_to: _ } => {
+                let anyway = if *anyway { "，虽未达门槛" } else { "" };
+                format!("{by} 晋级规则 {rule}{anyway}")
+            }
+            // Who it was, nobody knows.
+            StageAsk::StartedAgain { rule, resource, stopped_at } => {
+                format!("规则 {rule} 于 {stopped_at} 停掉的 {resource} 被人重新启动")
+            }
         }
     }
 }

@@ -117,6 +117,11 @@ const BOOK: &[(&str, &str)] = &[
         "service `{0}` (which acts once {1} `mode` is `act`)",
         "服务 `{0}`（{1} `mode` 设为 `act` 后才执行）",
     ),
+    (
+        "rule `{0}` (which acts once {1} `mode` is `act`)",
+        "规则 `{0}`（{1} `mode` 设为 `act` 后才执行）",
+    ),
+    ("`{0}` is a rule, and a canary is of a service", "`{0}` 是规则，金丝雀只用于服务"),
     ("its", "它的"),
     ("the global", "全局的"),
     (

@@ -1,27 +1,31 @@
 //! Idle resources: verdicts, marks, savings, and the answers that people owe.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
 use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use planner::Timestamp;
+use planner::idle::rule::RuleName;
 use planner::idle::usage::Code;
+use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::review::offered;
 use super::{absent, beside, broken, encoded};
 use crate::commands::idle::rows::{Row, savings};
 use crate::commands::idle::story;
 use crate::page::chart;
 use crate::page::render::Visit;
-use crate::page::said::{Said, evidence, sum, verdict};
+use crate::page::said::{Said, evidence, saved, sum, verdict};
 use crate::page::site::Site;
 use crate::page::words::Language;
 
 /// Lines of a page.
 const LINES: usize = 50;
+/// Days of scorecards, beside the one that is not over.
+const SCORED_DAYS: u64 = 27;
 /// Days of a sparkline.
 const SPARK_DAYS: i64 = 35;
 
@@ -77,6 +81,7 @@ pub(in crate::page) async fn list(
         .map(|row| line(row, visit.language))
         .collect();
     let money = savings(&idle.rows, looked_at);
+    let from = looked_at - Seconds::days(SCORED_DAYS);
     let of = context! {
         looked_at => looked_at.to_string(),
         resources => idle.rows.len(),
@@ -85,11 +90,35 @@ pub(in crate::page) async fn list(
         found => sum(&money.found, visit.language),
         marked => sum(&money.marked, visit.language),
         realised => sum(&money.realised, visit.language),
+        rule_cards => rule_cards(&site, from, visit.language),
+        from => from.to_string().split('T').next().unwrap_or_default(),
         rules => rules.into_iter().map(Value::from).collect::<Vec<_>>(),
         asked => Serde(&asked),
         lines, page, pages,
     };
     site.page(&visit, "idle.html", of)
+}
+
+/// What every rule has done or would have, and how far it is on its way to acting.
+fn rule_cards(site: &Site, from: Timestamp, language: Language) -> Vec<Value> {
+    let latest = site.board.latest();
+    let Some(scores) = site.board.rule_scores() else { return Vec::new() };
+    let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
+    let line = |name: &RuleName| {
+        let (card, _) = scores.since(name, from);
+        let offer = latest.as_ref().and_then(|latest| latest.rule_offers.get(name));
+        context! {
+            name => name.0.as_str(),
+            stops => card.stops,
+            wrong => card.wrong,
+            down_hours => format!("{:.1}", card.down_hours()),
+            saved => saved(&card, language),
+            by_others => card.stopped_by_others,
+            kept_running => card.kept_running,
+            offer => offer.map(|offer| offered(offer, language)),
+        }
+    };
+    scores.newest().map(line).collect()
 }
 
 fn line(row: &Row, language: Language) -> Value {

@@ -76,7 +76,7 @@ pub(in crate::page) async fn show(
         matching => names.len(),
         all => totals(&all),
         questioned => questioned.iter().map(|one| doubtful(one, &visit)).collect::<Vec<_>>(),
-        offered => latest.offers.values().filter(|offer| is_ready(offer)).count(),
+        offered => latest.offers.values().filter(|offer| offer.is_ready()).count(),
         asked => Serde(&asked),
         lines, page, pages,
     };
@@ -129,16 +129,7 @@ pub(super) fn change(from: f64, to: f64) -> Option<String> {
 }
 
 fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>, language: Language) -> Value {
-    let offer = offer.map(|offer| {
-        context! {
-            id => offer.id.as_str(),
-            stage => offer.stage.said(language),
-            shadows => offer.stage == planner::stage::Stage::Shadow,
-            why => offer.why.said(language),
-            ready => is_ready(offer),
-            missing => offer.missing.iter().map(|missing| missing.said(language)).collect::<Vec<_>>(),
-        }
-    });
+    let offer = offer.map(|offer| offered(offer, language));
     context! {
         name => name.as_str(),
         href => format!("/service/{}", encoded(name.as_str())),
@@ -147,9 +138,16 @@ fn line(name: &ServiceName, card: &Scorecard, offer: Option<&Offer>, language: L
     }
 }
 
-/// Whether somebody may promote it now.
-fn is_ready(offer: &Offer) -> bool {
-    offer.may_act && offer.missing.is_empty() && offer.stage == planner::stage::Stage::Shadow
+/// How far something is on its way to acting.
+pub(super) fn offered<Card>(offer: &Offer<Card>, language: Language) -> Value {
+    context! {
+        id => offer.id.as_str(),
+        stage => offer.stage.said(language),
+        shadows => offer.stage == planner::stage::Stage::Shadow,
+        why => offer.why.said(language),
+        ready => offer.is_ready(),
+        missing => offer.missing.iter().map(|missing| missing.said(language)).collect::<Vec<_>>(),
+    }
 }
 
 fn doubtful(one: &Questioned, visit: &Visit) -> Value {

@@ -131,6 +131,7 @@ fn idle_holds() -> Vec<IdleHold> {
         IdleHold::NotIdleNow(text("cpu is 7.5, limit 5")),
         IdleHold::Gone,
         IdleHold::AlreadyStopped { at: AT },
+        IdleHold::InShadow,
     ];
     holds.extend(uses().into_iter().map(IdleHold::InUse));
     holds.extend(lacks().into_iter().map(IdleHold::NotEnoughData));

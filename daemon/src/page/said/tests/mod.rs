@@ -138,6 +138,7 @@ fn whys() -> Vec<Why> {
         Why::Demoted { by: li() },
         Why::RegretViolations { violations: 31, intervals: 1440 },
         Why::RegretRemovals { removals: 3 },
+        Why::RegretRestarts { restarts: 3 },
     ]
 }
 
@@ -374,21 +375,34 @@ fn stages_and_gates_say_the_same() {
         Missing::Cost { per_mille: 1_234, most: 1_050, usd: None },
         Missing::Cost { per_mille: 1_234, most: 1_050, usd: Some([100.5, 124.0]) },
         Missing::Forecast,
+        Missing::WrongStops { wrong: 2, stops: 11, most: Share::percent(10) },
     ];
-    all_agree(STAGE, "Missing", &missing);
+    all_agree("planner/src/stage/gate.rs", "Missing", &missing);
     let promote = |share, anyway| StageAsk::Promote {
         service: name("checkout"),
         share,
         anyway,
         bound_to: "1a2b3c".to_owned(),
     };
+    let forgotten = || planner::idle::rule::RuleName("forgotten-7".to_owned());
+    let promote_rule = |anyway| {
+        let bound_to = "1a2b3c".to_owned();
+        StageAsk::PromoteGatedRule { rule: forgotten(), anyway, bound_to }
+    };
     let asks = [
         promote(None, false),
         promote(Some(share), true),
-        StageAsk::PromoteRule { rule: planner::idle::rule::RuleName("forgotten-7".to_owned()) },
+        StageAsk::PromoteRule { rule: forgotten() },
         StageAsk::Demote { service: name("checkout") },
-        StageAsk::DemoteRule { rule: planner::idle::rule::RuleName("forgotten-7".to_owned()) },
+        StageAsk::DemoteRule { rule: forgotten() },
         StageAsk::DemoteAll,
+        promote_rule(false),
+        promote_rule(true),
+        StageAsk::StartedAgain {
+            rule: forgotten(),
+            resource: "i-0123".to_owned(),
+            stopped_at: LATER,
+        },
     ];
     for ask in asks {
         let request = StageRequest { by: li(), at: AT, ask };
@@ -396,6 +410,7 @@ fn stages_and_gates_say_the_same() {
         agree(&ShadowEntry::Asked(request));
     }
     agree(&ShadowEntry::Scores(Box::default()));
+    agree(&ShadowEntry::Rules(Box::default()));
 }
 
 #[test]

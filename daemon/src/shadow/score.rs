@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use planner::policy::{Policy, ServicePolicy};
-use planner::{ServiceName, Timestamp};
+use planner::{Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Compared, Questioned, Step, rank};
@@ -81,9 +81,29 @@ pub struct Scorecard {
     pub disagreements: u32,
     /// The most units they differed by.
     pub largest_disagreement: u32,
+    /// What a group of a fixed size would have been; it has a place of its own in the journal.
+    #[serde(skip)]
+    pub peak: Peak,
+}
+
+/// A group of a fixed size, each day's largest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peak {
+    /// The most units that there really were.
+    pub units: u32,
+    /// Seconds that units were counted in.
+    pub seconds: u32,
+    /// Each day's most units, times seconds.
+    pub unit_seconds: u64,
 }
 
 impl Scorecard {
+    /// What each day's most units would have cost in US dollars, at the price that was really paid.
+    pub fn peak_usd(&self) -> Option<f64> {
+        let of = self.peak.unit_seconds as f64 / self.actual.unit_seconds as f64;
+        (self.priced && self.actual.unit_seconds > 0).then(|| self.actual.usd() * of)
+    }
+
     /// Adds another day's.
     pub fn add(&mut self, more: &Scorecard) {
         self.actual.add(&more.actual);
@@ -92,11 +112,20 @@ impl Scorecard {
         self.cycles += more.cycles;
         self.disagreements += more.disagreements;
         self.largest_disagreement = self.largest_disagreement.max(more.largest_disagreement);
+        self.peak.seconds += more.peak.seconds;
+        self.peak.units = self.peak.units.max(more.peak.units);
+        self.peak.unit_seconds += more.peak.unit_seconds;
     }
 
-    /// What a cycle adds. `resized` says whether the group's size is another than in the cycle
-    /// before.
-    fn take(&mut self, row: &Compared, service: Option<&ServicePolicy>, resized: bool) {
+    /// What a cycle adds, so long after the one before. `resized` says whether the group's size is
+    /// another than in that.
+    fn take(
+        &mut self,
+        row: &Compared,
+        span: Seconds,
+        service: Option<&ServicePolicy>,
+        resized: bool,
+    ) {
         let price = service.and_then(|service| service.pool.price_usd_hourly);
         let price = price.filter(|usd| (0.0..=1e6).contains(usd));
         self.priced |= price.is_some();
@@ -104,6 +133,12 @@ impl Scorecard {
         self.would.count(&row.other, price.unwrap_or(0.0));
         self.actual.orders += u32::from(resized);
         self.would.orders += row.other.changes as u32;
+        if let (Some(_), Some(desired)) = (row.capacity, row.desired) {
+            let peak = &mut self.peak;
+            peak.seconds += span.0 as u32;
+            peak.units = peak.units.max(desired);
+            peak.unit_seconds = u64::from(peak.units) * u64::from(peak.seconds);
+        }
         if let (Some(desired), Some(would)) = (row.desired, row.would) {
             self.cycles += 1;
             self.disagreements += u32::from(desired != would);
@@ -164,7 +199,7 @@ impl Scores {
                 day.services.insert(row.service.clone(), Scorecard::default());
             }
             if let Some(card) = day.services.get_mut(&row.service) {
-                card.take(row, policy, resized(row));
+                card.take(row, step.span, policy, resized(row));
             }
         }
         self.days.retain(|kept, _| kept + KEPT_DAYS > day_of(at));

@@ -72,6 +72,15 @@ fn scorecards_add_up_by_day_and_old_days_go() {
     assert_eq!((sum.disagreements, sum.largest_disagreement), (4, 2));
     let (today, days) = scores.since(&name("web"), start + Seconds::days(1));
     assert_eq!((today.would.orders, days), (1, 1));
+    // A smaller group for two more minutes: the day's peak is what it was.
+    let mut smaller = step.clone();
+    smaller.compared[0].desired = Some(2);
+    scores.take(start + Seconds::minutes(3), &policy, &smaller, &|_| true);
+    smaller.compared[0].capacity = None;
+    scores.take(start + Seconds::minutes(4), &policy, &smaller, &|_| false);
+    let (sum, _) = scores.since(&name("web"), start);
+    assert_eq!((sum.peak.seconds, sum.peak.units), (5 * 60, 5));
+    assert_eq!(sum.peak.unit_seconds, (4 + 1) * 60 * 5);
     scores.take(start + Seconds::days(40), &policy, &step, &|_| false);
     assert_eq!(scores.days.len(), 1);
 }

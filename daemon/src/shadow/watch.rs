@@ -11,7 +11,7 @@ use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
-use super::{DayScores, Doubts, KEPT_DAYS, SavedRules, Scores, Shadow, as_if_act, day_of};
+use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act, day_of};
 use crate::commands::explain::Explanation;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
@@ -31,6 +31,26 @@ pub enum ShadowEntry {
     Asked(StageRequest),
     /// The scorecards of idle rules, and where their shadow stands.
     Rules(Box<SavedRules>),
+    /// The scorecards of a day so far, with each service's peak.
+    Scored(Box<Saved>, BTreeMap<ServiceName, Peak>),
+}
+
+impl ShadowEntry {
+    /// The scorecards in it. Earlier versions knew no peaks: these are none.
+    fn into_scores(self) -> Option<Saved> {
+        match self {
+            ShadowEntry::Scores(saved) => Some(*saved),
+            ShadowEntry::Scored(mut saved, peaks) => {
+                for (name, peak) in peaks {
+                    if let Some(card) = saved.scores.services.get_mut(&name) {
+                        card.peak = peak;
+                    }
+                }
+                Some(*saved)
+            }
+            ShadowEntry::Asked(_) | ShadowEntry::Rules(_) => None,
+        }
+    }
 }
 
 /// The scorecards of a day so far, and the groups as the shadow has sized them.
@@ -50,7 +70,7 @@ pub struct Saved {
 impl fmt::Display for ShadowEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ShadowEntry::Scores(saved) => {
+            ShadowEntry::Scores(saved) | ShadowEntry::Scored(saved, _) => {
                 let services = saved.scores.services.len();
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
@@ -242,7 +262,10 @@ impl Watch {
             groups: self.shadow.groups().clone(),
         };
         drop(scores);
-        let id = journal.record_shadow(now, &ShadowEntry::Scores(Box::new(saved)), false)?;
+        let cards = saved.scores.services.iter();
+        let peaks = cards.map(|(name, card)| (name.clone(), card.peak)).collect();
+        let entry = ShadowEntry::Scored(Box::new(saved), peaks);
+        let id = journal.record_shadow(now, &entry, false)?;
         self.saved.insert(day, id.at());
         self.saved.retain(|kept, _| kept + KEPT_DAYS > day);
         self.saved_at = Some(now);
@@ -265,9 +288,10 @@ fn last_saved(
     before: i64,
 ) -> Result<Option<(Timestamp, Saved)>, JournalFault> {
     for entry in reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until) {
-        let (id, ShadowEntry::Scores(saved)) = entry? else { continue };
+        let (id, entry) = entry?;
+        let Some(saved) = entry.into_scores() else { continue };
         if saved.day < before {
-            return Ok(Some((id.at(), *saved)));
+            return Ok(Some((id.at(), saved)));
         }
     }
     Ok(None)

@@ -112,7 +112,7 @@ fn asks(Request { by, at: _, ask }: &Request) -> String {
 impl Said for ShadowEntry {
     fn chinese(&self) -> String {
         match self {
-            ShadowEntry::Scores(saved) => {
+            ShadowEntry::Scores(saved) | ShadowEntry::Scored(saved, _) => {
                 let services = saved.scores.services.len();
                 format!("影子：{services} 个服务截至 {} 的成绩单", saved.until)
             }

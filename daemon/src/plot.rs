@@ -40,3 +40,28 @@ pub fn font() -> anyhow::Result<()> {
 pub fn drawn<T, E: std::error::Error + Send + Sync>(result: Result<T, E>) -> anyhow::Result<T> {
     result.map_err(|fault| anyhow!("drawing the chart: {fault}"))
 }
+
+/// Pixels of three bytes each as PNG.
+///
+/// # Errors
+/// Where they are not as many as the size says.
+pub fn png(pixels: &[u8], (width, height): (u32, u32)) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().context("encoding the chart")?;
+    writer.write_image_data(pixels).context("encoding the chart")?;
+    writer.finish().context("encoding the chart")?;
+    Ok(bytes)
+}
+
+/// A number as short as it can be read.
+pub fn number(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{:.1}M", v / 1e6),
+        v if v >= 1e4 => format!("{:.0}k", v / 1e3),
+        v if v >= 10.0 || v.fract() == 0.0 => format!("{v:.0}"),
+        v => format!("{v:.1}"),
+    }
+}

@@ -10,7 +10,7 @@ use super::board::{Decision, Past, Point};
 use super::said::Said;
 use super::views::encoded;
 use super::words::Language;
-use crate::plot::{BLUE, FAINT, FONT, GREEN, GRID, TEXT, VERMILION, drawn, font};
+use crate::plot::{BLUE, FAINT, FONT, GREEN, GRID, TEXT, VERMILION, drawn, font, number};
 
 const SIZE: (u32, u32) = (960, 300);
 /// A gap longer than this is shown as one.
@@ -185,16 +185,6 @@ fn seconds(at: Timestamp) -> f64 {
 fn clock(at: f64) -> String {
     let minutes = (at as i64).rem_euclid(86_400) / 60;
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// A number as short as it can be read.
-fn number(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{:.1}M", v / 1e6),
-        v if v >= 1e4 => format!("{:.0}k", v / 1e3),
-        v if v >= 10.0 || v.fract() == 0.0 => format!("{v:.0}"),
-        v => format!("{v:.1}"),
-    }
 }
 
 /// Stretches without a gap.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use planner::policy::Share;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -62,19 +61,11 @@ pub fn svg(answer: &Answer, promise: Share) -> anyhow::Result<String> {
 
 /// The chart as PNG, its text set in the font that comes with the program.
 pub fn png(answer: &Answer, promise: Share) -> anyhow::Result<Vec<u8>> {
-    let (width, height) = SIZE;
-    let mut pixels = vec![0; (width * height * 3) as usize];
+    let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
     picture(&area, answer, promise)?;
     drop(area);
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().context("encoding the chart")?;
-    writer.write_image_data(&pixels).context("encoding the chart")?;
-    writer.finish().context("encoding the chart")?;
-    Ok(bytes)
+    crate::plot::png(&pixels, SIZE)
 }
 
 type Area<B> = DrawingArea<B, Shift>;

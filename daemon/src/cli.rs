@@ -165,6 +165,8 @@ pub enum Command {
     Tune(commands::tune::Args),
     /// List what is idle, with the evidence, what is done about it, and what it saves.
     Idle(commands::idle::Args),
+    /// Show what was done in a day or a week, and what waits for somebody.
+    Digest(commands::digest::Args),
     /// Print a configuration from what the read-only role sees.
     Init(commands::init::Args),
     /// Show what the running daemon sees.
@@ -206,6 +208,7 @@ impl Command {
             Command::SimulateIdle(args) => commands::simulate_idle::run(args),
             Command::Tune(args) => commands::tune::run(args),
             Command::Idle(args) => commands::idle::run(args),
+            Command::Digest(args) => commands::digest::run(args),
             Command::Init(args) => commands::init::run(args),
             Command::Status(args) => commands::status::run(args),
             Command::Promote(args) => commands::promote::promote(args),
@@ -351,6 +354,7 @@ Commands:
   simulate-idle  Show what idle rules would have stopped over recorded metrics
   tune           Compare violation budgets, and other autoscalers, over a recorded load
   idle           List what is idle, with the evidence, what is done about it, and what it saves
+  digest         Show what was done in a day or a week, and what waits for somebody
   init           Print a configuration from what the read-only role sees
   status         Show what the running daemon sees
   promote        Let a service or idle rule act that was in shadow, or list how far each is

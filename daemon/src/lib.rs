@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod cycle;
+pub mod digest;
 pub mod execute;
 pub mod gather;
 pub mod idle;

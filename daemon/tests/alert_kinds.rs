@@ -15,6 +15,7 @@ use daemon::clock::{Clock, System};
 use daemon::config::Config;
 use daemon::journal::{AlertEntry, EntryKind};
 use hmac::{Hmac, KeyInit, Mac};
+use md5::{Digest, Md5};
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
 use providers::Now;
@@ -310,6 +311,18 @@ fn wecom(request: &Request) -> Reply {
     match body["msgtype"].as_str() {
         Some("markdown") if (1..=4096).contains(&content.len()) => errcode(0, "ok"),
         Some("markdown") => errcode(40_058, "markdown.content exceed max length 4096"),
+        Some("image") => {
+            let image = &body["image"];
+            let bytes = STANDARD.decode(text(&image["base64"]).unwrap_or_default());
+            let bytes = bytes.unwrap_or_default();
+            let is_picture = bytes.starts_with(b"\x89PNG") && bytes.len() <= 2 << 20;
+            let md5 = hex::encode(Md5::digest(&bytes));
+            match image["md5"].as_str() == Some(&md5) {
+                true if is_picture => errcode(0, "ok"),
+                true => errcode(40_009, "invalid image size"),
+                false => errcode(301_019, "media md5 not match"),
+            }
+        }
         _ => errcode(40_008, "invalid message type"),
     }
 }
@@ -788,4 +801,172 @@ fn secrets_that_will_not_do_are_refused_and_not_repeated() {
     /neap.toml:14:20: the file `/nowhere` cannot be read: No such file or directory (os error 2)
       hint: the daemon reads the routing key when it starts and when it is reloaded
     "#);
+}
+
+/// A service in dry run and machines that are stopped when somebody agrees.
+const DAYS: &str = r#"
+mode = "observe"
+poll_interval = "5m"
+state_dir = "sim-state"
+[provider.sim]
+kind = "sim"
+machines = 20
+speed = "max"
+duration = "58h"
+[[service]]
+name = "checkout"
+demand = [{ namespace = "AWS/ApplicationELB", metric = "RequestCount", dimensions = { LoadBalancer = "app/checkout/50dc6c495c0c9188" } }]
+[[service.pool]]
+group = "checkout-asg"
+capacity_per_unit = 40
+price_usd_hourly = 0.1
+"#;
+
+/// `neap` in the bench's folder, which ends by itself or is ended by who called.
+fn run(bench: &Bench) -> tokio::process::Child {
+    tokio::process::Command::new(env!("CARGO_BIN_EXE_neap"))
+        .args(["run", "--config", "neap.toml", "--log-level", "warn"])
+        .current_dir(bench.folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// What the journal that a daemon left behind says of digests: what was raised, and what came of it.
+fn digests(bench: &mut Bench) -> Vec<String> {
+    let world = daemon::journal::World::Simulation { seed: 1, scenario: "day".to_owned() };
+    bench.journal = Some(receiver::opened(&bench.path("sim-state"), world));
+    let reader = bench.journal().reader();
+    let mut keys = BTreeMap::new();
+    let mut story = Vec::new();
+    for entry in reader.entries(Timestamp(0)..Timestamp(i64::MAX)) {
+        let entry = entry.unwrap();
+        match entry.kind {
+            EntryKind::Alert(AlertEntry::Digest(alert, _)) => {
+                story.push(format!("{} {}", alert.at, alert.key));
+                keys.insert(entry.id, alert.key);
+            }
+            EntryKind::Alert(AlertEntry::Sent { alert, .. }) => {
+                story.extend(keys.get(&alert).map(|key| format!("sent {key}")));
+            }
+            EntryKind::Alert(AlertEntry::GaveUp { alert, why, .. }) => {
+                story.extend(keys.get(&alert).map(|key| format!("{why}: {key}")));
+            }
+            _ => {}
+        }
+    }
+    story
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_comes_at_its_hour_with_its_chart_and_hides_what_must_not_leave() {
+    let mut bench = bench();
+    bench.journal = None;
+    let receiver = Receiver::new(|_, request| Some(wecom(request))).await;
+    let (path, _) = rules("wecom");
+    bench.write("ops.url", &receiver.url(&path));
+    let table = "[[alert]]\nname = \"ops\"\nkind = \"wecom\"\nurl_file = \"ops.url\"\n\
+                 min_severity = \"critical\"\nhash = [\"subject\"]\n\
+                 quiet_hours = { timezone = \"Asia/Shanghai\", hours = \"16:00-20:00\" }\n\
+                 digest = { every = \"day\", at = \"17:00\" }\n";
+    bench.write("neap.toml", &format!("{DAYS}{table}"));
+    assert!(run(&bench).wait().await.unwrap().success());
+    assert!(receiver.replies().iter().all(|reply| reply.2.contains("\"errcode\":0")));
+    let kinds: Vec<String> = receiver
+        .requests()
+        .iter()
+        .map(|request| request.json()["msgtype"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["markdown", "image", "markdown", "image"]);
+    let first = receiver.requests()[0].json();
+    let first = first["markdown"]["content"].as_str().unwrap();
+    let title = "neap: info: daily digest of 2026-03-02: ";
+    assert!(first.contains(title) && first.contains("dry run of 1 service: "), "{first}");
+    assert!(first.contains(" unit-hours") && first.contains(" USD; had neap acted "), "{first}");
+    assert!(!first.contains("checkout"), "{first}");
+    // By hand it says the same.
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_neap"))
+        .args(["digest", "--state-dir", "sim-state", "--chart", "day.png", "--format", "json"])
+        .current_dir(bench.folder.path())
+        .output();
+    let shown: Value = serde_json::from_slice(&output.await.unwrap().stdout).unwrap();
+    assert_eq!(
+        (&shown["from"], &shown["until"]),
+        (&json!("2026-03-03T00:00:00Z"), &json!("2026-03-04T00:00:00Z"))
+    );
+    let told = receiver.requests()[2].json()["markdown"]["content"].to_string();
+    assert!(told.contains(shown["title"].as_str().unwrap()), "{shown} {told}");
+    let image = receiver.requests()[3].json()["image"]["base64"].clone();
+    let drawn = std::fs::read(bench.path("day.png")).unwrap();
+    assert!(STANDARD.encode(drawn) == image.as_str().unwrap());
+    let mut story = digests(&mut bench);
+    story.sort();
+    let day = |at: &str, day: &str| {
+        let key = format!("digest/daily/{day}/ops");
+        [format!("{at} {key}"), format!("{at} {key}/chart")]
+    };
+    // Nine in UTC.
+    let raised =
+        [day("2026-03-03T09:00:00Z", "2026-03-02"), day("2026-03-04T09:00:00Z", "2026-03-03")];
+    assert_eq!(story[..4], raised.concat());
+    assert!(story.len() == 8 && story[4..].iter().all(|told| told.starts_with("sent ")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_amid_sending_neither_loses_nor_repeats_a_digest() {
+    let mut bench = bench();
+    bench.journal = None;
+    // Who is killed does not hear that it was taken.
+    let receiver = Receiver::new(|before, _| match before.len() {
+        0 => None,
+        _ => Some((200, "", String::new())),
+    })
+    .await;
+    bench.write("ops.url", &receiver.url("/hook"));
+    let table = "[[alert]]\nname = \"ops\"\nkind = \"webhook\"\nurl_file = \"ops.url\"\n\
+                 min_severity = \"critical\"\n\
+                 digest = { every = \"day\", at = \"09:00\", timezone = \"UTC\" }\n";
+    let (head, _) = DAYS.split_once("[[service]]").unwrap();
+    let head = head.replace("58h", "300d").replace("\"max\"", "86400").replace("\"5m\"", "\"30m\"");
+    let idle = "idle_interval = \"1h\"\n";
+    let rule = "[[idle]]\nname = \"dev\"\nprovider = \"sim\"\n\
+                match = { tags = { \"neap:managed\" = [\"true\"] } }\n\
+                idle_when = { cpu_max_percent = 3.0, for = \"35d\" }\ngrace = \"2d\"\n";
+    bench.write("neap.toml", &format!("{idle}{head}{rule}{table}"));
+    let mut killed = run(&bench);
+    until(|| receiver.count() == 1).await;
+    killed.kill().await.unwrap();
+    assert!(!killed.wait().await.unwrap().success());
+    let mut daemon = run(&bench);
+    until(|| receiver.count() >= 4).await;
+    let pid = daemon.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(daemon.wait().await.unwrap().success());
+    let requests = receiver.requests();
+    let mut bodies: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for request in &requests {
+        bodies.entry(request.json()["key"].to_string()).or_default().push(request.json());
+    }
+    // The first came twice, as one and the same; no other did.
+    assert_eq!(requests[0].json()["key"], "digest/daily/2026-03-02/ops");
+    assert_eq!(requests[0].json()["at"], "2026-03-03T09:00:00Z");
+    let first = bodies.values().next().unwrap();
+    assert!(first.len() == 2 && first[0] == first[1], "{first:?}");
+    assert!(bodies.values().skip(1).all(|told| told.len() == 1), "{bodies:?}");
+    let story = digests(&mut bench);
+    let raised: Vec<&str> =
+        story.iter().filter(|told| told.starts_with("20")).map(String::as_str).collect();
+    for (n, told) in raised.iter().enumerate() {
+        let begun = Timestamp::parse("2026-03-03T09:00:00Z").unwrap();
+        let at = begun + planner::Seconds::days(n as u64);
+        let day = (at - planner::Seconds::days(1)).to_string();
+        let key = format!("digest/daily/{}/ops", day.split('T').next().unwrap());
+        assert_eq!(*told, format!("{at} {key}"));
+    }
+    let sent = story.iter().filter(|told| told.starts_with("sent ")).count();
+    assert!(sent == raised.len() && sent == bodies.len(), "{story:?}");
+    let is_quiet = |body: &Value| body["title"].as_str().unwrap().contains(": quiet, no order");
+    assert!(bodies.values().flatten().any(is_quiet), "{bodies:?}");
 }

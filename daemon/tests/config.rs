@@ -348,7 +348,7 @@ fn an_alert_needs_a_name_a_kind_and_a_file_with_its_address() {
         "\n[[alert]]\nname = \"on-call\"\nkind = \"webhook\"\nurl_file = \"x/on-call.url\"\n";
     let config = config::parse("etc/neap.toml", &format!("{FULL}{text}")).unwrap();
     let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
-    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null}"#);
+    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null,"digest":null}"#);
     let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
     assert_eq!(secrets, [PathBuf::from("etc/x/on-call.url")]);
 }
@@ -366,6 +366,8 @@ fn the_alert_of_the_readme_is_sound() {
     let night = planner::Timestamp::parse("2026-03-02T15:00:00Z").unwrap();
     let quiet = alert.quiet_hours.as_ref().unwrap();
     assert_eq!(quiet.until(night).unwrap().to_string(), "2026-03-03T00:00:00Z");
+    let digest = alert.digest.as_ref().map(ToString::to_string);
+    assert_eq!(digest.as_deref(), Some("weekly digest on Mon at 09:00 Asia/Shanghai"));
     let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
     assert_eq!(secrets, ["duty.url", "duty.secret"].map(PathBuf::from));
 }

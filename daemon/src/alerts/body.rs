@@ -9,6 +9,7 @@ use planner::alert::{Alert, Severity};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Letter;
 use crate::config::{Field, Message, Template};
 
 /// The version of neap's own words.
@@ -43,17 +44,17 @@ pub fn check(message: &Message) -> Result<(), BodyFault> {
     };
     let least = Alert { lines: Vec::new(), subject: None, owner: None, ..full.clone() };
     for alert in [full, least] {
-        body(message, b"", "0", &alert)?;
+        body(message, b"", &Letter::of("0".to_owned(), &alert))?;
     }
     Ok(())
 }
 
-/// The body of a request that tells `alert`, known by `id`.
+/// The body of a request that tells a letter.
 ///
 /// # Errors
 /// Where the template makes no JSON of it.
-pub fn body(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Result<String, BodyFault> {
-    let parts = parts(message, salt, id, alert);
+pub fn body(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Result<String, BodyFault> {
+    let parts = parts(message, salt, letter);
     match &message.template {
         None => Ok(Value::Object(parts).to_string()),
         Some(template) => rendered(template, parts),
@@ -78,8 +79,9 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub fn of(message: &Message, salt: &[u8], alert: &Alert) -> Told {
-        let hidden = Hidden::of(message, salt, alert);
+    pub fn of(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Told {
+        let alert = letter.alert;
+        let hidden = Hidden::of(message, salt, letter);
         let may = |field: Field| message.fields.contains(&field);
         let text = |field: Field, text: &str| may(field).then(|| hidden.in_text(text).into_owned());
         let begun = begun(alert);
@@ -106,11 +108,11 @@ pub(super) fn begun(alert: &Alert) -> Option<String> {
 }
 
 /// The parts that a template may use.
-fn parts(message: &Message, salt: &[u8], id: &str, alert: &Alert) -> Map<String, Value> {
-    let told = Told::of(message, salt, alert);
+fn parts(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Map<String, Value> {
+    let told = Told::of(message, salt, letter);
     let mut parts = Map::new();
     parts.insert("version".to_owned(), json!(VERSION));
-    parts.insert("id".to_owned(), json!(id));
+    parts.insert("id".to_owned(), json!(letter.id));
     for (word, field) in Field::ALL.into_iter().filter(|(_, f)| message.fields.contains(f)) {
         let value = match field {
             Field::Key => json!(told.key),
@@ -136,10 +138,13 @@ pub(super) fn hash(salt: &[u8], name: &str) -> String {
 struct Hidden<'a>(Vec<(&'a str, String)>);
 
 impl<'a> Hidden<'a> {
-    fn of(message: &Message, salt: &[u8], alert: &'a Alert) -> Hidden<'a> {
+    fn of(message: &Message, salt: &[u8], letter: &Letter<'a>) -> Hidden<'a> {
+        let alert = letter.alert;
         let mut names = Vec::new();
         let hash = |name: &str| hash(salt, name);
-        if let Some(subject) = alert.subject.as_deref().filter(|_| hides(message, Field::Subject)) {
+        let more = letter.digest.iter().flat_map(|digest| &digest.names);
+        let subjects = alert.subject.iter().chain(more).map(String::as_str);
+        for subject in subjects.filter(|_| hides(message, Field::Subject)) {
             names.push((subject, hash(subject)));
             // Words for people leave provider and region out.
             if let Some(id) = subject.splitn(3, '/').nth(2).filter(|id| !id.is_empty()) {
@@ -212,6 +217,7 @@ fn rendered(template: &Template, parts: Map<String, Value>) -> Result<String, Bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Dispatch;
 
     fn alert() -> Alert {
         Alert {
@@ -225,6 +231,10 @@ mod tests {
         }
     }
 
+    fn letter(alert: &Alert) -> Letter<'_> {
+        Letter::of("r-1".to_owned(), alert)
+    }
+
     fn with(template: &str, fields: &[Field]) -> Message {
         let template = Template { source: "t".to_owned(), text: template.to_owned() };
         let fields = fields.iter().copied().collect();
@@ -233,26 +243,43 @@ mod tests {
 
     #[test]
     fn all_of_it_leaves_unless_the_operator_says_otherwise() {
-        insta::assert_snapshot!(body(&Message::default(), b"", "r-1", &alert()).unwrap(), @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/aws/eu-west-1/i-0abc","lines":["i-0abcd is another"],"owner":"ops","severity":"critical","subject":"aws/eu-west-1/i-0abc","title":"`i-0abc` of ops \"stops\"","version":1}"#);
+        insta::assert_snapshot!(body(&Message::default(), b"", &letter(&alert())).unwrap(), @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/aws/eu-west-1/i-0abc","lines":["i-0abcd is another"],"owner":"ops","severity":"critical","subject":"aws/eu-west-1/i-0abc","title":"`i-0abc` of ops \"stops\"","version":1}"#);
         let fields = [Field::Title, Field::Severity].into();
         let little = Message { fields, ..Message::default() };
-        insta::assert_snapshot!(body(&little, b"", "r-1", &alert()).unwrap(), @r#"{"id":"r-1","severity":"critical","title":"`i-0abc` of ops \"stops\"","version":1}"#);
+        insta::assert_snapshot!(body(&little, b"", &letter(&alert())).unwrap(), @r#"{"id":"r-1","severity":"critical","title":"`i-0abc` of ops \"stops\"","version":1}"#);
     }
 
     #[test]
     fn a_hashed_name_stands_nowhere() {
         let hash = [Field::Subject, Field::Owner].into();
         let message = Message { hash, ..Message::default() };
-        let told = body(&message, b"salt", "r-1", &alert()).unwrap();
+        let told = body(&message, b"salt", &letter(&alert())).unwrap();
         insta::assert_snapshot!(told, @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/sha256:a5b401694a8c","lines":["i-0abcd is another"],"owner":"sha256:d32596e75653","severity":"critical","subject":"sha256:a5b401694a8c","title":"`sha256:a5b401694a8c` of sha256:d32596e75653 \"stops\"","version":1}"#);
         assert!(!told.contains("i-0abc\"") && !told.contains(" ops "));
-        assert_ne!(told, body(&message, b"pepper", "r-1", &alert()).unwrap());
+        assert_ne!(told, body(&message, b"pepper", &letter(&alert())).unwrap());
+    }
+
+    #[test]
+    fn every_name_of_a_digest_is_hashed_as_it_is_in_an_alert() {
+        let names = vec!["aws/eu-west-1/i-0abc".to_owned(), "checkout".to_owned()];
+        let digest = Dispatch { channel: "ops".to_owned(), names, chart: None };
+        let lines = vec!["to be approved: i-0abc; checkout 0.7%, checkouts".to_owned()];
+        let alert = Alert { subject: None, lines, ..alert() };
+        let letter = Letter { digest: Some(&digest), ..letter(&alert) };
+        let message = Message { hash: [Field::Subject].into(), ..Message::default() };
+        let told = Told::of(&message, b"salt", &letter);
+        assert_eq!(
+            told.lines,
+            ["to be approved: sha256:a5b401694a8c; sha256:8b143bc5d8a6 0.7%, checkouts"]
+        );
+        assert_eq!(Told::of(&Message::default(), b"salt", &letter).lines, alert.lines);
     }
 
     #[test]
     fn a_mark_that_is_taken_off_ends_the_one_that_was_set() {
         let told = |key: &str, message: &Message| {
-            let told = Told::of(message, b"salt", &Alert { key: key.to_owned(), ..alert() });
+            let alert = Alert { key: key.to_owned(), ..alert() };
+            let told = Told::of(message, b"salt", &letter(&alert));
             (told.thread, told.over)
         };
         let (mark, off) =
@@ -274,7 +301,7 @@ mod tests {
         let text = "{\"text\": {{ severity|upper ~ \": \" ~ title }},\n\"who\": {{ owner }}}";
         let message = with(text, &all);
         assert_eq!(check(&message), Ok(()));
-        insta::assert_snapshot!(body(&message, b"", "r-1", &alert()).unwrap(), @r#"
+        insta::assert_snapshot!(body(&message, b"", &letter(&alert())).unwrap(), @r#"
         {"text": "CRITICAL: `i-0abc` of ops \"stops\"",
         "who": "ops"}
         "#);

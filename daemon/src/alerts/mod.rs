@@ -2,7 +2,8 @@
 //!
 //! An alert is in the journal's outbox before anybody sends it. Each channel has a task of its own
 //! that sends what the journal says it has not sent, and writes down what became of it. A chat is
-//! told several alerts in one message, no more often than it allows, and not in its quiet hours.
+//! told several alerts in one message, no more often than it allows, and not in its quiet hours. A
+//! digest is for its channel alone, comes at its own hour and stands in a message by itself.
 
 mod address;
 pub(crate) mod body;
@@ -15,7 +16,9 @@ mod tally;
 use std::time::Duration;
 
 pub use channel::{Answer, Channel, Sent};
+pub(crate) use kinds::LINES_MAX;
 pub use kinds::Letter;
+pub(crate) use sender::GIVE_UP_AFTER;
 pub use sender::Sender;
 pub use tally::{ChannelTally, Tally};
 

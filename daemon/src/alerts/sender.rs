@@ -25,7 +25,7 @@ const BATCH: usize = 32;
 const GROUP: usize = 200;
 /// An alert that no receiver took is given up a little before the outbox drops it: then the
 /// journal says so.
-const GIVE_UP_AFTER: Seconds = Seconds(OUTBOX_AGE.0 - 3600);
+pub(crate) const GIVE_UP_AFTER: Seconds = Seconds(OUTBOX_AGE.0 - 3600);
 
 /// Sends alerts until it is stopped; dropped, it breaks off at once.
 #[derive(Debug)]
@@ -226,7 +226,8 @@ impl Worker {
         let mut held_until = None;
         if let Some((quiet, until)) = quiet {
             let all = waiting.len();
-            waiting.retain(|pending| !quiet.holds(pending.alert.severity));
+            // A digest comes at its own hour.
+            waiting.retain(|p| p.digest.is_some() || !quiet.holds(p.alert.severity));
             held_until = (waiting.len() < all).then_some(until);
         }
         waiting.sort_by_cached_key(|p| (self.failures.get(&thread(&p.alert)).copied(), p.id));
@@ -239,7 +240,8 @@ impl Worker {
         if !self.channel.groups() {
             return batch.into_iter().take(messages).map(|pending| vec![pending]).collect();
         }
-        let is_alone = |pending: &Pending| self.alone.contains(&pending.id);
+        let is_alone =
+            |pending: &Pending| pending.digest.is_some() || self.alone.contains(&pending.id);
         let group = match batch.first() {
             Some(first) if is_alone(first) => batch.into_iter().take(1).collect(),
             _ => batch.into_iter().filter(|pending| !is_alone(pending)).collect(),
@@ -341,7 +343,8 @@ impl Worker {
 }
 
 fn letter<'p>(channel: &Channel, pending: &'p Pending) -> Letter<'p> {
-    Letter { id: format!("{}-{}", pending.id, channel.name()), alert: &pending.alert }
+    let id = format!("{}-{}", pending.id, channel.name());
+    Letter { id, alert: &pending.alert, digest: pending.digest.as_ref() }
 }
 
 /// What an alert is about: the same for one that says that another is over.

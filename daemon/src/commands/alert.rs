@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let id = format!("{}-{}", Uuid::now_v7(), channel.name());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let alert = alert(channel.name());
-    let sent = runtime.block_on(channel.send(&[Letter { id: id.clone(), alert: &alert }]));
+    let sent = runtime.block_on(channel.send(&[Letter::of(id.clone(), &alert)]));
     let (status, why) = match &sent.answer {
         Answer::Taken { status } => (Some(*status), None),
         Answer::Refused { status, why } | Answer::Later { status, why, .. } => {

@@ -221,7 +221,8 @@ fn told(alert: &AlertChannel) -> String {
         planner::alert::Severity::Critical => "what is critical",
     };
     let quiet = if alert.quiet_hours.is_none() { "" } else { ", with quiet hours" };
-    format!("{}: {least} by {}{worded}{hashed}{quiet}", alert.name, alert.kind)
+    let digest = alert.digest.as_ref().map_or_else(String::new, |rule| format!(", a {rule}"));
+    format!("{}: {least} by {}{worded}{hashed}{quiet}{digest}", alert.name, alert.kind)
 }
 
 fn lines(

@@ -234,6 +234,9 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
             format!("policy {digest}: {} services", policy.policy.services.len())
         }
         EntryKind::Alert(AlertEntry::Raised(alert)) => format!("alert: {}", alert.title),
+        EntryKind::Alert(AlertEntry::Digest(alert, digest)) => {
+            format!("alert for `{}`: {}", digest.channel, alert.title)
+        }
         EntryKind::Alert(AlertEntry::Sent { alert, channel, .. }) => {
             format!("alert {alert}: sent by `{channel}`")
         }
@@ -454,6 +457,7 @@ pub(crate) fn full_json(entry: &Entry) -> Value {
 fn alert_json(entry: &AlertEntry) -> Value {
     match entry {
         AlertEntry::Raised(alert) => json!({ "raised": alert }),
+        AlertEntry::Digest(alert, digest) => json!({ "digest": { "raised": alert, "of": digest } }),
         AlertEntry::Sent { alert, channel, at } => json!({
             "sent": { "alert": alert.to_string(), "channel": channel, "at": at.to_string() },
         }),

@@ -9,6 +9,7 @@ pub mod answer;
 pub mod backtest;
 pub mod check;
 pub mod completions;
+pub mod digest;
 pub mod explain;
 pub mod forecast;
 pub mod idle;

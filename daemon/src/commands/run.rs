@@ -17,6 +17,7 @@ use crate::calendar::Calendars;
 use crate::config::{self, Config};
 use crate::control::{self, Asked, Asking};
 use crate::cycle::{Engine, Turn};
+use crate::digest::{Desk, Standing};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
@@ -157,6 +158,7 @@ struct Daemon {
     shadow: Watch,
     rule_scores: Arc<RwLock<RuleScores>>,
     sender: Sender,
+    digests: Desk,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
@@ -271,6 +273,7 @@ async fn start(
         shadow,
         rule_scores,
         sender,
+        digests: Desk::default(),
         reporter,
         status,
         stopping,
@@ -364,8 +367,13 @@ impl Daemon {
             }
             self.turn(now).await;
             self.idle.tick(&self.journal, now, &self.stopping).await;
-            if once || self.clouds.clock.stands_still() {
+            let waits = once || self.clouds.clock.stands_still();
+            if waits {
                 self.idle.finish().await;
+            }
+            self.digest(now).await;
+            if waits {
+                self.digests.finish().await;
             }
             if once {
                 break;
@@ -381,6 +389,7 @@ impl Daemon {
         }
         self.manager.stopping();
         self.idle.finish().await;
+        self.digests.finish().await;
         self.shadow.finish(&self.journal, self.clouds.clock.now())?;
         self.journal.flush()?;
         tracing::info!("stopped");
@@ -412,6 +421,14 @@ impl Daemon {
         if let Err(fault) = self.shadow.take(&self.journal, seen) {
             tracing::warn!(%fault, "scorecards were not written down");
         }
+    }
+
+    /// Makes the digests that are due, beside what follows.
+    async fn digest(&mut self, now: Timestamp) {
+        let (policy, memory) = (&self.engine.standing.policy, &self.engine.memory);
+        let standing = |scores: &shadow::Scores| Standing::of(policy, memory, scores, now);
+        let (alerts, scores) = (&self.config.alerts, self.shadow.scores());
+        self.digests.tick(&self.journal, alerts, &scores, now, standing).await;
     }
 
     /// What somebody asks for: of services it is taken in here, of machines by the next look.

@@ -7,6 +7,7 @@ use planner::Seconds;
 use planner::alert::Severity;
 use serde::Serialize;
 
+use super::digest::{DigestRule, digest};
 use super::fault::ConfigFault;
 use super::quiet::{QuietHours, quiet_hours};
 use super::reader::{Entry, Table, either};
@@ -37,11 +38,19 @@ pub struct AlertChannel {
     pub rate: Option<Rate>,
     /// When it is not to be disturbed.
     pub quiet_hours: Option<QuietHours>,
+    /// When it is told what was done in a day or a week.
+    pub digest: Option<DigestRule>,
 }
 
 impl AlertChannel {
     /// Everything: who is not told that his machine is marked cannot object.
     pub const MIN_SEVERITY: Severity = Severity::Info;
+
+    /// Whether it takes a picture inside a message, and numbers may leave: other kinds take the
+    /// address of one that all the world can see, which neap has not.
+    pub fn takes_charts(&self) -> bool {
+        self.kind == ChannelKind::Wecom && self.message.fields.contains(&Field::Lines)
+    }
 
     /// Every file of a secret that it names.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
@@ -81,6 +90,11 @@ impl ChannelKind {
         ("webhook", ChannelKind::Webhook),
         ("wecom", ChannelKind::Wecom),
     ];
+
+    /// Whether a digest is anything to it: what opens incidents is not told what went well.
+    pub fn takes_digests(self) -> bool {
+        !matches!(self, ChannelKind::Pagerduty | ChannelKind::Alertmanager)
+    }
 
     /// Its rate where the file names none. Robots that are cut off for sending too much leave room
     /// for a test by hand.
@@ -257,6 +271,15 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
         Some(entry) => quiet_hours(&entry).map(Some),
         None => Some(None),
     };
+    let of_quiet_hours = quiet_hours.iter().flatten().map(|quiet| &quiet.timezone).next();
+    let digest = table.get("digest").map_or(Some(None), |entry| match kind {
+        Some(kind) if !kind.takes_digests() => {
+            let hint = "a digest is no incident; a chat or a `webhook` takes it".to_owned();
+            entry.key_fault(format!("{kind} takes no digest"), Some(hint));
+            None
+        }
+        _ => digest(&entry, of_quiet_hours).map(Some),
+    });
     if kind.is_some() {
         // Keys of kinds that are not there are not judged.
         table.finish();
@@ -272,6 +295,7 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
         link: link?,
         rate: rate?,
         quiet_hours: quiet_hours?,
+        digest: digest?,
     })
 }
 

@@ -54,7 +54,7 @@ pub struct Weekly {
     pub until: Time,
 }
 
-const DAYS: [(&str, Weekday); 7] = [
+pub(super) const DAYS: [(&str, Weekday); 7] = [
     ("Mon", Weekday::Monday),
     ("Tue", Weekday::Tuesday),
     ("Wed", Weekday::Wednesday),
@@ -131,7 +131,7 @@ pub(super) fn end_of_window(text: &str) -> Option<(Time, bool)> {
     if text == "24:00" { Some((Time::midnight(), true)) } else { Some((time_of_day(text)?, false)) }
 }
 
-fn day_of(word: &str) -> Option<Weekday> {
+pub(super) fn day_of(word: &str) -> Option<Weekday> {
     DAYS.iter().find(|(name, _)| *name == word).map(|(_, day)| *day)
 }
 

@@ -15,6 +15,7 @@ use super::frame::unseal;
 use super::reader::damaged;
 use super::source::{Source, Walk};
 use super::{Journal, JournalFault, RecordId};
+use crate::digest::Dispatch;
 
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
 pub const OUTBOX_AGE: Seconds = Seconds::days(3);
@@ -44,6 +45,8 @@ pub enum AlertEntry {
         /// Why, without secrets.
         why: String,
     },
+    /// One channel is to be told in brief what was done.
+    Digest(Alert, Dispatch),
 }
 
 /// An alert in the outbox.
@@ -53,6 +56,8 @@ pub struct Pending {
     pub id: RecordId,
     /// The message.
     pub alert: Alert,
+    /// What else it has, where it is a digest.
+    pub digest: Option<Dispatch>,
     /// Channels that have sent it or given up.
     pub settled: BTreeSet<String>,
 }
@@ -97,8 +102,9 @@ impl Outbox {
         match entry {
             AlertEntry::Raised(alert) => {
                 self.told.insert(alert.key.clone(), (alert.at, alert.severity));
-                self.alerts.insert(id, Pending { id, alert, settled: BTreeSet::new() });
+                self.keep(id, alert, None);
             }
+            AlertEntry::Digest(alert, digest) => self.keep(id, alert, Some(digest)),
             AlertEntry::Sent { alert, channel, .. } | AlertEntry::GaveUp { alert, channel, .. } => {
                 if let Some(pending) = self.alerts.get_mut(&alert) {
                     pending.settled.insert(channel);
@@ -107,11 +113,19 @@ impl Outbox {
         }
     }
 
+    fn keep(&mut self, id: RecordId, alert: Alert, digest: Option<Dispatch>) {
+        self.alerts.insert(id, Pending { id, alert, digest, settled: BTreeSet::new() });
+    }
+
     /// Whether the same was told a short while ago.
     fn is_repeat(&self, alert: &Alert) -> bool {
         self.told.get(&alert.key).is_some_and(|(at, severity)| {
             alert.at.since(*at) < self.window && alert.severity <= *severity
         })
+    }
+
+    fn holds(&self, key: &str) -> bool {
+        self.alerts.values().any(|pending| pending.alert.key == key)
     }
 
     fn forget_before(&mut self, now: Timestamp) {
@@ -145,16 +159,44 @@ impl Journal {
         Ok(ids)
     }
 
+    /// Puts a digest into the outbox, with its chart where it has one: all of it or, after a kill,
+    /// nothing. What is there already is not put there again. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written.
+    pub fn enqueue_digest(&self, posts: &[(Alert, Dispatch)]) -> Result<(), JournalFault> {
+        let mut writer = self.inner.writer();
+        for (alert, digest) in posts {
+            if !writer.outbox.holds(&alert.key) {
+                let entry = AlertEntry::Digest(alert.clone(), digest.clone());
+                let id = writer.append_alert(alert.at, entry);
+                writer.outbox.forget_before(id.at());
+            }
+        }
+        writer.log.flush()?;
+        self.inner.raised.send_replace(());
+        Ok(())
+    }
+
+    /// Whether something of this key is in the outbox, sent or not.
+    pub fn has_raised(&self, key: &str) -> bool {
+        self.inner.writer().outbox.holds(key)
+    }
+
     /// Alerts of the last [`OUTBOX_AGE`], oldest first, with the channels that are done with them.
     pub fn outbox(&self) -> Vec<Pending> {
         self.inner.writer().outbox.alerts.values().cloned().collect()
     }
 
-    /// Alerts of the outbox that a channel is not done with and that are at least so bad, oldest
-    /// first.
+    /// Alerts of the outbox that a channel is not done with and that are at least so bad, and its
+    /// digests, oldest first.
     pub fn waiting(&self, channel: &str, least: Severity) -> Vec<Pending> {
         let waits = |pending: &&Pending| {
-            pending.alert.severity >= least && !pending.settled.contains(channel)
+            let is_for_it = match &pending.digest {
+                Some(digest) => digest.channel == channel,
+                None => pending.alert.severity >= least,
+            };
+            is_for_it && !pending.settled.contains(channel)
         };
         self.inner.writer().outbox.alerts.values().filter(waits).cloned().collect()
     }

@@ -24,13 +24,14 @@ use sha2::Sha256;
 use super::Answer;
 use super::body::{self, BodyFault, Told};
 use crate::config::{AlertChannel, ChannelKind};
+use crate::digest::{Chart, Dispatch, chart};
 
 /// Where PagerDuty takes events, unless the configuration names another address.
 pub(super) const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 /// With more alerts than these in a message, each is told in short.
 const IN_FULL_MAX: usize = 3;
 /// Lines of an alert that a chat shows.
-const LINES_MAX: usize = 12;
+pub(crate) const LINES_MAX: usize = 12;
 /// Bytes of a name below an alert, and of a subject that completes a link.
 const NAME_MAX: usize = 200;
 /// The same in Markdown, where a letter may have grown.
@@ -43,6 +44,15 @@ pub struct Letter<'a> {
     pub id: String,
     /// The alert.
     pub alert: &'a Alert,
+    /// What else a digest has.
+    pub digest: Option<&'a Dispatch>,
+}
+
+impl<'a> Letter<'a> {
+    /// An alert that is no digest.
+    pub fn of(id: String, alert: &'a Alert) -> Letter<'a> {
+        Letter { id, alert, digest: None }
+    }
 }
 
 /// What a request is made with beside the alerts.
@@ -81,13 +91,19 @@ pub(super) fn request(
     letters: &[Letter<'_>],
     now: Timestamp,
 ) -> Result<Request, BodyFault> {
-    let told = |letter: &Letter<'_>| Told::of(&channel.message, secrets.salt, letter.alert);
+    let told = |letter: &Letter<'_>| Told::of(&channel.message, secrets.salt, letter);
     let first = &letters[0];
     let single = |body: String| Request { query: None, body, told: vec![0] };
-    Ok(match channel.kind {
-        ChannelKind::Webhook => {
-            single(body::body(&channel.message, secrets.salt, &first.id, first.alert)?)
+    if let Some(digest) = first.digest {
+        if !channel.kind.takes_digests() {
+            return Err(never(format!("{} takes no digest", channel.kind)));
         }
+        if let Some(chart) = &digest.chart {
+            return Ok(single(picture(channel, chart)?));
+        }
+    }
+    Ok(match channel.kind {
+        ChannelKind::Webhook => single(body::body(&channel.message, secrets.salt, first)?),
         ChannelKind::Pagerduty => {
             let key = secrets.key.unwrap_or_default();
             let link = channel.link.as_deref();
@@ -122,6 +138,19 @@ pub(super) fn request(
             (content.len() <= wecom::CONTENT_BYTES_MAX).then(|| wecom::body(&content).to_string())
         }),
     })
+}
+
+/// The message with a chart alone.
+fn picture(channel: &AlertChannel, chart: &Chart) -> Result<String, BodyFault> {
+    if !channel.takes_charts() {
+        return Err(never(format!("`{}` takes no chart", channel.name)));
+    }
+    let png = chart::png(chart).map_err(|error| never(error.to_string()))?;
+    Ok(wecom::image(&png).to_string())
+}
+
+fn never(what: String) -> BodyFault {
+    BodyFault { line: 1, what }
 }
 
 /// What an answer of a receiver of this kind means.

@@ -26,6 +26,7 @@ fn channel(kind: ChannelKind) -> AlertChannel {
         link: None,
         rate: None,
         quiet_hours: None,
+        digest: None,
     }
 }
 
@@ -50,7 +51,7 @@ fn nasty() -> Alert {
 fn made(channel: &AlertChannel, key: Option<&str>, alerts: &[Alert]) -> Request {
     let letters = alerts.iter().enumerate();
     let letters: Vec<Letter<'_>> =
-        letters.map(|(n, alert)| Letter { id: format!("r-{n}-ops"), alert }).collect();
+        letters.map(|(n, alert)| Letter::of(format!("r-{n}-ops"), alert)).collect();
     request(channel, &Secrets { salt: b"salt", key }, &letters, NOW).unwrap()
 }
 
@@ -715,4 +716,71 @@ fn an_answer_is_known_by_its_code() {
     Alertmanager 200 taken
     Alertmanager never, it answers 400
     "#);
+}
+
+fn digest() -> (Alert, Dispatch) {
+    let lines = (0..LINES_MAX).map(|n| format!("{n}: i-{n} had {}", "9".repeat(90))).collect();
+    let alert = Alert {
+        key: "digest/daily/2026-03-01/ops".to_owned(),
+        title: "daily digest of 2026-03-01: 12 orders, 3 to be approved".to_owned(),
+        lines,
+        subject: None,
+        owner: None,
+        ..alert(1, Severity::Info)
+    };
+    let names = vec!["aws/eu-west-1/i-3".to_owned()];
+    (alert, Dispatch { channel: "ops".to_owned(), names, chart: None })
+}
+
+fn told(channel: &AlertChannel, (alert, digest): &(Alert, Dispatch)) -> Result<Request, BodyFault> {
+    let letter = Letter { digest: Some(digest), ..Letter::of("r-1-ops".to_owned(), alert) };
+    request(channel, &Secrets { salt: b"salt", key: Some("SECabc") }, &[letter], NOW)
+}
+
+#[test]
+fn a_digest_is_told_in_full_by_every_kind_that_takes_one() {
+    use ChannelKind::{Alertmanager, Dingtalk, Feishu, Pagerduty, Slack, Webhook, Wecom};
+    for kind in [Slack, Dingtalk, Feishu, Wecom, Webhook] {
+        let mut channel = channel(kind);
+        channel.link = Some("https://neap.example.com/".to_owned());
+        channel.message.hash = [Field::Subject].into();
+        let request = told(&channel, &digest()).unwrap();
+        for n in 0..LINES_MAX {
+            let start = if n == 3 { "3: sha256:".to_owned() } else { format!("{n}: i-{n} had 99") };
+            assert!(request.body.contains(&start), "{kind}: {n} in {}", request.body);
+        }
+        assert!(!request.body.contains("i-3 "), "{kind}");
+        assert!(request.body.contains("daily digest of 2026-03-01: 12 orders"), "{kind}");
+        assert!(kind == Webhook || request.body.contains("https://neap.example.com/"), "{kind}");
+        assert_eq!(request.told, [0]);
+    }
+    for kind in [Pagerduty, Alertmanager] {
+        let fault = told(&channel(kind), &digest()).unwrap_err();
+        assert_eq!(fault.what, format!("{kind} takes no digest"));
+    }
+}
+
+#[test]
+fn a_chart_goes_to_wecom_alone_and_only_where_numbers_may_leave() {
+    let (alert, words) = digest();
+    let day = crate::digest::ChartDay { day: 20_000, ..Default::default() };
+    let chart = Some(Chart { days: vec![day] });
+    let digest = (alert, Dispatch { chart, ..words });
+    let body = json_of(&told(&channel(ChannelKind::Wecom), &digest).unwrap());
+    assert_eq!(body["msgtype"], "image");
+    let png = STANDARD.decode(body["image"]["base64"].as_str().unwrap()).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    assert_eq!(body["image"]["md5"].as_str().unwrap().len(), 32);
+    let mut shy = channel(ChannelKind::Wecom);
+    shy.message.fields = [Field::Title].into();
+    assert_eq!(told(&shy, &digest).unwrap_err().what, "`ops` takes no chart");
+    assert!(told(&channel(ChannelKind::Slack), &digest).is_err());
+}
+
+/// RFC 1321, A.5: what is sent beside the picture is what everybody else calls MD5.
+#[test]
+fn a_picture_has_its_md5_beside_it() {
+    let body = wecom::image(b"message digest");
+    assert_eq!(body["image"]["base64"], "bWVzc2FnZSBkaWdlc3Q=");
+    assert_eq!(body["image"]["md5"], "f96b697d7cb7938d525a2f31aaf161d0");
 }

@@ -3,6 +3,7 @@
 use planner::alert::{Alert, Severity};
 
 use super::*;
+use crate::digest::Dispatch;
 
 fn alert(key: &str, severity: Severity, at: Timestamp) -> Alert {
     Alert {
@@ -90,5 +91,38 @@ fn what_is_no_news_any_more_leaves_the_outbox() {
         assert_eq!(kept(&journal), ids);
         drop(journal);
         assert_eq!(kept(&bench.open().0), ids);
+    });
+}
+
+#[test]
+fn a_digest_is_for_its_channel_alone_and_is_there_once() {
+    on_each_engine(|bench| {
+        let (journal, _) = bench.open();
+        let post = |key: &str, channel: &str, at: Timestamp| {
+            let alert = alert(key, Severity::Info, at);
+            let dispatch = Dispatch { channel: channel.to_owned(), names: Vec::new(), chart: None };
+            (alert, dispatch)
+        };
+        let whole = [post("digest/a", "chat", START), post("digest/a/chart", "chat", START)];
+        journal.enqueue_digest(&whole).unwrap();
+        let keys = |journal: &Journal, channel: &str| -> Vec<String> {
+            let waiting = journal.waiting(channel, Severity::Critical);
+            waiting.into_iter().map(|pending| pending.alert.key).collect()
+        };
+        // Whatever the channel's least severity is.
+        assert_eq!(keys(&journal, "chat"), ["digest/a", "digest/a/chart"]);
+        assert_eq!(keys(&journal, "mail"), [""; 0]);
+        let first = journal.waiting("chat", Severity::Info)[0].id;
+        journal.settle(START, "chat", &[first], &Delivery::Sent).unwrap();
+        drop(journal);
+        // After a kill the same is made anew: what was sent is not put there again.
+        let (journal, _) = bench.open();
+        let later = START + Seconds::hours(70);
+        journal.enqueue_digest(&[post("digest/a", "chat", later), whole[1].clone()]).unwrap();
+        assert_eq!(keys(&journal, "chat"), ["digest/a/chart"]);
+        assert!(journal.has_raised("digest/a") && !journal.has_raised("digest/b"));
+        assert_eq!(journal.outbox().len(), 2);
+        assert_eq!(journal.outbox()[1].digest.as_ref(), Some(&whole[1].1));
+        assert_eq!(journal.reader().verify().unwrap().damage, []);
     });
 }

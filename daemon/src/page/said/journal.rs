@@ -43,6 +43,9 @@ fn chinese(kind: &EntryKind) -> String {
         }
         // It is what people were sent.
         EntryKind::Alert(AlertEntry::Raised(alert)) => format!("告警：{}", alert.title),
+        EntryKind::Alert(AlertEntry::Digest(alert, digest)) => {
+            format!("给 `{}` 的摘要：{}", digest.channel, alert.title)
+        }
         EntryKind::Alert(AlertEntry::Sent { alert, channel, .. }) => {
             format!("告警 {alert}：已由 `{channel}` 发送")
         }

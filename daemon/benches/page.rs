@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use daemon::commands::explain::Explanation;
 use daemon::config::{self, Config};
 use daemon::cycle::Turn;
+use daemon::explanation::Explanation;
 use daemon::journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
 use daemon::page::{Access, Board, Latest, Page, Site};
 use planner::Seconds;

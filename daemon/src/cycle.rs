@@ -19,8 +19,8 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
-use crate::commands::explain::Explanation;
 use crate::execute::{self, Handles};
+use crate::explanation::Explanation;
 use crate::gather::{Observer, Providers, Question};
 use crate::journal::{
     CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,

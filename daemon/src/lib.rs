@@ -12,6 +12,7 @@ pub mod control;
 pub mod cycle;
 pub mod digest;
 pub mod execute;
+pub mod explanation;
 pub mod gather;
 pub mod idle;
 pub mod journal;

@@ -14,8 +14,8 @@ use super::engine::Tree;
 use super::fold;
 use super::idle::entry;
 use super::{CycleId, Journal, JournalFault, Reader, RecordId};
-use crate::commands::explain::Explanation;
 use crate::commands::journal::CycleBrief;
+use crate::explanation::Explanation;
 
 /// One record of the tree `stories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

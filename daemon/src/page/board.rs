@@ -14,8 +14,8 @@ use providers::Provider;
 use providers::traced::{Calls, Operation};
 
 use crate::alerts::Tally;
-use crate::commands::explain::Explanation;
 use crate::cycle::{Engine, Turn};
+use crate::explanation::Explanation;
 use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use crate::report::Reason;
 use crate::shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};

@@ -14,9 +14,9 @@ use super::metrics::{ChannelCounts, Scrape};
 use super::render::Templates;
 use crate::alerts::ChannelTally;
 use crate::clock::System;
-use crate::commands::explain::Explanation;
 use crate::commands::idle::rows::{Row, rows};
 use crate::control::{self, Answer, Asked, Asking};
+use crate::explanation::Explanation;
 use crate::idle::ledger;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
 use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act, day_of};
-use crate::commands::explain::Explanation;
+use crate::explanation::Explanation;
 use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// How often the day's scorecards are written down: what is lost by a kill is decided again from

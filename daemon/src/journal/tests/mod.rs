@@ -21,7 +21,7 @@ use planner::{Seconds, Timestamp, Units};
 
 use super::engine::MemoryEngine;
 use super::*;
-use crate::commands::explain::Explanation;
+use crate::explanation::Explanation;
 
 /// A journal with all that was put in it, on one engine.
 struct Bench {

@@ -7,7 +7,7 @@ use planner::plan::Sizing;
 use planner::snapshot::{Observation, OrderResult, Window};
 
 use super::{Said, zh};
-use crate::commands::explain::{Broken, Line, Promise, Quality, of_record, units};
+use crate::explanation::{Broken, Line, Promise, Quality, of_record, units};
 use crate::report::{self, Reason, rate};
 
 /// How an order ended.
@@ -96,7 +96,7 @@ fn needed(sizing: &Sizing) -> String {
     let carries =
         sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| format!("{}/s", rate(c)));
     let [lead, hold, reactive] =
-        [sizing.needed_lead, sizing.needed_hold, sizing.needed_reactive].map(|of| units(of));
+        [sizing.needed_lead, sizing.needed_hold, sizing.needed_reactive].map(units);
     let Units(wanted) = sizing.wanted;
     format!(
         "预测当前需要 {lead}，保持窗口内需要 {hold}（{level} 分位），当前需求需要 {reactive}；应有 {wanted}；\

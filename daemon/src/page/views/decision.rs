@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use planner::ServiceName;
 
 use super::{absent, beside, broken, encoded};
-use crate::commands::explain::Explanation;
+use crate::explanation::Explanation;
 use crate::journal::{CycleId, Intent, JournalFault, RecordId};
 use crate::page::render::Visit;
 use crate::page::said::{Ending, Said};

@@ -17,7 +17,7 @@ use super::*;
 use crate::commands::idle::rows::Row;
 use crate::commands::idle::story::{Event, StoryLine};
 use crate::commands::journal::CycleBrief;
-use crate::idle::record::{Checkpoint, Folded, IdleEntry, PowerIntent};
+use crate::idle::record::{Folded, IdleEntry, PowerIntent};
 
 const IDLE: &str = "planner/src/idle/plan.rs";
 const EVIDENCE: &str = "planner/src/idle/evidence.rs";
@@ -349,7 +349,7 @@ fn records_in_brief_say_the_same() {
         },
     };
     let entries = [
-        IdleEntry::Checkpoint(Box::new(Checkpoint::default())),
+        IdleEntry::Checkpoint(Box::default()),
         IdleEntry::Look(Box::new(look)),
         IdleEntry::Verdicts(Vec::new()),
         IdleEntry::Intents(vec![intent]),

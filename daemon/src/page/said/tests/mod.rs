@@ -22,7 +22,7 @@ use planner::{
 };
 
 use super::*;
-use crate::commands::explain::{Broken, Line, Promise, Quality};
+use crate::explanation::{Broken, Line, Promise, Quality};
 use crate::report::Reason;
 use crate::shadow::ShadowEntry;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use planner::plan::Change;
-use planner::snapshot::{GroupView, OrderOutcome, OrderResult, Snapshot};
+use planner::snapshot::{DemandView, GroupView, OrderOutcome, OrderResult, Snapshot};
 use planner::{ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
@@ -100,11 +100,28 @@ impl SimulatedGroup {
         let Some(seen) = snapshot.services.get_mut(name) else { return };
         seen.outcomes = std::mem::take(&mut self.outcomes);
         let Ok(group) = &mut seen.group else { return };
+        weigh(&mut seen.demand, group.in_service.0, self.in_service);
         group.desired = Units(self.desired);
         group.min = Units(self.min);
         group.in_service = Units(self.in_service);
         group.pending = Units(self.booting.iter().map(|(_, units)| units).sum());
         group.terminating = Units(0);
         group.newest_foreign_activity = None;
+    }
+}
+
+/// What was measured on a group of so many units, as another size would have had it: load is spread
+/// over its units, and a larger group is not full because the real one was. How much more demand
+/// there would have been then nobody knows: it is counted as it was measured.
+fn weigh(demand: &mut DemandView, really: u32, units: u32) {
+    if really == 0 || units == 0 || really == units {
+        return;
+    }
+    if let Some(utilisation) = &mut demand.utilisation {
+        *utilisation *= f64::from(really) / f64::from(units);
+    }
+    if units > really {
+        let newest = demand.settled.iter_mut().chain(&mut demand.provisional);
+        newest.chain(&mut demand.newly_settled).for_each(|point| point.censored = false);
     }
 }

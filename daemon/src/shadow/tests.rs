@@ -122,6 +122,29 @@ fn a_group_under_a_floor_follows_what_others_do_above_it() {
 #[path = "../../../planner/tests/world/mod.rs"]
 mod world;
 
+/// How full the real group is says nothing of a larger one.
+#[test]
+fn a_real_group_that_is_full_for_hours_does_not_have_the_shadow_grow_for_hours() {
+    let mut world = world::World::new();
+    world.policy.mode = planner::policy::Mode::Observe;
+    let policy = as_if_act(&world.policy);
+    let mut shadow = Shadow::new(world.memory.clone());
+    let mut would = Vec::new();
+    for _ in 0..240 {
+        // Ten units that are sized for 100 a second each, and can do no more than 130.
+        world.set_demand(1300.0);
+        let demand = world.demand();
+        demand.utilisation = Some(1.0);
+        let newest = demand.settled.iter_mut().chain(&mut demand.newly_settled);
+        newest.for_each(|point| point.censored = true);
+        let step = shadow.step(&policy, &world.snapshot, &[]);
+        would.extend(step.compared[0].would);
+        world.cycle(false);
+    }
+    assert!(would.iter().max() > Some(&13), "while its own units boot it does not know better");
+    assert!(would[60..].iter().all(|units| (13..=16).contains(units)), "{would:?}");
+}
+
 /// Scorecards, the groups and what is watched go on after a restart where they were.
 #[test]
 fn a_restart_goes_on_where_the_score_was() {

@@ -469,7 +469,7 @@ fn explanations_say_the_same() {
     agree(&since);
     lines.push(since);
     let seen: BTreeSet<String> = lines.iter().map(|line| head(&format!("{line:?}"))).collect();
-    assert_eq!(seen, variants("daemon/src/commands/explain/lines.rs", "Line"));
+    assert_eq!(seen, variants("daemon/src/explanation/lines.rs", "Line"));
     for line in lines {
         let key = format!("label.{}", line.label());
         for language in [Language::English, Language::Chinese] {

@@ -192,8 +192,11 @@ impl Watch {
         if let Some(last) = ended {
             self.save(journal, day_of(last), now)?;
         }
-        let told = self.count(seen);
-        if !told.is_empty() {
+        let others = self.count(seen);
+        if !others.is_empty() {
+            let known = (&self.real, seen.memory);
+            let told = |name| Explanation::new(name, seen.snapshot, seen.plan, known);
+            let told = others.iter().map(told).collect();
             journal.record_shadow_stories(seen.cycle, told)?;
         }
         let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
@@ -214,9 +217,8 @@ impl Watch {
         }
     }
 
-    /// Keeps score of a cycle; what the cycle said of services that only the shadow would have
-    /// acted on.
-    fn count(&mut self, seen: Seen<'_>) -> Vec<Explanation> {
+    /// Keeps score of a cycle; the services that only the shadow would have acted on.
+    fn count(&mut self, seen: Seen<'_>) -> Vec<ServiceName> {
         let Seen { cycle, snapshot, plan, memory } = seen;
         if self.last.is_some_and(|last| snapshot.taken_at.since(last) > PAUSE) {
             self.shadow.pause();
@@ -247,9 +249,8 @@ impl Watch {
         self.shadow.follow(acting.map(|(name, _)| name), memory);
         self.last = Some(snapshot.taken_at);
         let really: BTreeSet<&ServiceName> = plan.actions.iter().map(|a| &a.service).collect();
-        let others = step.plan.actions.iter().filter(|a| !really.contains(&a.service));
-        let known = (&self.real, memory);
-        others.map(|action| Explanation::new(&action.service, snapshot, plan, known)).collect()
+        let services = step.plan.actions.into_iter().map(|action| action.service);
+        services.filter(|service| !really.contains(service)).collect()
     }
 
     fn save(&mut self, journal: &Journal, day: i64, now: Timestamp) -> Result<(), JournalFault> {

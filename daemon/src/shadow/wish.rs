@@ -126,12 +126,7 @@ fn resolve(
                 })?;
                 let anyway = admitted(name, &offer, *share, agreed.as_deref(), *anyway)?;
                 let bound_to = stage::bound_to(policy, stages, &service);
-                let about = match waits_for(&offer, policy) {
-                    None => format!("service `{name}`"),
-                    Some(whose) => {
-                        format!("service `{name}` (which acts once {whose} `mode` is `act`)")
-                    }
-                };
+                let about = about(&format!("service `{name}`"), &offer, policy);
                 return Ok((StageAsk::Promote { service, share: *share, anyway, bound_to }, about));
             }
             let rule = rule(name).ok_or_else(|| unknown(name))?;
@@ -142,10 +137,7 @@ fn resolve(
                 format!("rule `{name}` needs no promotion: its `mode` alone decides")
             })?;
             let anyway = admitted(name, &offer, None, agreed.as_deref(), *anyway)?;
-            let about = match waits_for(&offer, policy) {
-                None => format!("rule `{name}`"),
-                Some(whose) => format!("rule `{name}` (which acts once {whose} `mode` is `act`)"),
-            };
+            let about = about(&format!("rule `{name}`"), &offer, policy);
             if !policy.promotion.rules.contains_key(&rule) {
                 return Ok((StageAsk::PromoteRule { rule }, about));
             }
@@ -155,10 +147,13 @@ fn resolve(
     }
 }
 
-/// Whose `mode` keeps it from acting once it is promoted, where one does.
-fn waits_for<Card>(offer: &Offer<Card>, policy: &Policy) -> Option<&'static str> {
-    let own = policy.mode == planner::policy::Mode::Act;
-    (!offer.may_act).then_some(if own { "its" } else { "the global" })
+/// What is promoted, and whose `mode` keeps it from acting all the same, where one does.
+fn about<Card>(what: &str, offer: &Offer<Card>, policy: &Policy) -> String {
+    if offer.may_act {
+        return what.to_owned();
+    }
+    let whose = if policy.mode == planner::policy::Mode::Act { "its" } else { "the global" };
+    format!("{what} (which acts once {whose} `mode` is `act`)")
 }
 
 /// Whether a promotion may be: whether it is one in spite of its gate.

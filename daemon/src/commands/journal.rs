@@ -1,12 +1,10 @@
 //! `neap journal`: list, show, verify, export and compact the journal.
 
-use std::fmt;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use planner::idle::usage::{HOUR, HOURS_A_DAY};
-use planner::plan::Change;
 use planner::{Seconds, ServiceName, Timestamp};
 use serde_json::{Value, json};
 
@@ -14,9 +12,9 @@ use super::Place;
 use crate::cli::moment;
 use crate::config;
 use crate::journal::{
-    self, AlertEntry, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault,
-    NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle, shadow,
-    stories,
+    self, AlertEntry, CycleBrief, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal,
+    JournalFault, NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
+    shadow, stories,
 };
 use crate::report::{Format, ending, reason};
 
@@ -247,37 +245,6 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
         EntryKind::Idle(body) => idle::brief(body),
         EntryKind::Shadow(body) => shadow::brief(body),
         EntryKind::Stories(body) => stories::brief(body),
-    }
-}
-
-/// A cycle in brief: what was done, and nothing of why.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CycleBrief {
-    /// How many services were looked at.
-    pub services: usize,
-    /// What was decided: for which service, what, and whether it is only shown.
-    pub actions: Vec<(ServiceName, Change, bool)>,
-}
-
-impl CycleBrief {
-    /// Of so many services and these actions.
-    pub fn of<'a>(
-        services: usize,
-        actions: impl IntoIterator<Item = &'a planner::plan::Action>,
-    ) -> CycleBrief {
-        let brief = |a: &planner::plan::Action| (a.service.clone(), a.change, a.dry_run);
-        CycleBrief { services, actions: actions.into_iter().map(brief).collect() }
-    }
-}
-
-impl fmt::Display for CycleBrief {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cycle: {} services", self.services)?;
-        for (service, change, dry_run) in &self.actions {
-            let dry = if *dry_run { " (dry run)" } else { "" };
-            write!(f, "; {service} {change}{dry}")?;
-        }
-        Ok(())
     }
 }
 

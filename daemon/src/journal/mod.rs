@@ -76,7 +76,7 @@ pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
     CycleRecord, Intent, NewCycle, Outcome, SampleBatch, StoredPolicy, StoredSample, World,
 };
-pub use stories::CycleInBrief;
+pub use stories::{CycleBrief, CycleInBrief};
 pub use usage::{UsageDay, lay_over};
 
 /// The socket's name in the state directory.

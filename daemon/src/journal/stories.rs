@@ -4,8 +4,10 @@
 //! A cycle's stories stand right before it, so that no crash leaves a cycle without them. Those of
 //! services that only the shadow would have acted on come after it, and may be missing.
 
+use std::fmt;
 use std::ops::Range;
 
+use planner::plan::{Action, Change};
 use planner::{ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +16,6 @@ use super::engine::Tree;
 use super::fold;
 use super::idle::entry;
 use super::{CycleId, Journal, JournalFault, Reader, RecordId};
-use crate::commands::journal::CycleBrief;
 use crate::explanation::Explanation;
 
 /// One record of the tree `stories`.
@@ -77,6 +78,34 @@ impl CycleInBrief {
             Stories::Cycle { services, told } => Some(CycleInBrief { id, services, told }),
             Stories::Shadow { .. } => None,
         }
+    }
+}
+
+/// A cycle in brief: what was done, and nothing of why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleBrief {
+    /// How many services were looked at.
+    pub services: usize,
+    /// What was decided: for which service, what, and whether it is only shown.
+    pub actions: Vec<(ServiceName, Change, bool)>,
+}
+
+impl CycleBrief {
+    /// Of so many services and these actions.
+    pub fn of<'a>(services: usize, actions: impl IntoIterator<Item = &'a Action>) -> CycleBrief {
+        let brief = |a: &Action| (a.service.clone(), a.change, a.dry_run);
+        CycleBrief { services, actions: actions.into_iter().map(brief).collect() }
+    }
+}
+
+impl fmt::Display for CycleBrief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cycle: {} services", self.services)?;
+        for (service, change, dry_run) in &self.actions {
+            let dry = if *dry_run { " (dry run)" } else { "" };
+            write!(f, "; {service} {change}{dry}")?;
+        }
+        Ok(())
     }
 }
 

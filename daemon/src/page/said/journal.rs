@@ -5,9 +5,9 @@ use planner::idle::snapshot::{Ask, Request};
 use super::explain::Ending;
 use super::story::verb;
 use super::{Said, zh};
-use crate::commands::journal::{self, CycleBrief};
+use crate::commands::journal;
 use crate::idle::record::IdleEntry;
-use crate::journal::{AlertEntry, EntryKind, idle, shadow, stories};
+use crate::journal::{AlertEntry, CycleBrief, EntryKind, idle, shadow, stories};
 use crate::page::words::Language;
 use crate::shadow::ShadowEntry;
 

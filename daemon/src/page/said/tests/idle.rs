@@ -16,8 +16,8 @@ use planner::snapshot::{Disk, KillSwitch};
 use super::*;
 use crate::commands::idle::rows::Row;
 use crate::commands::idle::story::{Event, StoryLine};
-use crate::commands::journal::CycleBrief;
 use crate::idle::record::{Folded, IdleEntry, PowerIntent};
+use crate::journal::CycleBrief;
 
 const IDLE: &str = "planner/src/idle/plan.rs";
 const EVIDENCE: &str = "planner/src/idle/evidence.rs";

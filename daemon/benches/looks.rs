@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use daemon::journal::{Journal, Options, World as Kind};
 use fleet::{Hand, START};
+use journal::{Journal, Options, World as Kind};
 use planner::idle::resource::{Resource, ResourceKind};
 use planner::idle::usage::{Hours, UsageQuery};
 use planner::{ProviderName, Seconds, Timestamp};

@@ -1,7 +1,7 @@
 //! How long the page's views take, and how heavy they are, over a month of a large fleet.
 
 #[allow(dead_code, reason = "the policy is made from a configuration here")]
-#[path = "../src/journal/tests/fleet.rs"]
+#[path = "../journal/src/tests/fleet.rs"]
 mod fleet;
 
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use daemon::config::{self, Config};
 use daemon::cycle::Turn;
-use daemon::explanation::Explanation;
-use daemon::journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
 use daemon::page::{Access, Board, Latest, Page, Site};
+use journal::records::Explanation;
+use journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
 use planner::Seconds;
 
 const SERVICES: usize = 2_000;

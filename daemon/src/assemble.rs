@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use forecaster::ModelKind;
+use journal::{self, PolicyDigest};
 use planner::policy::Policy;
 use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::sim::World;
@@ -22,7 +23,6 @@ use crate::config::{
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;
-use crate::journal::{self, PolicyDigest};
 
 /// How long looking for groups that match a template may take.
 const DISCOVERY_WITHIN: Duration = Duration::from_secs(60);

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use forecaster::ModelKind;
 use futures_util::StreamExt;
+use journal::records::Explanation;
+use journal::{
+    CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,
+};
 use planner::plan::{Action, Plan};
 use planner::policy::{ActiveFreeze, Mode, Policy};
 use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
@@ -20,11 +24,7 @@ use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
 use crate::execute::{self, Handles};
-use crate::explanation::Explanation;
 use crate::gather::{Observer, Providers, Question};
-use crate::journal::{
-    CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,
-};
 use crate::shadow::Recall;
 
 /// Actions carried out at the same time.

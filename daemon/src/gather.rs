@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use forecaster::{ModelKind, Series, ServiceForecaster};
+use journal::SampleBatch;
 use planner::demand::Assembly;
 use planner::group::{ActivityKind, ActivityStatus, GroupState};
 use planner::metric::{MetricKey, MetricQuery, Sample};
@@ -20,7 +21,6 @@ use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
 use crate::calendar::Calendars;
-use crate::journal::SampleBatch;
 use crate::store::{self, Store, demand_step};
 
 /// The configured clouds by name, each with its deadline enforced and its calls counted.

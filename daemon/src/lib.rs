@@ -15,7 +15,6 @@ pub mod execute;
 pub mod explanation;
 pub mod gather;
 pub mod idle;
-pub mod journal;
 pub mod manager;
 pub mod page;
 pub mod plot;

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use daemon::alerts::{self, Options, Sender};
 use daemon::clock::{Clock, System};
 use daemon::config::Config;
-use daemon::journal::{AlertEntry, EntryKind};
 use hmac::{Hmac, KeyInit, Mac};
+use journal::{AlertEntry, EntryKind};
 use md5::{Digest, Md5};
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
@@ -836,7 +836,7 @@ fn run(bench: &Bench) -> tokio::process::Child {
 
 /// What the journal that a daemon left behind says of digests: what was raised, and what came of it.
 fn digests(bench: &mut Bench) -> Vec<String> {
-    let world = daemon::journal::World::Simulation { seed: 1, scenario: "day".to_owned() };
+    let world = journal::World::Simulation { seed: 1, scenario: "day".to_owned() };
     bench.journal = Some(receiver::opened(&bench.path("sim-state"), world));
     let reader = bench.journal().reader();
     let mut keys = BTreeMap::new();

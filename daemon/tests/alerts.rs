@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use daemon::alerts::{self, Options, Sender};
 use daemon::clock::System;
-use daemon::journal::{self, AlertEntry, EntryKind, RecordId, World};
+use journal::{self, AlertEntry, EntryKind, RecordId, World};
 use planner::alert::{Alert, Severity};
 use planner::{Seconds, Timestamp};
 use providers::Now;

@@ -6,8 +6,8 @@ mod fleet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use daemon::journal::{Journal, Options, World as Kind};
 use fleet::{Hand, START};
+use journal::{Journal, Options, World as Kind};
 use planner::idle::check_idle;
 use planner::idle::plan::Verb;
 use planner::idle::rule::{Cap, IdlePolicy, Radius};

@@ -3,7 +3,7 @@
 #[path = "../../planner/tests/world/mod.rs"]
 mod world;
 
-use daemon::journal::{Intent, Journal, NewCycle, Options, Outcome, World as JournalWorld};
+use journal::{Intent, Journal, NewCycle, Options, Outcome, World as JournalWorld};
 use planner::group::Owner;
 use planner::memory::{Count, REVISION, ViolationAccount};
 use planner::policy::{Budget, Share};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use daemon::journal::{EntryKind, Intent, Outcome, Reader};
+use journal::{EntryKind, Intent, Outcome, Reader};
 use planner::snapshot::OrderResult;
 use planner::{Seconds, Timestamp};
 use rand::seq::SliceRandom;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use daemon::assemble::{self, Clouds};
 use daemon::config;
 use daemon::cycle::{Engine, Turn};
-use daemon::journal::{Journal, Options};
+use journal::{Journal, Options};
 use planner::plan::Hold;
 use planner::{Memory, Seconds, Timestamp};
 use tempfile::TempDir;

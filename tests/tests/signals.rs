@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use daemon::journal::{EntryKind, Reader};
+use journal::{EntryKind, Reader};
 use planner::Timestamp;
 use planner::snapshot::OrderResult;
 use tests::clock::{TestClock, locked};

@@ -217,7 +217,7 @@ fn rendered(template: &Template, parts: Map<String, Value>) -> Result<String, Bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Dispatch;
+    use journal::records::Dispatch;
 
     fn alert() -> Alert {
         Alert {

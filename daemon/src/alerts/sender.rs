@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt;
+use journal::{AlertEntry, Delivery, EntryKind, Journal, OUTBOX_AGE, Pending, RecordId};
 use planner::alert::Alert;
 use planner::{Seconds, Timestamp};
 use tokio::sync::watch;
@@ -15,7 +16,6 @@ use tokio::task::JoinSet;
 use super::pace::{self, Pace};
 use super::{Answer, Channel, Letter, Options, Tally, body};
 use crate::clock::Clock;
-use crate::journal::{AlertEntry, Delivery, EntryKind, Journal, OUTBOX_AGE, Pending, RecordId};
 
 /// Requests of one channel that are under way at once.
 const CONCURRENT: usize = 4;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use journal::Delivery;
 use planner::alert::Severity;
 
 use super::Channel;
-use crate::journal::Delivery;
 
 /// Counts by channel, since their sending began.
 #[derive(Debug, Default)]

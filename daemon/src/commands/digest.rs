@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::PoisonError;
 
 use anyhow::Context;
+use journal::Reader;
 use planner::Timestamp;
 use serde_json::json;
 
 use crate::config::{Period, Span};
 use crate::digest::{Facts, Standing, chart, words};
-use crate::journal::Reader;
 use crate::report::Format;
 use crate::shadow::{Scores, Watch, day_of};
 

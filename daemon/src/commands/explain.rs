@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use journal::Reader;
 use planner::{ServiceName, Timestamp};
 
-use crate::explanation::Explanation;
-use crate::journal::Reader;
+use crate::explanation::{self, explained};
 use crate::report::Format;
 
 /// Why a service has the size it has, or what became of a resource, now or at a time.
@@ -51,10 +51,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("error: the journal knows no service `{service}`{}", known(&reader, at)?);
         return Ok(ExitCode::from(1));
     };
-    let explanation = Explanation::of(&reader, &cycle, &service, true)?;
+    let told = explained(&reader, &cycle, &service, true)?;
     match args.format {
-        Format::Human => println!("{}", explanation.text(cycle.id)),
-        Format::Json => println!("{:#}", explanation.json(Some(cycle.id))),
+        Format::Human => println!("{}", explanation::text(&told, cycle.id)),
+        Format::Json => println!("{:#}", explanation::json(&told, Some(cycle.id))),
     }
     Ok(ExitCode::SUCCESS)
 }

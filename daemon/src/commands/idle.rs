@@ -9,8 +9,8 @@ use planner::Timestamp;
 use planner::idle::money::{Currency, Savings, Sum};
 use serde_json::json;
 
-use crate::idle::ledger;
-use crate::journal::Reader;
+use journal::Reader;
+use journal::ledger;
 use rows::{Row, rows, savings};
 
 /// How the listing looks.

@@ -4,6 +4,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use journal::{
+    self, AlertEntry, CycleBrief, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal,
+    JournalFault, NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
+    stories,
+};
 use planner::idle::usage::{HOUR, HOURS_A_DAY};
 use planner::{Seconds, ServiceName, Timestamp};
 use serde_json::{Value, json};
@@ -11,12 +16,9 @@ use serde_json::{Value, json};
 use super::Place;
 use crate::cli::moment;
 use crate::config;
-use crate::journal::{
-    self, AlertEntry, CycleBrief, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal,
-    JournalFault, NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
-    shadow, stories,
-};
+use crate::explanation;
 use crate::report::{Format, ending, reason};
+use crate::shadow;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -243,7 +245,7 @@ pub(crate) fn brief(kind: &EntryKind) -> String {
         }
         EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
         EntryKind::Idle(body) => idle::brief(body),
-        EntryKind::Shadow(body) => shadow::brief(body),
+        EntryKind::Shadow(body) => in_brief(shadow::read(body)),
         EntryKind::Stories(body) => stories::brief(body),
     }
 }
@@ -375,6 +377,25 @@ fn export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn in_brief(entry: Result<shadow::ShadowEntry, String>) -> String {
+    entry.map_or_else(|why| format!("unreadable: {why}"), |entry| entry.to_string())
+}
+
+/// What a record of the shadow holds; in words where JSON has no form for its keys.
+fn in_full(entry: Result<shadow::ShadowEntry, String>) -> Value {
+    match entry {
+        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
+        Err(why) => json!({ "unreadable": why }),
+    }
+}
+
+fn told(stories: Result<stories::Stories, String>) -> Value {
+    match stories {
+        Ok(stories) => stories.told().iter().map(|story| explanation::json(story, None)).collect(),
+        Err(why) => json!({ "unreadable": why }),
+    }
+}
+
 /// A record with all it holds.
 pub(crate) fn full_json(entry: &Entry) -> Value {
     let record = match &entry.kind {
@@ -410,8 +431,8 @@ pub(crate) fn full_json(entry: &Entry) -> Value {
         EntryKind::Alert(entry) => alert_json(entry),
         EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
         EntryKind::Idle(body) => idle::shown(body),
-        EntryKind::Shadow(body) => shadow::shown(body),
-        EntryKind::Stories(body) => stories::shown(body),
+        EntryKind::Shadow(body) => in_full(shadow::read(body)),
+        EntryKind::Stories(body) => told(stories::read(body)),
     };
     json!({
         "id": entry.id.to_string(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use journal::{JournalFault, PolicyDigest, Reader};
 use planner::policy::Mode;
 use planner::snapshot::Disk;
 use planner::{Memory, ServiceName, Timestamp};
@@ -11,7 +12,6 @@ use providers::Provider;
 use crate::assemble;
 use crate::config::{self, Config};
 use crate::cycle::{Decided, Engine};
-use crate::journal::{JournalFault, PolicyDigest, Reader};
 use crate::report::{self, Format};
 
 /// One cycle in dry run against the real clouds, and why. Writes nothing, anywhere.
@@ -67,7 +67,7 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
         Some(reader) => reader.cycle_at(Timestamp(i64::MAX / 2))?,
         None => None,
     };
-    let last_at = last.as_ref().map(crate::journal::CycleRecord::taken_at);
+    let last_at = last.as_ref().map(journal::CycleRecord::taken_at);
     let clouds = assemble::clouds(config, last_at, None)?;
     let now = clouds.clock.now();
     let (mut policy, models, calendars) = assemble::expanded(config, &clouds.providers).await;

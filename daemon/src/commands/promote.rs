@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use journal::Reader;
 use planner::policy::Share;
 use serde_json::{Value, json};
 
 use crate::cli::WrongUsage;
 use crate::control::{self, Answer};
-use crate::journal::Reader;
 use crate::report::Format;
 use crate::shadow::{Offer, RuleOffer, StageWish};
 

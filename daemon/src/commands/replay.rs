@@ -5,13 +5,13 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use journal::{CycleRecord, PolicyDigest, Reader};
 use planner::plan::Plan;
 use planner::policy::Policy;
 use planner::{Memory, ServiceName, Timestamp};
 use serde_json::json;
 
 use crate::config;
-use crate::journal::{CycleRecord, PolicyDigest, Reader};
 use crate::report::{self, Format};
 use crate::shadow::{self, Account};
 

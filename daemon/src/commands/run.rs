@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Context;
+use journal::{self, Journal, JournalFault, Recovered};
 use planner::{Memory, Seconds, Timestamp};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +20,6 @@ use crate::control::{self, Asked, Asking};
 use crate::cycle::{Engine, Turn};
 use crate::digest::{Desk, Standing};
 use crate::idle::{IdleEngine, IdleWatch};
-use crate::journal::{self, Journal, JournalFault, Recovered};
 use crate::manager::Manager;
 use crate::page::{self, Board, Latest, Page, Site};
 use crate::report::{Format, Reporter};

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::journal::Reader;
+use journal::Reader;
+
 use crate::report::Format;
 
 /// What the running daemon sees.

@@ -114,9 +114,9 @@ pub struct Retention {
 
 impl Retention {
     /// The same in the journal's words.
-    pub fn retention(self) -> crate::journal::Retention {
+    pub fn retention(self) -> journal::Retention {
         let Retention { max_age, max_size_bytes, usage_age } = self;
-        crate::journal::Retention { age: max_age, bytes: max_size_bytes, usage_age }
+        journal::Retention { age: max_age, bytes: max_size_bytes, usage_age }
     }
 }
 

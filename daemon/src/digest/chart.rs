@@ -1,12 +1,12 @@
 //! The days up to a digest as a picture: what was held and what neap would have, and violations.
 
+use journal::records::{Chart, ChartDay};
 use planner::Timestamp;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use serde::{Deserialize, Serialize};
 
 use crate::config::{Period, Span};
 use crate::plot::{self, BLUE, FAINT, FONT, GREEN, GRID, TEXT, VERMILION, drawn, font, number};
@@ -21,68 +21,35 @@ const DAYS: i64 = 14;
 /// The most dates that stand below.
 const DATES: usize = 7;
 
-/// The days up to a digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chart {
-    /// Oldest first; days without a record are not there.
-    pub days: Vec<ChartDay>,
-}
-
-/// A day of all services.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChartDay {
-    /// The day of UTC, counted from 1970.
-    pub day: i64,
-    /// Units times seconds: each service at its peak size all day, what really was, and as neap would
-    /// have had it.
-    pub unit_seconds: [u64; 3],
-    /// What these cost in millionths of a US dollar.
-    pub usd_micro: [u64; 3],
-    /// Violations: really, and had neap acted.
-    pub violations: [u32; 2],
-    /// Whether the price of every unit was known.
-    pub priced: bool,
-}
-
-impl Chart {
-    /// The days up to the end of a span.
-    pub fn of(span: Span, scores: &Scores) -> Chart {
-        let days = match span.period {
-            Period::Daily => DAYS,
-            Period::Weekly => 2 * DAYS,
-        };
-        let days = scores.days.range(span.last + 1 - days..=span.last);
-        let days = days.filter(|(_, scores)| !scores.services.is_empty()).map(|(day, scores)| {
-            let mut sum = Scorecard::default();
-            scores.services.values().for_each(|card| sum.add(card));
-            let peak_usd: f64 = scores.services.values().filter_map(Scorecard::peak_usd).sum();
-            ChartDay {
-                day: *day,
-                unit_seconds: [
-                    sum.peak.unit_seconds,
-                    sum.actual.unit_seconds,
-                    sum.would.unit_seconds,
-                ],
-                usd_micro: [
-                    (peak_usd * 1e6).round() as u64,
-                    sum.actual.usd_micro,
-                    sum.would.usd_micro,
-                ],
-                violations: [sum.actual.violations, sum.would.violations],
-                priced: scores.services.values().all(|card| card.priced),
-            }
-        });
-        Chart { days: days.collect() }
-    }
-
-    /// What the bars of cost are of, and their numbers.
-    fn cost(&self) -> (&'static str, Vec<[f64; 3]>) {
-        if self.days.iter().all(|day| day.priced) {
-            ("USD", self.days.iter().map(|day| day.usd_micro.map(|usd| usd as f64 / 1e6)).collect())
-        } else {
-            let hours = |day: &ChartDay| day.unit_seconds.map(|seconds| seconds as f64 / 3600.0);
-            ("unit-hours", self.days.iter().map(hours).collect())
+/// The days up to the end of a span.
+pub fn chart(span: Span, scores: &Scores) -> Chart {
+    let days = match span.period {
+        Period::Daily => DAYS,
+        Period::Weekly => 2 * DAYS,
+    };
+    let days = scores.days.range(span.last + 1 - days..=span.last);
+    let days = days.filter(|(_, scores)| !scores.services.is_empty()).map(|(day, scores)| {
+        let mut sum = Scorecard::default();
+        scores.services.values().for_each(|card| sum.add(card));
+        let peak_usd: f64 = scores.services.values().filter_map(Scorecard::peak_usd).sum();
+        ChartDay {
+            day: *day,
+            unit_seconds: [sum.peak.unit_seconds, sum.actual.unit_seconds, sum.would.unit_seconds],
+            usd_micro: [(peak_usd * 1e6).round() as u64, sum.actual.usd_micro, sum.would.usd_micro],
+            violations: [sum.actual.violations, sum.would.violations],
+            priced: scores.services.values().all(|card| card.priced),
         }
+    });
+    Chart { days: days.collect() }
+}
+
+/// What the bars of cost are of, and their numbers.
+fn cost(chart: &Chart) -> (&'static str, Vec<[f64; 3]>) {
+    if chart.days.iter().all(|day| day.priced) {
+        ("USD", chart.days.iter().map(|day| day.usd_micro.map(|usd| usd as f64 / 1e6)).collect())
+    } else {
+        let hours = |day: &ChartDay| day.unit_seconds.map(|seconds| seconds as f64 / 3600.0);
+        ("unit-hours", chart.days.iter().map(hours).collect())
     }
 }
 
@@ -102,10 +69,10 @@ fn picture<B: DrawingBackend>(area: &DrawingArea<B, Shift>, chart: &Chart) -> an
     font()?;
     drawn(area.fill(&WHITE))?;
     let (above, below) = area.split_vertically(COST_HEIGHT);
-    let (unit, cost) = chart.cost();
+    let (unit, bars_of_cost) = cost(chart);
     let dates: Vec<i64> = chart.days.iter().map(|day| day.day).collect();
     let kinds = [("at peak size", GRID, 380), ("real", FAINT, 540), ("had neap acted", BLUE, 640)];
-    bars(&above, &dates, &cost, &format!("{unit} a day"), kinds)?;
+    bars(&above, &dates, &bars_of_cost, &format!("{unit} a day"), kinds)?;
     let violations = chart.days.iter().map(|day| day.violations.map(f64::from));
     let kinds = [("real", VERMILION, 540), ("had neap acted", GREEN, 640)];
     bars(&below, &dates, &violations.collect::<Vec<_>>(), "violations a day", kinds)?;

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use journal::ledger;
+use journal::records::Chart;
+use journal::records::idle::IdleEntry;
+use journal::{AlertEntry, EntryKind, JournalFault, Reader};
 use planner::alert::Severity;
 use planner::idle::money::Savings;
 use planner::idle::plan::Verb;
@@ -12,12 +16,9 @@ use planner::snapshot::OrderResult;
 use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 
-use super::Chart;
+use super::chart::chart;
 use crate::commands::idle::rows::{rows, savings};
 use crate::config::Span;
-use crate::idle::ledger;
-use crate::idle::record::IdleEntry;
-use crate::journal::{AlertEntry, EntryKind, JournalFault, Reader};
 use crate::shadow::{self, Questioned, Scorecard, Scores};
 
 /// How services stand at a moment.
@@ -113,7 +114,7 @@ pub struct Facts {
 impl Facts {
     /// What scorecards say of a span.
     pub fn scored(span: Span, standing: Standing, scores: &Scores) -> Facts {
-        let mut facts = Facts { chart: Chart::of(span, scores), ..Facts::default() };
+        let mut facts = Facts { chart: chart(span, scores), ..Facts::default() };
         for (_, day) in scores.days.range(span.first()..=span.last) {
             for (name, card) in &day.services {
                 let Some((acts, promise)) = standing.services.get(name) else { continue };

@@ -14,25 +14,13 @@ mod words;
 
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
-use serde::{Deserialize, Serialize};
 
-pub use chart::{Chart, ChartDay};
 pub use desk::Desk;
 pub use facts::{Facts, IdleFacts, Orders, ServiceFacts, Standing};
 pub use words::{Words, words};
 
 use crate::config::{AlertChannel, Span};
-
-/// Beside its alert: for whom a digest is, and what is not in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispatch {
-    /// The name of the channel: it is for no other.
-    pub channel: String,
-    /// Services and resources that stand in its words.
-    pub names: Vec<String>,
-    /// A chart, which goes without words.
-    pub chart: Option<Chart>,
-}
+use journal::records::Dispatch;
 
 /// What a channel is sent: the words, and the chart where it takes one.
 fn posts(

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use journal::records::Chart;
+use journal::{CycleId, RecordId};
 use planner::idle::money::{Currency, Savings};
 use planner::plan::Change;
 use planner::policy::Share;
 use planner::{ServiceName, Timestamp, Units};
 
-use super::{Chart, Facts, IdleFacts, Orders, ServiceFacts, Words, chart, words};
+use super::{Facts, IdleFacts, Orders, ServiceFacts, Words, chart, words};
 use crate::alerts::LINES_MAX;
 use crate::config::{Period, Span};
-use crate::journal::{CycleId, RecordId};
 use crate::shadow::{DayScores, Doubt, Peak, Questioned, Scorecard, Scores, Tally};
 
 /// 2026-11-25.
@@ -181,11 +182,11 @@ fn a_chart_has_the_last_days_and_is_a_small_picture() {
             scores.days.insert(day, DayScores { services, questioned: Vec::new() });
         }
     }
-    let daily = Chart::of(span(Period::Daily), &scores);
+    let daily = chart::chart(span(Period::Daily), &scores);
     let days: Vec<i64> = daily.days.iter().map(|day| day.day).collect();
     assert_eq!((days.len(), days.first(), days.last()), (13, Some(&(DAY - 13)), Some(&DAY)));
     assert_eq!(daily.days[12].unit_seconds[2], (150 + (DAY % 7) as u64 * 20 + 80) * 3600);
-    let weekly = Chart::of(span(Period::Weekly), &scores);
+    let weekly = chart::chart(span(Period::Weekly), &scores);
     assert_eq!(weekly.days.len(), 27);
     for (file, chart) in [("daily", &daily), ("weekly", &weekly), ("none", &Chart::default())] {
         let bytes = chart::png(chart).unwrap();

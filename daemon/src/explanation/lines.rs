@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use journal::records::Promise;
 use planner::plan::{Action, Finding, Sizing, Trade};
 use planner::snapshot::{Observation, OrderResult, Record, Window};
 use planner::stage::StageMemory;
 use planner::{ServiceName, Timestamp, Units};
 
-use super::Promise;
 use crate::report::{self, rate};
 
 /// A line of an explanation.

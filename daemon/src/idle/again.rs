@@ -5,8 +5,8 @@ use std::ops::Range;
 use planner::Timestamp;
 use planner::idle::memory::REVISION;
 
-use super::record::{Folded, IdleEntry, LookRecord};
-use crate::journal::{JournalFault, Reader};
+use journal::records::idle::{Folded, IdleEntry, LookRecord};
+use journal::{JournalFault, Reader};
 
 /// How looks came out the second time.
 #[derive(Debug, Default)]

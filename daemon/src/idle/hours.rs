@@ -9,7 +9,7 @@ use planner::idle::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery, day_of};
 use planner::{Fault, Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
-use crate::journal::{JournalFault, UsageDay};
+use journal::{JournalFault, UsageDay};
 
 /// Queries asked in one go.
 const QUERIES_AT_ONCE: usize = 2000;

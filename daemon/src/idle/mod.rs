@@ -4,10 +4,8 @@ mod again;
 mod execute;
 mod host;
 mod hours;
-pub mod ledger;
 mod list;
 mod money;
-pub mod record;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +15,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use journal::ledger::{self, LookSeen};
+use journal::{Journal, JournalFault, RecordId, UsageDay};
 use planner::idle::evidence::{Evidence, Look as Judgement, Verdict, judge};
 use planner::idle::memory::{IdleMemory, Scope};
 use planner::idle::money::{PriceQuery, Saving};
@@ -39,8 +39,7 @@ use rayon::prelude::*;
 use crate::config::IdleConfig;
 use crate::execute::kill_switch;
 use crate::gather::Providers;
-use crate::journal::{Journal, JournalFault, RecordId, UsageDay};
-use crate::shadow::{LookSeen, Recall, RuleScores, RuleWatch, ShadowEntry};
+use crate::shadow::{Recall, RuleScores, RuleWatch, ShadowEntry};
 
 pub use again::{Again, again};
 pub use host::own_instance_id;
@@ -48,8 +47,8 @@ pub use watch::IdleWatch;
 
 use execute::Terms;
 use hours::{Store, is_close};
+use journal::records::idle::{Checkpoint, Folded, IdleEntry, Judged, PowerIntent};
 use money::Prices;
-use record::{Checkpoint, Folded, IdleEntry, Judged, PowerIntent};
 
 /// How long listing, reading hours and asking for details may take in one look, each.
 const LIST_WITHIN: Duration = Duration::from_secs(60);
@@ -160,7 +159,7 @@ impl IdleEngine {
     /// Where the journal cannot be read.
     pub fn restore(
         &mut self,
-        reader: &crate::journal::Reader,
+        reader: &journal::Reader,
         now: Timestamp,
     ) -> Result<(), JournalFault> {
         let recalled = ledger::recall(reader, now)?;

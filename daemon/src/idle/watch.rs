@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use journal::{Journal, JournalFault};
 use planner::Timestamp;
 use providers::traced::SPANS;
 use tokio::sync::Mutex;
@@ -11,7 +12,6 @@ use tracing::Instrument;
 
 use super::{IdleEngine, IdleStanding, Looked};
 use crate::control::{Asked, Asking};
-use crate::journal::{Journal, JournalFault};
 use crate::page::{Board, LookInBrief};
 
 /// An engine that looks when its interval has passed, in a task of its own.

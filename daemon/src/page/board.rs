@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use ::journal::records::Explanation;
+use ::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use planner::idle::rule::RuleName;
 use planner::plan::{Action, Change, Finding};
 use planner::policy::{Mode, Policy};
@@ -15,8 +17,6 @@ use providers::traced::{Calls, Operation};
 
 use crate::alerts::Tally;
 use crate::cycle::{Engine, Turn};
-use crate::explanation::Explanation;
-use crate::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use crate::report::Reason;
 use crate::shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
@@ -432,10 +432,7 @@ fn point(at: Timestamp, seen: &Observation, capacity: Option<f64>) -> Point {
     }
 }
 
-fn results(
-    cycle: &CycleRecord,
-    outcomes: &[crate::journal::Outcome],
-) -> Vec<(Action, OrderResult)> {
+fn results(cycle: &CycleRecord, outcomes: &[::journal::Outcome]) -> Vec<(Action, OrderResult)> {
     let ended = |index: usize| {
         let id = cycle.id.decision(index);
         outcomes.iter().rfind(|outcome| outcome.id == id).map(|outcome| outcome.result.clone())

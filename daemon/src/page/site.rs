@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use ::journal::ledger;
+use ::journal::records::Explanation;
+use ::journal::{CycleId, Journal, JournalFault, Reader};
 use planner::{ServiceName, Timestamp};
 use providers::Now;
 use tokio::sync::{Semaphore, mpsc};
@@ -16,9 +19,6 @@ use crate::alerts::ChannelTally;
 use crate::clock::System;
 use crate::commands::idle::rows::{Row, rows};
 use crate::control::{self, Answer, Asked, Asking};
-use crate::explanation::Explanation;
-use crate::idle::ledger;
-use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// How long somebody waits for what becomes of their answer.
 const TAKEN_WITHIN: Duration = Duration::from_secs(20);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use journal::CycleId;
 use planner::plan::Change;
 use planner::policy::Policy;
 use planner::snapshot::Snapshot;
@@ -9,7 +10,6 @@ use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use super::{Compared, Step};
-use crate::journal::CycleId;
 
 /// A decision may differ from the scaler in charge by so many percent before it is questioned.
 const DIFFERS_BY_PERCENT: u32 = 25;

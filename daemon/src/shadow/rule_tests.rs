@@ -1,5 +1,6 @@
 //! The shadow of idle rules, without clouds and a journal.
 
+use journal::ledger::LookSeen;
 use planner::idle::evidence::Use;
 use planner::idle::money::{Currency, Price, Saving};
 use planner::idle::rule::Radius;

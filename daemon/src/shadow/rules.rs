@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use journal::ledger::{self, LookSeen};
+use journal::{Journal, JournalFault, Reader};
+use planner::idle::WRONG_WITHIN;
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::IdleMemory;
 use planner::idle::plan::{PowerAction, Verb};
@@ -11,33 +14,17 @@ use planner::idle::resource::{Power, ResourceId};
 use planner::idle::rule::{IdlePolicy, RuleMode, RuleName};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
 use planner::idle::usage::HOUR;
-use planner::idle::{StartedAgain, WRONG_WITHIN};
 use planner::policy::Mode;
 use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT_DAYS, RuleCard, RuleScores, ShadowEntry};
-use crate::idle::ledger;
-use crate::journal::{Journal, JournalFault, Reader};
 
 /// How often all of it is written down: what is lost by a kill is decided again from the recorded
 /// looks, at most so much of them.
 const SAVED_EVERY: Seconds = Seconds::hours(6);
 /// Looks further apart than so many intervals have a pause in between, of which nothing is counted.
 const PAUSE_INTERVALS: u64 = 3;
-
-/// A look as it was recorded.
-#[derive(Clone, Copy, Debug)]
-pub struct LookSeen<'a> {
-    /// The policy in force, with the modes that rules had by their stage.
-    pub policy: &'a IdlePolicy,
-    /// What was seen.
-    pub snapshot: &'a IdleSnapshot,
-    /// Stops that somebody took back, as far as the look shows.
-    pub started: &'a [StartedAgain],
-    /// The memory it left.
-    pub memory: &'a IdleMemory,
-}
 
 /// All of it, as it is written down.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,10 +1,10 @@
 //! The shadow's groups, scorecards and doubts, without a journal.
 
+use journal::{CycleId, RecordId};
 use planner::plan::Change;
 use planner::{Seconds, ServiceName, Timestamp, Units};
 
 use super::*;
-use crate::journal::{CycleId, Instance, RecordId};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::new(text).unwrap()
@@ -14,7 +14,7 @@ fn questioned(service: &str, at: i64, severity: u32) -> Questioned {
     Questioned {
         service: name(service),
         at: Timestamp(at),
-        cycle: CycleId(RecordId::new(Timestamp(at), Instance(1), 1)),
+        cycle: CycleId(RecordId::at_or_after(Timestamp(at))),
         change: Change::Desired { from: Units(4), to: Units(3) },
         doubt: Doubt::TooSmall { needed: Units(4) },
         severity,
@@ -151,10 +151,9 @@ fn a_restart_goes_on_where_the_score_was() {
     let mut world = world::World::new();
     world.policy.mode = planner::policy::Mode::Observe;
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        || crate::journal::Options { reserve_bytes: 1 << 16, ..crate::journal::Options::default() };
-    let real = || crate::journal::World::Real;
-    let (journal, _) = crate::journal::Journal::open(dir.path(), real(), options()).unwrap();
+    let options = || journal::Options { reserve_bytes: 1 << 16, ..journal::Options::default() };
+    let real = || journal::World::Real;
+    let (journal, _) = journal::Journal::open(dir.path(), real(), options()).unwrap();
     let digest = journal.record_policy(&world.policy, "", world.snapshot.taken_at).unwrap();
     let mut watch = Watch::new(&world.policy, &world.memory);
     // From 12:00 through two midnights, and twenty minutes that no scorecard was written down for.
@@ -164,7 +163,7 @@ fn a_restart_goes_on_where_the_score_was() {
         world.demand().newly_settled.push(settled);
         let (snapshot, before) = (world.snapshot.clone(), world.memory.clone());
         let plan = world.cycle(false);
-        let cycle = crate::journal::NewCycle {
+        let cycle = journal::NewCycle {
             policy: digest,
             planner_revision: planner::memory::REVISION,
             snapshot: &snapshot,
@@ -184,8 +183,7 @@ fn a_restart_goes_on_where_the_score_was() {
     assert!(card.would.unit_seconds < card.actual.unit_seconds, "{card:?}");
     journal.flush().unwrap();
     drop(journal);
-    let (journal, recovered) =
-        crate::journal::Journal::open(dir.path(), real(), options()).unwrap();
+    let (journal, recovered) = journal::Journal::open(dir.path(), real(), options()).unwrap();
     let (memory, at) = recovered.memory.unwrap();
     let mut again = Watch::new(&world.policy, &memory);
     again.restore(&journal.reader(), at + Seconds(60)).unwrap();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use journal::records::Explanation;
+use journal::{CycleId, Journal, JournalFault, Reader};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::Snapshot;
 use planner::stage::StageRequest;
@@ -12,8 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
 use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act, day_of};
-use crate::explanation::Explanation;
-use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// How often the day's scorecards are written down: what is lost by a kill is decided again from
 /// the recorded cycles, at most so much of them.
@@ -51,6 +51,14 @@ impl ShadowEntry {
             ShadowEntry::Asked(_) | ShadowEntry::Rules(_) => None,
         }
     }
+}
+
+/// Reads a body that was unpacked when its record was.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
+    journal::decode(body)
 }
 
 /// The scorecards of a day so far, and the groups as the shadow has sized them.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use journal::{JournalFault, Reader};
 use planner::policy::Policy;
 use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 
 use super::{Account, Doubts, Questioned, Shadow, rank};
-use crate::journal::{JournalFault, Reader};
 
 /// Questionable decisions that are kept of a whole recorded time.
 const QUESTIONED: usize = 200;

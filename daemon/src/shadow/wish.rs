@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use journal::{CycleId, Journal, JournalFault, Reader};
 use planner::idle::rule::RuleName;
 use planner::policy::{Policy, Share};
 use planner::stage::{self, Stage, StageAsk, StageRequest};
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Offer, Rules, ShadowEntry, Watch, offer, rule_offer};
 use crate::cycle::Engine;
-use crate::journal::{CycleId, Journal, JournalFault, Reader};
 
 /// What a person asks for, by names as they are typed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

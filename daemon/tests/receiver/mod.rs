@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use daemon::clock::{Clock, System};
 use daemon::config::{self, Config};
-use daemon::journal::{self, EntryKind, Journal, World};
+use journal::{self, EntryKind, Journal, World};
 use planner::Timestamp;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;

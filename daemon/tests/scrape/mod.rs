@@ -1,6 +1,6 @@
 //! What a scrape is answered from, of a fleet that shows every metric.
 
-#[path = "../../src/journal/tests/fleet.rs"]
+#[path = "../../journal/src/tests/fleet.rs"]
 #[allow(dead_code)]
 mod fleet;
 
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use daemon::config;
 use daemon::cycle::Turn;
-use daemon::journal::{CycleId, RecordId, SampleBatch};
 use daemon::page::metrics::totals::Account;
 use daemon::page::metrics::{ChannelCounts, Scrape};
 use daemon::page::{Board, Latest, LookInBrief};
+use journal::{CycleId, RecordId, SampleBatch};
 use planner::plan::{Finding, Hold, What};
 use planner::policy::{Mode, Policy, ServicePolicy};
 use planner::snapshot::OrderResult;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use journal::records::{Chart, Dispatch};
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
 use serde_json::Value;
@@ -24,7 +25,7 @@ use sha2::Sha256;
 use super::Answer;
 use super::body::{self, BodyFault, Told};
 use crate::config::{AlertChannel, ChannelKind};
-use crate::digest::{Chart, Dispatch, chart};
+use crate::digest::chart;
 
 /// Where PagerDuty takes events, unless the configuration names another address.
 pub(super) const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";

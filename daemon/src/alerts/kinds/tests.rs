@@ -763,7 +763,7 @@ fn a_digest_is_told_in_full_by_every_kind_that_takes_one() {
 #[test]
 fn a_chart_goes_to_wecom_alone_and_only_where_numbers_may_leave() {
     let (alert, words) = digest();
-    let day = crate::digest::ChartDay { day: 20_000, ..Default::default() };
+    let day = journal::records::ChartDay { day: 20_000, ..Default::default() };
     let chart = Some(Chart { days: vec![day] });
     let digest = (alert, Dispatch { chart, ..words });
     let body = json_of(&told(&channel(ChannelKind::Wecom), &digest).unwrap());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use journal::records::idle::{Folded, Judged};
 use planner::idle::evidence::{Evidence, Row as Numbers, Verdict};
 use planner::idle::money::{Saving, Savings};
 use planner::idle::plan::{IdleHold, Stage};
@@ -11,7 +12,6 @@ use planner::{Seconds, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::HOURS_A_MONTH;
-use crate::idle::record::{Folded, Judged};
 
 const HOURS_A_WEEK: f64 = 168.0;
 

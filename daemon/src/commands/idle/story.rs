@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use journal::ledger::{self, Recalled};
+use journal::records::idle::IdleEntry;
+use journal::{JournalFault, Reader};
 use planner::idle::evidence::{Row as Numbers, Verdict};
 use planner::idle::memory::Care;
 use planner::idle::plan::{IdleHold, Stage};
@@ -13,9 +16,6 @@ use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
 use super::rows::{Row, rows};
-use crate::idle::ledger::{self, Recalled};
-use crate::idle::record::IdleEntry;
-use crate::journal::{JournalFault, Reader};
 
 /// Events told, newest last.
 const EVENTS_MAX: usize = 6;

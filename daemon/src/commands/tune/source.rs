@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use forecaster::{Seconds, Series, Timestamp};
+use journal::{JournalFault, Reader};
 use planner::ServiceName;
 use planner::metric::{MetricKey, MetricQuery};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals};
@@ -15,7 +16,6 @@ use super::study::Case;
 use super::{Args, LEAD_TIME};
 use crate::cli::ConfigRefused;
 use crate::gather::queries;
-use crate::journal::{JournalFault, Reader};
 use crate::shadow::{capacity, lead_time};
 use crate::store::{Store, demand_step};
 use crate::{config, series_file};

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use ::journal::records::Promise;
 use planner::Units;
 use planner::plan::Sizing;
 use planner::snapshot::{Observation, OrderResult, Window};
 
 use super::{Said, zh};
-use crate::explanation::{Broken, Line, Promise, Quality, of_record, units};
+use crate::explanation::{Broken, Line, Quality, of_record, units};
 use crate::report::{self, Reason, rate};
 
 /// How an order ended.

@@ -1,15 +1,15 @@
 //! Records of the journal in a few words.
 
+use ::journal::records::idle::IdleEntry;
+use ::journal::{AlertEntry, CycleBrief, EntryKind, idle, stories};
 use planner::idle::snapshot::{Ask, Request};
 
 use super::explain::Ending;
 use super::story::verb;
 use super::{Said, zh};
 use crate::commands::journal;
-use crate::idle::record::IdleEntry;
-use crate::journal::{AlertEntry, CycleBrief, EntryKind, idle, shadow, stories};
 use crate::page::words::Language;
-use crate::shadow::ShadowEntry;
+use crate::shadow::{self, ShadowEntry};
 
 /// A record in a few words.
 pub(in crate::page) fn brief(kind: &EntryKind, language: Language) -> String {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use ::journal::{CycleId, Intent, JournalFault, RecordId};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use minijinja::{Value, context};
 use planner::ServiceName;
 
 use super::{absent, beside, broken, encoded};
-use crate::explanation::Explanation;
-use crate::journal::{CycleId, Intent, JournalFault, RecordId};
+use crate::explanation::{explained, json, lines};
 use crate::page::render::Visit;
 use crate::page::said::{Ending, Said};
 use crate::page::site::Site;
@@ -74,7 +74,7 @@ fn told(
             if !cycle.snapshot.services.contains_key(service) {
                 return Ok(None);
             }
-            Explanation::of(&reader, &cycle, service, false)?
+            explained(&reader, &cycle, service, false)?
         }
     };
     let intents = reader.intents(id)?.into_iter().filter(|intent| &intent.service == service);
@@ -83,7 +83,7 @@ fn told(
     let orders: Vec<_> = intents.map(|intent| (ended(&intent), intent)).collect();
     let result = orders.iter().rev().find_map(|(ended, _)| ended.map(|end| end.result.clone()));
     // An action is a verdict of its own.
-    let since = explanation.action().map(|_| explanation.taken_at());
+    let since = explanation.action().map(|_| explanation.taken_at);
     let explanation = explanation.ended(result, since);
     let trade = explanation.sizing().and_then(|sizing| sizing.trade);
     let trade = trade.map_or_else(Vec::new, |trade| {
@@ -110,13 +110,13 @@ fn told(
             }
         })
         .collect();
-    let told = explanation.told(LINES);
+    let told = lines(&explanation, LINES);
     let lines = told.iter().map(|l| context! { label => l.label(), text => l.said(language) });
     Ok(Some(Told {
-        at: explanation.taken_at().to_string(),
+        at: explanation.taken_at.to_string(),
         lines: lines.collect(),
         trade,
         orders,
-        json: format!("{:#}", explanation.json(Some(id))),
+        json: format!("{:#}", json(&explanation, Some(id))),
     }))
 }

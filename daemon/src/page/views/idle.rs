@@ -177,7 +177,7 @@ pub(in crate::page) async fn story(
 }
 
 /// The most of each day, a line a signal.
-fn sparks(reader: &crate::journal::Reader, row: &Row) -> anyhow::Result<Vec<Value>> {
+fn sparks(reader: &::journal::Reader, row: &Row) -> anyhow::Result<Vec<Value>> {
     let today = reader.end()?.unwrap_or(Timestamp(0)).0.div_euclid(86_400);
     let first = today - SPARK_DAYS;
     let mut days = std::collections::BTreeMap::new();

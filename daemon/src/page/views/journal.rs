@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::journal::{CycleId, Entry, EntryKind, JournalFault, Reader, RecordId};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use minijinja::value::Serde;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{absent, beside, broken, encoded};
 use crate::commands::journal::full_json;
-use crate::journal::{CycleId, Entry, EntryKind, JournalFault, Reader, RecordId};
+use crate::explanation;
 use crate::page::render::Visit;
 use crate::page::said::{Said, brief};
 use crate::page::site::Site;
@@ -153,7 +154,7 @@ fn read(reader: &Reader, id: RecordId, language: Language) -> anyhow::Result<Opt
             if text.len() > RECORD_BYTES_MAX {
                 break;
             }
-            text += &format!("{:#}\n", story.json(Some(cycle.id)));
+            text += &format!("{:#}\n", explanation::json(story, Some(cycle.id)));
         }
         return Ok(Some(Record { title: cycle.brief().said(language), acted, text }));
     }

@@ -1,5 +1,7 @@
 //! Idle resources, their stories, and records in brief.
 
+use ::journal::CycleBrief;
+use ::journal::records::idle::{Folded, IdleEntry, PowerIntent};
 use planner::idle::evidence::{Evidence, Lack, Row as Numbers, Use, Verdict};
 use planner::idle::money::{Currency, Price, Saving, Sum};
 use planner::idle::pattern::Pattern;
@@ -16,8 +18,6 @@ use planner::snapshot::{Disk, KillSwitch};
 use super::*;
 use crate::commands::idle::rows::Row;
 use crate::commands::idle::story::{Event, StoryLine};
-use crate::idle::record::{Folded, IdleEntry, PowerIntent};
-use crate::journal::CycleBrief;
 
 const IDLE: &str = "planner/src/idle/plan.rs";
 const EVIDENCE: &str = "planner/src/idle/evidence.rs";

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 
+use ::journal::records::Promise;
 use planner::plan::{
     Action, Bound, BudgetOf, Change, DecidedBy, Finding, Hold, Sizing, Trade, What,
 };
@@ -22,7 +23,7 @@ use planner::{
 };
 
 use super::*;
-use crate::explanation::{Broken, Line, Promise, Quality};
+use crate::explanation::{Broken, Line, Quality};
 use crate::report::Reason;
 use crate::shadow::ShadowEntry;
 

@@ -2,14 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use planner::idle::memory::IdleMemory;
 use planner::idle::resource::ResourceId;
+use planner::idle::rule::IdlePolicy;
+use planner::idle::snapshot::IdleSnapshot;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
-use planner::idle::started_again;
+use planner::idle::{StartedAgain, started_again};
 use planner::{Seconds, Timestamp};
 
-use super::record::{Folded, IdleEntry, Judged, PowerIntent};
-use crate::journal::{JournalFault, Reader};
-use crate::shadow::LookSeen;
+use crate::records::idle::{Folded, IdleEntry, Judged, PowerIntent};
+use crate::{JournalFault, Reader};
+
+/// A look as it was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct LookSeen<'a> {
+    /// The policy in force, with the modes that rules had by their stage.
+    pub policy: &'a IdlePolicy,
+    /// What was seen.
+    pub snapshot: &'a IdleSnapshot,
+    /// Stops that somebody took back, as far as the look shows.
+    pub started: &'a [StartedAgain],
+    /// The memory it left.
+    pub memory: &'a IdleMemory,
+}
 
 /// How far back the newest checkpoint is looked for, and the newest verdict of a resource.
 const CHECKPOINT_WITHIN: Seconds = Seconds::days(400);

@@ -20,8 +20,9 @@ use planner::snapshot::OrderResult;
 use planner::{Seconds, Timestamp, Units};
 
 use super::engine::MemoryEngine;
+use super::open::EngineKind;
 use super::*;
-use crate::explanation::Explanation;
+use crate::records::Explanation;
 
 /// A journal with all that was put in it, on one engine.
 struct Bench {
@@ -49,7 +50,7 @@ impl Bench {
         Options {
             retention: self.retention,
             reserve_bytes: 1 << 16,
-            engine: self.engine.clone(),
+            store: Store(self.engine.clone()),
             ..Options::default()
         }
     }

@@ -12,7 +12,7 @@ use super::fold;
 use super::frame::{Frame, unseal};
 use super::reader::damaged;
 use super::{Journal, JournalFault, Reader, RecordId};
-use crate::idle::record::IdleEntry;
+use crate::records::idle::IdleEntry;
 
 /// What an unpacked idle record holds, as JSON; in words where JSON has no form for its keys.
 pub fn shown(body: &[u8]) -> Value {

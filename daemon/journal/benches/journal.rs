@@ -1,13 +1,13 @@
 //! Appending a cycle of 500 services, and the room it takes.
 
-#[path = "../src/journal/tests/fleet.rs"]
+#[path = "../src/tests/fleet.rs"]
 mod fleet;
 
 use std::cell::RefCell;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use daemon::journal::{Journal, NewCycle, Options, SampleBatch, World};
+use journal::{Journal, NewCycle, Options, SampleBatch, World};
 use planner::memory::Memory;
 
 const SERVICES: usize = 500;

@@ -28,6 +28,7 @@ mod frame;
 mod head;
 pub mod idle;
 mod ids;
+pub mod ledger;
 mod log;
 mod mirror;
 mod open;
@@ -35,9 +36,10 @@ mod outbox;
 mod pack;
 mod reader;
 mod record;
+pub mod records;
 mod reserve;
 mod samples;
-pub mod shadow;
+mod shadow;
 mod sled_engine;
 pub mod socket;
 mod source;
@@ -65,12 +67,13 @@ use fold::{CheckpointBody, CycleBody, Fold, PolicyBody};
 use head::HeadFile;
 use log::{Log, Parts, Shared};
 use mirror::Mirror;
-use open::{EngineKind, Held, Local};
+use open::{Held, Local};
 use outbox::Outbox;
 
 pub use compact::Compacted;
 pub use fault::{Damage, JournalFault};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
+pub use open::Store;
 pub use outbox::{AlertEntry, Delivery, OUTBOX_AGE, Pending};
 pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
@@ -78,6 +81,14 @@ pub use record::{
 };
 pub use stories::{CycleBrief, CycleInBrief};
 pub use usage::{UsageDay, lay_over};
+
+/// Reads the body of a record whose content others define, unpacked when the record was.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    postcard::from_bytes(body).map_err(|error| error.to_string())
+}
 
 /// The socket's name in the state directory.
 pub const SOCKET: &str = "neap.sock";
@@ -122,7 +133,8 @@ pub struct Options {
     pub alert_window: Seconds,
     /// For tests that end the process at a named point.
     pub fault_points: Option<FaultPoints>,
-    pub(crate) engine: EngineKind,
+    /// Where the records are.
+    pub store: Store,
 }
 
 impl Default for Options {
@@ -132,7 +144,7 @@ impl Default for Options {
             reserve_bytes: 64 << 20,
             alert_window: Seconds::hours(6),
             fault_points: None,
-            engine: EngineKind::Sled,
+            store: Store::default(),
         }
     }
 }
@@ -228,7 +240,7 @@ impl Journal {
             return Err(JournalFault::OtherWorld { path, found, expected });
         }
         let mut file = HeadFile::open(&dir)?;
-        let opener = options.engine.opener(&dir);
+        let opener = options.store.0.opener(&dir);
         let engine = open::open_store(&dir, &opener, &mut head, &mut file, &mut notes)?;
         let shared = Arc::new(Shared::new(state_dir, engine, head.clone()));
         let local = Local { shared: Arc::clone(&shared), _held: None };

@@ -3,7 +3,7 @@
 use planner::alert::{Alert, Severity};
 
 use super::*;
-use crate::digest::Dispatch;
+use crate::records::Dispatch;
 
 fn alert(key: &str, severity: Severity, at: Timestamp) -> Alert {
     Alert {

@@ -11,7 +11,7 @@ fn older(bench: &Bench) -> Vec<(engine::Tree, engine::Entry)> {
 
 /// Puts the files that an earlier version left in the place of a journal.
 fn copied(version: &str, bench: &Bench) {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/tests").join(version);
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests").join(version);
     let to = bench.path().join(DIRECTORY);
     std::fs::create_dir_all(&to).unwrap();
     for name in [head::FILE, tail::FILE] {
@@ -163,8 +163,8 @@ fn a_journal_without_stories_is_followed_and_tells_them_from_then_on() {
     assert_eq!((cycles.len(), &last.memory_after), (6, &memory));
     let waiting = memory.stages.services.keys().map(ToString::to_string);
     assert_eq!(waiting.collect::<Vec<_>>(), ["render"]);
-    let scored = reader.shadow_newest_first::<crate::shadow::ShadowEntry>(all.clone());
-    assert_eq!(scored.map(Result::unwrap).count(), 2);
+    let scored = reader.entries(all.clone()).map(Result::unwrap);
+    assert_eq!(scored.filter(|entry| matches!(entry.kind, EntryKind::Shadow(_))).count(), 2);
     assert!(reader.cycles_in_brief(all.clone()).unwrap().is_none());
     let acted = cycles[0].plan.actions[0].service.clone();
     assert_eq!(reader.story(cycles[0].id, &acted).unwrap(), None);
@@ -186,7 +186,9 @@ fn a_journal_without_stories_is_followed_and_tells_them_from_then_on() {
     let told = reader.story(id, &acted).unwrap();
     assert_eq!(told.as_ref(), stories.first());
     let followed = reader.cycle(id).unwrap();
-    let explained = Explanation::of(&reader, &followed, &acted, false).unwrap();
+    let policy = reader.policy(followed.policy).unwrap().policy;
+    let known = (&policy, &followed.memory_after);
+    let explained = Explanation::new(&acted, &followed.snapshot, &followed.plan, known);
     assert_eq!(told, Some(explained));
     // The whole range may lack some; from the first that was told on, none is lacking.
     assert!(reader.cycles_in_brief(all).unwrap().is_none());

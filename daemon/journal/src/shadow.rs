@@ -6,36 +6,10 @@ use std::ops::Range;
 use planner::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use super::engine::Tree;
 use super::idle::IdleEntries;
 use super::{Journal, JournalFault, Reader, RecordId};
-use crate::shadow::ShadowEntry;
-
-/// What such a record holds, as JSON.
-pub fn shown(body: &[u8]) -> Value {
-    match read(body) {
-        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
-        Err(why) => json!({ "unreadable": why }),
-    }
-}
-
-/// Reads a body that was unpacked when its record was.
-///
-/// # Errors
-/// Why it cannot be read.
-pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
-    postcard::from_bytes(body).map_err(|error| error.to_string())
-}
-
-/// Such a record in a few words, for lists.
-pub fn brief(body: &[u8]) -> String {
-    match read(body) {
-        Ok(entry) => entry.to_string(),
-        Err(why) => format!("unreadable: {why}"),
-    }
-}
 
 impl Journal {
     /// Records something in the tree `shadow`. On disk when it returns, with all that was recorded

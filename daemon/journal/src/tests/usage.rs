@@ -9,7 +9,7 @@ use rand_like::Noise;
 
 use super::super::usage as codec;
 use super::*;
-use crate::idle::record::IdleEntry;
+use crate::records::idle::IdleEntry;
 
 /// Whatever is known of each day of each signal.
 type Known = BTreeMap<(ResourceId, Signal, i64), Day>;

@@ -56,7 +56,7 @@ fn killed_process() {
 
 fn start(state: &Path, point: Option<String>) -> (Child, BufReader<ChildStdout>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "journal::tests::kill::killed_process", "--nocapture"]);
+    command.args(["--exact", "tests::kill::killed_process", "--nocapture"]);
     command.env(STATE, state).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(point) = point {
         command.env(POINT, point);

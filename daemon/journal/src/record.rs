@@ -10,7 +10,7 @@ use planner::{GroupId, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CycleId, DecisionId, Memory, PolicyDigest};
-use crate::explanation::Explanation;
+use crate::records::Explanation;
 
 /// The world that a journal belongs to: one journal never mixes two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

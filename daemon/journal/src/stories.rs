@@ -10,13 +10,12 @@ use std::ops::Range;
 use planner::plan::{Action, Change};
 use planner::{ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::engine::Tree;
 use super::fold;
 use super::idle::entry;
 use super::{CycleId, Journal, JournalFault, Reader, RecordId};
-use crate::explanation::Explanation;
+use crate::records::Explanation;
 
 /// One record of the tree `stories`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,14 +108,6 @@ impl fmt::Display for CycleBrief {
     }
 }
 
-/// What such a record holds, as JSON.
-pub fn shown(body: &[u8]) -> Value {
-    match read(body) {
-        Ok(stories) => stories.told().iter().map(|story| story.json(None)).collect(),
-        Err(why) => json!({ "unreadable": why }),
-    }
-}
-
 /// Reads a body that was unpacked when its record was.
 ///
 /// # Errors
@@ -171,7 +162,7 @@ impl Reader {
             if stories.cycle(id) != cycle {
                 break;
             }
-            let told = stories.told().into_iter().find(|told| told.service() == service);
+            let told = stories.told().into_iter().find(|told| &told.service == service);
             if told.is_some() {
                 return Ok(told);
             }

@@ -15,7 +15,7 @@ use super::frame::unseal;
 use super::reader::damaged;
 use super::source::{Source, Walk};
 use super::{Journal, JournalFault, RecordId};
-use crate::digest::Dispatch;
+use crate::records::Dispatch;
 
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
 pub const OUTBOX_AGE: Seconds = Seconds::days(3);

@@ -20,6 +20,10 @@ const LOCK: &str = "lock";
 /// The store's directory in the journal's directory.
 pub(crate) const STORE: &str = "store";
 
+/// The store that holds the records: sled, but where a test of the journal brings its own.
+#[derive(Clone, Debug, Default)]
+pub struct Store(pub(crate) EngineKind);
+
 /// Which store holds the records.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum EngineKind {

@@ -18,15 +18,15 @@ pub mod select;
 pub mod series;
 mod target;
 mod trial;
-pub mod units;
 
 pub use backtest::{Backtest, Horizon, Score, forecast_once};
 pub use calendar::{Calendar, Day, DayKind, Occurrence};
 pub use error::SeriesFault;
+pub use fleet::units;
+pub use fleet::{Level, LevelOutOfRange, NoDuration, Seconds, Step, Timestamp};
 pub use models::{ModelKind, UnknownModel};
 pub use online::{ForecastRecord, LEVELS, ServiceForecaster, WindowForecast, Windows};
 pub use quantiles::{ForecastFault, QuantileForecast, pinball};
 pub use select::{Choice, ModelLoss, Reason};
 pub use series::{Marks, Series};
 pub use target::Target;
-pub use units::{Level, LevelOutOfRange, NoDuration, Seconds, Step, Timestamp};

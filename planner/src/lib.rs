@@ -1,9 +1,8 @@
-//! The fleet's vocabulary, and `plan`: what to change now, and why nothing else.
+//! `plan`: what to change now, and why nothing else.
 //!
 //! No clock, no I/O, no async, no logging, no global state: now is [`Snapshot::taken_at`], and
 //! the same arguments give the same plan on every machine.
 
-pub mod alert;
 mod buckets;
 pub mod check;
 pub mod cursor;
@@ -11,15 +10,11 @@ mod decide;
 mod delta;
 pub mod demand;
 mod display;
-pub mod fault;
 mod floors;
-pub mod group;
 mod guards;
 pub mod idle;
 mod learn;
 pub mod memory;
-pub mod metric;
-pub mod names;
 mod numbers;
 pub mod observe;
 mod outage;
@@ -32,8 +27,8 @@ pub mod stage;
 pub use check::{Violation, check_plan};
 pub use decide::plan;
 pub use display::{Milli, Missed, TradeSize, When};
-pub use fault::{Fault, FaultKind};
-pub use forecaster::{Level, LevelOutOfRange, Seconds, Step, Timestamp};
+pub use fleet::{AccountId, GroupId, GroupRef, ProviderName, Region, ServiceName, Units};
+pub use fleet::{Fault, FaultKind, Level, LevelOutOfRange, Seconds, Step, Timestamp};
+pub use fleet::{alert, fault, group, metric, names};
 pub use memory::Memory;
-pub use names::{AccountId, GroupId, GroupRef, ProviderName, Region, ServiceName, Units};
 pub use observe::window;

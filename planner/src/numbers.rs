@@ -1,6 +1,6 @@
 //! Plain arithmetic that gives the same result on every machine.
 
-use forecaster::Level;
+use fleet::Level;
 
 use crate::Units;
 

@@ -10,6 +10,8 @@ use crate::snapshot::{NoForecast, Window};
 use crate::stage::Why;
 use crate::{GroupId, Level, Seconds, ServiceName, Timestamp, Units};
 
+pub use fleet::Change;
+
 /// What to change now, and why nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[must_use]
@@ -36,55 +38,6 @@ pub struct Action {
     pub sizing: Sizing,
     /// In `observe` an action is shown and never carried out.
     pub dry_run: bool,
-}
-
-/// A number of the group and its new value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Change {
-    /// The desired capacity.
-    Desired {
-        /// The value the plan saw.
-        from: Units,
-        /// The value it is to have.
-        to: Units,
-    },
-    /// The minimum size.
-    Minimum {
-        /// The value the plan saw.
-        from: Units,
-        /// The value it is to have.
-        to: Units,
-    },
-}
-
-impl Change {
-    /// The value the plan saw.
-    pub fn from(self) -> Units {
-        match self {
-            Change::Desired { from, .. } | Change::Minimum { from, .. } => from,
-        }
-    }
-
-    /// The value it is to have.
-    pub fn to(self) -> Units {
-        match self {
-            Change::Desired { to, .. } | Change::Minimum { to, .. } => to,
-        }
-    }
-
-    /// Whether it adds capacity.
-    pub fn is_increase(self) -> bool {
-        self.to() > self.from()
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Change::Desired { from, to } => write!(f, "desired {} -> {}", from.0, to.0),
-            Change::Minimum { from, to } => write!(f, "minimum {} -> {}", from.0, to.0),
-        }
-    }
 }
 
 /// The numbers behind a decision, for explanation.

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group};
-use planner::metric::{MetricQuery, Statistic, WhenMissing};
-use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Statistic, WhenMissing};
+use fleet::{AccountId, GroupRef, ProviderName, Region, Seconds, Step, Timestamp};
 use providers::alibaba::sign::{Keys, Once, Request};
 use providers::alibaba::{Alibaba, Environment, Params, Settings};
 use providers::{Deadline, Inventory, Metrics, Now};

@@ -1,6 +1,6 @@
 //! A call to a cloud, and the faults that need no answer to be told.
 
-use planner::{Fault, FaultKind};
+use fleet::{Fault, FaultKind};
 
 /// The longest detail of a fault, in characters.
 const DETAIL_CHARS: usize = 300;

@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::group::{ActivityKind, ActivityStatus, Cause, GroupState};
-use planner::metric::{MetricQuery, Sample, Statistic, WhenMissing};
-use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId, GroupRef, Seconds, Step, Timestamp, Units};
+use fleet::Change;
+use fleet::group::{ActivityKind, ActivityStatus, Cause, GroupState};
+use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Seconds, Step, Timestamp, Units};
 
 use crate::{Deadline, Provider};
 

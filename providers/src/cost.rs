@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::Seconds;
+use fleet::Seconds;
 
 /// The permissions of the two roles.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! The seam for what may be idle: to list it, to read what it did, to stop and start it.
 
 use async_trait::async_trait;
-use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Resource, ResourceId, ResourceKind, Subject};
-use planner::idle::rule::StopMode;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{AccountId, Fault, Region, Seconds, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
+use fleet::stop::StopMode;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, Fault, Region, Seconds, Timestamp};
 
 use crate::Deadline;
 
@@ -30,21 +30,21 @@ pub trait Estate: Send + Sync {
     ///
     /// One answer an account, region and kind, in no order. A slow or dead region spoils its own
     /// answers only. A fact that takes a call of its own and could not be read is
-    /// [`planner::idle::resource::Fact::Unread`] in its resources, and the listing goes on; one
-    /// that takes a call for each resource is [`planner::idle::resource::Fact::Unasked`].
+    /// [`fleet::resource::Fact::Unread`] in its resources, and the listing goes on; one
+    /// that takes a call for each resource is [`fleet::resource::Fact::Unasked`].
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing>;
 
     /// One instance or database afresh, with every fact: what a stop is checked against.
     ///
     /// # Errors
-    /// [`planner::FaultKind::Missing`] where there is none under this id.
+    /// [`fleet::FaultKind::Missing`] where there is none under this id.
     async fn resource(&self, id: &ResourceId, deadline: Deadline) -> Result<Resource, Fault>;
 
     /// A resource as it was listed, with the facts that the listing left out. All else stays as it
     /// was given: cheaper than [`Estate::resource`] where many are asked for, and no check of a stop.
     ///
     /// # Errors
-    /// [`planner::FaultKind::Missing`] where there is none under its id.
+    /// [`fleet::FaultKind::Missing`] where there is none under its id.
     async fn details(&self, listed: &Resource, deadline: Deadline) -> Result<Resource, Fault> {
         let mut whole = listed.clone();
         if let Subject::Machine(facts) = &mut whole.subject
@@ -89,9 +89,9 @@ pub trait Estate: Send + Sync {
 /// Nothing is repeated here: reading before and after is the caller's.
 ///
 /// # Errors
-/// Each call: [`planner::FaultKind::Unconfirmed`] where the request may have left and no answer
-/// came; [`planner::FaultKind::Unreachable`] only where it cannot have had an effect;
-/// [`planner::FaultKind::OutOfCapacity`] where the cloud has no machine for a start.
+/// Each call: [`fleet::FaultKind::Unconfirmed`] where the request may have left and no answer
+/// came; [`fleet::FaultKind::Unreachable`] only where it cannot have had an effect;
+/// [`fleet::FaultKind::OutOfCapacity`] where the cloud has no machine for a start.
 #[async_trait]
 pub trait PowerSwitch: Send + Sync {
     /// The resource that this handle may write.

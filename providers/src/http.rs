@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use planner::{Fault, FaultKind};
+use fleet::{Fault, FaultKind};
 use tokio::time::Instant;
 
 use crate::call::Call;

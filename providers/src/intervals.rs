@@ -1,6 +1,6 @@
 //! Which whole intervals of a metric a source still keeps.
 
-use planner::{Seconds, Step, Timestamp};
+use fleet::{Seconds, Step, Timestamp};
 
 /// The whole intervals of `period` that start in `[from, to)` and are still kept at `now`, where a
 /// source keeps them for `history`; `None` where there are none.

@@ -27,13 +27,14 @@ pub mod traced;
 
 pub use cost::{Expected, Permissions, Volume};
 pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
+pub use fleet::Now;
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
-use planner::group::{Activity, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::plan::Change;
-use planner::{Fault, GroupId, GroupRef, Timestamp};
+use fleet::Change;
+use fleet::group::{Activity, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{Fault, GroupId, GroupRef, Timestamp};
 
 /// What an adapter may find out. Needs the read-only role alone.
 #[async_trait]
@@ -41,8 +42,8 @@ pub trait Inventory: Send + Sync {
     /// Reads groups as they are now, activities of the last hour included.
     ///
     /// One answer a group, in the order asked; a group that does not exist is
-    /// [`planner::FaultKind::Missing`]. A slow or dead region spoils the answers of its own groups
-    /// only, and every call is back by `deadline`, with [`planner::FaultKind::TimedOut`] for what
+    /// [`fleet::FaultKind::Missing`]. A slow or dead region spoils the answers of its own groups
+    /// only, and every call is back by `deadline`, with [`fleet::FaultKind::TimedOut`] for what
     /// is not there by then.
     async fn groups(
         &self,
@@ -95,9 +96,9 @@ pub trait Metrics: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Samples older than this are gone.
-    pub history: planner::Seconds,
+    pub history: fleet::Seconds,
     /// Intervals whose end is younger than this may still change.
-    pub settling: planner::Seconds,
+    pub settling: fleet::Seconds,
     /// The price of reading 1,000 metrics in millionths of a US dollar; 0 where reading is free.
     pub usd_micros_per_thousand_metrics: u64,
 }
@@ -114,8 +115,8 @@ pub trait GroupWriter: Send + Sync {
     /// and after is the caller's. Returns when the cloud has taken it.
     ///
     /// # Errors
-    /// [`planner::FaultKind::Unconfirmed`] where the request may have left and no answer came: it
-    /// must be looked at, never sent again blindly. [`planner::FaultKind::Unreachable`] only where
+    /// [`fleet::FaultKind::Unconfirmed`] where the request may have left and no answer came: it
+    /// must be looked at, never sent again blindly. [`fleet::FaultKind::Unreachable`] only where
     /// the request cannot have had an effect.
     async fn set(&self, change: Change, decision: &str, deadline: Deadline) -> Result<(), Fault>;
 }
@@ -148,10 +149,4 @@ impl Deadline {
     pub fn left(self) -> std::time::Duration {
         self.0.saturating_duration_since(tokio::time::Instant::now())
     }
-}
-
-/// Where an adapter takes the time from: the system's clock, a simulation's, or a test's.
-pub trait Now: Send + Sync + std::fmt::Debug {
-    /// The wall-clock time.
-    fn now(&self) -> Timestamp;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 /// A month of the budget, and of every "a month" this adapter prints.
 pub(crate) const MONTH: Seconds = Seconds::days(30);

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use planner::group::GroupState;
-use planner::{AccountId, Fault, GroupRef, Region};
+use fleet::group::GroupState;
+use fleet::{AccountId, Fault, GroupRef, Region};
 use tokio::task::JoinSet;
 
 /// An account in a region.

@@ -11,10 +11,10 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::{
+use fleet::group::{
     Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, ScheduledAction,
 };
-use planner::{Fault, Seconds, Timestamp, Units};
+use fleet::{Fault, Seconds, Timestamp, Units};
 
 /// How long a sweep of policies and scheduled actions is good for.
 const SWEEP_AGE: Seconds = Seconds::minutes(5);
@@ -186,8 +186,8 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use planner::FaultKind;
-    use planner::group::{ActivityKind, Cause};
+    use fleet::FaultKind;
+    use fleet::group::{ActivityKind, Cause};
 
     use super::*;
 

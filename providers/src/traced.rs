@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::group::{Activity, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
+use fleet::Change;
+use fleet::group::{Activity, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -314,12 +314,10 @@ impl GroupWriter for TracedWriter {
 mod tests {
     use std::collections::BTreeSet;
 
-    use planner::idle::money::{Price, PriceQuery};
-    use planner::idle::resource::{
-        Fact, Facts, Power, Resource, ResourceId, ResourceKind, Subject,
-    };
-    use planner::idle::usage::{Signal, UsageQuery};
-    use planner::{AccountId, ProviderName, Region, Seconds, Units};
+    use fleet::money::{Price, PriceQuery};
+    use fleet::resource::{Fact, Facts, Power, Resource, ResourceId, ResourceKind, Subject};
+    use fleet::usage::{Signal, UsageQuery};
+    use fleet::{AccountId, ProviderName, Region, Seconds, Units};
 
     use super::*;
     use crate::{Listing, PowerOrder, PowerSwitch};
@@ -361,8 +359,8 @@ mod tests {
         }
         fn keeps(&self, _: &MetricQuery) -> Retention {
             Retention {
-                history: planner::Seconds::ZERO,
-                settling: planner::Seconds::ZERO,
+                history: fleet::Seconds::ZERO,
+                settling: fleet::Seconds::ZERO,
                 usd_micros_per_thousand_metrics: 0,
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates that must be functions of their arguments.
-const PURE: [&str; 2] = ["forecaster", "planner"];
+const PURE: [&str; 3] = ["fleet", "forecaster", "planner"];
 
 /// Names that bring in time, chance, tasks, threads, logs, or an order that varies.
 const BANNED_NAMES: [&str; 20] = [
@@ -192,15 +192,16 @@ fn the_pure_crates_depend_on_nothing_impure() {
 
 #[test]
 fn dependencies_point_inward() {
-    let ours = ["forecaster", "planner", "providers", "daemon", "tests"];
+    let ours = ["fleet", "forecaster", "planner", "providers", "daemon", "tests"];
     let of = |name: &str| {
         let all = closure(name);
         ours.into_iter().filter(|other| *other != name && all.contains(*other)).collect::<Vec<_>>()
     };
-    assert_eq!(of("forecaster"), Vec::<&str>::new());
-    assert_eq!(of("planner"), ["forecaster"]);
-    assert_eq!(of("providers"), ["forecaster", "planner"]);
-    assert_eq!(of("daemon"), ["forecaster", "planner", "providers"]);
+    assert_eq!(of("fleet"), Vec::<&str>::new());
+    assert_eq!(of("forecaster"), ["fleet"]);
+    assert_eq!(of("planner"), ["fleet", "forecaster"]);
+    assert_eq!(of("providers"), ["fleet"]);
+    assert_eq!(of("daemon"), ["fleet", "forecaster", "planner", "providers"]);
 }
 
 #[test]
@@ -294,7 +295,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn every_crate_takes_the_workspace_lints() {
-    for name in ["forecaster", "planner", "providers", "daemon", "tests"] {
+    for name in ["fleet", "forecaster", "planner", "providers", "daemon", "tests"] {
         let path = root().join(name).join("Cargo.toml");
         let text = fs::read_to_string(&path).expect("the manifest reads");
         assert!(text.contains("[lints]\nworkspace = true"), "{name} has its own lints");

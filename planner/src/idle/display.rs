@@ -5,7 +5,6 @@ use std::fmt;
 use super::evidence::{Lack, Row, Use, Verdict};
 use super::plan::{IdleHold, Risk, Stage};
 use super::snapshot::PowerResult;
-use super::usage::Signal;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,30 +28,6 @@ impl Verdict {
             Verdict::InUse { .. } => "in use",
             Verdict::NotEnoughData(_) => "not enough data",
         }
-    }
-}
-
-impl Signal {
-    /// A value in thousandths of its unit, in few digits.
-    pub fn amount(self, milli: u64) -> String {
-        let value = milli as f64 / 1000.0;
-        let (value, prefix) = match self {
-            Signal::NetworkIn | Signal::NetworkOut if value >= 1_048_576.0 => {
-                (value / 1_048_576.0, "Mi")
-            }
-            Signal::NetworkIn | Signal::NetworkOut if value >= 1024.0 => (value / 1024.0, "Ki"),
-            _ => (value, ""),
-        };
-        let digits = if value >= 100.0 {
-            0
-        } else if value >= 10.0 {
-            1
-        } else {
-            2
-        };
-        let unit = self.unit();
-        let blank = if unit.is_empty() { "" } else { " " };
-        format!("{value:.digits$}{blank}{prefix}{unit}")
     }
 }
 

@@ -10,18 +10,9 @@ use super::usage::Signal;
 use crate::policy::{Mode, Share};
 use crate::{AccountId, ProviderName, Region, Seconds};
 
-pub use super::resource::Resource;
-
-/// A rule's or a schedule's name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RuleName(pub String);
-
-impl fmt::Display for RuleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub use fleet::RuleName;
+pub use fleet::resource::Resource;
+pub use fleet::stop::{OptIn, StopMode};
 
 /// All that is allowed to be stopped and started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,28 +108,6 @@ impl fmt::Display for RuleMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits(pub BTreeMap<Signal, u64>);
 
-/// The tag by which the owner of a resource lets neap stop it. neap never writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OptIn {
-    /// The tag's key, `neap:managed` unless told otherwise.
-    pub key: String,
-    /// The tag's value, `true` unless told otherwise.
-    pub value: String,
-}
-
-impl Default for OptIn {
-    fn default() -> OptIn {
-        OptIn { key: "neap:managed".to_owned(), value: "true".to_owned() }
-    }
-}
-
-impl OptIn {
-    /// Whether a resource has it.
-    pub fn holds(&self, tags: &BTreeMap<String, String>) -> bool {
-        tags.get(&self.key).is_some_and(|value| *value == self.value)
-    }
-}
-
 /// How a machine is to be stopped, where the cloud and the machine allow it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -150,17 +119,6 @@ pub enum StopPreference {
     Hibernate,
     /// Hibernated where its prerequisites hold, a plain stop otherwise.
     HibernateIfPossible,
-}
-
-/// How a machine is stopped: what a cloud is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopMode {
-    #[default]
-    /// Down, processors and memory given back and not paid for (Alibaba's `StopCharging`).
-    Plain,
-    /// Its memory written to disk first.
-    Hibernate,
 }
 
 /// So many stops at most: the greater of a number and a share.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use governor::clock::QuantaClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
-use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 

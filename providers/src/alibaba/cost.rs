@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::estate::{READS, WRITES};
 use super::groups::{

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use planner::{Fault, FaultKind, Region, Seconds, Timestamp};
+use fleet::{Fault, FaultKind, Region, Seconds, Timestamp};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::Deserialize;

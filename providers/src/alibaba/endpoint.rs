@@ -1,6 +1,6 @@
 //! Where a product of a region is reached, as the official SDKs of 2026 have it.
 
-use planner::Region;
+use fleet::Region;
 
 /// A product and the version of its API that is spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

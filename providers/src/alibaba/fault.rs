@@ -3,7 +3,7 @@
 //! By the codes of the vendor's error tables. The status alone does not tell: throttling comes as
 //! 400, a missing permission as 403, and a shortage of machines as 403, too.
 
-use planner::{Fault, FaultKind, Seconds};
+use fleet::{Fault, FaultKind, Seconds};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::Value;
 
 use super::credentials::oidc_target;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::group::{Activity, GroupState, NativePolicy, ScheduledAction};
-use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
+use fleet::group::{Activity, GroupState, NativePolicy, ScheduledAction};
+use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -254,7 +254,7 @@ fn assembled(
         suspended: base.suspended.into_iter().collect(),
         owner: base.owner,
         new_instances_protected: false,
-        health_check_grace: planner::Seconds::ZERO,
+        health_check_grace: fleet::Seconds::ZERO,
         warm_up: None,
     }
 }

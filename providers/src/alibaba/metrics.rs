@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::metric::{MetricQuery, Sample, Statistic};
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Sample, Statistic};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -366,8 +366,8 @@ fn dimensions_of(point: &Map<String, Value>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use planner::metric::WhenMissing;
-    use planner::{AccountId, ProviderName, Region};
+    use fleet::metric::WhenMissing;
+    use fleet::{AccountId, ProviderName, Region};
 
     use super::*;
 

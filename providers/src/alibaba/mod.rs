@@ -31,9 +31,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::group::{Activity, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Seconds, Timestamp};
+use fleet::group::{Activity, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Seconds, Timestamp};
 use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, metric_calls, required_permissions};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::Owner;
+use fleet::group::Owner;
 
 /// Keys that begin so, and whose they are. The one that sizes the group comes first.
 const SIGNS: &[(&str, &str)] = &[

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use planner::{AccountId, ProviderName, Region};
+use fleet::{AccountId, ProviderName, Region};
 
 use super::endpoint::Network;
 use crate::Timeouts;

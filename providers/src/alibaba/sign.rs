@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use fleet::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use planner::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 

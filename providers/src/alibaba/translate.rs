@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::{
+use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle, NativePolicy,
     NativePolicyKind, Owner, Process, ScheduledAction,
 };
-use planner::{Timestamp, Units};
+use fleet::{Timestamp, Units};
 use serde::Deserialize;
 
 use super::owner;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use planner::{Fault, FaultKind, Region, Timestamp};
+use fleet::{Fault, FaultKind, Region, Timestamp};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId};
+use fleet::Change;
+use fleet::{Fault, FaultKind, GroupId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -102,7 +102,7 @@ fn unsent(call: Call, fault: Fault) -> Fault {
 fn within_bounds(call: Call, change: Change, base: &Base) -> Result<(), Fault> {
     let (low, high) = match change {
         Change::Desired { .. } => (base.min, base.max),
-        Change::Minimum { .. } => (planner::Units(0), base.max),
+        Change::Minimum { .. } => (fleet::Units(0), base.max),
     };
     let to = change.to();
     if (low..=high).contains(&to) {
@@ -120,7 +120,7 @@ fn client_token(group: &GroupId, decision: &str, change: Change) -> String {
 
 #[cfg(test)]
 mod tests {
-    use planner::{AccountId, ProviderName, Region, Units};
+    use fleet::{AccountId, ProviderName, Region, Units};
 
     use super::*;
 

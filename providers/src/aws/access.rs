@@ -16,7 +16,7 @@ use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::details::Details;

@@ -1,6 +1,6 @@
 //! How many metrics are asked for in one call, and over what time.
 
-use planner::{Seconds, Step, Timestamp};
+use fleet::{Seconds, Step, Timestamp};
 
 /// Queries in one `GetMetricData` call. [CloudWatch service quotas]
 const QUERIES_MAX: usize = 500;

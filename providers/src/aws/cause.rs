@@ -4,8 +4,8 @@
 //! Scaling user guide ("Verify a scaling activity", "Troubleshoot"). What is not recognised is
 //! [`Cause::Unknown`], which never counts in anybody's favour.
 
-use planner::Units;
-use planner::group::{ActivityKind, Cause};
+use fleet::Units;
+use fleet::group::{ActivityKind, Cause};
 
 /// Words of a cause; the one that comes first in the text is the root of what follows.
 const WORDS: &[(&str, Cause)] = &[

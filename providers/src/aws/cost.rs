@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::USD_MICROS_PER_THOUSAND_METRICS;
 use super::estate::{READS, WRITES};

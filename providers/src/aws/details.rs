@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::{Fault, Seconds, Timestamp};
+use fleet::{Fault, Seconds, Timestamp};
 
 use super::cause;
 use super::translate::Base;
@@ -171,8 +171,8 @@ impl Details {
 
 #[cfg(test)]
 mod tests {
-    use planner::group::{Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle};
-    use planner::{AccountId, FaultKind, Units};
+    use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle};
+    use fleet::{AccountId, FaultKind, Units};
 
     use super::*;
 

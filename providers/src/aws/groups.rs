@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_autoscaling::types::{Filter, ScalingPolicy, ScheduledUpdateGroupAction};
 use aws_sdk_ec2::types::Filter as InstanceFilter;
-use planner::group::{Activity, GroupState};
-use planner::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
+use fleet::group::{Activity, GroupState};
+use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
 use tokio::task::JoinSet;
 
 use super::Probe;

@@ -8,8 +8,8 @@ use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
 };
 use aws_smithy_types::DateTime;
-use planner::metric::{MetricQuery, Sample};
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};

@@ -33,9 +33,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::group::{Activity, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
+use fleet::group::{Activity, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
 use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, required_permissions, usage_usd_micros};
@@ -219,7 +219,7 @@ impl Metrics for Aws {
     fn keeps(&self, query: &MetricQuery) -> Retention {
         Retention {
             history: batches::history(query.period),
-            settling: planner::Seconds(u64::from(query.period.seconds()) * SETTLING_PERIODS),
+            settling: fleet::Seconds(u64::from(query.period.seconds()) * SETTLING_PERIODS),
             usd_micros_per_thousand_metrics: USD_MICROS_PER_THOUSAND_METRICS,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::Owner;
+use fleet::group::Owner;
 
 /// How a tag gives an owner away.
 enum Sign {

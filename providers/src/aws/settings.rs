@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use planner::{AccountId, ProviderName, Region};
+use fleet::{AccountId, ProviderName, Region};
 
 use crate::Timeouts;
 use crate::places::Entered;

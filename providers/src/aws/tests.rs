@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use planner::plan::Change;
-use planner::{AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Units};
+use fleet::Change;
+use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Units};
 
 use super::access::Access;
 use super::{Aws, RoleAccount, RoleArn, Settings};

@@ -11,8 +11,8 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity;
+use fleet::{Fault, FaultKind, Region};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use planner::{Fault, FaultKind, Region};
 use roxmltree::Document;
 use tokio::sync::Mutex;
 

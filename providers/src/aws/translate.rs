@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_autoscaling::types as aws;
 use aws_smithy_types::DateTime;
-use planner::group::{
+use fleet::group::{
     Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, Owner, Process,
     ScheduledAction,
 };
-use planner::{AccountId, Seconds, Timestamp, Units};
+use fleet::{AccountId, Seconds, Timestamp, Units};
 
 use super::{cause, owner};
 use crate::remembered::Listed;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId, Units};
+use fleet::Change;
+use fleet::{Fault, FaultKind, GroupId, Units};
 
 use super::access::Access;
 use super::translate::name_in;

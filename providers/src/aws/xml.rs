@@ -1,6 +1,6 @@
 //! Reads the answers of the query protocol.
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use roxmltree::{Document, Node};
 
 /// A child element of this name, whatever its namespace.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, Url};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};

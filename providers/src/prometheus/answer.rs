@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::metric::Sample;
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::metric::Sample;
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use planner::group::{Activity, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::plan::Change;
-use planner::{Fault, FaultKind, GroupId, GroupRef, Seconds, Timestamp};
+use fleet::Change;
+use fleet::group::{Activity, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Seconds, Timestamp};
 use tokio::task::JoinSet;
 
 pub use access::FaultyFile;

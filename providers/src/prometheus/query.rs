@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use planner::{Seconds, Step, Timestamp};
+use fleet::{Seconds, Step, Timestamp};
 use reqwest::Url;
 
 use crate::intervals;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use planner::ProviderName;
+use fleet::ProviderName;
 use reqwest::Url;
 use serde::{Serialize, Serializer};
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use planner::group::{
+use fleet::Change;
+use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle,
     NativePolicyKind, Process, ScheduledAction,
 };
-use planner::plan::Change;
-use planner::{GroupId, ProviderName, Seconds, Timestamp, Units};
+use fleet::{GroupId, ProviderName, Seconds, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use super::load::Chances;

@@ -1,6 +1,6 @@
 //! What really happened: what was paid, what was missed. No adapter could know it.
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde::Serialize;
 
 use super::group::{Body, Setting};

@@ -1,6 +1,6 @@
 //! The load on a service: daily and weekly shape, drift, noise, bursts, jobs and what befalls it.
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 use super::random::Stream;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use planner::group::{NativePolicy, NativePolicyKind, Owner, Process};
-use planner::{AccountId, Region, Seconds, Timestamp};
+use fleet::group::{NativePolicy, NativePolicyKind, Owner, Process};
+use fleet::{AccountId, Region, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::estate::{EstateFaults, EstateSpec};

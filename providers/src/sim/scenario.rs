@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::{NativePolicy, Owner, Process};
-use planner::{AccountId, Region, Seconds, Timestamp};
+use fleet::group::{NativePolicy, Owner, Process};
+use fleet::{AccountId, Region, Seconds, Timestamp};
 
 use super::estate::EstateSpec;
 use super::load::Load;
@@ -107,7 +107,7 @@ pub enum Counts {
     Offered,
 }
 
-/// The name of a metric, as [`planner::metric::MetricQuery`] spells it.
+/// The name of a metric, as [`fleet::metric::MetricQuery`] spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricName {
     /// The namespace.

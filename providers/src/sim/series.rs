@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::metric::{MetricQuery, Sample, Statistic};
-use planner::{Seconds, Timestamp};
+use fleet::metric::{MetricQuery, Sample, Statistic};
+use fleet::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::group::{Body, Setting};

@@ -1,6 +1,6 @@
 //! A count over time: constant between the moments at which it changed.
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A count over time, from its first entry on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use planner::{AccountId, Region, Timestamp};
+use fleet::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::estate::MachineBody;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::group::{Activity, ActivityStatus, Cause, GroupState, Lifecycle, Process};
-use planner::metric::{MetricQuery, Sample, Statistic, WhenMissing};
-use planner::plan::Change;
-use planner::{
+use fleet::Change;
+use fleet::group::{Activity, ActivityStatus, Cause, GroupState, Lifecycle, Process};
+use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::{
     AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Seconds, Step, Timestamp,
     Units,
 };

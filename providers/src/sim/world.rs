@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use planner::group::{Activity, Cause, GroupState};
-use planner::metric::{MetricQuery, Sample};
-use planner::plan::Change;
-use planner::{
+use fleet::Change;
+use fleet::group::{Activity, Cause, GroupState};
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{
     AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Seconds, Timestamp,
 };
 

@@ -1,11 +1,11 @@
 //! The estate of a traced provider.
 
 use async_trait::async_trait;
-use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Resource, ResourceId, ResourceKind};
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::{Resource, ResourceId, ResourceKind};
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use tracing::Instrument;
 
 use std::sync::Arc;

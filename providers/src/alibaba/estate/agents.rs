@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::usage::Signal;
-use planner::{Seconds, Step};
+use fleet::usage::Signal;
+use fleet::{Seconds, Step};
 
 use super::usage::{self, INSTANCE, NAMESPACE};
 use crate::Deadline;

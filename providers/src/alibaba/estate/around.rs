@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use planner::idle::resource::Fact;
-use planner::idle::usage::Signal;
-use planner::{Fault, Seconds, Timestamp};
+use fleet::resource::Fact;
+use fleet::usage::Signal;
+use fleet::{Fault, Seconds, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 

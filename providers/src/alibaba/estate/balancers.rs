@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use planner::Fault;
-use planner::idle::resource::{Fact, Part, Resource, ResourceKind};
+use fleet::Fault;
+use fleet::resource::{Fact, Part, Resource, ResourceKind};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::{
+use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
 };
-use planner::idle::usage::Signal;
-use planner::{FaultKind, Seconds, Timestamp};
+use fleet::usage::Signal;
+use fleet::{FaultKind, Seconds, Timestamp};
 use serde::Deserialize;
 
 use super::Home;
@@ -298,7 +298,7 @@ impl Home<'_> {
 
 #[cfg(test)]
 mod tests {
-    use planner::{AccountId, Fault, ProviderName, Region};
+    use fleet::{AccountId, Fault, ProviderName, Region};
     use serde_json::{Value, json};
 
     use super::super::around::Alarm;

@@ -21,11 +21,11 @@ mod usage;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Resource, ResourceId, ResourceKind};
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::{Resource, ResourceId, ResourceKind};
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
 use serde_json::json;
 use tokio::task::JoinSet;
 

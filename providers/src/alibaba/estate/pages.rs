@@ -1,6 +1,6 @@
 //! Listings of several products, page by page: some number their pages, others hand out tokens.
 
-use planner::{Fault, FaultKind};
+use fleet::{Fault, FaultKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use planner::idle::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
-use planner::{Fault, Seconds, Timestamp};
+use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
+use fleet::{Fault, Seconds, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

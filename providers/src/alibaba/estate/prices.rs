@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use planner::idle::money::{Currency, Price, PriceQuery};
-use planner::idle::resource::ResourceKind;
-use planner::{Fault, FaultKind, Timestamp};
+use fleet::money::{Currency, Price, PriceQuery};
+use fleet::resource::ResourceKind;
+use fleet::{Fault, FaultKind, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinSet;
 

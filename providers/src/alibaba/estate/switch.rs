@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::rule::{OptIn, StopMode};
-use planner::{Fault, FaultKind};
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::stop::{OptIn, StopMode};
+use fleet::{Fault, FaultKind};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use planner::{Fault, FaultKind};
+use fleet::{Fault, FaultKind};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 

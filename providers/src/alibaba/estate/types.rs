@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::Fact;
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::resource::Fact;
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use serde::Deserialize;
 
 use super::pages::Listed;

@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::resource::ResourceKind;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::{MetricQuery, Sample, Statistic, WhenMissing};
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::resource::ResourceKind;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 
 use crate::alibaba::metrics::{Answer, DESCRIBE_METRICS, Several};
 
@@ -171,8 +171,8 @@ fn together(recipe: &Recipe, read: &[Answer]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use planner::idle::resource::ResourceId;
-    use planner::{AccountId, ProviderName, Region};
+    use fleet::resource::ResourceId;
+    use fleet::{AccountId, ProviderName, Region};
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm, StateValue};
-use planner::idle::usage::Signal;
-use planner::{Fault, Seconds};
+use fleet::usage::Signal;
+use fleet::{Fault, Seconds};
 
 use super::super::access::Seat;
 use super::super::groups::{PAGES_MAX, endless, more};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use planner::{Fault, FaultKind, Timestamp};
+use fleet::{Fault, FaultKind, Timestamp};
 use roxmltree::Node;
 use tokio::task::JoinSet;
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::{
+use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
-use planner::idle::usage::Signal;
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::usage::Signal;
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use roxmltree::Node;
 
 use super::super::access::Seat;

@@ -6,11 +6,11 @@ use aws_sdk_ec2::types::{
     CapacityReservationPreference, DeviceType, Instance, InstanceLifecycleType,
     InstanceNetworkInterface, InstanceStateName, MonitoringState, PlatformValues, Tag, Tenancy,
 };
-use planner::idle::resource::{
+use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
-use planner::idle::usage::Signal;
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::usage::Signal;
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
 use super::super::translate::stamp;
 use super::Site;

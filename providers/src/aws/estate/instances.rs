@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::{
     Filter, Instance, InstanceAttributeName, InstanceLifecycleType, SpotInstanceType,
 };
-use planner::idle::resource::{Fact, Facts, Resource, Subject};
-use planner::idle::usage::Signal;
-use planner::{Fault, FaultKind};
+use fleet::resource::{Fact, Facts, Resource, Subject};
+use fleet::usage::Signal;
+use fleet::{Fault, FaultKind};
 
 use super::super::access::Seat;
 use super::super::groups::{

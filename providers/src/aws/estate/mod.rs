@@ -22,11 +22,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Resource, ResourceId, ResourceKind, Subject};
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
 use tokio::task::JoinSet;
 
 pub(super) use types::Known;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Address, Snapshot, Volume, VolumeState};
-use planner::idle::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
-use planner::{Fault, Seconds, Timestamp};
+use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
+use fleet::{Fault, Seconds, Timestamp};
 
 use super::super::access::Seat;
 use super::super::groups::{PAGES_MAX, endless, more, sooner};

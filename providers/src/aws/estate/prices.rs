@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use planner::idle::money::{Currency, Price, PriceQuery};
-use planner::idle::resource::ResourceKind;
-use planner::{AccountId, Fault, FaultKind, Region, Timestamp};
+use fleet::money::{Currency, Price, PriceQuery};
+use fleet::resource::ResourceKind;
+use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -247,7 +247,7 @@ fn on_demand(product: &Value, monthly: bool) -> Vec<(u64, Currency)> {
 
 #[cfg(test)]
 mod tests {
-    use planner::ProviderName;
+    use fleet::ProviderName;
 
     use super::*;
 

@@ -7,9 +7,9 @@ use aws_sdk_ec2::types::Tag;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::rule::StopMode;
-use planner::{Fault, FaultKind};
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::stop::StopMode;
+use fleet::{Fault, FaultKind};
 
 use super::super::access::{Access, Seat};
 use super::super::thin::Service;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Filter, InstanceTypeInfo};
-use planner::idle::usage::Signal;
-use planner::{Fault, Timestamp};
+use fleet::usage::Signal;
+use fleet::{Fault, Timestamp};
 
 use super::super::access::Seat;
 use super::super::groups::{FILTER_VALUES, PAGES_MAX, endless, more};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::resource::ResourceKind;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::{MetricQuery, Sample, Statistic, WhenMissing};
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::resource::ResourceKind;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 
 use super::super::Aws;
 use super::super::metrics::GET_METRIC_DATA;
@@ -134,8 +134,8 @@ fn added(parts: &[Result<Vec<Sample>, Fault>], divisor: f64) -> Result<Vec<Sampl
 
 #[cfg(test)]
 mod tests {
-    use planner::idle::resource::ResourceId;
-    use planner::{AccountId, ProviderName, Region};
+    use fleet::resource::ResourceId;
+    use fleet::{AccountId, ProviderName, Region};
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! What changes about a machine: whether it runs, its tags, and what was done to it.
 
-use planner::idle::resource::{Fact, Facts, Power, Resource, Saves, Subject};
-use planner::idle::rule::StopMode;
-use planner::{Seconds, Timestamp};
+use fleet::resource::{Fact, Facts, Power, Resource, Saves, Subject};
+use fleet::stop::StopMode;
+use fleet::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::super::random::Stream;

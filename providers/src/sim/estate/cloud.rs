@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::idle::money::{Price, PriceQuery};
-use planner::idle::resource::{Fact, Resource, ResourceId, ResourceKind, Subject};
-use planner::idle::rule::StopMode;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::{Fact, Resource, ResourceId, ResourceKind, Subject};
+use fleet::stop::StopMode;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 
 use super::super::scenario::{Calls, Gap, Trouble};
 use super::super::series::keeps;

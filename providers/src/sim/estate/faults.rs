@@ -1,7 +1,7 @@
 //! What goes wrong, by seed and rate.
 
-use planner::idle::resource::{Fact, Facts, ResourceKind};
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::resource::{Fact, Facts, ResourceKind};
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
 use super::super::random::Stream;
 use super::spec::EstateFaults;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::ResourceKind;
-use planner::{AccountId, ProviderName, Region, Timestamp};
+use fleet::resource::ResourceKind;
+use fleet::{AccountId, ProviderName, Region, Timestamp};
 
 use super::super::presets::{ACCOUNT, REGION};
 use super::super::random::Stream;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::{
+use fleet::resource::{
     Fact, Facts, Part, Power, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
 };
-use planner::idle::usage::Signal;
-use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
+use fleet::usage::Signal;
+use fleet::{AccountId, ProviderName, Region, Seconds, Timestamp};
 
 use super::super::presets::{ACCOUNT, REGION};
 use super::super::random::Stream;

@@ -1,8 +1,8 @@
 //! Prices of the simulated cloud: made up, and some unknown.
 
-use planner::Timestamp;
-use planner::idle::money::{Currency, Price, PriceQuery};
-use planner::idle::resource::ResourceKind;
+use fleet::Timestamp;
+use fleet::money::{Currency, Price, PriceQuery};
+use fleet::resource::ResourceKind;
 
 /// What a resource costs an hour; `None` where this cloud does not tell.
 pub(super) fn price(query: &PriceQuery, as_of: Timestamp) -> Option<Price> {

@@ -1,7 +1,7 @@
 //! What kinds of machines there are, and when each is in use.
 
-use planner::idle::resource::ResourceKind;
-use planner::idle::usage::HOUR;
+use fleet::resource::ResourceKind;
+use fleet::usage::HOUR;
 
 use super::super::random::Stream;
 
@@ -177,7 +177,7 @@ fn is_first_of_month(day: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use planner::Timestamp;
+    use fleet::Timestamp;
 
     use super::*;
 

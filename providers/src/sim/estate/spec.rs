@@ -1,7 +1,7 @@
 //! What a simulated estate holds and what will happen in it: plain data.
 
-use planner::idle::resource::Resource;
-use planner::{Seconds, Timestamp};
+use fleet::resource::Resource;
+use fleet::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;

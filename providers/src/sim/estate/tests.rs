@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::idle::money::PriceQuery;
-use planner::idle::resource::{Fact, Power, ResourceId, ResourceKind, Subject};
-use planner::idle::rule::StopMode;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::metric::Sample;
-use planner::{Fault, FaultKind, ProviderName, Region, Seconds, Timestamp};
+use fleet::metric::Sample;
+use fleet::money::PriceQuery;
+use fleet::resource::{Fact, Power, ResourceId, ResourceKind, Subject};
+use fleet::stop::StopMode;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{Fault, FaultKind, ProviderName, Region, Seconds, Timestamp};
 
 use super::super::scenario::{Calls, Scenario, Shortage, Trouble, TroubleSpec};
 use super::super::world::{HandClock, World};

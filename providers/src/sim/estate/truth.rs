@@ -1,7 +1,7 @@
 //! What really is, and what people do: for tests and checkers. No adapter could know it.
 
-use planner::idle::resource::{Resource, ResourceId, ResourceKind};
-use planner::{Fault, FaultKind, Timestamp};
+use fleet::resource::{Resource, ResourceId, ResourceKind};
+use fleet::{Fault, FaultKind, Timestamp};
 
 use super::super::world::World;
 use super::body::PowerRecord;

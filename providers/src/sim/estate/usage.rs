@@ -1,8 +1,8 @@
 //! What a machine does: a function of its stream of chance, the signal and the time.
 
-use planner::idle::usage::{HOUR, Signal};
-use planner::metric::Sample;
-use planner::{Seconds, Timestamp};
+use fleet::metric::Sample;
+use fleet::usage::{HOUR, Signal};
+use fleet::{Seconds, Timestamp};
 
 use super::super::random::Stream;
 use super::super::scenario::{Delivery, Gap};

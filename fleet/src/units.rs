@@ -62,9 +62,20 @@ impl fmt::Display for Seconds {
 }
 
 /// A text that is no length of time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration, expected whole numbers with units, such as `90s`, `5m` or `1h30m`")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoDuration(pub String);
+
+impl fmt::Display for NoDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no duration, expected whole numbers with units, such as `90s`, `5m` or `1h30m`",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for NoDuration {}
 
 /// Reads what [`Seconds`] shows: `45s`, `4m`, `1h30m`, `2d`, units from large to small.
 impl FromStr for Seconds {
@@ -181,9 +192,16 @@ impl Step {
 pub struct Level(f64);
 
 /// A number that is no quantile level.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("`{0}` is not a quantile level, expected a number above 0 and below 1")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LevelOutOfRange(pub f64);
+
+impl fmt::Display for LevelOutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a quantile level, expected a number above 0 and below 1", self.0)
+    }
+}
+
+impl std::error::Error for LevelOutOfRange {}
 
 impl Level {
     /// Checks `value`; NaN fails like any other number outside (0, 1).

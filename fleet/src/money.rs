@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::{ResourceId, ResourceKind};
+use crate::resource::{ResourceId, ResourceKind};
 use crate::{AccountId, ProviderName, Region, Timestamp};
 
 /// A currency that the clouds bill in.
@@ -41,7 +41,7 @@ pub struct PriceQuery {
     /// Its type, as the cloud names it; empty where the kind has none.
     pub class: String,
     /// What else the price depends on; see
-    /// [`Resource::platform`](super::resource::Resource::platform).
+    /// [`Resource::platform`](crate::resource::Resource::platform).
     pub platform: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::usage::Signal;
+use crate::usage::Signal;
 use crate::{AccountId, Fault, ProviderName, Region, Seconds, Timestamp};
 
 /// What kind of thing it is.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::ResourceId;
+use crate::resource::ResourceId;
 use crate::{Seconds, Timestamp};
 
 /// Seconds of an hour.
@@ -86,6 +86,28 @@ impl Signal {
     pub fn fold(self, a: f64, b: f64) -> f64 {
         if self.is_least() { a.min(b) } else { a.max(b) }
     }
+
+    /// A value in thousandths of its unit, in few digits.
+    pub fn amount(self, milli: u64) -> String {
+        let value = milli as f64 / 1000.0;
+        let (value, prefix) = match self {
+            Signal::NetworkIn | Signal::NetworkOut if value >= 1_048_576.0 => {
+                (value / 1_048_576.0, "Mi")
+            }
+            Signal::NetworkIn | Signal::NetworkOut if value >= 1024.0 => (value / 1024.0, "Ki"),
+            _ => (value, ""),
+        };
+        let digits = if value >= 100.0 {
+            0
+        } else if value >= 10.0 {
+            1
+        } else {
+            2
+        };
+        let unit = self.unit();
+        let blank = if unit.is_empty() { "" } else { " " };
+        format!("{value:.digits$}{blank}{prefix}{unit}")
+    }
 }
 
 impl fmt::Display for Signal {
@@ -102,7 +124,7 @@ pub struct UsageQuery {
     /// Which signal.
     pub signal: Signal,
     /// How far its samples are apart at the source; see
-    /// [`Resource::sampled_every`](super::resource::Resource::sampled_every).
+    /// [`Resource::sampled_every`](crate::resource::Resource::sampled_every).
     pub sampled_every: Seconds,
 }
 

@@ -1,0 +1,23 @@
+//! The words that every crate uses: names, numbers with units, and what clouds show and are told.
+//!
+//! No clock, no I/O, no async, no logging, no global state, and no decision: a value, what it
+//! means, and how it is written and read.
+
+pub mod alert;
+pub mod change;
+pub mod clock;
+pub mod fault;
+pub mod group;
+pub mod metric;
+pub mod money;
+pub mod names;
+pub mod resource;
+pub mod stop;
+pub mod units;
+pub mod usage;
+
+pub use change::Change;
+pub use clock::Now;
+pub use fault::{Fault, FaultKind};
+pub use names::{AccountId, GroupId, GroupRef, ProviderName, Region, RuleName, ServiceName, Units};
+pub use units::{Level, LevelOutOfRange, NoDuration, Seconds, Step, Timestamp};

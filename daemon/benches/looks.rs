@@ -3,7 +3,7 @@
 //!
 //! A whole run instead of repetitions: memory is part of what is measured. `-- N` takes N machines.
 
-#[path = "../tests/fleet/mod.rs"]
+#[path = "../tests/it/fleet/mod.rs"]
 mod fleet;
 
 use std::sync::Arc;

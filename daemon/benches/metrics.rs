@@ -1,6 +1,6 @@
 //! `/metrics` of 10,000 services: under 200 ms. `-- N` takes N services.
 
-#[path = "../tests/scrape/mod.rs"]
+#[path = "../tests/it/scrape/mod.rs"]
 mod scrape;
 
 use std::time::{Duration, Instant};

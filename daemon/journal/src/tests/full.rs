@@ -147,8 +147,7 @@ fn a_really_full_disk_lets_the_journal_go_on_with_its_reserve() {
         println!("this machine allows no mounts to its users: tested with `Cramped` alone");
         return;
     }
-    let run =
-        format!("{mount} && \"$TEST\" --exact tests::full::on_a_small_disk --nocapture");
+    let run = format!("{mount} && \"$TEST\" --exact tests::full::on_a_small_disk --nocapture");
     let output = in_own_mounts(&run).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

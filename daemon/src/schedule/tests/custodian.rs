@@ -1,4 +1,4 @@
-//! The tags of Cloud Custodian; `tests/tests/offhours.rs` holds them against the real one.
+//! The tags of Cloud Custodian; `tests/tests/it/offhours.rs` holds them against the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,14 @@
+//! The daemon from outside: its configuration, commands, pages and metrics.
+
+mod config;
+mod dashboard;
+mod fleet;
+mod idle_config;
+mod idle_fleets;
+mod metrics;
+mod no_look_ahead;
+mod page;
+mod prometheus_config;
+mod promote;
+mod scrape;
+mod simulate_idle;

@@ -1,0 +1,186 @@
+//! From samples and groups to what the planner reads of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::demand::{Assembly, Member};
+use planner::group::{
+    ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, Process,
+};
+use planner::policy::Share;
+use planner::snapshot::{DemandPoint, DemandView, GroupView};
+use planner::{Seconds, Step, Timestamp, Units};
+
+use crate::world::{activity, observation};
+
+const NOW: Timestamp = Timestamp(1_772_452_800);
+
+/// One value a minute, the last one's interval ending `ago` before now; `None` is missing.
+fn series(ago: u64, values: &[Option<f64>]) -> Vec<DemandPoint> {
+    let end = NOW - Seconds(ago);
+    let count = values.len() as u64;
+    let start = |i: u64| end - Seconds((count - i) * 60);
+    (0..count)
+        .zip(values)
+        .filter_map(|(i, value)| {
+            value.map(|value| DemandPoint { start: start(i), value, censored: false })
+        })
+        .collect()
+}
+
+fn assemble(members: &[Vec<DemandPoint>], change: impl FnOnce(&mut Assembly)) -> DemandView {
+    let mut how = Assembly {
+        taken_at: NOW,
+        step: Step::MINUTE,
+        settling: Seconds(120),
+        lead: Seconds(300),
+        counted: Some(NOW - Seconds(300)),
+        fixed_capacity: 0.0,
+        utilisation: None,
+    };
+    change(&mut how);
+    let members: Vec<Member<'_>> =
+        members.iter().map(|points| Member { points, fault: None }).collect();
+    DemandView::from_members(&members, &how)
+}
+
+fn values(points: &[DemandPoint]) -> Vec<f64> {
+    points.iter().map(|point| point.value).collect()
+}
+
+#[test]
+fn metrics_are_summed_and_young_intervals_are_provisional() {
+    let one = series(0, &[10.0, 20.0, 30.0, 40.0, 50.0].map(Some));
+    let two = series(0, &[1.0, 2.0, 3.0, 4.0, 5.0].map(Some));
+    let view = assemble(&[one, two], |_| ());
+    assert_eq!(view.settled.unwrap().value, 33.0);
+    assert_eq!(view.settled.unwrap().start, NOW - Seconds(180));
+    assert_eq!(values(&view.provisional), [44.0, 55.0]);
+    assert_eq!(values(&view.newly_settled), [22.0, 33.0]);
+    assert_eq!(view.fastest_rise, 44.0);
+    assert_eq!(view.recent_low, Some(11.0));
+    assert_eq!(view.missing, Share::NONE);
+}
+
+#[test]
+fn a_missing_member_counts_with_its_last_value_and_its_share_shows() {
+    let one = series(0, &[Some(30.0), Some(30.0), Some(30.0), None, None]);
+    let two = series(0, &[Some(10.0), None, None, None, None]);
+    let view = assemble(&[one, two], |_| ());
+    assert_eq!(view.settled.unwrap().value, 40.0);
+    assert_eq!(view.missing, Share::percent(25));
+    assert_eq!(values(&view.provisional), [0.0; 0]);
+}
+
+#[test]
+fn a_member_that_never_measured_anything_is_missing_by_its_number() {
+    let one = series(0, &[Some(30.0), Some(30.0), Some(30.0)]);
+    let view = assemble(&[one, Vec::new()], |_| ());
+    assert_eq!(view.missing, Share::percent(50));
+}
+
+#[test]
+fn fixed_pools_are_subtracted_and_demand_is_never_negative() {
+    let one = series(0, &[Some(30.0), Some(80.0), Some(30.0), Some(20.0)]);
+    let view = assemble(&[one], |how| how.fixed_capacity = 50.0);
+    assert_eq!((view.settled.unwrap().value, values(&view.provisional)), (30.0, vec![0.0, 0.0]));
+}
+
+#[test]
+fn nothing_is_nothing_and_a_stamp_from_the_future_is_not_believed() {
+    let nobody = assemble(&[], |_| ());
+    assert_eq!((nobody.settled, nobody.provisional.len()), (None, 0));
+    let future = vec![DemandPoint { start: NOW + Seconds(60), value: 9.0, censored: false }];
+    let view = assemble(&[future], |_| ());
+    assert_eq!((view.settled, view.provisional.len()), (None, 0));
+}
+
+#[test]
+fn hostile_numbers_pass_through_for_the_planner_to_refuse() {
+    for bad in [f64::NAN, f64::INFINITY, -5.0, 1e300] {
+        let view = assemble(&[series(0, &[Some(bad), Some(bad), Some(bad)])], |_| ());
+        let value = view.settled.unwrap().value;
+        assert!(value.is_nan() == bad.is_nan() && (bad.is_nan() || value == bad), "{bad}");
+        assert_eq!((view.fastest_rise, view.recent_low), (0.0, None));
+    }
+}
+
+fn instance(lifecycle: Lifecycle, weight: u32, age: u64) -> Instance {
+    Instance {
+        id: "i-1".to_owned(),
+        lifecycle,
+        weight: Units(weight),
+        protected: false,
+        healthy: true,
+        launched_at: Some(NOW - Seconds(age)),
+        zone: None,
+        instance_type: None,
+    }
+}
+
+fn state() -> GroupState {
+    let view = observation("web", NOW).group.unwrap();
+    GroupState {
+        id: view.id,
+        name: "web-asg".to_owned(),
+        read_at: NOW,
+        desired: Units(5),
+        min: Units(1),
+        max: Units(9),
+        instances: vec![
+            instance(Lifecycle::InService, 2, 3000),
+            instance(Lifecycle::InService, 1, 100),
+            instance(Lifecycle::Pending, 2, 20),
+            instance(Lifecycle::Unknown("Warmed:Odd".to_owned()), 1, 20),
+            instance(Lifecycle::Standby, 4, 20),
+        ],
+        tags: BTreeMap::new(),
+        suspended: BTreeSet::from([Process::Launch]),
+        refresh: None,
+        policies: Vec::new(),
+        scheduled: Vec::new(),
+        owner: None,
+        new_instances_protected: false,
+        health_check_grace: Seconds(300),
+        warm_up: None,
+        activities: Vec::new(),
+    }
+}
+
+#[test]
+fn a_groups_members_are_counted_in_units_by_where_they_stand() {
+    let view = GroupView::of(&state(), NOW, Seconds(0), &[]);
+    assert_eq!(
+        [view.in_service, view.pending, view.unknown, view.warming],
+        [3, 2, 1, 1].map(Units)
+    );
+    assert!(view.launch_suspended && !view.terminate_suspended);
+}
+
+#[test]
+fn our_own_requests_are_told_from_other_peoples() {
+    let mut group = state();
+    group.activities = vec![
+        activity(NOW - Seconds(50), Cause::Health, "replaced"),
+        activity(NOW - Seconds(60), Cause::UserRequest, "set to 5"),
+        activity(NOW - Seconds(900), Cause::UserRequest, "alice"),
+    ];
+    let ours = [NOW - Seconds(61)];
+    let text = |view: GroupView| view.newest_foreign_activity.map(|a| a.cause_text);
+    assert_eq!(text(GroupView::of(&group, NOW, Seconds(0), &ours)).unwrap(), "alice");
+    assert_eq!(text(GroupView::of(&group, NOW, Seconds(0), &[])).unwrap(), "set to 5");
+}
+
+#[test]
+fn the_newest_finished_launch_tells_whether_there_are_machines() {
+    let mut group = state();
+    let mut launch = activity(NOW, Cause::UserRequest, "");
+    launch.kind = ActivityKind::Launch;
+    launch.status = ActivityStatus::Failed { no_capacity: true };
+    let mut running = launch.clone();
+    running.started_at = NOW + Seconds(5);
+    running.status = ActivityStatus::InProgress;
+    group.activities = vec![launch, running];
+    assert!(GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
+    group.activities[1].status = ActivityStatus::Successful;
+    assert!(!GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
+}

@@ -1,0 +1,18 @@
+//! The planner from outside: stories, reasons and invariants.
+//!
+//! The worlds lie outside of this folder, because tests of other crates use them too.
+
+#[path = "../idle_world/mod.rs"]
+mod idle_world;
+#[path = "../world/mod.rs"]
+mod world;
+
+mod assembly;
+mod encodings;
+mod idle_invariants;
+mod idle_reasons;
+mod idle_stories;
+mod idle_verdicts;
+mod invariants;
+mod stages;
+mod stories;

@@ -1,7 +1,5 @@
 //! Actions, and findings that say why there are not more.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;

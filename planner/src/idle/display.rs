@@ -5,6 +5,7 @@ use std::fmt;
 use super::evidence::{Lack, Row, Use, Verdict};
 use super::plan::{IdleHold, Risk, Stage};
 use super::snapshot::PowerResult;
+use fleet::usage::Signal;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

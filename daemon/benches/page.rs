@@ -11,8 +11,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use config::{self, Config};
 use criterion::{Criterion, criterion_group, criterion_main};
-use daemon::config::{self, Config};
 use daemon::cycle::Turn;
 use daemon::page::{Access, Board, Latest, Page, Site};
 use journal::records::Explanation;
@@ -44,7 +44,7 @@ fn config(dir: &std::path::Path) -> Config {
     }
     let path = dir.join("neap.toml");
     std::fs::write(&path, text).expect("room on the disk");
-    config::load(&path).expect("a sound configuration")
+    daemon::settings::load(&path).expect("a sound configuration")
 }
 
 /// A month in the journal, its last day on the board, and the page over both.

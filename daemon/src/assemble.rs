@@ -6,6 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use config::calendars::Calendars;
+use config::{
+    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, PrometheusConfig,
+    ProviderConfig, SimConfig,
+};
 use forecaster::ModelKind;
 use journal::{self, PolicyDigest};
 use planner::policy::Policy;
@@ -14,12 +19,7 @@ use providers::sim::World;
 use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
 
-use crate::calendar::Calendars;
 use crate::clock::{Clock, Shared, Simulated, System};
-use crate::config::{
-    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, PrometheusConfig,
-    ProviderConfig, SimConfig,
-};
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;

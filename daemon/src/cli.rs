@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use config::{Config, ConfigFault, LogFormat, LogLevel};
 use planner::Timestamp;
 
 use crate::commands;
-use crate::config::{self, Config, ConfigFault, LogFormat, LogLevel};
 use crate::report::{self, Format};
 use crate::telemetry;
 
@@ -240,7 +240,7 @@ pub struct WrongUsage(pub String);
 /// # Errors
 /// [`ConfigRefused`] with every fault, which ends the process with exit code 1.
 pub fn load_config(path: &Path) -> anyhow::Result<Config> {
-    Ok(config::load(path).map_err(ConfigRefused)?)
+    Ok(crate::settings::load(path).map_err(ConfigRefused)?)
 }
 
 /// Parses the command line, runs one command, and maps its result to an exit code.

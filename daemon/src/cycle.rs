@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::calendars::Calendars;
 use forecaster::ModelKind;
 use futures_util::StreamExt;
 use journal::records::Explanation;
@@ -22,7 +23,6 @@ use providers::traced::SPANS;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use crate::calendar::Calendars;
 use crate::execute::{self, Handles};
 use crate::gather::{Observer, Providers, Question};
 use crate::shadow::Recall;

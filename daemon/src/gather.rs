@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use config::calendars::Calendars;
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
 use planner::demand::Assembly;
@@ -20,7 +21,6 @@ use providers::{Deadline, Provider};
 use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
-use crate::calendar::Calendars;
 use crate::store::{self, Store, demand_step};
 
 /// The configured clouds by name, each with its deadline enforced and its calls counted.
@@ -535,7 +535,7 @@ capacity_per_unit = 5
 
     /// Moves `watched` on to a time, under a configuration's calendars.
     fn follow(watched: &mut Watched, text: &str, at: Timestamp) {
-        let config = crate::config::parse("neap.toml", text).unwrap();
+        let config = crate::settings::parse("neap.toml", text).unwrap();
         let question = Question {
             policy: &config.policy,
             models: &BTreeMap::new(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Write;
 
+use config::ConfigFault;
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult};
@@ -14,7 +15,6 @@ use providers::traced::{Calls, Traced};
 use serde_json::{Value, json};
 
 use crate::assemble::Clouds;
-use crate::config::ConfigFault;
 use crate::cycle::{Engine, Turn};
 use crate::gather::Providers;
 

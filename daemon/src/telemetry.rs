@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use config::{Log, LogFormat, LogLevel};
 use opentelemetry_sdk::trace::SdkTracer;
 use providers::traced::SPANS;
 use tracing::Metadata;
@@ -12,7 +13,6 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::{fmt, reload};
 
 use crate::cli;
-use crate::config::{Log, LogFormat, LogLevel};
 
 type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 type SpanFilter = reload::Layer<FilterFn, Registry>;

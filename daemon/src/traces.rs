@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use config::{ConfigFault, SecretFile, Trace};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{RetryPolicy, WithExportConfig, WithHttpConfig};
@@ -21,7 +22,6 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use tokio::runtime::{Handle, Runtime};
 
-use crate::config::{ConfigFault, SecretFile, Trace};
 use crate::telemetry;
 
 /// Spans that wait to be sent; what comes on top is dropped.

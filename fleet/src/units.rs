@@ -112,6 +112,11 @@ impl FromStr for Seconds {
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// The day of UTC that it lies in, counted from 1970.
+    pub fn utc_day(self) -> i64 {
+        self.0.div_euclid(86_400)
+    }
+
     /// The time from `earlier` to `self`; zero where `earlier` is in fact later.
     pub fn since(self, earlier: Timestamp) -> Seconds {
         Seconds(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -256,11 +256,6 @@ fn place(hour: usize) -> (usize, usize) {
     (bit / 8, bit % 8)
 }
 
-/// The day of UTC that a moment falls in, counted from 1970.
-pub fn day_of(at: Timestamp) -> i64 {
-    at.0.div_euclid(HOUR * HOURS_A_DAY as i64)
-}
-
 /// A signal's hours, day by day, for as long as a look-back reaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hours {
@@ -271,7 +266,7 @@ pub struct Hours {
 impl Hours {
     /// The code of the hour that a moment falls in.
     pub fn get(&self, at: Timestamp) -> Code {
-        let index = usize::try_from(day_of(at) - self.first_day);
+        let index = usize::try_from(at.utc_day() - self.first_day);
         match index.ok().and_then(|index| self.days.get(index)) {
             Some(day) => day.get(hour_of(at)),
             None => Code::MISSING,
@@ -280,7 +275,7 @@ impl Hours {
 
     /// The codes of the hour that a moment falls in and of all after it, without an end.
     pub fn from(&self, at: Timestamp) -> impl Iterator<Item = Code> {
-        let days = (day_of(at)..).map(|number| {
+        let days = (at.utc_day()..).map(|number| {
             let index = usize::try_from(number - self.first_day).ok();
             index
                 .and_then(|index| self.days.get(index))
@@ -292,7 +287,7 @@ impl Hours {
     /// Replaces the code of the hour that a moment falls in. A moment more than a year from the
     /// others is not taken: no clock is that wrong by chance.
     pub fn set(&mut self, at: Timestamp, code: Code) {
-        if let Some(day) = self.day_mut(day_of(at)) {
+        if let Some(day) = self.day_mut(at.utc_day()) {
             day.set(hour_of(at), code);
         }
     }
@@ -408,7 +403,7 @@ mod tests {
                 let raw = put.get(&hour).copied().unwrap_or(0);
                 prop_assert_eq!(hours.get(stamp(hour)).raw(), raw);
             }
-            hours.forget_before(day_of(stamp(24 * 20)));
+            hours.forget_before(stamp(24 * 20).utc_day());
             prop_assert!(hours.get(stamp(24 * 19)).is_missing());
             let raw = put.get(&(24 * 30)).copied().unwrap_or(0);
             prop_assert_eq!(hours.get(stamp(24 * 30)).raw(), raw);

@@ -50,7 +50,7 @@ impl Journal {
         let cuts = cuts(&local)?;
         let mut done =
             Compacted { bytes_before, bytes_after: bytes_before, ..Compacted::default() };
-        let oldest_kept = now - retention.age;
+        let oldest_kept = now - retention.max_age;
         let mut chosen = None;
         // Where what is removed for its age alone begins: its usage is told again.
         let mut carried_from = None;
@@ -63,7 +63,8 @@ impl Journal {
             let freed = u128::from(bytes_before) * u128::from(gone) / u128::from(all);
             let before_this = chosen.as_ref().map_or(0, |(_, freed)| *freed);
             let is_old = end_of_day.at.at() <= oldest_kept;
-            let is_much = u128::from(bytes_before) - before_this > u128::from(retention.bytes);
+            let is_much =
+                u128::from(bytes_before) - before_this > u128::from(retention.max_size_bytes);
             if !is_old && !is_much {
                 break;
             }

@@ -56,6 +56,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fleet::Retention;
 use planner::memory::Memory;
 use planner::policy::Policy;
 use planner::snapshot::{Disk, Snapshot};
@@ -102,25 +103,6 @@ const SAMPLES_A_RECORD: usize = 50_000;
 /// Called with the name of a point that is being passed: `before-intent-flush`,
 /// `after-intent-flush`, `before-outcome-flush`.
 pub type FaultPoints = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// How long and how much is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Whole days older than this are removed.
-    pub age: Seconds,
-    /// Whole days are removed, oldest first, while the journal takes more bytes than this.
-    pub bytes: u64,
-    /// What resources did is kept at least so long, however young what `age` removes; not against
-    /// `bytes`.
-    pub usage_age: Seconds,
-}
-
-impl Default for Retention {
-    /// 400 days: a year, and the month before it to compare with. 40 GiB.
-    fn default() -> Retention {
-        Retention { age: Seconds::days(400), bytes: 40 << 30, usage_age: Seconds::days(400) }
-    }
-}
 
 /// How a journal is opened.
 #[derive(Clone)]

@@ -34,7 +34,7 @@ pub struct UsageDay {
     pub resource: ResourceId,
     /// Which of its signals.
     pub signal: Signal,
-    /// The day, counted from 1970; see [`planner::idle::usage::day_of`].
+    /// The day, counted from 1970; see [`Timestamp::utc_day`].
     pub day: i64,
     /// Its hours.
     pub hours: Day,

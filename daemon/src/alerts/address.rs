@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{ConfigFault, SecretFile};
+use config::{ConfigFault, SecretFile};
 
 /// What an address should look like, for messages.
 const EXPECTED: &str = "an address such as `https://hooks.example.com/…`, in one line";

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use config::{BodyFault, Field, Message, Template};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use planner::Timestamp;
@@ -10,7 +11,6 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Letter;
-use crate::config::{Field, Message, Template};
 
 /// The version of neap's own words.
 const VERSION: u32 = 1;
@@ -18,15 +18,6 @@ const VERSION: u32 = 1;
 const HASH_DIGITS: usize = 12;
 /// Steps that a template may take: one that never ends is stopped.
 const FUEL: u64 = 100_000;
-
-/// What is wrong with a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyFault {
-    /// The line of the template.
-    pub line: usize,
-    /// What is wrong there.
-    pub what: String,
-}
 
 /// Words two made-up alerts, one with all that an alert may have and one with the least.
 ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
 use planner::alert::Severity;
 use providers::Now;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -14,7 +15,6 @@ use super::Options;
 use super::address::Address;
 use super::kinds::{self, Letter, Request, Secrets};
 use crate::clock::System;
-use crate::config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
 
 /// How receivers see us.
 const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));

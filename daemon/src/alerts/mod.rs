@@ -6,7 +6,7 @@
 //! digest is for its channel alone, comes at its own hour and stands in a message by itself.
 
 mod address;
-pub(crate) mod body;
+mod body;
 mod channel;
 mod kinds;
 mod pace;
@@ -15,6 +15,7 @@ mod tally;
 
 use std::time::Duration;
 
+pub use body::check;
 pub use channel::{Answer, Channel, Sent};
 pub(crate) use kinds::LINES_MAX;
 pub use kinds::Letter;
@@ -22,7 +23,7 @@ pub(crate) use sender::GIVE_UP_AFTER;
 pub use sender::Sender;
 pub use tally::{ChannelTally, Tally};
 
-use crate::config::{AlertChannel, ConfigFault};
+use config::{AlertChannel, ConfigFault};
 
 /// How patient sending is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

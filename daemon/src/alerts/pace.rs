@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::config::Rate;
+use config::Rate;
 
 /// At most so many messages in any window of time.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use config::AlertChannel;
 use planner::alert::{Alert, Severity};
 use providers::Now;
 use serde::Serialize;
@@ -11,7 +12,6 @@ use uuid::Uuid;
 use crate::alerts::{Answer, Channel, Letter, Options};
 use crate::cli::{ConfigOption, ConfigRefused, DONE, FAILED, FormatOption, WrongUsage};
 use crate::clock::System;
-use crate::config::AlertChannel;
 use crate::report::Format;
 
 const EXAMPLES: &str = "\

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use config::Zone;
 use jiff::civil::Time;
 use planner::idle::rule::RuleName;
 use planner::idle::snapshot::Ask;
@@ -11,7 +12,6 @@ use serde_json::json;
 
 use crate::cli::WrongUsage;
 use crate::clock::System;
-use crate::config::Zone;
 use crate::control::{self, Answer};
 use crate::report::Format;
 
@@ -105,7 +105,7 @@ struct Common {
 }
 
 fn span(text: &str) -> Result<Seconds, String> {
-    crate::config::duration(text).ok_or_else(|| "expected a span such as `12h` or `30d`".to_owned())
+    config::duration(text).ok_or_else(|| "expected a span such as `12h` or `30d`".to_owned())
 }
 
 /// Approves.

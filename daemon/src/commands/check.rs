@@ -9,6 +9,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use config::calendars::Calendars;
+use config::{
+    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
+};
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use planner::{ProviderName, ServiceName, Timestamp};
@@ -16,11 +20,7 @@ use providers::{Expected, Volume, alibaba, aws, prometheus};
 use serde::Serialize;
 
 use crate::assemble;
-use crate::calendar::Calendars;
 use crate::cli::{ConfigOption, FormatOption, NO};
-use crate::config::{
-    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
-};
 use crate::report::Format;
 use coming::Coming;
 use idle::Idle;
@@ -50,7 +50,7 @@ pub struct Args {
 /// # Errors
 /// Where stdout cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let parsed = config::load(&args.config.path).and_then(with_sound_secrets);
+    let parsed = crate::settings::load(&args.config.path).and_then(with_sound_secrets);
     let text = match (&parsed, args.format.format) {
         (Ok(config), Format::Human) => {
             format!("{}: no faults\n{}", args.config.path.display(), report_now(config))
@@ -599,7 +599,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_790_553_600);
 
     fn shown(text: &str) -> String {
-        match config::parse("neap.toml", text) {
+        match crate::settings::parse("neap.toml", text) {
             Ok(config) => report(&config, NOW).to_string(),
             Err(faults) => listed(&faults),
         }
@@ -669,7 +669,7 @@ max = 9
     #[test]
     fn metrics_that_two_services_share_are_read_once() {
         let text = AWS.replace("namespace = \"Batch\", metric = \"Load\", stat = \"Average\"", "namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", dimensions = { LoadBalancer = \"app/checkout/50dc\" }");
-        let config = config::parse("neap.toml", &text).unwrap();
+        let config = crate::settings::parse("neap.toml", &text).unwrap();
         let cost = &costs(&config)[0];
         // Demand, the errors of one, and the utilisation that the other learns from.
         assert_eq!((cost.groups, cost.metrics), (2, 3));
@@ -737,7 +737,7 @@ services = ["shop"]
 
     #[test]
     fn a_year_without_holidays_is_a_warning_before_it_begins() {
-        let config = config::parse("neap.toml", SHOP).unwrap();
+        let config = crate::settings::parse("neap.toml", SHOP).unwrap();
         let told = |now: &str| {
             let report = report(&config, Timestamp::parse(now).unwrap());
             let warnings =
@@ -754,12 +754,12 @@ services = ["shop"]
 
     #[test]
     fn json_holds_faults_and_report_alike() {
-        let config = config::parse("neap.toml", AWS).unwrap();
+        let config = crate::settings::parse("neap.toml", AWS).unwrap();
         let sound = json(&Answer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
         let sound: serde_json::Value = serde_json::from_str(&sound).unwrap();
         assert_eq!(sound["faults"].as_array().map(Vec::len), Some(0));
         assert_eq!(sound["costs"][0]["metrics"], 4);
-        let faults = config::parse("neap.toml", "mode = 1").unwrap_err();
+        let faults = crate::settings::parse("neap.toml", "mode = 1").unwrap_err();
         let faulty = json(&Answer { faults: &faults, report: None }).unwrap();
         let faulty: serde_json::Value = serde_json::from_str(&faulty).unwrap();
         assert_eq!(faulty["faults"][1]["line"], 1);

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::PoisonError;
 
 use anyhow::Context;
+use config::{Period, Span};
 use journal::Reader;
 use planner::Timestamp;
 use serde_json::json;
 
-use crate::config::{Period, Span};
 use crate::digest::{Facts, Standing, chart, words};
 use crate::report::Format;
-use crate::shadow::{Scores, Watch, day_of};
+use crate::shadow::{Scores, Watch};
 
 /// What was done in a day or a week, and what waits for somebody.
 #[derive(clap::Args, Debug)]
@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let period = if args.week { Period::Weekly } else { Period::Daily };
     let over = Span::before(period, end);
     // Of a journal of less than a day, the day that goes on.
-    let going_on = Span { last: day_of(end), ..over };
+    let going_on = Span { last: end.utc_day(), ..over };
     let mut told = None;
     for span in [over, going_on] {
         let facts = Facts::scored(span, standing.clone(), &scores).read(span, &reader)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults};
 use planner::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
 use planner::{AccountId, Fault, ProviderName, Region, Seconds};
 use providers::{Deadline, Inventory, alibaba, aws};
@@ -16,7 +17,6 @@ use providers::{Deadline, Inventory, alibaba, aws};
 use crate::assemble;
 use crate::cli::{self, WrongUsage};
 use crate::clock::System;
-use crate::config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -340,7 +340,6 @@ mod tests {
     use planner::{AccountId, FaultKind, GroupId, Timestamp, Units};
 
     use super::*;
-    use crate::config;
 
     fn group(name: &str, region: &str) -> GroupState {
         GroupState {
@@ -494,7 +493,7 @@ mod tests {
     #[test]
     fn what_is_printed_lacks_only_the_demand() {
         let text = render(&args(&["eu-west-1", "us-east-1"]), &fleet());
-        let faults = config::parse("neap.toml", &text).unwrap_err();
+        let faults = crate::settings::parse("neap.toml", &text).unwrap_err();
         let shown: Vec<String> = faults.iter().map(|fault| fault.key.clone()).collect();
         assert_eq!(
             shown,
@@ -504,7 +503,8 @@ mod tests {
                 "service.web-us-east-1-default.demand"
             ]
         );
-        let filled = config::parse("neap.toml", &text.replace("# demand", "demand")).unwrap();
+        let filled =
+            crate::settings::parse("neap.toml", &text.replace("# demand", "demand")).unwrap();
         assert_eq!(filled.policy.services.len(), 3);
         assert_eq!(filled.policy.mode, planner::policy::Mode::Observe);
     }

@@ -4,10 +4,10 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use fleet::Retention;
 use journal::{
     self, AlertEntry, CycleBrief, CycleId, CycleRecord, DecisionId, Entry, EntryKind, Journal,
-    JournalFault, NotAnId, Options, Outcome, Reader, RecordId, Report, Retention, UsageDay, idle,
-    stories,
+    JournalFault, NotAnId, Options, Outcome, Reader, RecordId, Report, UsageDay, idle, stories,
 };
 use planner::idle::usage::{HOUR, HOURS_A_DAY};
 use planner::{Seconds, ServiceName, Timestamp};
@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 
 use super::Place;
 use crate::cli::moment;
-use crate::config;
 use crate::explanation;
 use crate::report::{Format, ending, reason};
 use crate::shadow;
@@ -522,6 +521,6 @@ fn retention(place: &Place) -> Retention {
     if place.state_dir.is_some() {
         return Retention::default();
     }
-    config::load(&place.config)
-        .map_or_else(|_| Retention::default(), |config| config.journal.retention())
+    crate::settings::load(&place.config)
+        .map_or_else(|_| Retention::default(), |config| config.journal)
 }

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::config;
-
 pub mod alert;
 pub mod answer;
 pub mod backtest;
@@ -42,7 +40,7 @@ impl Place {
         if let Some(directory) = &self.state_dir {
             return Some(directory.clone());
         }
-        match config::load(&self.config) {
+        match crate::settings::load(&self.config) {
             Ok(config) => Some(config.state_dir),
             Err(faults) => {
                 crate::report::faults(&faults);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use config::Config;
 use journal::{JournalFault, PolicyDigest, Reader};
 use planner::policy::Mode;
 use planner::snapshot::Disk;
@@ -10,7 +11,6 @@ use planner::{Memory, ServiceName, Timestamp};
 use providers::Provider;
 
 use crate::assemble;
-use crate::config::{self, Config};
 use crate::cycle::{Decided, Engine};
 use crate::report::{self, Format};
 
@@ -35,7 +35,7 @@ pub struct Args {
 /// # Errors
 /// Where a journal is there and cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&args.config) {
+    let config = match crate::settings::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
             report::faults(&faults);

@@ -63,7 +63,7 @@ pub struct DemoteArgs {
 }
 
 fn share(text: &str) -> Result<Share, String> {
-    crate::config::share(text).ok_or_else(|| "expected a share such as `25%`".to_owned())
+    config::share(text).ok_or_else(|| "expected a share such as `25%`".to_owned())
 }
 
 /// Promotes, or lists.

@@ -11,7 +11,6 @@ use planner::policy::Policy;
 use planner::{Memory, ServiceName, Timestamp};
 use serde_json::json;
 
-use crate::config;
 use crate::report::{self, Format};
 use crate::shadow::{self, Account};
 
@@ -52,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let range = args.since.unwrap_or(Timestamp(0))..args.until.unwrap_or(Timestamp(i64::MAX / 2));
     match &args.with {
         None => again(&reader, range, args.format),
-        Some(path) => match config::load(path) {
+        Some(path) => match crate::settings::load(path) {
             Ok(config) => {
                 let told = shadow::what_if(&reader, range, &config.policy, &|| false)?;
                 print_accounts(&told.accounts, args.format);

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Context;
+use config::calendars::Calendars;
+use config::{self, Config};
 use journal::{self, Journal, JournalFault, Recovered};
 use planner::{Memory, Seconds, Timestamp};
 use serde_json::{Value, json};
@@ -14,8 +16,6 @@ use tokio::sync::mpsc;
 
 use crate::alerts::{self, Channel, Sender};
 use crate::assemble::{self, Clouds};
-use crate::calendar::Calendars;
-use crate::config::{self, Config};
 use crate::control::{self, Asked, Asking};
 use crate::cycle::{Engine, Turn};
 use crate::digest::{Desk, Standing};
@@ -58,7 +58,7 @@ enum Wake {
 /// # Errors
 /// Where it cannot start; a running daemon holds and says so instead.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&args.config) {
+    let config = match crate::settings::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {
             crate::report::faults(&faults);
@@ -129,7 +129,7 @@ fn exit_code(fault: &JournalFault) -> u8 {
 
 fn journal_options(config: &Config) -> anyhow::Result<journal::Options> {
     Ok(journal::Options {
-        retention: config.journal.retention(),
+        retention: config.journal,
         fault_points: fault_points()?,
         ..journal::Options::default()
     })
@@ -527,7 +527,7 @@ impl Daemon {
     /// Takes over the configuration's file where it is valid; keeps the old one, loudly, where it
     /// is not.
     async fn reload(&mut self) {
-        let opened = config::load(&self.path).and_then(|next| {
+        let opened = crate::settings::load(&self.path).and_then(|next| {
             let opened = secrets(&next)?;
             Ok((next, opened))
         });

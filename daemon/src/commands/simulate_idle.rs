@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use config::IdleConfig;
 use indicatif::{ProgressBar, ProgressStyle};
 use planner::idle::evidence::{Evidence, Look, Verdict, judge};
 use planner::idle::pattern::Offsets;
@@ -15,7 +16,6 @@ use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::config::{self, IdleConfig};
 use crate::report::Format;
 use crate::series_file;
 
@@ -92,7 +92,7 @@ struct Told {
 /// # Errors
 /// Where the manifest or a series cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let config = match config::load(&args.config) {
+    let config = match crate::settings::load(&args.config) {
         Ok(config) => config.idle,
         Err(faults) => {
             crate::report::faults(&faults);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use forecaster::Series;
 use planner::Seconds;
 
-use crate::calendar::calendar;
-use crate::config::{self, CalendarRule, EventRule};
+use config::calendars::calendar;
+use config::{CalendarRule, EventRule};
 
 /// How far around a series its calendar goes: beyond the longest lookup and any horizon.
 const AROUND: Seconds = Seconds::days(60);
@@ -36,7 +36,7 @@ impl Users {
         let Some((name, path)) = self.calendar.as_ref().zip(self.config.as_ref()) else {
             return Some(Rhythm::default());
         };
-        let config = match config::load(path) {
+        let config = match crate::settings::load(path) {
             Ok(config) => config,
             Err(faults) => {
                 crate::report::faults(&faults);

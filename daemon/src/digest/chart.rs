@@ -1,5 +1,6 @@
 //! The days up to a digest as a picture: what was held and what neap would have, and violations.
 
+use config::{Period, Span};
 use journal::records::{Chart, ChartDay};
 use planner::Timestamp;
 use plotters::coord::Shift;
@@ -8,7 +9,6 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::config::{Period, Span};
 use crate::plot::{self, BLUE, FAINT, FONT, GREEN, GRID, TEXT, VERMILION, drawn, font, number};
 use crate::shadow::{Scorecard, Scores};
 

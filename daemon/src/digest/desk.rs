@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use config::{AlertChannel, Span};
 use journal::{Journal, JournalFault};
 use planner::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{Facts, Standing, posts};
 use crate::alerts::GIVE_UP_AFTER;
-use crate::config::{AlertChannel, Span};
 use crate::shadow::Scores;
 
 /// One that is due.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use config::Span;
 use journal::ledger;
 use journal::records::Chart;
 use journal::records::idle::IdleEntry;
@@ -18,7 +19,6 @@ use serde::Serialize;
 
 use super::chart::chart;
 use crate::commands::idle::rows::{rows, savings};
-use crate::config::Span;
 use crate::shadow::{self, Questioned, Scorecard, Scores};
 
 /// How services stand at a moment.

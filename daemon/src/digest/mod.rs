@@ -19,7 +19,7 @@ pub use desk::Desk;
 pub use facts::{Facts, IdleFacts, Orders, ServiceFacts, Standing};
 pub use words::{Words, words};
 
-use crate::config::{AlertChannel, Span};
+use config::{AlertChannel, Span};
 use journal::records::Dispatch;
 
 /// What a channel is sent: the words, and the chart where it takes one.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use config::{Period, Span};
 use journal::records::Chart;
 use journal::{CycleId, RecordId};
 use planner::idle::money::{Currency, Savings};
@@ -11,7 +12,6 @@ use planner::{ServiceName, Timestamp, Units};
 
 use super::{Facts, IdleFacts, Orders, ServiceFacts, Words, chart, words};
 use crate::alerts::LINES_MAX;
-use crate::config::{Period, Span};
 use crate::shadow::{DayScores, Doubt, Peak, Questioned, Scorecard, Scores, Tally};
 
 /// 2026-11-25.

@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 
+use config::Span;
 use planner::ServiceName;
 use serde::Serialize;
 
 use super::{Facts, ServiceFacts};
 use crate::alerts::LINES_MAX;
 use crate::commands::idle::sum;
-use crate::config::Span;
 use crate::shadow::{Doubt, Scorecard};
 
 /// Names that stand in a line; more are counted.

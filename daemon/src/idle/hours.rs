@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use planner::idle::evidence::Verdict;
 use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery, day_of};
+use planner::idle::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery};
 use planner::{Fault, Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
@@ -82,7 +82,7 @@ impl Store {
         before: Timestamp,
     ) {
         self.known.retain(|id, _| live(id));
-        let day = day_of(before);
+        let day = before.utc_day();
         for known in self.known.values_mut() {
             for hours in known.hours.values_mut() {
                 hours.forget_before(day);
@@ -217,7 +217,7 @@ impl Known {
 
     /// Days that are over and told, and not in the journal yet.
     fn whole_days(&mut self, id: &ResourceId, now: Timestamp) -> Vec<UsageDay> {
-        let end = day_of(now - READ_AGAIN);
+        let end = (now - READ_AGAIN).utc_day();
         let from = self.kept_until_day.unwrap_or(i64::MIN);
         self.kept_until_day = Some(end.max(from));
         let mut days = Vec::new();

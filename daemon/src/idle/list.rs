@@ -161,7 +161,6 @@ mod tests {
     use providers::{Estate, GroupWriter, Inventory, Listing, Metrics, Now, PowerSwitch, Provider};
 
     use super::*;
-    use crate::config;
 
     #[derive(Debug)]
     struct Noon;
@@ -238,7 +237,7 @@ mod tests {
         let world = World::new(&name, 1, Noon.now(), &scenario, Arc::new(Noon));
         let text = "mode = \"act\"\n[provider.sim]\nkind = \"sim\"\n[[idle]]\nname = \"all\"\n\
                     idle_when = { cpu_max_percent = 3.0 }\nmatch = { tags = { owner = [] } }\ngrace = \"1d\"\n";
-        let policy = config::parse("neap.toml", text).unwrap().idle.policy.clone();
+        let policy = crate::settings::parse("neap.toml", text).unwrap().idle.policy.clone();
         let of = |provider: Arc<dyn Provider>| {
             BTreeMap::from([(name.clone(), Traced::new(&name, provider))])
         };

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use config::IdleConfig;
 use futures_util::StreamExt;
 use journal::ledger::{self, LookSeen};
 use journal::{Journal, JournalFault, RecordId, UsageDay};
@@ -36,7 +37,6 @@ use planner::{ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
 use rayon::prelude::*;
 
-use crate::config::IdleConfig;
 use crate::execute::kill_switch;
 use crate::gather::Providers;
 use crate::shadow::{Recall, RuleScores, RuleWatch, ShadowEntry};
@@ -167,7 +167,7 @@ impl IdleEngine {
         self.open = recalled.open;
         self.outcomes = recalled.unseen;
         let look_back = self.longest_look_back();
-        let from = planner::idle::usage::day_of(now - look_back);
+        let from = (now - look_back).utc_day();
         let store = &mut self.store;
         reader.visit_usage(from, &mut |id, signal, day, hours| {
             store.restore(id, signal, day, hours);

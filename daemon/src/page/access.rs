@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, Uri, header};
 use blake3::Hash;
 use secrecy::ExposeSecret;
 
-use crate::config::{self, ConfigFault, Right, SecretFile, Viewing};
+use config::{self, ConfigFault, Right, SecretFile, Viewing};
 
 /// Shorter ones can be guessed.
 const TOKEN_CHARS_MIN: usize = 20;

@@ -26,8 +26,6 @@ use axum::routing::{get, post};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::sync::oneshot;
 
-use crate::config;
-
 pub use access::{Access, Caller};
 pub use board::{Board, Decision, Latest, LookInBrief, Past, Point};
 pub use site::Site;

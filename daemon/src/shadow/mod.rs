@@ -28,7 +28,7 @@ pub use offer::{Offer, RuleOffer, Rules, offer, offers, rule_offer, rule_offers}
 pub use recall::Recall;
 pub use rule_score::{RuleCard, RuleScores};
 pub use rules::{RuleWatch, SavedRules};
-pub use score::{DayScores, KEPT_DAYS, Peak, Scorecard, Scores, Tally, day_of};
+pub use score::{DayScores, KEPT_DAYS, Peak, Scorecard, Scores, Tally};
 pub use watch::{Saved, Seen, ShadowEntry, Watch, read};
 pub use what_if::{WhatIf, what_if};
 pub use wish::{StageWish, ask, unanswered};

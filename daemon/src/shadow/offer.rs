@@ -10,7 +10,7 @@ use planner::stage::{self, Evidence, Missing, RuleEvidence, Stage, Why};
 use planner::{Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{RuleCard, RuleScores, Scorecard, Scores, day_of};
+use super::{RuleCard, RuleScores, Scorecard, Scores};
 
 /// A service or rule on its way to acting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub fn offer(
         false => Vec::new(),
     };
     Some(Offer {
-        id: stage::offer(policy, &memory.stages, name, day_of(now)),
+        id: stage::offer(policy, &memory.stages, name, now.utc_day()),
         stage: standing.stage,
         since: standing.since,
         why: standing.why.clone(),
@@ -146,7 +146,7 @@ pub fn rule_offer(
         false => Vec::new(),
     };
     Some(Offer {
-        id: stage::offer_of_rule(policy, &memory.stages, name, day_of(now)),
+        id: stage::offer_of_rule(policy, &memory.stages, name, now.utc_day()),
         stage: standing.stage,
         since: standing.since,
         why: standing.why.clone(),

@@ -7,7 +7,7 @@ use planner::idle::rule::RuleName;
 use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{KEPT_DAYS, day_of};
+use super::KEPT_DAYS;
 
 /// A rule's day, or the sum of some: what it did where it acts, else what it would have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl RuleCard {
 /// The scorecards of the last days.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleScores {
-    /// By day of UTC, see [`day_of`].
+    /// By day of UTC, see [`Timestamp::utc_day`].
     pub days: BTreeMap<i64, BTreeMap<RuleName, RuleCard>>,
 }
 
@@ -89,7 +89,7 @@ impl RuleScores {
     pub fn since(&self, rule: &RuleName, from: Timestamp) -> (RuleCard, u32) {
         let mut sum = RuleCard::default();
         let mut days = 0;
-        for card in self.days.range(day_of(from)..).filter_map(|(_, cards)| cards.get(rule)) {
+        for card in self.days.range(from.utc_day()..).filter_map(|(_, cards)| cards.get(rule)) {
             sum.add(card);
             days += 1;
         }
@@ -103,12 +103,12 @@ impl RuleScores {
 
     /// The cards of a day so far.
     pub(super) fn day(&self, at: Timestamp) -> BTreeMap<RuleName, RuleCard> {
-        self.days.get(&day_of(at)).cloned().unwrap_or_default()
+        self.days.get(&at.utc_day()).cloned().unwrap_or_default()
     }
 
     /// Takes in the cards of a day so far, and lets the oldest day go.
     pub(super) fn put(&mut self, at: Timestamp, cards: BTreeMap<RuleName, RuleCard>) {
-        self.days.retain(|kept, _| kept + KEPT_DAYS > day_of(at));
-        self.days.insert(day_of(at), cards);
+        self.days.retain(|kept, _| kept + KEPT_DAYS > at.utc_day());
+        self.days.insert(at.utc_day(), cards);
     }
 }

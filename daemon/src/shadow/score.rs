@@ -13,11 +13,6 @@ pub const KEPT_DAYS: i64 = 35;
 /// The most questionable decisions of a day that are kept.
 const QUESTIONED_A_DAY: usize = 50;
 
-/// The day of UTC, counted from 1970.
-pub fn day_of(at: Timestamp) -> i64 {
-    at.0.div_euclid(86_400)
-}
-
 /// What a course of a service cost and missed; whole numbers, so that sums are the same in any
 /// order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,7 +154,7 @@ pub struct DayScores {
 /// The scorecards of the last days.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// By day of UTC, see [`day_of`].
+    /// By day of UTC, see [`Timestamp::utc_day`].
     pub days: BTreeMap<i64, DayScores>,
 }
 
@@ -169,7 +164,7 @@ impl Scores {
     pub fn since(&self, service: &ServiceName, from: Timestamp) -> (Scorecard, u32) {
         let mut sum = Scorecard::default();
         let mut days = 0;
-        for scores in self.days.range(day_of(from)..).map(|(_, scores)| scores) {
+        for scores in self.days.range(from.utc_day()..).map(|(_, scores)| scores) {
             if let Some(card) = scores.services.get(service) {
                 sum.add(card);
                 days += 1;
@@ -180,7 +175,7 @@ impl Scores {
 
     /// The most questionable decisions since a moment, the worst first.
     pub fn questioned(&self, from: Timestamp, most: usize) -> Vec<Questioned> {
-        let days = self.days.range(day_of(from)..).flat_map(|(_, scores)| &scores.questioned);
+        let days = self.days.range(from.utc_day()..).flat_map(|(_, scores)| &scores.questioned);
         rank(days.filter(|questioned| questioned.at >= from).cloned().collect(), most)
     }
 
@@ -192,7 +187,7 @@ impl Scores {
         step: &Step,
         resized: &dyn Fn(&Compared) -> bool,
     ) {
-        let day = self.days.entry(day_of(at)).or_default();
+        let day = self.days.entry(at.utc_day()).or_default();
         for row in &step.compared {
             let policy = policy.services.get(&row.service);
             if !day.services.contains_key(&row.service) {
@@ -202,12 +197,12 @@ impl Scores {
                 card.take(row, step.span, policy, resized(row));
             }
         }
-        self.days.retain(|kept, _| kept + KEPT_DAYS > day_of(at));
+        self.days.retain(|kept, _| kept + KEPT_DAYS > at.utc_day());
     }
 
     /// Takes in decisions that turned out questionable now; an earlier day is written down already.
     pub(super) fn question(&mut self, now: Timestamp, mut questioned: Vec<Questioned>) {
-        let day = self.days.entry(day_of(now)).or_default();
+        let day = self.days.entry(now.utc_day()).or_default();
         day.questioned.append(&mut questioned);
         day.questioned = rank(std::mem::take(&mut day.questioned), QUESTIONED_A_DAY);
     }

@@ -13,7 +13,7 @@ use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
-use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act, day_of};
+use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act};
 
 /// How often the day's scorecards are written down: what is lost by a kill is decided again from
 /// the recorded cycles, at most so much of them.
@@ -64,7 +64,7 @@ pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
 /// The scorecards of a day so far, and the groups as the shadow has sized them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
-    /// The day, see [`day_of`].
+    /// The day, see [`Timestamp::utc_day`].
     pub day: i64,
     /// The last cycle that is in them.
     pub until: Timestamp,
@@ -161,7 +161,7 @@ impl Watch {
         let mut earlier = i64::MAX;
         while let Some((written_at, saved)) = last_saved(reader, until, earlier)? {
             earlier = saved.day;
-            if day_of(now) - saved.day >= KEPT_DAYS {
+            if now.utc_day() - saved.day >= KEPT_DAYS {
                 break;
             }
             if newest.is_none() {
@@ -196,9 +196,9 @@ impl Watch {
     /// Where the journal cannot be written.
     pub fn take(&mut self, journal: &Journal, seen: Seen<'_>) -> Result<(), JournalFault> {
         let now = seen.snapshot.taken_at;
-        let ended = self.last.filter(|last| day_of(*last) < day_of(now));
+        let ended = self.last.filter(|last| last.utc_day() < now.utc_day());
         if let Some(last) = ended {
-            self.save(journal, day_of(last), now)?;
+            self.save(journal, last.utc_day(), now)?;
         }
         let others = self.count(seen);
         if !others.is_empty() {
@@ -209,7 +209,7 @@ impl Watch {
         }
         let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
         if due && !seen.snapshot.services.is_empty() {
-            self.save(journal, day_of(now), now)?;
+            self.save(journal, now.utc_day(), now)?;
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ impl Watch {
     /// Where the journal cannot be written.
     pub fn finish(&mut self, journal: &Journal, now: Timestamp) -> Result<(), JournalFault> {
         match self.last {
-            Some(last) if self.saved_at < Some(last) => self.save(journal, day_of(last), now),
+            Some(last) if self.saved_at < Some(last) => self.save(journal, last.utc_day(), now),
             _ => Ok(()),
         }
     }

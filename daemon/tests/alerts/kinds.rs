@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use config::Config;
 use journal::{AlertEntry, EntryKind};
 use planner::Timestamp;
 use planner::alert::{Alert, Severity};
@@ -17,7 +18,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use daemon::alerts::{self, Options, Sender};
 use daemon::clock::{Clock, System};
-use daemon::config::Config;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use reqwest::Url;

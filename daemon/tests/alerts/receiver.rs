@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use config::{self, Config};
 use daemon::clock::{Clock, System};
-use daemon::config::{self, Config};
 use journal::{self, EntryKind, Journal, World};
 use planner::Timestamp;
 use tempfile::TempDir;
@@ -105,7 +105,8 @@ impl Bench {
     /// A configuration with these tables `[[alert]]`, on disk too.
     pub fn configured(&self, alerts: &str) -> Config {
         self.write("neap.toml", &format!("{CONFIG}{alerts}"));
-        config::load(&self.path("neap.toml")).unwrap_or_else(|faults| panic!("{faults:?}"))
+        daemon::settings::load(&self.path("neap.toml"))
+            .unwrap_or_else(|faults| panic!("{faults:?}"))
     }
 }
 

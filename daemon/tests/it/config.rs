@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use daemon::config::{self, Config};
+use config::{self, Config};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faulty-configs")
@@ -12,14 +12,15 @@ fn folder() -> PathBuf {
 
 /// The faults of a text, as `check` prints them.
 fn faults(name: &str, text: &str) -> String {
-    match config::parse(name, text) {
+    match daemon::settings::parse(name, text) {
         Ok(_) => "no faults\n".to_owned(),
         Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
     }
 }
 
 fn sound(text: &str) -> Config {
-    config::parse("neap.toml", text).unwrap_or_else(|_| panic!("{}", faults("neap.toml", text)))
+    daemon::settings::parse("neap.toml", text)
+        .unwrap_or_else(|_| panic!("{}", faults("neap.toml", text)))
 }
 
 /// Each file is named after its fault; its neighbour `.expected` holds what an operator reads.
@@ -335,7 +336,7 @@ fn differences_name_each_key_and_what_needs_a_restart() {
 #[test]
 fn a_file_cut_off_anywhere_does_not_break_the_parser() {
     for end in (0..FULL.len()).filter(|end| FULL.is_char_boundary(*end)) {
-        if let Err(faults) = config::parse("cut.toml", &FULL[..end]) {
+        if let Err(faults) = daemon::settings::parse("cut.toml", &FULL[..end]) {
             let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
             assert!(!lines.is_empty() && lines.is_sorted(), "{end}: {lines:?}");
         }
@@ -346,7 +347,7 @@ fn a_file_cut_off_anywhere_does_not_break_the_parser() {
 fn an_alert_needs_a_name_a_kind_and_a_file_with_its_address() {
     let text =
         "\n[[alert]]\nname = \"on-call\"\nkind = \"webhook\"\nurl_file = \"x/on-call.url\"\n";
-    let config = config::parse("etc/neap.toml", &format!("{FULL}{text}")).unwrap();
+    let config = daemon::settings::parse("etc/neap.toml", &format!("{FULL}{text}")).unwrap();
     let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
     insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null,"digest":null}"#);
     let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
@@ -401,7 +402,7 @@ fn each_kind_of_alert_needs_little_and_keeps_its_limit() {
 
 #[test]
 fn a_file_that_is_not_there_is_one_fault() {
-    let fault = config::load(Path::new("nowhere/neap.toml")).unwrap_err();
+    let fault = daemon::settings::load(Path::new("nowhere/neap.toml")).unwrap_err();
     insta::assert_snapshot!(fault[0], @r#"
         nowhere/neap.toml: the configuration cannot be read: No such file or directory (os error 2)
           hint: name it with `--config FILE`; `neap init` prints one to start from

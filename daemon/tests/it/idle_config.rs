@@ -1,9 +1,9 @@
 //! Idle rules and schedules as an operator writes them; faulty ones are among those of `config.rs`.
 
-use daemon::config::{self, Config};
+use config::{self, Config};
 
 fn sound(text: &str) -> Config {
-    config::parse("neap.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"))
+    daemon::settings::parse("neap.toml", text).unwrap_or_else(|faults| panic!("{faults:#?}"))
 }
 
 /// The parts of a value, each a line of JSON.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use config::{self, Config};
 use daemon::assemble;
-use daemon::config::{self, Config};
 use daemon::gather::Providers;
 use daemon::idle::IdleEngine;
 use daemon::page::{Access, Board, Page, Site};
@@ -131,7 +131,7 @@ impl Bench {
         let folder = TempDir::new().unwrap();
         let certificate = secrets(folder.path());
         let text = CONFIG.replace("FOLDER", &folder.path().display().to_string());
-        let config = config::parse("neap.toml", &text).unwrap_or_else(|faults| {
+        let config = daemon::settings::parse("neap.toml", &text).unwrap_or_else(|faults| {
             let told = faults.iter().map(|fault| format!("{fault}\n"));
             panic!("{}", told.collect::<String>())
         });

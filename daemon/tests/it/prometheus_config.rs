@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use daemon::config::{self, Config, ProviderConfig};
+use config::{self, Config, ProviderConfig};
 use planner::group::GroupState;
 use planner::{AccountId, GroupId, ProviderName, Region, Seconds, Timestamp, Units};
 
 fn sound(text: &str) -> Config {
-    config::parse("etc/neap.toml", text).unwrap_or_else(|faults| {
+    daemon::settings::parse("etc/neap.toml", text).unwrap_or_else(|faults| {
         panic!("{}", faults.iter().map(|fault| format!("{fault}\n")).collect::<String>())
     })
 }

@@ -325,7 +325,7 @@ pub(super) fn schedule_scopes(seen: &Seen, rule: &ScheduleRule) -> Vec<Scope> {
 
 impl RuleMemory {
     fn count(&mut self, matched: u32, now: Timestamp) {
-        let day = super::usage::day_of(now);
+        let day = now.utc_day();
         match self.matched {
             None => self.matched_before = Some(matched),
             Some((before, most)) if before < day => {

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use fleet::usage::Signal;
+
 use super::evidence::{Lack, Row, Use, Verdict};
 use super::plan::{IdleHold, Risk, Stage};
 use super::snapshot::PowerResult;
-use fleet::usage::Signal;
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use daemon::assemble::{self, Clouds};
-use daemon::config;
 use daemon::cycle::{Engine, Turn};
 use journal::{Journal, Options};
 use planner::plan::Hold;
@@ -31,7 +30,8 @@ impl Fleet {
             .replace("poll_interval = \"60s\"", &format!("poll_interval = \"{poll}\""))
             .replace("./neap-state", state.path().to_str().unwrap())
             .replace("./neap-stop", state.path().join("stop").to_str().unwrap());
-        let config = config::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let config =
+            daemon::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let world = assemble::world(&config);
         let (journal, _) = Journal::open(&config.state_dir, world, Options::default()).unwrap();
         let clouds = assemble::clouds(&config, None, None).unwrap();

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daemon::schedule::{OffHours, Reading};
+use config::schedule::{OffHours, Reading};
 use jiff::tz::TimeZone;
 use planner::Timestamp;
 use planner::idle::rule::ScheduleKind;

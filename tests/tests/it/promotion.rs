@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use daemon::assemble::{self, Clouds};
-use daemon::config;
 use daemon::cycle::{Engine, Turn};
 use daemon::shadow::{self, Offer, RuleScores, Rules, Scores, Seen, StageWish, Watch};
 use journal::{Journal, Options};
@@ -38,7 +37,8 @@ impl Fleet {
         let gate = "[promotion]\nshadow_for = \"1d\"\ndecisions = 3\nworse_by = \"100%\"\n\
                     dearer_by = \"100%\"\nregret_violations = 100000\nregret_removals = 1000\n";
         let text = format!("{text}\n{gate}");
-        let config = config::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let config =
+            daemon::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let world = assemble::world(&config);
         let (journal, recovered) =
             Journal::open(&config.state_dir, world, Options::default()).unwrap();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use config::{self, Config};
 use daemon::assemble::{self, Clouds};
-use daemon::config::{self, Config};
 use daemon::cycle::Engine;
 use daemon::idle::IdleEngine;
 use daemon::shadow::{self, RuleCard, RuleOffer, RuleScores, Rules, StageWish, Watch};
@@ -77,7 +77,8 @@ fn rule() -> RuleName {
 impl Estate {
     async fn open(state: &TempDir) -> Estate {
         let text = text(state);
-        let config = config::parse("neap.toml", &text).unwrap_or_else(|f| panic!("{f:#?}"));
+        let config =
+            daemon::settings::parse("neap.toml", &text).unwrap_or_else(|f| panic!("{f:#?}"));
         let world = assemble::world(&config);
         let (journal, recovered) =
             Journal::open(&config.state_dir, world, Options::default()).unwrap();

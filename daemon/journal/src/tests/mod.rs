@@ -356,8 +356,11 @@ fn a_clock_that_runs_backwards_disorders_nothing() {
 #[test]
 fn whole_old_days_go_and_the_rest_stays_verifiable() {
     on_each_engine(|mut bench| {
-        bench.retention =
-            Retention { age: Seconds::days(2), bytes: u64::MAX, ..Retention::default() };
+        bench.retention = Retention {
+            max_age: Seconds::days(2),
+            max_size_bytes: u64::MAX,
+            ..Retention::default()
+        };
         let (journal, _) = bench.open();
         for day in 0..5 {
             bench.record(&journal, 3, 1440 * day..1440 * day + 3);
@@ -385,7 +388,8 @@ fn whole_old_days_go_and_the_rest_stays_verifiable() {
 #[test]
 fn days_go_for_size_too() {
     on_each_engine(|mut bench| {
-        bench.retention = Retention { age: Seconds::days(4000), bytes: 1, ..Retention::default() };
+        bench.retention =
+            Retention { max_age: Seconds::days(4000), max_size_bytes: 1, ..Retention::default() };
         let (journal, _) = bench.open();
         for day in 0..4 {
             bench.record(&journal, 3, 1440 * day..1440 * day + 3);

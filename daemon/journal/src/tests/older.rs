@@ -72,7 +72,7 @@ fn an_older_journal_without_its_store_is_rebuilt_and_goes_on() {
     let all = Timestamp(0)..Timestamp(i64::MAX);
     assert_eq!(reader.idle::<u8>(all).next().unwrap().unwrap().1, 7);
     // A day of the old format is removed like any other.
-    bench.retention.age = Seconds::ZERO;
+    bench.retention.max_age = Seconds::ZERO;
     drop((reader, journal));
     let (journal, _) = bench.open();
     assert_eq!(journal.compact(START + Seconds::days(2)).unwrap().days, 1);

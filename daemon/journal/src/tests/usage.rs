@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::usage::{Code, Day, HOURS_A_DAY, Signal, day_of};
+use planner::idle::usage::{Code, Day, HOURS_A_DAY, Signal};
 use planner::{AccountId, ProviderName, Region};
 use rand_like::Noise;
 
@@ -107,7 +107,7 @@ fn laid_out<'d>(all: impl Iterator<Item = &'d UsageDay>) -> Known {
 fn hours_come_back_and_later_ones_count() {
     on_each_engine(|mut bench| {
         let (journal, _) = bench.open();
-        let first = day_of(START);
+        let first = START.utc_day();
         let mut wrote = Vec::new();
         let put = |wrote: &mut Vec<UsageDay>, journal: &Journal, at, days: Vec<UsageDay>| {
             journal.record_usage(at, &days).unwrap();
@@ -145,7 +145,7 @@ fn a_month_of_a_signal_takes_a_kibibyte_at_most_however_it_arrives() {
         let engine = Arc::new(MemoryEngine::default());
         let mut bench = Bench::new(EngineKind::Memory(engine));
         let (journal, _) = bench.open();
-        let first = day_of(START);
+        let first = START.utc_day();
         for day in 0..31 {
             // The checkpoint of the day.
             bench.record(&journal, 0, 1440 * day as usize..1440 * day as usize + 1);
@@ -174,10 +174,13 @@ fn a_month_of_a_signal_takes_a_kibibyte_at_most_however_it_arrives() {
 #[test]
 fn usage_outlives_the_days_it_was_recorded_on() {
     on_each_engine(|mut bench| {
-        bench.retention =
-            Retention { age: Seconds::days(2), bytes: u64::MAX, usage_age: Seconds::days(6) };
+        bench.retention = Retention {
+            max_age: Seconds::days(2),
+            max_size_bytes: u64::MAX,
+            usage_age: Seconds::days(6),
+        };
         let (journal, _) = bench.open();
-        let first = day_of(START);
+        let first = START.utc_day();
         // A back-fill, before the first checkpoint of all.
         let mut wrote = days(2, first - 1, 0..24);
         journal.record_usage(START, &wrote).unwrap();
@@ -211,10 +214,13 @@ fn usage_outlives_the_days_it_was_recorded_on() {
 #[test]
 fn the_size_limit_holds_for_usage_too() {
     on_each_engine(|mut bench| {
-        bench.retention =
-            Retention { age: Seconds::days(2), bytes: 1, usage_age: Seconds::days(400) };
+        bench.retention = Retention {
+            max_age: Seconds::days(2),
+            max_size_bytes: 1,
+            usage_age: Seconds::days(400),
+        };
         let (journal, _) = bench.open();
-        let first = day_of(START);
+        let first = START.utc_day();
         for day in 0..4 {
             bench.record(&journal, 2, 1440 * day..1440 * day + 1);
             journal

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use config::{AlertChannel, BodyFault, ChannelKind};
 use hmac::{Hmac, KeyInit, Mac};
 use journal::records::{Chart, Dispatch};
 use planner::Timestamp;
@@ -23,8 +24,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::Answer;
-use super::body::{self, BodyFault, Told};
-use crate::config::{AlertChannel, ChannelKind};
+use super::body::{self, Told};
 use crate::digest::chart;
 
 /// Where PagerDuty takes events, unless the configuration names another address.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use config::{Field, Message};
+
 use super::*;
-use crate::config::{Field, Message};
 
 /// 2026-03-02T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_772_409_600);

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::Serialize;
 
-use crate::calendar::Calendars;
-use crate::config::{CalendarRule, EventRule};
+use config::calendars::Calendars;
+use config::{CalendarRule, EventRule};
 
 /// How many days are looked ahead.
 const DAYS: i32 = 14;

@@ -11,8 +11,8 @@ use planner::{ProviderName, Seconds, Timestamp};
 use providers::aws;
 use serde::Serialize;
 
-use crate::config::{Config, IdleConfig, ProviderConfig};
-use crate::schedule::{Hours, LocalSwitch};
+use config::schedule::{Hours, LocalSwitch};
+use config::{Config, IdleConfig, ProviderConfig};
 
 /// How many switches are told.
 const SWITCHES: usize = 5;
@@ -237,7 +237,6 @@ impl fmt::Display for Idle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     const TEXT: &str = r#"
 mode = "act"
@@ -273,7 +272,7 @@ kind = "stop-only"
 
     #[test]
     fn rules_are_told_in_a_line_and_schedules_with_their_next_switches() {
-        let config = config::parse("neap.toml", TEXT).unwrap();
+        let config = crate::settings::parse("neap.toml", TEXT).unwrap();
         // 2026-10-29, a Thursday; clocks go back on 1 November.
         let now = Timestamp::parse("2026-10-29T12:00:00Z").unwrap();
         let idle = Idle::of(&config, now).unwrap();
@@ -301,13 +300,13 @@ kind = "stop-only"
         let real = "mode = \"observe\"\n[provider.aws]\nkind = \"aws\"\nregions = \
                     [\"eu-west-1\"]\n[[idle]]\nname = \"all\"\ngrace = \"1d\"\nidle_when = { \
                     cpu_max_percent = 3.0 }\nmatch = { tags = { env = [\"dev\"] } }\n";
-        let config = config::parse("neap.toml", real).unwrap();
+        let config = crate::settings::parse("neap.toml", real).unwrap();
         let told = Idle::of(&config, now).unwrap().to_string();
         let line = "aws: reading what 100 machines do costs up to 7.92 USD a month while they look \
                     idle, 0.33 while they are in use\n";
         assert!(told.ends_with(line), "{told}");
         let observing = TEXT.replacen("mode = \"act\"", "mode = \"observe\"", 1);
-        let config = config::parse("neap.toml", &observing).unwrap();
+        let config = crate::settings::parse("neap.toml", &observing).unwrap();
         let idle = Idle::of(&config, now).unwrap();
         assert!(idle.rules.iter().all(|rule| rule.mode == RuleMode::Observe));
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use config::{Config, ProviderConfig};
 use providers::prometheus::Prometheus;
 
 use super::{Advice, Severity};
 use crate::assemble;
 use crate::clock::System;
-use crate::config::{Config, ProviderConfig};
 
 /// A warning for each source of which a file is of no use; no source is asked anything.
 ///

@@ -16,9 +16,9 @@ use super::study::Case;
 use super::{Args, LEAD_TIME};
 use crate::cli::ConfigRefused;
 use crate::gather::queries;
+use crate::series_file;
 use crate::shadow::{capacity, lead_time};
 use crate::store::{Store, demand_step};
-use crate::{config, series_file};
 
 /// How far back a service's history is read: what the daemon itself goes by at most.
 const HISTORY: Seconds = Seconds::days(64);
@@ -63,7 +63,7 @@ pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Resu
     let (state_dir, configured) = match &place.state_dir {
         Some(state_dir) => (state_dir.clone(), None),
         None => {
-            let mut config = config::load(&place.config).map_err(ConfigRefused)?;
+            let mut config = crate::settings::load(&place.config).map_err(ConfigRefused)?;
             (config.state_dir, config.policy.services.remove(&service))
         }
     };

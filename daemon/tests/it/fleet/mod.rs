@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use daemon::config::IdleConfig;
+use config::IdleConfig;
 use daemon::gather::Providers;
 use daemon::idle::{IdleEngine, IdleStanding};
 use planner::idle::resource::ResourceKind;

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::config;
 use daemon::cycle::Turn;
 use daemon::page::metrics::totals::Account;
 use daemon::page::metrics::{ChannelCounts, Scrape};
@@ -34,7 +33,8 @@ capacity_per_unit = 40
 "#;
 
 fn policy(names: impl Iterator<Item = ServiceName>) -> Policy {
-    let mut policy = config::parse("neap.toml", ONE).expect("a sound configuration").policy;
+    let mut policy =
+        daemon::settings::parse("neap.toml", ONE).expect("a sound configuration").policy;
     let one: ServicePolicy = policy.services.values().next().expect("it has one").clone();
     policy.services = names.map(|name| (name, one.clone())).collect();
     policy

@@ -1,8 +1,8 @@
 //! `[trace]`: where traces are sent.
 
 use planner::policy::Share;
-use reqwest::Url;
 use serde::Serialize;
+use url::Url;
 
 use super::reader::{Entry, Table};
 use super::secret::SecretFile;

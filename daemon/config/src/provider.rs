@@ -249,13 +249,7 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
         // Offers the kinds that work only.
         false => entry.choice(&KINDS[..4])?,
     };
-    let built = match kind {
-        Kind::Alibaba => cfg!(feature = "alibaba"),
-        Kind::Aws => cfg!(feature = "aws"),
-        Kind::Prometheus => cfg!(feature = "prometheus"),
-        Kind::Sim => cfg!(feature = "sim"),
-        Kind::NotBuilt(_) => false,
-    };
+    let built = entry.as_text().is_some_and(|word| entry.checks().built.contains(&word));
     if !built {
         let what = if let Kind::NotBuilt(what) = kind { what } else { "this kind" };
         let message = format!("{}: {what} is not built in yet", entry.found());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fleet::Retention;
 use planner::Seconds;
 use planner::policy::{Budget, Budgets, Mode, Policy};
 use planner::stage::Promotion;
@@ -21,11 +22,11 @@ use super::service::{MODES, ServiceKeys, services};
 use super::template::templates;
 use super::trace::trace;
 use super::value;
-use super::{Config, ConfigFault, Log, LogFormat, LogLevel, Retention};
+use super::{Checks, Config, ConfigFault, Log, LogFormat, LogLevel};
 
 /// Text to configuration, or every fault in file order.
-pub(super) fn parse(file: &str, text: &str) -> Result<Config, Vec<ConfigFault>> {
-    let source = Source::new(file, text);
+pub(super) fn parse(file: &str, text: &str, checks: &Checks) -> Result<Config, Vec<ConfigFault>> {
+    let source = Source::new(file, text, checks);
     let (document, syntax) = DeTable::parse_recoverable(text);
     let config = config(&Table::root(&source, document.get_ref()));
     let faults = source.into_faults(&syntax);

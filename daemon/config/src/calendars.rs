@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use planner::policy::EventFloor;
 use planner::{Seconds, ServiceName, Timestamp};
 
-use crate::config::{CalendarRule, Config, EventRule, floors_ahead};
+use crate::{CalendarRule, Config, EventRule, floors_ahead};
 
 /// How far back a forecaster's calendar goes: more than any history that is held.
 const BEHIND: Seconds = Seconds::days(70);
@@ -181,7 +181,7 @@ services = ["club"]
 "#;
 
     fn calendars() -> Calendars {
-        Calendars::of(&crate::config::parse("neap.toml", TEXT).unwrap())
+        Calendars::of(&crate::tests_parse(TEXT).unwrap())
     }
 
     fn at(text: &str) -> Timestamp {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::Zone;
+use crate::Zone;
 
 /// Its abbreviations, the zones they are to it, and what a reader may take them for instead.
 const ALIASES: [(&str, &str, &str); 26] = [

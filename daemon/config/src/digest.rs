@@ -9,7 +9,6 @@ use serde::{Serialize, Serializer};
 use super::freeze::{DAYS, day_of as weekday, time_of_day};
 use super::reader::Entry;
 use super::zone::{Zone, zone};
-use crate::shadow::day_of;
 
 /// Days of UTC that a digest is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +50,7 @@ impl fmt::Display for Period {
 impl Span {
     /// The newest that is over at a moment.
     pub fn before(period: Period, now: Timestamp) -> Span {
-        Span { period, last: day_of(now) - 1 }
+        Span { period, last: now.utc_day() - 1 }
     }
 
     /// The first of its days, counted from 1970.
@@ -130,7 +129,7 @@ impl DigestRule {
     fn behind(&self, day: Date) -> Option<i64> {
         let in_month = |month| {
             let day = Date::new(day.year(), month, 1).ok()?;
-            Some(counted(day)? - (day_of(self.comes(day)?) - 1))
+            Some(counted(day)? - (self.comes(day)?.utc_day() - 1))
         };
         [in_month(1)?, in_month(7)?].into_iter().max()
     }
@@ -138,7 +137,7 @@ impl DigestRule {
 
 /// A date as a day counted from 1970.
 fn counted(day: Date) -> Option<i64> {
-    Some(day_of(Zone::default().begins(day.to_datetime(Time::midnight()))?))
+    Some(Zone::default().begins(day.to_datetime(Time::midnight()))?.utc_day())
 }
 
 /// As an operator would say it.

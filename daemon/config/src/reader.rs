@@ -9,6 +9,7 @@ use planner::{Seconds, Units};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Checks;
 use super::fault::{ConfigFault, place};
 use super::secret::SecretFile;
 use super::value;
@@ -25,6 +26,7 @@ pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
     faults: RefCell<Vec<Noted>>,
+    checks: &'a Checks,
 }
 
 /// A fault with what sorting and filtering need.
@@ -35,8 +37,8 @@ struct Noted {
 }
 
 impl<'a> Source<'a> {
-    pub fn new(file: &'a str, text: &'a str) -> Source<'a> {
-        Source { file, text, faults: RefCell::new(Vec::new()) }
+    pub fn new(file: &'a str, text: &'a str, checks: &'a Checks) -> Source<'a> {
+        Source { file, text, faults: RefCell::new(Vec::new()), checks }
     }
 
     /// Notes a fault at a byte offset.
@@ -205,6 +207,11 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// What others check of what is read.
+    pub fn checks(&self) -> &'a Checks {
+        self.source.checks
+    }
+
     /// The last part of the dotted key.
     pub fn key(&self) -> &str {
         &self.key

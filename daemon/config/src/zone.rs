@@ -96,7 +96,7 @@ impl Zone {
     }
 
     /// The local date at a moment.
-    pub(crate) fn date(&self, at: Timestamp) -> Option<Date> {
+    pub fn date(&self, at: Timestamp) -> Option<Date> {
         Some(self.0.to_datetime(jiff::Timestamp::from_second(at.0).ok()?).date())
     }
 
@@ -107,7 +107,7 @@ impl Zone {
 
     /// The moment people and timers take a local time for: where clocks show it twice the first,
     /// where they pass over it as much later.
-    pub(crate) fn begins(&self, local: DateTime) -> Option<Timestamp> {
+    pub fn begins(&self, local: DateTime) -> Option<Timestamp> {
         self.moment(local, Disambiguation::Compatible)
     }
 

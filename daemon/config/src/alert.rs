@@ -13,7 +13,7 @@ use super::quiet::{QuietHours, quiet_hours};
 use super::reader::{Entry, Table, either};
 use super::secret::SecretFile;
 use super::value;
-use crate::alerts::body;
+use crate::Checks;
 
 /// A way that alerts go out by.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -400,7 +400,7 @@ fn message(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Message> {
     let message = match is_free.then(|| table.get("template")).flatten() {
         Some(entry) => entry.file_beside("template text", |source, text| {
             let template = Some(Template { source: source.to_owned(), text: text.to_owned() });
-            worded(Message { template, ..message })
+            worded(Message { template, ..message }, entry.checks())
         }),
         None => Some(message),
     };
@@ -408,8 +408,8 @@ fn message(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Message> {
 }
 
 /// A message whose template makes JSON of every alert.
-fn worded(message: Message) -> Result<Message, Vec<ConfigFault>> {
-    let Err(fault) = body::check(&message) else { return Ok(message) };
+fn worded(message: Message, checks: &Checks) -> Result<Message, Vec<ConfigFault>> {
+    let Err(fault) = (checks.template)(&message) else { return Ok(message) };
     let source = message.template.map_or_else(String::new, |template| template.source);
     Err(vec![ConfigFault::in_file(&source, (fault.line, 1), "", fault.what, None)])
 }

@@ -11,7 +11,7 @@ use planner::Timestamp;
 use planner::idle::schedule::Span;
 
 use super::{UpHours, UpWindow};
-use crate::config::Zone;
+use crate::Zone;
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

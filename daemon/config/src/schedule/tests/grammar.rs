@@ -4,7 +4,6 @@ use jiff::civil::Date;
 
 use super::super::{Hours, NamedCalendar, UpHours, UpWindow};
 use super::*;
-use crate::config;
 
 #[test]
 fn windows_read_strictly() {
@@ -52,7 +51,7 @@ fn chinese(up: &[&str]) -> UpHours {
     let text = "[provider.sim]\nkind = \"sim\"\n[calendar.cn]\ntimezone = \"Asia/Shanghai\"\nholidays = \"CN\"\n\
                 [[service]]\nname = \"s\"\ndemand = [{ namespace = \"A\", metric = \"M\", when_missing = \"zero\" }]\n\
                 [[service.pool]]\ngroup = \"s\"\ncapacity_per_unit = 5\n";
-    let config = config::parse("neap.toml", text).unwrap();
+    let config = crate::tests_parse(text).unwrap();
     let rule = config.calendars["cn"].clone();
     UpHours {
         calendar: Some(NamedCalendar { name: "cn".into(), rule }),

@@ -6,7 +6,7 @@ use planner::Timestamp;
 use planner::idle::schedule::Switch;
 use serde::{Serialize, Serializer};
 
-use crate::config::Zone;
+use crate::Zone;
 
 /// A switch with the local time it is at.
 #[derive(Clone, Debug, PartialEq, Eq)]

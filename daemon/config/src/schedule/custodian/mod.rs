@@ -20,7 +20,7 @@ use planner::idle::schedule::{Span, Switch};
 use serde::Serialize;
 
 use super::spans::laid_together;
-use crate::config::Zone;
+use crate::Zone;
 use read::{Side, Value};
 
 pub use zones::{NamedZone, zone_of};

@@ -16,7 +16,7 @@ use planner::idle::schedule::Span;
 use serde::{Serialize, Serializer};
 
 use super::spans::laid_together;
-use crate::config::{CalendarRule, Weekly, Zone};
+use crate::{CalendarRule, Weekly, Zone};
 
 /// The days before the first that may have a window still open on it: the longest, and one more
 /// since local days are not those of UTC.

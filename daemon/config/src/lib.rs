@@ -5,6 +5,8 @@
 
 mod alert;
 mod calendar;
+pub mod calendars;
+mod checks;
 mod defaults;
 mod difference;
 mod digest;
@@ -23,6 +25,7 @@ mod provider;
 mod quiet;
 mod reader;
 mod root;
+pub mod schedule;
 mod secret;
 mod service;
 mod template;
@@ -33,12 +36,15 @@ mod zone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fleet::Retention;
 use planner::policy::Policy;
 use planner::{ProviderName, Seconds, ServiceName};
 use serde::Serialize;
 
 pub use alert::{AlertChannel, ChannelKind, Field, Message, Rate, Template};
 pub use calendar::CalendarRule;
+pub use calendars::Calendars;
+pub use checks::{BodyFault, Checks};
 pub use defaults::Defaults;
 pub use difference::{Difference, differences};
 pub use digest::{DigestRule, Period, Span};
@@ -99,25 +105,6 @@ pub struct Config {
     pub alerts: Vec<AlertChannel>,
     /// Which calendar the users of a service live by; all others live by none.
     pub service_calendars: BTreeMap<ServiceName, String>,
-}
-
-/// How much of the journal is kept: what is older or more is dropped, oldest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Retention {
-    /// Records older than this go.
-    pub max_age: Seconds,
-    /// Bytes on disk above which the oldest records go.
-    pub max_size_bytes: u64,
-    /// What resources did is kept at least so long, whatever `max_age` says.
-    pub usage_age: Seconds,
-}
-
-impl Retention {
-    /// The same in the journal's words.
-    pub fn retention(self) -> journal::Retention {
-        let Retention { max_age, max_size_bytes, usage_age } = self;
-        journal::Retention { age: max_age, bytes: max_size_bytes, usage_age }
-    }
 }
 
 /// What is logged, and how.
@@ -187,10 +174,10 @@ pub fn duration(text: &str) -> Option<Seconds> {
 ///
 /// # Errors
 /// Every fault of the file at once, in file order; a single one where it cannot be read.
-pub fn load(path: &Path) -> Result<Config, Vec<ConfigFault>> {
+pub fn load(path: &Path, checks: &Checks) -> Result<Config, Vec<ConfigFault>> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&name, &text),
+        Ok(text) => parse(&name, &text, checks),
         Err(error) => Err(vec![ConfigFault::unreadable(&name, &error)]),
     }
 }
@@ -199,6 +186,16 @@ pub fn load(path: &Path) -> Result<Config, Vec<ConfigFault>> {
 ///
 /// # Errors
 /// Every fault of the text at once, in file order.
-pub fn parse(file_name: &str, text: &str) -> Result<Config, Vec<ConfigFault>> {
-    root::parse(file_name, text)
+pub fn parse(file_name: &str, text: &str, checks: &Checks) -> Result<Config, Vec<ConfigFault>> {
+    root::parse(file_name, text, checks)
+}
+
+/// Parses a text of a test, of which others check nothing.
+#[cfg(test)]
+fn tests_parse(text: &str) -> Result<Config, Vec<ConfigFault>> {
+    parse(
+        "neap.toml",
+        text,
+        &Checks { built: &["alibaba", "aws", "prometheus", "sim"], template: |_| Ok(()) },
+    )
 }

@@ -354,11 +354,11 @@ fn an_alert_needs_a_name_a_kind_and_a_file_with_its_address() {
     assert_eq!(secrets, [PathBuf::from("etc/x/on-call.url")]);
 }
 
-/// What the README shows of a chat can be copied.
+/// What the documents show of a chat can be copied.
 #[test]
-fn the_alert_of_the_readme_is_sound() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).unwrap();
+fn the_alert_of_the_documents_is_sound() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/en/src/alerts.md");
+    let text = fs::read_to_string(page).unwrap();
     let begin = text.find("[[alert]]\nname = \"duty\"").unwrap();
     let (shown, _) = text[begin..].split_once("```").unwrap();
     let config = sound(&format!("{SIMULATED}{shown}"));
@@ -418,15 +418,13 @@ fn the_example_is_sound() {
     assert!(matches!(config.providers.values().next(), Some(config::ProviderConfig::Sim(_))));
 }
 
-/// What the README shows of calendars and events can be copied.
+/// What the documents show of calendars and events can be copied.
 #[test]
-fn the_calendar_of_the_readme_is_sound() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).unwrap();
-    let (_, after) = text.split_once("Tell `neap` which one:").unwrap();
-    let block =
-        after.lines().skip(2).take_while(|line| line.is_empty() || line.starts_with("    "));
-    let shown: String = block.map(|line| format!("{}\n", line.trim())).collect();
+fn the_calendar_of_the_documents_is_sound() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/en/src/calendars.md");
+    let text = fs::read_to_string(page).unwrap();
+    let (_, after) = text.split_once("```toml\n").unwrap();
+    let (shown, _) = after.split_once("```").unwrap();
     let config = sound(&format!("{SIMULATED}{shown}"));
     let floor = config.events[0].floor.map(|floor| floor.units.0);
     assert_eq!((config.calendars.len(), config.events.len(), floor), (1, 1, Some(40)));

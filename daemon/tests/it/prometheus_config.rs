@@ -15,18 +15,17 @@ fn sound(text: &str) -> Config {
     })
 }
 
-/// What the README shows of Prometheus, beside a cloud.
+/// What the documents show of Prometheus, beside a cloud.
 fn shown() -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let text = fs::read_to_string(readme).unwrap();
-    let (_, after) = text.split_once("## Demand from Prometheus").unwrap();
-    let (_, block) = after.split_once("```toml\n").unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/en/src/prometheus.md");
+    let text = fs::read_to_string(page).unwrap();
+    let (_, block) = text.split_once("```toml\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
     format!("[provider.aws]\nkind = \"aws\"\nregions = [\"eu-west-1\"]\n{block}")
 }
 
 #[test]
-fn what_the_readme_shows_is_sound() {
+fn what_the_documents_show_is_sound() {
     let config = sound(&shown());
     let service = config.policy.services.values().next().unwrap();
     let healthy = service.signals.healthy_hosts.as_ref().unwrap();

@@ -1,5 +1,5 @@
 //! The vendor's own packages as judges: our signatures are theirs, our answers are theirs, and what
-//! README's policies do not allow is not called.
+//! the documented policies do not allow is not called.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,12 +204,11 @@ async fn samples_are_what_the_official_client_reads() {
     }
 }
 
-/// The actions that a policy in README allows, in the order of its blocks.
-fn allowed_in_readme() -> Vec<Vec<String>> {
+/// The actions that each policy on the documents' page allows, in the order of its blocks.
+fn allowed_in_the_documents() -> Vec<Vec<String>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
-    let readme = std::fs::read_to_string(format!("{folder}README.md")).expect("README.md");
-    let (_, page) = readme.split_once("## Going live on Alibaba Cloud").expect("the page");
-    let page = page.split("\n## ").next().unwrap_or_default();
+    let page = format!("{folder}docs/en/src/alibaba.md");
+    let page = std::fs::read_to_string(page).expect("the page");
     let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
     let shipped = ["observer", "actor"].map(|role| format!("systemd/alibaba-{role}-policy.json"));
     let mut roles = Vec::new();
@@ -227,9 +226,9 @@ fn allowed_in_readme() -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_readmes_policies_do_not_allow_is_not_called() {
+async fn what_the_documented_policies_do_not_allow_is_not_called() {
     const NAMED: &str = "LTAIneap";
-    let roles = allowed_in_readme();
+    let roles = allowed_in_the_documents();
     let time = TestTime::starting(START);
     let cloud = Alibaba::start(time.clone());
     cloud.create_group(&NewScalingGroup::new(REGION, "web", 1, 9, 3));

@@ -221,40 +221,6 @@ fn every_file_begins_with_a_sentence() {
     none(faults);
 }
 
-/// What a document says in no language: the levels of its headings, its lines of code without what
-/// follows two spaces and without comments, and the names in its sentences.
-fn bones(text: &str) -> (Vec<usize>, Vec<&str>, BTreeSet<String>) {
-    let (mut levels, mut code, mut prose) = (Vec::new(), Vec::new(), String::new());
-    let mut fenced = false;
-    for line in text.lines() {
-        if line.starts_with("```") {
-            fenced = !fenced;
-        } else if fenced || (line.starts_with("    ") && !line.starts_with("     ")) {
-            let said = line.trim().split("  ").next().unwrap_or_default();
-            code.extend(Some(said).filter(|said| !said.is_empty() && !said.starts_with('#')));
-        } else {
-            levels.extend(line.starts_with('#').then(|| line.matches('#').count()));
-            prose.push_str(line);
-            prose.push('\n');
-        }
-    }
-    let names = prose.split('`').skip(1).step_by(2);
-    let names = names.map(|name| name.split_whitespace().collect::<Vec<_>>().join(" "));
-    (levels, code, names.collect())
-}
-
-#[test]
-fn the_readme_says_the_same_in_both_languages() {
-    let read = |name: &str| fs::read_to_string(root().join(name)).expect("the README reads");
-    let (english, chinese) = (read("README.md"), read("README.zh.md"));
-    let (levels, code, names) = bones(&english);
-    let (levels_too, code_too, names_too) = bones(&chinese);
-    assert!(levels.len() > 10 && code.len() > 100 && names.len() > 100, "little was compared");
-    assert_eq!(levels, levels_too, "the sections");
-    assert_eq!(code, code_too, "the code");
-    none(names.difference(&names_too).map(|name| format!("`{name}` is not in Chinese")).collect());
-}
-
 #[test]
 fn nothing_is_left_half_done() {
     // In pieces, or this file would be its own first fault.

@@ -252,7 +252,7 @@ pub async fn expanded(
                         policy.services.entry(service).or_insert(made);
                     }
                     Some(Err(fault)) => {
-                        tracing::error!(group = group.name, %fault, "group makes no service");
+                        tracing::error!(group = group.name, %fault, "no service was made of the group");
                     }
                 }
             }

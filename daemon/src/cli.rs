@@ -40,16 +40,16 @@ Examples:
   neap backtest load.csv --output forecasts.csv
   neap backtest traces/ --horizon 30m --origins 100 --output forecasts.csv
 
-For each origin the forecaster knows the samples up to the origin alone. A loss below 1 is better
-than the last value standing still.";
+For each origin, the forecaster sees only the samples up to the origin. A loss below 1 is better
+than repeating the last value.";
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
   neap simulate load.csv --policy service.toml --output decisions/
   neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/
 
-The real forecaster and planner order capacity at every step; a decision knows only samples that
-were there before it.";
+The real forecaster and planner order capacity at every step. A decision sees only samples that
+existed before it.";
 
 /// Orders cloud capacity ahead of demand, and says why.
 #[derive(Debug, Parser)]
@@ -75,7 +75,7 @@ pub struct Cli {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Whether to colour output; `auto` colours terminals unless NO_COLOR is set.
+    /// When to colour output; `auto` colours terminals unless NO_COLOR is set.
     #[arg(
         long,
         global = true,
@@ -84,10 +84,10 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
-    /// How log lines on stderr look: `human` or `json`; over `[log] format` of the configuration.
+    /// The format of log lines on stderr: `human` or `json`; overrides `[log] format`.
     #[arg(long, global = true, value_name = "FORMAT", hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
-    /// Least severity logged: `error`, `warn`, `info`, `debug` or `trace`; over `[log] level`.
+    /// The least severity logged: `error`, `warn`, `info`, `debug` or `trace`; overrides `[log] level`.
     #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
     pub log_level: Option<LogLevel>,
 }
@@ -138,54 +138,54 @@ pub struct FormatOption {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the daemon: watch demand, order capacity ahead of it, record why.
+    /// Run the daemon: watch demand, order capacity ahead of it, and record why.
     Run(commands::run::Args),
-    /// Show every fault of the configuration at once, and what running it costs.
+    /// Check the configuration: list every fault at once, and the API calls it will make.
     Check(commands::check::Args),
-    /// Show what one cycle would do against the real clouds, and why; changes nothing.
+    /// Run one cycle in dry run against the real clouds, and show what it would do and why.
     Plan(commands::plan::Args),
-    /// Say why a service has the size it has, or what became of a resource.
+    /// Explain why a service has its size, or what happened to a machine.
     Explain(commands::explain::Args),
-    /// Compute recorded decisions again and compare.
+    /// Compute recorded decisions again, and compare.
     Replay(commands::replay::Args),
     /// List, show, verify, export and compact the journal.
     Journal(commands::journal::Args),
     /// Forecast one series file.
     #[command(after_help = FORECAST_EXAMPLES)]
     Forecast(commands::forecast::Args),
-    /// Forecast many series files from many points, for scoring.
+    /// Forecast many series files from many moments, for scoring.
     #[command(after_help = BACKTEST_EXAMPLES)]
     Backtest(commands::backtest::Args),
-    /// Show what neap would have ordered over recorded loads, for scoring.
+    /// Simulate what neap would have ordered over recorded loads, for scoring.
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(commands::simulate::Args),
-    /// Show what idle rules would have stopped over recorded metrics.
+    /// Simulate what idle rules would have stopped over recorded metrics.
     SimulateIdle(commands::simulate_idle::Args),
-    /// Compare violation budgets, and other autoscalers, over a recorded load.
+    /// Compare violation budgets and other autoscalers over a recorded load.
     Tune(commands::tune::Args),
-    /// List what is idle, with the evidence, what is done about it, and what it saves.
+    /// List idle resources with evidence, state and savings.
     Idle(commands::idle::Args),
-    /// Show what was done in a day or a week, and what waits for somebody.
+    /// Summarise a day or a week: what was done, and what waits for approval.
     Digest(commands::digest::Args),
-    /// Print a configuration from what the read-only role sees.
+    /// Print a configuration of the groups that the read-only role sees.
     Init(commands::init::Args),
-    /// Show what the running daemon sees.
+    /// Show the state of the running daemon.
     Status(commands::status::Args),
-    /// Let a service or idle rule act that was in shadow, or list how far each is.
+    /// Promote services or idle rules from shadow to acting, or list how far each is.
     Promote(commands::promote::PromoteArgs),
-    /// Take services or rules, or everything, back to `observe` at once.
+    /// Take services, rules or everything back to `observe` at once.
     Demote(commands::promote::DemoteArgs),
     /// Send a test alert through a channel.
     Alert(commands::alert::Args),
-    /// Agree to a stop that waits for somebody.
+    /// Approve a stop.
     Approve(commands::answer::ApproveArgs),
-    /// Refuse a stop that waits for somebody.
+    /// Reject a stop.
     Reject(commands::answer::RejectArgs),
-    /// Have a machine up until a time.
+    /// Keep a machine up until a time.
     Wake(commands::answer::WakeArgs),
     /// Leave a resource alone for a while.
     Exempt(commands::answer::ExemptArgs),
-    /// Let a rule go on that is held.
+    /// Let a held rule go on for a day.
     Release(commands::answer::ReleaseArgs),
     /// Print completions for a shell.
     Completions(commands::completions::Args),
@@ -342,29 +342,29 @@ Orders cloud capacity ahead of demand, and says why
 Usage: neap [OPTIONS] <COMMAND>
 
 Commands:
-  run            Run the daemon: watch demand, order capacity ahead of it, record why
-  check          Show every fault of the configuration at once, and what running it costs
-  plan           Show what one cycle would do against the real clouds, and why; changes nothing
-  explain        Say why a service has the size it has, or what became of a resource
-  replay         Compute recorded decisions again and compare
+  run            Run the daemon: watch demand, order capacity ahead of it, and record why
+  check          Check the configuration: list every fault at once, and the API calls it will make
+  plan           Run one cycle in dry run against the real clouds, and show what it would do and why
+  explain        Explain why a service has its size, or what happened to a machine
+  replay         Compute recorded decisions again, and compare
   journal        List, show, verify, export and compact the journal
   forecast       Forecast one series file
-  backtest       Forecast many series files from many points, for scoring
-  simulate       Show what neap would have ordered over recorded loads, for scoring
-  simulate-idle  Show what idle rules would have stopped over recorded metrics
-  tune           Compare violation budgets, and other autoscalers, over a recorded load
-  idle           List what is idle, with the evidence, what is done about it, and what it saves
-  digest         Show what was done in a day or a week, and what waits for somebody
-  init           Print a configuration from what the read-only role sees
-  status         Show what the running daemon sees
-  promote        Let a service or idle rule act that was in shadow, or list how far each is
-  demote         Take services or rules, or everything, back to `observe` at once
+  backtest       Forecast many series files from many moments, for scoring
+  simulate       Simulate what neap would have ordered over recorded loads, for scoring
+  simulate-idle  Simulate what idle rules would have stopped over recorded metrics
+  tune           Compare violation budgets and other autoscalers over a recorded load
+  idle           List idle resources with evidence, state and savings
+  digest         Summarise a day or a week: what was done, and what waits for approval
+  init           Print a configuration of the groups that the read-only role sees
+  status         Show the state of the running daemon
+  promote        Promote services or idle rules from shadow to acting, or list how far each is
+  demote         Take services, rules or everything back to `observe` at once
   alert          Send a test alert through a channel
-  approve        Agree to a stop that waits for somebody
-  reject         Refuse a stop that waits for somebody
-  wake           Have a machine up until a time
+  approve        Approve a stop
+  reject         Reject a stop
+  wake           Keep a machine up until a time
   exempt         Leave a resource alone for a while
-  release        Let a rule go on that is held
+  release        Let a held rule go on for a day
   completions    Print completions for a shell
   man            Print the manual page
 
@@ -373,12 +373,12 @@ Options:
   -V, --version  Print version
 
 Global options:
-      --color <WHEN>         Whether to colour output; `auto` colours terminals unless NO_COLOR is
-                             set [default: auto]
-      --log-format <FORMAT>  How log lines on stderr look: `human` or `json`; over `[log] format` of
-                             the configuration
-      --log-level <LEVEL>    Least severity logged: `error`, `warn`, `info`, `debug` or `trace`;
-                             over `[log] level`
+      --color <WHEN>         When to colour output; `auto` colours terminals unless NO_COLOR is set
+                             [default: auto]
+      --log-format <FORMAT>  The format of log lines on stderr: `human` or `json`; overrides `[log]
+                             format`
+      --log-level <LEVEL>    The least severity logged: `error`, `warn`, `info`, `debug` or `trace`;
+                             overrides `[log] level`
 
 Exit codes: 0 done; 1 the answer is no (faults found, replay differs, journal damaged);
 2 wrong usage; 3 a cloud or the disk failed.

@@ -61,7 +61,7 @@ fn tell<'a>(states: impl IntoIterator<Item = NotifyState<'a>>) {
         return;
     }
     if let Err(error) = sd_notify::notify(&states) {
-        tracing::warn!(%error, "the service manager could not be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Format {
     /// For people.
     #[default]
     Human,
-    /// For machines: one JSON value, or one a line.
+    /// For machines: one JSON value, or one per line.
     Json,
 }
 

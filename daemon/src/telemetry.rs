@@ -70,7 +70,7 @@ pub fn adopt(log: Log) {
         .reload(targets(handles.level.unwrap_or(log.level)))
         .and_then(|()| handles.lines.reload(lines(handles.format.unwrap_or(log.format))));
     if let Err(error) = adopted {
-        tracing::warn!(%error, "logging stays as it was");
+        tracing::warn!(%error, "the level and format of the log stay as they were");
     }
 }
 

@@ -149,9 +149,9 @@ impl Beside {
         let failed = self.failing.swap(result.is_err(), Ordering::Relaxed);
         match result {
             Err(error) if !failed => {
-                tracing::warn!(%error, "traces are not taken; what cannot be sent is dropped");
+                tracing::warn!(%error, "the receiver does not accept traces; they are dropped");
             }
-            Ok(()) if failed => tracing::info!("traces are taken again"),
+            Ok(()) if failed => tracing::info!("the receiver accepts traces again"),
             _ => {}
         }
     }

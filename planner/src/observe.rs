@@ -9,7 +9,8 @@ use crate::policy::PoolPolicy;
 use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
 use crate::{Seconds, Step, Timestamp, Units};
 
-/// A user's request that began so soon after an order of ours is ours.
+/// Group activity that starts within this time after our order is attributed to us: clouds report
+/// our own calls as a user's request.
 const OURS_WITHIN: Seconds = Seconds(120);
 
 impl GroupView {

@@ -314,7 +314,7 @@ impl Worker {
             if self.troubled {
                 tracing::debug!(channel, %alert, why, "alert not sent");
             } else {
-                tracing::warn!(channel, %alert, why, "alert not sent; it is tried again until it is");
+                tracing::warn!(channel, %alert, why, "alert not sent; neap tries again");
             }
         } else if self.troubled {
             tracing::info!(channel, "alerts are sent again");
@@ -337,7 +337,7 @@ impl Worker {
         let ids: Vec<RecordId> = all.iter().map(|pending| pending.id).collect();
         self.tally.settled(channel, ids.len(), delivery);
         if let Err(fault) = self.journal.settle(now, channel, &ids, delivery) {
-            tracing::error!(channel, ?ids, %fault, "what became of alerts is not in the journal");
+            tracing::error!(channel, ?ids, %fault, "the results of alerts could not be written to the journal");
         }
     }
 }

@@ -16,10 +16,10 @@ use crate::report::Format;
 
 const EXAMPLES: &str = "\
 Examples:
-  neap alert test on-call                     as whoever the daemon runs as
+  neap alert test on-call                     run it as the user of the daemon
   neap alert test on-call --format json
 
-Exits with 0 where the receiver took it, else with 3.";
+Exits with 0 if the receiver accepted it, else with 3.";
 
 /// Try the channels that people are told by.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Send one test alert through a channel, and show what was answered.
+    /// Send one test alert through a channel, and show the answer.
     Test(TestArgs),
 }
 

@@ -18,11 +18,11 @@ use crate::report::Format;
 /// Agrees to a stop that waits for somebody.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  neap idle                       names what waits, and its ID
+  neap idle                       lists what waits, with its ID
   neap approve 3f2a9c01b7de
 
-The ID stands for this resource, this rule and this mark: if the world has moved, it is void.
-It takes membership of the group that `approvers` names.")]
+The ID is valid for this resource, this rule and this mark. If one of them changes, it is void.
+Only members of the group that `approvers` names may approve.")]
 pub struct ApproveArgs {
     /// The approval, as `neap idle` names it.
     id: String,
@@ -48,12 +48,12 @@ pub struct RejectArgs {
   neap wake build-box --until 20:00 --timezone Asia/Shanghai
   neap wake i-0123456789abcdef0 --until 2026-03-02T12:00:00Z")]
 pub struct WakeArgs {
-    /// The machine: its id, or its name where only one has it.
+    /// The machine: its id, or its name if it is unique.
     resource: String,
-    /// Until when: a time of day (today's, or tomorrow's once that has passed) or a moment.
+    /// A time of day (today, or tomorrow if it has passed) or a moment.
     #[arg(long, value_name = "TIME")]
     until: String,
-    /// The zone of a time of day; this machine's without it.
+    /// The time zone of a time of day [default: that of this machine].
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub struct WakeArgs {
   neap exempt i-0123456789abcdef0 --for 30d
   neap exempt build-box --until 2026-06-01T00:00:00Z")]
 pub struct ExemptArgs {
-    /// The resource: its id, or its name where only one has it.
+    /// The resource: its id, or its name if it is unique.
     resource: String,
     /// For how long.
     #[arg(long = "for", value_name = "SPAN", conflicts_with = "until", value_parser = span)]

@@ -30,8 +30,8 @@ Examples:
   neap check --config /etc/neap/neap.toml
   neap check --format json | jq '.faults'
 
-Reads the file (and files of holidays that it names) and calls no cloud; `neap plan` tries the
-credentials. Exits with 1 where there are faults.";
+Reads the file, and the files of holidays that it names. Calls no cloud; `neap plan` tries the
+credentials. Exits with 1 if there are faults.";
 
 /// What `neap check` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -31,7 +31,7 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = MAN_EXAMPLES)]
 pub struct ManArgs {
-    /// The page of one command instead of the one of `neap`.
+    /// The page of this command instead of that of `neap`.
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }

@@ -17,16 +17,16 @@ use crate::shadow::{Scores, Watch};
 /// What was done in a day or a week, and what waits for somebody.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  neap digest                               of the last day of UTC that is over
+  neap digest                               the last UTC day that is over
   neap digest --week --chart week.png
   neap digest --format json | jq .facts.orders
 
-`digest` in an `[[alert]]` of the configuration sends it, every day or week.")]
+Set `digest` in an `[[alert]]` of the configuration to send it every day or week.")]
 pub struct Args {
-    /// Of seven days instead of one.
+    /// Summarise seven days instead of one.
     #[arg(long)]
     week: bool,
-    /// Draw the last days, two weeks or with `--week` four, into this file.
+    /// Draw the last two weeks, or four with `--week`, into this file.
     #[arg(long, value_name = "FILE.png", value_parser = png)]
     chart: Option<PathBuf>,
     #[command(flatten)]

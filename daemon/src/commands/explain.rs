@@ -19,7 +19,7 @@ pub struct Args {
     /// The service; or a resource, by its id or name.
     #[arg(value_name = "SUBJECT")]
     subject: String,
-    /// The last cycle at or before this time; the newest without it.
+    /// Show the last cycle at or before this time [default: the newest].
     #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
     at: Option<Timestamp>,
     #[command(flatten)]

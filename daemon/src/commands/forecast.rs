@@ -30,7 +30,7 @@ pub struct Args {
     /// The model: `auto` picks by backtest.
     #[arg(long, default_value = "auto")]
     pub model: ModelKind,
-    /// Where to write, in place of the terminal.
+    /// Write to this file instead of the terminal.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// How it is written; `csv` where an output file is named.

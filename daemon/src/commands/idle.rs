@@ -33,12 +33,12 @@ pub enum Format {
   neap idle --format csv > idle.csv
   neap idle --format json | jq '.resources[] | select(.approval)'
 
-`neap explain i-…` tells the story of one resource.")]
+`neap explain ID` tells the story of one resource.")]
 pub struct Args {
-    /// Resources in use and those with too little data, too.
+    /// Include resources in use, and those with too little data.
     #[arg(long)]
     all: bool,
-    /// Only of this rule or schedule.
+    /// Only resources of this rule or schedule.
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
     #[command(flatten)]
@@ -93,8 +93,8 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
     let rule = width(&|row| row.rule.0.chars().count(), 4);
     if !shown.is_empty() {
         println!(
-            "{:id$}  {:name$}  {:rule$}  {:24}  {:>14}  evidence, and what holds it",
-            "resource", "name", "rule", "stage", "saves a month"
+            "{:id$}  {:name$}  {:rule$}  {:24}  {:>14}  evidence and holds",
+            "resource", "name", "rule", "stage", "monthly saving"
         );
     }
     for row in shown {
@@ -120,7 +120,7 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
         println!("{rest} more are in use, on schedule, or have too little data: `neap idle --all`");
     }
     println!(
-        "a month: found {}, marked {}, realised {}",
+        "per month: found {}, marked {}, saved so far {}",
         sum(&savings.found),
         sum(&savings.marked),
         sum(&savings.realised)
@@ -151,7 +151,7 @@ pub fn sum(sum: &Sum) -> String {
     if sum.unknown > 0 {
         parts.push(format!("{} of unknown price", sum.unknown));
     }
-    if parts.is_empty() { "nothing".to_owned() } else { parts.join(" + ") }
+    if parts.is_empty() { "0".to_owned() } else { parts.join(" + ") }
 }
 
 fn cut(text: &str, width: usize) -> String {

@@ -25,9 +25,9 @@ Examples:
       --account-role arn:aws:iam::111122223333:role/neap-read > neap.toml
   neap init --provider alibaba --region ap-southeast-1 > neap.toml
 
-Reads groups with the credentials that the cloud's own tools find and changes nothing. What a
-service's demand is cannot be guessed: `neap check` names each service that still lacks it. Exits
-with 3 where a region could not be read; what could be read is printed all the same.";
+Reads groups with the credentials that the cloud's own tools find, and changes nothing. neap cannot
+guess the demand of a service: `neap check` names each service that still lacks it. Exits with 3 if
+a region could not be read. What could be read is still printed.";
 
 /// What `neap init` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,16 +36,16 @@ pub struct Args {
     /// The cloud to look at: `alibaba` or `aws`.
     #[arg(long, value_name = "PROVIDER", default_value = "aws", hide_possible_values = true)]
     pub provider: Cloud,
-    /// A region to look at; may be given several times.
+    /// A region to look at; may be repeated.
     #[arg(long = "region", value_name = "REGION", required = true)]
     pub regions: Vec<String>,
-    /// A role to look with, one for each account; without it the credentials' own account.
+    /// A role to look with, one per account [default: the account of the credentials].
     #[arg(long = "account-role", value_name = "ARN")]
     pub account_roles: Vec<String>,
-    /// The external id that the roles ask for.
+    /// The external id that the roles require.
     #[arg(long, value_name = "ID")]
     pub external_id: Option<String>,
-    /// Another address for every service, for private endpoints.
+    /// The address of all services, for private endpoints.
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 }

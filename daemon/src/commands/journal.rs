@@ -27,8 +27,8 @@ Examples:
   neap journal verify
   neap journal export --format jsonl > journal.jsonl
 
-While a daemon runs, its socket in the state directory answers; else the store is opened.
-Exits with 1 where the journal is damaged or does not have what was asked for.";
+While a daemon runs, its socket in the state directory answers. Else the store is opened.
+Exits with 1 if the journal is damaged or does not have the record.";
 
 /// Work with the journal.
 #[derive(clap::Args, Debug)]
@@ -42,13 +42,13 @@ pub struct Args {
 enum Action {
     /// List cycles, or all records, of the last hour or of a range.
     Ls(LsArgs),
-    /// Show one record: a cycle, an order, or whatever else has this id.
+    /// Show the record with this id: a cycle, an order or anything else.
     Show(ShowArgs),
     /// Read everything, and report every damaged or missing record.
     Verify(VerifyArgs),
-    /// Print every record, one JSON object a line.
+    /// Print every record, one JSON object per line.
     Export(ExportArgs),
-    /// Remove the oldest whole days beyond age and size; a running daemon does so once a day.
+    /// Remove the oldest whole days beyond the limits of age and size; the daemon does so once a day.
     Compact(CompactArgs),
 }
 

@@ -29,7 +29,7 @@ pub struct Place {
     /// The configuration that names the state directory.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
     config: PathBuf,
-    /// The state directory itself; no configuration is read then.
+    /// The state directory; the configuration is not read then.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use crate::report::{self, Format};
   neap plan --config /etc/neap/neap.toml
   neap plan --config neap.toml --format json | jq '.actions[].summary'
 
-Exit code 3: a group could not be read; everything else is printed all the same.")]
+Exits with 3 if a group could not be read. Everything else is still printed.")]
 pub struct Args {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]

@@ -16,22 +16,22 @@ use crate::shadow::{Offer, RuleOffer, StageWish};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   neap promote                            how far each is, and the offers
-  neap promote checkout                   refused while its gate is not met
+  neap promote checkout                   refused until the gate is met
   neap promote checkout --offer 3f2a9c01b7de
-  neap promote checkout --share 25%       a canary: it shrinks by a quarter of its budget
+  neap promote checkout --share 25%       a canary: a quarter of its removal budget
 
-An offer stands for a configuration, a stage and a day's scorecard: if one has changed, it is
-void. It takes membership of the group that `approvers` names.")]
+An offer is valid for one configuration, one stage and one day's scorecard. If one of them changes,
+it is void. Only members of the group that `approvers` names may promote.")]
 pub struct PromoteArgs {
     /// Services, idle rules or schedules.
     names: Vec<String>,
-    /// Only as this offer says.
+    /// Accept this offer.
     #[arg(long, value_name = "ID", requires = "names")]
     offer: Option<String>,
-    /// As a canary, with this share of its budget of removals.
+    /// Promote as a canary, with this share of the removal budget.
     #[arg(long, value_name = "SHARE", requires = "names", value_parser = share)]
     share: Option<Share>,
-    /// Though its gate is not met; that is written down.
+    /// Promote even if the gate is not met; the journal records it.
     #[arg(long, requires = "names")]
     anyway: bool,
     #[command(flatten)]
@@ -45,9 +45,9 @@ pub struct PromoteArgs {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   neap demote checkout
-  neap demote --all               nothing is changed any more, before the next call is sent
+  neap demote --all               takes effect before the next call is sent
 
-`neap promote NAME` lets it act again. It takes membership of the group that `approvers` names.")]
+`neap promote NAME` lets it act again. Only members of the group that `approvers` names may demote.")]
 pub struct DemoteArgs {
     /// Services, idle rules or schedules.
     #[arg(required_unless_present = "all", conflicts_with = "all")]

@@ -23,7 +23,7 @@ const SHOWN: usize = 20;
   neap replay --state-dir neap-state
   neap replay --since 2026-03-02T00:00:00Z --with stricter.toml
 
-Exit code 1: a plan of this version of the planner came out differently.")]
+Exits with 1 if a plan that this version of the planner made came out differently.")]
 pub struct Args {
     /// From this time on.
     #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
@@ -31,7 +31,7 @@ pub struct Args {
     /// Up to this time.
     #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
     until: Option<Timestamp>,
-    /// What another configuration would have done, with groups simulated from the lead times.
+    /// Show what this configuration would have done, on groups simulated from the lead times.
     #[arg(long, value_name = "FILE")]
     with: Option<PathBuf>,
     #[command(flatten)]

@@ -33,7 +33,7 @@ use crate::traces::{self, Traces};
   neap run --config /etc/neap/neap.toml     the daemon, as systemd runs it
   neap run --config neap.toml --once        one cycle, then the end
 
-SIGTERM ends it after the running call; SIGHUP takes over a changed configuration.")]
+SIGTERM ends it after the running call. SIGHUP reloads the configuration.")]
 pub struct Args {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
@@ -382,7 +382,7 @@ impl Daemon {
                 compacted_at = now;
                 warn_of(&self.engine.standing.calendars, now);
                 if let Err(fault) = self.journal.compact(now) {
-                    tracing::warn!(%fault, "old records were not removed");
+                    tracing::warn!(%fault, "old records could not be removed");
                 }
             }
             self.wait(now, wakes, asked).await;
@@ -409,7 +409,7 @@ impl Daemon {
             }
             Err(fault) => {
                 self.board.cycle_failed();
-                tracing::error!(%fault, "nothing is changed in any cloud: the journal cannot be written");
+                tracing::error!(%fault, "the journal cannot be written: nothing is changed in any cloud");
             }
         }
     }
@@ -419,7 +419,7 @@ impl Daemon {
         let (snapshot, plan, memory) = (&turn.snapshot, &turn.plan, &self.engine.memory);
         let seen = Seen { cycle: turn.id, snapshot, plan, memory };
         if let Err(fault) = self.shadow.take(&self.journal, seen) {
-            tracing::warn!(%fault, "scorecards were not written down");
+            tracing::warn!(%fault, "scorecards could not be written");
         }
     }
 
@@ -440,7 +440,7 @@ impl Daemon {
         let told = shadow::ask(wish, &asked.by, now, engine, shadow, journal, &rules);
         match &told {
             Ok(about) => tracing::warn!(by = asked.by, about, ?wish, "asked for"),
-            Err(why) => tracing::info!(by = asked.by, why, ?wish, "asked for and refused"),
+            Err(why) => tracing::info!(by = asked.by, why, ?wish, "request refused"),
         }
         // Who does not wait for the answer goes without.
         let _ = asked.answer.send(told);
@@ -485,7 +485,7 @@ impl Daemon {
         let until = self.clouds.clock.now();
         std::thread::spawn(move || {
             if let Err(fault) = board.recall(&reader, until) {
-                tracing::warn!(%fault, "the page begins without the day before");
+                tracing::warn!(%fault, "the page starts without the previous day");
             }
         });
         Page::open(page, site).await.map(Some)
@@ -562,7 +562,7 @@ impl Daemon {
             let (before, after) = (&difference.before, &difference.after);
             tracing::info!(key = difference.key, ?before, ?after, "configuration changed");
         }
-        tracing::info!(changes = differences.len(), "configuration taken over");
+        tracing::info!(changes = differences.len(), "configuration reloaded");
     }
 
     async fn take_over(&mut self, next: Config, channels: Vec<Channel>) -> anyhow::Result<()> {

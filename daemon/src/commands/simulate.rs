@@ -50,7 +50,7 @@ pub struct Args {
     /// `series,file,first_decision,scored_from,last_decision,step_s,capacity`.
     #[arg(long, value_name = "FILE")]
     pub tasks: Option<PathBuf>,
-    /// The folder to write to; it is made where it is not there.
+    /// The folder to write to; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
     /// How the summary is printed.

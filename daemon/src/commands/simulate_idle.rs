@@ -34,8 +34,8 @@ const MANIFEST: &str = "manifest.csv";
   neap simulate-idle metrics/ --config neap.toml
   neap simulate-idle metrics/ --config neap.toml --format json | jq '.resources[] | select(.missed_hours > 0)'
 
-The rules look once a day from the first day on that their look-back is covered. A stop comes after
-the rule's grace; hours of use after it are hours in which the resource would have been missed.")]
+The rules look once a day, from the first day that covers their look-back. A stop comes after the
+rule's grace. Hours of use after a stop count as hours in which the resource was missed.")]
 pub struct Args {
     /// The folder with the manifest.
     dir: PathBuf,

@@ -39,10 +39,10 @@ const LEAD_TIME: Seconds = Seconds::minutes(5);
   neap tune traces/ --budget 1% --format json
   neap tune --config neap.toml --service checkout --today target-tracking:0.5
 
-Neap runs at several violation budgets, target tracking, predictive scaling and the Kubernetes HPA
-over a range of targets, a static size at quantiles of the history; all on the same simulated group.
-A decision knows the samples before it alone. Costs are multiples of what perfect foresight would
-have paid; no limit but `min`, `max` and steps holds removals back.")]
+neap runs at several violation budgets. Target tracking, predictive scaling and the Kubernetes HPA
+run at a range of targets, and a fixed size at quantiles of the history. All of them order on the
+same simulated group. A decision sees only the samples before it. Costs are multiples of what
+perfect foresight would have paid. Only `min`, `max` and step limits restrain removals.")]
 pub struct Args {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required_unless_present = "service", value_name = "FILE|DIR")]
@@ -71,7 +71,7 @@ pub struct Args {
     /// `violation_budget`, or 0.5%].
     #[arg(long, value_name = "PERCENT", value_parser = promise)]
     pub budget: Option<Share>,
-    /// What runs today, to be compared with: `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or
+    /// The policy that runs today, to compare with: `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or
     /// `static:12`.
     #[arg(long, value_name = "POLICY:SETTING")]
     pub today: Option<Setting>,

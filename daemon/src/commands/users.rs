@@ -14,11 +14,10 @@ const AROUND: Seconds = Seconds::days(60);
 /// The calendar that the users behind a series live by.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Users {
-    /// A calendar of the configuration that the load's users live by. Its events for all services
-    /// count too.
+    /// Forecast with this calendar of the configuration, and its events for all services.
     #[arg(long, value_name = "NAME", requires = "config")]
     calendar: Option<String>,
-    /// The configuration that has the calendar; nothing else of it is used.
+    /// The configuration with the calendar; nothing else in it is used.
     #[arg(long, value_name = "FILE", requires = "calendar")]
     config: Option<PathBuf>,
 }

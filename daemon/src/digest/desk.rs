@@ -60,7 +60,7 @@ impl Desk {
         let (journal, scores) = (Arc::clone(journal), Arc::clone(scores));
         self.task = Some(tokio::task::spawn_blocking(move || {
             make(&journal, &due, &standing, &scores, now).unwrap_or_else(|fault| {
-                tracing::warn!(%fault, "no digest: the next cycle tries again");
+                tracing::warn!(%fault, "the digest could not be made; the next cycle tries again");
                 BTreeSet::new()
             })
         }));

@@ -89,16 +89,16 @@ fn text(words: &Words) -> String {
 fn a_busy_day_in_words() {
     let told = words(span(Period::Daily), &busy());
     insta::assert_snapshot!(text(&told), @"
-    daily digest of 2026-11-25: 15 orders, 34 violations, 1 critical alert, 7 to be approved
-      orders: 7 out, 4 in, 3 stops, 1 start; 2 came to nothing
+    daily digest of 2026-11-25: 15 orders, 34 violations, 1 critical alert, 7 waiting for approval
+      orders: 7 out, 4 in, 3 stops, 1 start; 2 failed
       dry run of 3 services: 21 orders shown, none given
       cost: 350.0 unit-hours, 35.00 USD; saves 226.0 unit-hours, 22.60 USD (39.2%) against each day's peak size
-      cost in dry run: 390.0 unit-hours, 39.00 USD; had neap acted 320.0 unit-hours, 32.00 USD (-17.9%)
-      idle resources, a month: found 730.00 USD, marked 292.00 USD, realised 73.00 USD
-      violations: 34 of 7200 intervals (0.47%); in dry run 4, had neap acted 2; above the promise: search 2.08% of 1.00%
-      to be approved: 5 idle resources: i-0abc0, i-0abc1, i-0abc2, and 2 more
-      to be promoted, the gate is met: mail, web
-      taken back by regret: video; alerts: 1 critical, 4 to be looked at
+      cost in dry run: 390.0 unit-hours, 39.00 USD; if neap had acted 320.0 unit-hours, 32.00 USD (-17.9%)
+      idle resources, per month: found 730.00 USD, marked 292.00 USD, saved so far 73.00 USD
+      violations: 34 of 7200 intervals (0.47%); in dry run 4, if neap had acted 2; above the promise: search 2.08% of 1.00%
+      waiting for approval: 5 idle resources: i-0abc0, i-0abc1, i-0abc2, and 2 more
+      ready to promote: mail, web
+      taken back into shadow by regret: video; alerts: 1 critical, 4 warning
       most questionable: mail, desired 9 -> 7: demand asked for 8
       search: 150.0 unit-hours, at its peak size 288.0; 30 violations
       and 4 more services
@@ -119,11 +119,11 @@ fn a_week_in_dry_run_in_words() {
     insta::assert_snapshot!(text(&words(span(Period::Weekly), &facts)), @"
     weekly digest of 2026-11-19 to 2026-11-25: 21 orders in dry run, 4 violations
       dry run of 3 services: 21 orders shown, none given
-      cost in dry run: 390.0 unit-hours, 39.00 USD; had neap acted 320.0 unit-hours, 32.00 USD (-17.9%)
-      violations: 4 of 4320 intervals (0.09%); in dry run 4, had neap acted 2
-      mail: 280.0 unit-hours, had neap acted 210.0; 4 violations
-      video: 10.0 unit-hours, had neap acted 9.0
-      web: 100.0 unit-hours, had neap acted 101.0
+      cost in dry run: 390.0 unit-hours, 39.00 USD; if neap had acted 320.0 unit-hours, 32.00 USD (-17.9%)
+      violations: 4 of 4320 intervals (0.09%); in dry run 4, if neap had acted 2
+      mail: 280.0 unit-hours, if neap had acted 210.0; 4 violations
+      video: 10.0 unit-hours, if neap had acted 9.0
+      web: 100.0 unit-hours, if neap had acted 101.0
     ");
 }
 
@@ -146,7 +146,7 @@ fn a_quiet_day_and_one_without_a_record_say_so_in_one_line() {
     daily digest of 2026-11-25: no order, no violation
       cost: 100.0 unit-hours, 10.00 USD; saves 188.0 unit-hours, 18.80 USD (65.3%) against each day's peak size
       violations: 0 of 1440 intervals (0.00%)
-      alerts: 1 to be looked at
+      alerts: 1 warning
     ");
 }
 

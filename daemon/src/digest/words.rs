@@ -68,7 +68,7 @@ fn headline(facts: &Facts) -> Option<String> {
         (given == 0 && shown > 0).then(|| format!("{} in dry run", counted(shown, "order"))),
         (violations > 0).then(|| counted(violations as usize, "violation")),
         (facts.critical > 0).then(|| counted(facts.critical as usize, "critical alert")),
-        (waiting > 0).then(|| format!("{waiting} to be approved")),
+        (waiting > 0).then(|| format!("{waiting} waiting for approval")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if !parts.is_empty() {
@@ -92,7 +92,7 @@ impl Words {
         if !given.is_empty() {
             let failed = match orders.failed {
                 0 => String::new(),
-                failed => format!("; {failed} came to nothing"),
+                failed => format!("; {failed} failed"),
             };
             self.lines.push(format!("orders: {}{failed}", given.join(", ")));
         }
@@ -123,7 +123,7 @@ impl Words {
             let (real, would) = (dry.actual.unit_hours(), dry.would.unit_hours());
             let change = if real > 0.0 { percent(would / real - 1.0) } else { "new".to_owned() };
             self.lines.push(format!(
-                "cost in dry run: {}; had neap acted {} ({change})",
+                "cost in dry run: {}; if neap had acted {} ({change})",
                 amounts(real, dry.actual.usd(), &dry),
                 amounts(would, dry.would.usd(), &dry)
             ));
@@ -131,7 +131,7 @@ impl Words {
         if let Some(idle) = &facts.idle {
             let savings = &idle.savings;
             self.lines.push(format!(
-                "idle resources, a month: found {}, marked {}, realised {}",
+                "idle resources, per month: found {}, marked {}, saved so far {}",
                 sum(&savings.found),
                 sum(&savings.marked),
                 sum(&savings.realised)
@@ -154,7 +154,7 @@ impl Words {
         let dry = facts.sum(false).1;
         if dry.actual.violations != dry.would.violations {
             let (real, would) = (dry.actual.violations, dry.would.violations);
-            line.push_str(&format!("; in dry run {real}, had neap acted {would}"));
+            line.push_str(&format!("; in dry run {real}, if neap had acted {would}"));
         }
         let mut above: Vec<(&ServiceName, &ServiceFacts)> =
             facts.services.iter().filter(|(_, service)| is_above(service)).collect();
@@ -179,12 +179,12 @@ impl Words {
             });
             let count = counted(idle.waiting.len(), "idle resource");
             let ids = self.named(ids);
-            self.lines.push(format!("to be approved: {count}: {ids}"));
+            self.lines.push(format!("waiting for approval: {count}: {ids}"));
         }
         if !facts.offered.is_empty() {
             let names = facts.offered.iter().map(|name| (name.to_string(), name.to_string()));
             let names = self.named(names);
-            self.lines.push(format!("to be promoted, the gate is met: {names}"));
+            self.lines.push(format!("ready to promote: {names}"));
         }
     }
 
@@ -192,9 +192,9 @@ impl Words {
         let mut parts = Vec::new();
         if !facts.taken_back.is_empty() {
             let names = facts.taken_back.iter().map(|name| (name.to_string(), name.to_string()));
-            parts.push(format!("taken back by regret: {}", self.named(names)));
+            parts.push(format!("taken back into shadow by regret: {}", self.named(names)));
         }
-        let alerts = [(facts.critical, "critical"), (facts.warnings, "to be looked at")];
+        let alerts = [(facts.critical, "critical"), (facts.warnings, "warning")];
         let alerts = alerts.iter().filter(|(count, _)| *count > 0);
         let alerts: Vec<String> = alerts.map(|(count, what)| format!("{count} {what}")).collect();
         if !alerts.is_empty() {
@@ -239,7 +239,7 @@ impl Words {
             let real = card.actual.unit_hours();
             let beside = match service.acts {
                 true => format!("at its peak size {:.1}", card.peak.unit_seconds as f64 / 3600.0),
-                false => format!("had neap acted {:.1}", card.would.unit_hours()),
+                false => format!("if neap had acted {:.1}", card.would.unit_hours()),
             };
             let violations = match card.actual.violations as usize {
                 0 => String::new(),

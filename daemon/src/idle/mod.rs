@@ -395,7 +395,7 @@ impl IdleEngine {
         let id = journal.record_idle(now, &IdleEntry::Look(Box::new(record)), true)?;
         journal.enqueue(&plan.alerts)?;
         if let Err(fault) = self.keep_score(journal, &snapshot, &started) {
-            tracing::warn!(%fault, "scorecards of idle rules were not written down");
+            tracing::warn!(%fault, "scorecards of idle rules could not be written");
         }
         let results = self.carry_out(journal, id, &plan, now, stopping).await?;
         Ok(Looked { id, snapshot, plan, results })

@@ -79,9 +79,9 @@ impl IdleWatch {
         match running.await {
             Ok(Ok(looked)) => tell(&looked),
             Ok(Err(fault)) => {
-                tracing::error!(%fault, "no machine is stopped or started: the journal cannot be written");
+                tracing::error!(%fault, "the journal cannot be written: no machine is stopped or started");
             }
-            Err(error) => tracing::error!(%error, "a look at idle resources broke off"),
+            Err(error) => tracing::error!(%error, "the look at idle resources failed"),
         }
     }
 

@@ -133,7 +133,7 @@ pub(super) async fn guard(
     response
 }
 
-/// A request with all that it says: who is slow to say it keeps nobody else from being served.
+/// Reads the whole request body with a deadline, so that a slow client cannot block others.
 async fn heard(request: Request) -> Result<Request, Refused> {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(body, FORM_BYTES_MAX)).await {

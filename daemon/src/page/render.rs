@@ -138,7 +138,11 @@ impl Site {
         match page {
             Ok(page) => (status, Html(page)).into_response(),
             Err(error) => {
-                tracing::error!(template, error = format!("{error:#}"), "a page was not made");
+                tracing::error!(
+                    template,
+                    error = format!("{error:#}"),
+                    "a page could not be rendered"
+                );
                 (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made\n").into_response()
             }
         }

@@ -66,7 +66,7 @@ impl Tally {
 pub struct Scorecard {
     /// What really happened, whoever was in charge.
     pub actual: Tally,
-    /// What would have, had neap acted since the scorecard began.
+    /// What would have, if neap had acted since the scorecard began.
     pub would: Tally,
     /// Whether a unit's price was known.
     pub priced: bool,

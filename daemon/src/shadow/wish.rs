@@ -156,7 +156,7 @@ fn about<Card>(what: &str, offer: &Offer<Card>, policy: &Policy) -> String {
     format!("{what} (which acts once {whose} `mode` is `act`)")
 }
 
-/// Whether a promotion may be: whether it is one in spite of its gate.
+/// Checks the promotion's gate. Returns whether it was overridden.
 fn admitted<Card>(
     name: &str,
     offer: &Offer<Card>,

@@ -662,6 +662,6 @@ async fn a_channel_that_comes_with_a_reload_is_told_what_waits() {
     signal("-TERM");
     assert!(daemon.wait().await.unwrap().success());
     let log = std::fs::read_to_string(bench.path("log")).unwrap();
-    assert!(log.contains("configuration taken over") && log.contains("is not encrypted"), "{log}");
+    assert!(log.contains("configuration reloaded") && log.contains("is not encrypted"), "{log}");
     assert!(![HOOK, "127.0.0.1", "example.net"].iter().any(|word| log.contains(word)), "{log}");
 }

@@ -901,7 +901,7 @@ async fn a_digest_comes_at_its_hour_with_its_chart_and_hides_what_must_not_leave
     let first = first["markdown"]["content"].as_str().unwrap();
     let title = "neap: info: daily digest of 2026-03-02: ";
     assert!(first.contains(title) && first.contains("dry run of 1 service: "), "{first}");
-    assert!(first.contains(" unit-hours") && first.contains(" USD; had neap acted "), "{first}");
+    assert!(first.contains(" unit-hours") && first.contains(" USD; if neap had acted "), "{first}");
     assert!(!first.contains("checkout"), "{first}");
     // By hand it says the same.
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_neap"))

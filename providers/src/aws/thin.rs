@@ -1,5 +1,5 @@
-//! Calls to services that a few calls are all that is needed of: signed as the SDKs sign, sent once,
-//! and read without an SDK of the service.
+//! A small signed HTTP client for AWS services of which we call one or two operations (RDS, load
+//! balancers, the price list): it signs as the SDKs do, and sends a call once.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

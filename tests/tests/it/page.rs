@@ -172,7 +172,7 @@ fn looking_and_approving_are_rights_of_their_own() {
     // A session outlives a reload, and ends when it is left.
     served.running.signal("HUP");
     until("the reload", || {
-        served.running.stderr().contains("configuration taken over").then_some(())
+        served.running.stderr().contains("configuration reloaded").then_some(())
     });
     let idle = served.ask(Ask::get("/idle").with("cookie", &cookie));
     assert!(idle.body.contains("li.wei ·"), "{}", idle.body);

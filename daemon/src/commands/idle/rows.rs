@@ -65,7 +65,7 @@ impl Row {
         !routine || self.verdict == Some("idle by the clock")
     }
 
-    /// What a stop saves a month; for what is idle by the clock, a schedule.
+    /// What a stop saves per month; for what is idle by the clock, a schedule.
     pub fn monthly(&self) -> Option<String> {
         let saving = self.saving.as_ref()?;
         let share = match self.numbers.as_ref().map(|numbers| &numbers.verdict) {

@@ -38,7 +38,7 @@ pub(in crate::page) fn sum(sum: &Sum, language: Language) -> String {
             if sum.unknown > 0 {
                 parts.push(format!("{} 个价格未知", sum.unknown));
             }
-            if parts.is_empty() { "无".to_owned() } else { parts.join(" + ") }
+            if parts.is_empty() { "0".to_owned() } else { parts.join(" + ") }
         }
     }
 }

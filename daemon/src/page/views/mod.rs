@@ -55,7 +55,7 @@ async fn beside<T: Send + 'static>(
 
 /// A page that could not be made says why.
 fn broken(site: &Site, visit: &Visit, error: &anyhow::Error) -> Response {
-    tracing::warn!(path = visit.path, error = format!("{error:#}"), "a page was not made");
+    tracing::warn!(path = visit.path, error = format!("{error:#}"), "a page could not be rendered");
     let title = visit.word("message.broken");
     site.say(StatusCode::INTERNAL_SERVER_ERROR, visit, title, &format!("{error:#}"))
 }

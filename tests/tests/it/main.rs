@@ -13,6 +13,7 @@ mod aws_contract;
 mod aws_estate;
 mod browser;
 mod chinese;
+mod documents;
 mod events;
 mod explain;
 mod faults;

@@ -449,6 +449,26 @@ fn every_command_and_option_of_the_documents_exists() {
     none(faults);
 }
 
+/// What cargo has by itself, of what the documents type.
+const CARGO: [&str; 4] = ["build", "install", "run", "test"];
+
+#[test]
+fn every_command_of_cargo_that_the_readme_types_exists() {
+    let aliases = read(&root().join(".cargo/config.toml"));
+    for name in ["README.md", "README.zh.md"] {
+        let text = read(&root().join(name));
+        let typed = lines(&text)
+            .into_iter()
+            .filter_map(|(is_code, line)| line.trim().strip_prefix("cargo ").filter(|_| is_code));
+        let typed: Vec<&str> = typed.filter_map(|line| line.split(' ').next()).collect();
+        assert!(typed.len() >= 2, "{name}: {typed:?}");
+        for command in typed {
+            let is_alias = aliases.lines().any(|line| line.starts_with(&format!("{command} = ")));
+            assert!(is_alias || CARGO.contains(&command), "{name}: `cargo {command}`");
+        }
+    }
+}
+
 #[test]
 fn the_configurations_of_the_clouds_are_sound() {
     for page in ["aws.md", "alibaba.md"] {

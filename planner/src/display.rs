@@ -224,7 +224,7 @@ impl fmt::Display for Finding {
             (What::Held, Hold::RightSize) | (What::Noted, _) => {}
             (What::Held, _) => f.write_str("held, ")?,
             (What::Narrowed { wanted, to }, _) => {
-                write!(f, "cut from {} to {}, ", wanted.0, to)?;
+                write!(f, "limited from {} to {}, ", wanted.0, to)?;
             }
         }
         write!(f, "{}", self.hold)
@@ -236,7 +236,7 @@ impl What {
     pub fn verb(self) -> &'static str {
         match self {
             What::Held => "held",
-            What::Narrowed { .. } => "cut",
+            What::Narrowed { .. } => "limited",
             What::Noted => "note",
         }
     }
@@ -293,7 +293,7 @@ impl Hold {
     pub fn releases(&self) -> Option<String> {
         let text = match self {
             Hold::RightSize => return None,
-            Hold::KillSwitch { .. } => "removing the kill switch's file".to_owned(),
+            Hold::KillSwitch { .. } => "removing the file of the kill switch".to_owned(),
             Hold::ObserveOnly => "`mode = \"act\"`".to_owned(),
             Hold::Frozen { until, .. }
             | Hold::Override { until, .. }
@@ -314,7 +314,7 @@ impl Hold {
             Hold::Censored => "a sample below the limits of utilisation and errors".to_owned(),
             Hold::Absurd { .. } => "a sample that can be true".to_owned(),
             Hold::NoForecast { .. } => "a forecast".to_owned(),
-            Hold::ForecastDistrusted { .. } => "a loss no higher than last-value's".to_owned(),
+            Hold::ForecastDistrusted { .. } => "an error no higher than last-value's".to_owned(),
             Hold::CapacityUnknown { .. } => {
                 "more intervals with utilisation, or a given `capacity_per_unit`".to_owned()
             }
@@ -333,15 +333,23 @@ impl Hold {
             Hold::Shadow { .. } => "`neap promote`".to_owned(),
             Hold::OfferVoid { .. } => "a new offer of `neap promote`".to_owned(),
             Hold::Protected { .. } => "removing scale-in protection".to_owned(),
-            Hold::OutageShape { .. } => {
-                "demand back in its band, or an operator's acknowledgement".to_owned()
-            }
+            Hold::OutageShape { .. } => "demand back in its band".to_owned(),
             Hold::OrderUnconfirmed { .. } => "a reading that shows its effect".to_owned(),
             Hold::OutOfCapacity { .. } => "the cloud finding machines".to_owned(),
             Hold::DiskReserve => "room on the journal's disk".to_owned(),
             Hold::SpendCeiling { .. } => "a higher ceiling, or cheaper groups".to_owned(),
         };
         Some(text)
+    }
+}
+
+/// A number of units beyond those there are: `2 more units`.
+struct More(Units);
+
+impl fmt::Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Units(units) = self.0;
+        write!(f, "{units} more {}", if units == 1 { "unit" } else { "units" })
     }
 }
 
@@ -362,7 +370,7 @@ impl fmt::Display for Hold {
             | Hold::BillingMinimum { until }
             | Hold::EventFloor { until, .. } => write!(f, "; until {}", When(*until)),
             Hold::OverBudget { refills_at, .. } | Hold::Canary { refills_at, .. } => {
-                write!(f, "; one more at {}", When(*refills_at))
+                write!(f, " until {}", When(*refills_at))
             }
             _ => match self.releases() {
                 Some(releases) => write!(f, "; released by {releases}"),
@@ -377,12 +385,16 @@ impl Hold {
         match self {
             Hold::RightSize => f.write_str("the size is right"),
             Hold::KillSwitch { why } => write!(f, "the kill switch is thrown: {why}"),
-            Hold::ObserveOnly => f.write_str("mode is `observe`, the change is shown only"),
+            Hold::ObserveOnly => f.write_str("mode is `observe`: the change is only shown"),
             Hold::Shadow { why, since } => {
-                write!(f, "in shadow since {since} ({why}), the change is shown only")
+                write!(f, "in shadow since {since} ({why}): the change is only shown")
             }
             Hold::Canary { share, left, .. } => {
-                write!(f, "a canary has {share} of its budget of removals, {left} left")
+                write!(
+                    f,
+                    "a canary has {share} of its removal budget, which allows {}",
+                    More(*left)
+                )
             }
             Hold::OfferVoid { by } => {
                 write!(f, "the promotion by {by} is void, configuration or stage have changed")
@@ -397,7 +409,7 @@ impl Hold {
             Hold::Override { who, from, to, .. } => {
                 write!(f, "somebody else changed {who} ({} -> {})", from.0, to.0)
             }
-            Hold::Unobserved => f.write_str("it was not looked at in this cycle"),
+            Hold::Unobserved => f.write_str("it was not read in this cycle"),
             Hold::GroupUnread { fault } => write!(f, "the group could not be read: {fault}"),
             _ => self.reason_of_data(f),
         }
@@ -417,11 +429,11 @@ impl Hold {
             Hold::Censored => f.write_str("capacity was full, so demand is at least what was seen"),
             Hold::Absurd { what } => write!(f, "{what} cannot be true"),
             Hold::NoForecast { why } => {
-                write!(f, "no forecast ({why}), demand now decides alone")
+                write!(f, "no forecast ({why}): current demand decides alone")
             }
             Hold::ForecastDistrusted { loss_percent } => write!(
                 f,
-                "the forecast has no say, its loss is {loss_percent}% of last-value's lately"
+                "the forecast is not used: its recent error is {loss_percent}% of last-value's"
             ),
             Hold::CapacityUnknown { have, need } => {
                 write!(f, "a unit's capacity is not known yet, {have} intervals of {need}")
@@ -437,7 +449,7 @@ impl Hold {
     fn reason_of_group(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Hold::GroupIsChanging { pending, terminating } => {
-                write!(f, "{pending} coming and {terminating} going")
+                write!(f, "{pending} launching and {terminating} terminating")
             }
             Hold::WarmingUp { units } => write!(f, "{units} still warming up"),
             Hold::UnknownMembers { units } => {
@@ -446,29 +458,32 @@ impl Hold {
             Hold::Refreshing { id } => write!(f, "instance refresh `{id}` is under way"),
             Hold::Suspended { process } => write!(f, "process `{process}` is suspended"),
             Hold::AtBound { bound, value } => write!(f, "{bound} is {value}"),
-            Hold::CoolingDown { .. } => f.write_str("the size changed a short while ago"),
+            Hold::CoolingDown { .. } => f.write_str("the size changed recently"),
             Hold::HoldWindow { needed, window } => {
                 write!(f, "{needed} may be needed again within {window}")
             }
             Hold::Dwelling { most, .. } => {
-                write!(f, "demand has not fitted the smaller size long enough, {most} at most")
+                write!(
+                    f,
+                    "demand has not fitted the smaller size long enough: it needed up to {most}"
+                )
             }
             Hold::EventFloor { name, floor, .. } => {
                 write!(f, "event `{name}` keeps at least {floor}")
             }
             Hold::StepLimit { step } => write!(f, "a step up is at most {step}"),
             Hold::OverBudget { budget, left, .. } => {
-                write!(f, "the budget of removals of {budget} has {left} left")
+                write!(f, "the removal budget of {budget} allows {}", More(*left))
             }
             Hold::Protected { protected } => {
                 write!(f, "{protected} protected from scale-in")
             }
-            Hold::BillingMinimum { .. } => f.write_str("the newest units are paid for anyway"),
+            Hold::BillingMinimum { .. } => f.write_str("the newest units are already paid for"),
             Hold::OrderUnconfirmed { decision } => {
                 write!(f, "the result of decision `{decision}` is not known")
             }
             Hold::OutOfCapacity { short } => {
-                write!(f, "the cloud has no machines now, {short} ordered and not there")
+                write!(f, "the cloud has no machines now: {short} ordered and missing")
             }
             Hold::DiskReserve => f.write_str("the journal has only its reserve left"),
             Hold::SpendCeiling { usd_milli_hourly } => {

@@ -57,7 +57,7 @@ fn a_gated_service_decides_and_changes_nothing() {
     let plan = world.cycle(true);
     assert_snapshot!(text(&plan), @r"
     > web: desired 10 -> 5 (dry run), forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: held, in shadow since 2026-03-02T12:00:00Z (not promoted yet), the change is shown only; released by `neap promote`
+    - web: held, in shadow since 2026-03-02T12:00:00Z (not promoted yet): the change is only shown; released by `neap promote`
     ");
     assert_eq!(world.memory.services[&name("web")].orders.open, None);
     // In mode `observe` that is the reason, and a gate that is taken away leaves nothing behind.
@@ -107,7 +107,7 @@ fn anything_can_be_taken_back_and_lifted_again() {
     let plan = world.cycle(true);
     assert_snapshot!(text(&plan), @r"
     > web: desired 10 -> 20 (dry run), forecast wants 20 units for 1990/s at p98.81 within 7m, demand now 1990/s, a unit serves 100/s
-    - web: held, in shadow since 2026-03-02T12:00:00Z (demoted by bob), the change is shown only; released by `neap promote`
+    - web: held, in shadow since 2026-03-02T12:00:00Z (demoted by bob): the change is only shown; released by `neap promote`
     ");
     assert_eq!(acts(&world.cycle(true)), [false], "it stays so");
     promote(&mut world, None);
@@ -155,7 +155,7 @@ fn a_canary_grows_as_it_decides_and_shrinks_by_its_share() {
     let plan = world.cycle(true);
     assert_snapshot!(text(&plan), @r"
     > web: desired 40 -> 39, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 39 units, a canary has 25% of its budget of removals, 1 unit left; one more at 2026-03-02T12:11:00Z
+    - web: limited from 5 to 39 units, a canary has 25% of its removal budget, which allows 1 more unit until 2026-03-02T12:11:00Z
     ");
     world.set_demand(4_500.0);
     let plan = world.cycle(true);

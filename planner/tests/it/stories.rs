@@ -57,7 +57,7 @@ fn a_new_service_starts_reactive_and_says_so() {
         w.demand().fastest_rise = 150.0;
     }), @r"
     > web: desired 10 -> 12, demand now wants 12 units, demand now 1020/s, a unit serves 100/s
-    - web: no forecast (30 samples so far, 288 are needed), demand now decides alone
+    - web: no forecast (30 samples so far, 288 are needed): current demand decides alone
     ");
 }
 
@@ -70,13 +70,13 @@ fn a_night_is_answered_by_taking_units_away() {
 fn what_may_be_needed_again_soon_is_kept() {
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.expect(420.0, 800.0) }), @r"
     > web: desired 10 -> 8, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 8 units, 8 units may be needed again within 15m; released by a forecast that fits the smaller size
+    - web: limited from 5 to 8 units, 8 units may be needed again within 15m; released by a forecast that fits the smaller size
     ");
 }
 
 #[test]
 fn a_service_that_was_not_looked_at_is_not_passed_over_in_silence() {
-    assert_snapshot!(told(|w| w.snapshot.services.clear()), @"- web: held, it was not looked at in this cycle; released by the next cycle that reaches it");
+    assert_snapshot!(told(|w| w.snapshot.services.clear()), @"- web: held, it was not read in this cycle; released by the next cycle that reaches it");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn observe_shows_the_same_action_and_changes_nothing() {
     world.set_demand(420.0);
     assert_snapshot!(world.plan(), @r#"
     > web: desired 10 -> 5 (dry run), forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: held, mode is `observe`, the change is shown only; released by `mode = "act"`
+    - web: held, mode is `observe`: the change is only shown; released by `mode = "act"`
     "#);
     let _ = world.cycle(true);
     let memory = &world.memory.services[&name("web")];
@@ -111,9 +111,9 @@ fn a_dry_run_reports_the_breach_of_a_budget_and_finishes_the_plan() {
     assert_snapshot!(world.plan(), @r#"
     > api: desired 10 -> 20 (dry run), forecast wants 20 units for 1990/s at p98.81 within 7m, demand now 1990/s, a unit serves 100/s
     > web: desired 10 -> 9 (dry run), forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - api: held, mode is `observe`, the change is shown only; released by `mode = "act"`
-    - web: held, mode is `observe`, the change is shown only; released by `mode = "act"`
-    - web: cut from 5 to 9 units, the budget of removals of the group has 1 unit left; one more at 2026-03-02T12:10:00Z
+    - api: held, mode is `observe`: the change is only shown; released by `mode = "act"`
+    - web: held, mode is `observe`: the change is only shown; released by `mode = "act"`
+    - web: limited from 5 to 9 units, the removal budget of the group allows 1 more unit until 2026-03-02T12:10:00Z
     "#);
     let _ = world.cycle(true);
     assert_eq!(world.memory.fleet, Memory::default().fleet);
@@ -137,7 +137,7 @@ fn absent_demand_takes_nothing_away() {
         w.demand().fault = Some(timeout());
     }), @r"
     - web: held, demand is not known: `GetMetricData` timed out; released by samples arriving again
-    - web: no forecast (no samples arrive), demand now decides alone
+    - web: no forecast (no samples arrive): current demand decides alone
     ");
 }
 
@@ -151,8 +151,8 @@ fn stale_data_still_grow_to_what_was_last_trusted() {
     world.seen("web").forecast = Err(NoForecast::NoData);
     assert_snapshot!(world.plan(), @r"
     > web: desired 12 -> 14, last trusted value wants 15 units, a unit serves 100/s
-    - web: cut from 15 to 14 units, a step up is at most 2 units
-    - web: no forecast (no samples arrive), demand now decides alone
+    - web: limited from 15 to 14 units, a step up is at most 2 units
+    - web: no forecast (no samples arrive): current demand decides alone
     ");
 }
 
@@ -171,7 +171,7 @@ fn half_the_members_missing_justify_half_the_decrease_and_any_growth() {
         w.demand().missing = Share::percent(50);
     }), @r"
     > web: desired 10 -> 8, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 8 units, metrics of 50% of demand are missing; released by samples arriving again
+    - web: limited from 5 to 8 units, metrics of 50% of demand are missing; released by samples arriving again
     ");
     assert_snapshot!(told(|w| {
         w.set_demand(1420.0);
@@ -205,12 +205,12 @@ fn a_censored_sample_multiplies_growth_and_teaches_no_fall() {
     full(&mut world, 990.0);
     assert_snapshot!(text(&world.cycle(true)), @r"
     > web: desired 10 -> 13, demand now wants 15 units, demand now 990/s, a unit serves 100/s
-    - web: cut from 15 to 13 units, a step up is at most 3 units
+    - web: limited from 15 to 13 units, a step up is at most 3 units
     ");
     full(&mut world, 1290.0);
     assert_snapshot!(text(&world.cycle(true)), @r"
     > web: desired 13 -> 16, demand now wants 30 units, demand now 1290/s, a unit serves 100/s
-    - web: cut from 30 to 16 units, a step up is at most 3 units
+    - web: limited from 30 to 16 units, a step up is at most 3 units
     ");
     full(&mut world, 200.0);
     assert_snapshot!(world.plan(), @"- web: held, capacity was full, so demand is at least what was seen; released by a sample below the limits of utilisation and errors");
@@ -232,7 +232,7 @@ fn surge_inside_cooldown_is_answered() {
     world.set_demand(1150.0);
     let _ = world.cycle(true);
     world.set_demand(700.0);
-    assert_snapshot!(world.plan(), @"- web: held, the size changed a short while ago; until 2026-03-02T12:05:00Z");
+    assert_snapshot!(world.plan(), @"- web: held, the size changed recently; until 2026-03-02T12:05:00Z");
     world.set_demand(1990.0);
     assert_snapshot!(world.plan(), @"> web: desired 12 -> 20, forecast wants 20 units for 1990/s at p98.81 within 7m, demand now 1990/s, a unit serves 100/s");
 }
@@ -248,7 +248,7 @@ fn what_is_already_ordered_is_counted() {
 
 #[test]
 fn a_moving_group_is_not_made_smaller() {
-    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().pending = Units(2) }), @"- web: held, 2 units coming and 0 units going; released by the group coming to rest");
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().pending = Units(2) }), @"- web: held, 2 units launching and 0 units terminating; released by the group coming to rest");
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().warming = Units(2) }), @"- web: held, 2 units still warming up; released by the group coming to rest");
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().refresh = Some("r-7".to_owned()) }), @"- web: held, instance refresh `r-7` is under way; released by the end of the refresh");
 }
@@ -268,10 +268,10 @@ fn without_a_forecast_demand_must_fit_for_the_hold_window() {
         }
     }
     assert_snapshot!(lines.join("\n"), @r"
-    - web: held, demand has not fitted the smaller size long enough, 5 units at most; until 2026-03-02T12:15:00Z
-    - web: held, demand has not fitted the smaller size long enough, 7 units at most; until 2026-03-02T12:15:00Z
+    - web: held, demand has not fitted the smaller size long enough: it needed up to 5 units; until 2026-03-02T12:15:00Z
+    - web: held, demand has not fitted the smaller size long enough: it needed up to 7 units; until 2026-03-02T12:15:00Z
     > web: desired 10 -> 7, demand now wants 5 units, demand now 420/s, a unit serves 100/s
-    - web: held, the size changed a short while ago; until 2026-03-02T12:20:00Z
+    - web: held, the size changed recently; until 2026-03-02T12:20:00Z
     ");
 }
 
@@ -288,11 +288,11 @@ fn one_unit_is_not_taken_away_and_ordered_again_minute_by_minute() {
         }
     }
     assert_snapshot!(lines.join("\n"), @r"
-    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:05:00Z
+    - web: held, demand has not fitted the smaller size long enough: it needed up to 9 units; until 2026-03-02T12:05:00Z
     - web: the size is right
-    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:07:00Z
+    - web: held, demand has not fitted the smaller size long enough: it needed up to 9 units; until 2026-03-02T12:07:00Z
     - web: the size is right
-    - web: held, demand has not fitted the smaller size long enough, 9 units at most; until 2026-03-02T12:09:00Z
+    - web: held, demand has not fitted the smaller size long enough: it needed up to 9 units; until 2026-03-02T12:09:00Z
     > web: desired 10 -> 9, forecast wants 9 units for 860/s at p98.81 within 7m, demand now 860/s, a unit serves 100/s
     - web: the size is right
     ");
@@ -311,7 +311,7 @@ fn a_lost_answer_is_looked_at_before_anything_is_taken_away() {
     }];
     assert_snapshot!(text(&world.cycle(true)), @"- web: held, the result of decision `4812/web` is not known; released by a reading that shows its effect");
     world.units(8);
-    assert_snapshot!(world.plan(), @"- web: held, the size changed a short while ago; until 2026-03-02T12:04:30Z");
+    assert_snapshot!(world.plan(), @"- web: held, the size changed recently; until 2026-03-02T12:04:30Z");
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_scale_in_above_budget_is_cut_largest_saving_first_and_the_rest_held_by_name
     assert_snapshot!(text(&world.cycle(true)), @r"
     > api: desired 10 -> 5, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
     > web: desired 10 -> 8, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 8 units, the budget of removals of account `aws/111122223333` has 2 units left; one more at 2026-03-02T12:08:35Z
+    - web: limited from 5 to 8 units, the removal budget of account `aws/111122223333` allows 2 more units until 2026-03-02T12:08:35Z
     ");
     world.pool().cooldown = Seconds(0);
     for service in ["web", "api"] {
@@ -349,7 +349,7 @@ fn a_scale_in_above_budget_is_cut_largest_saving_first_and_the_rest_held_by_name
     }
     assert_snapshot!(world.plan(), @r"
     - api: the size is right
-    - web: held, the budget of removals of account `aws/111122223333` has 0 units left; one more at 2026-03-02T12:45:31Z
+    - web: held, the removal budget of account `aws/111122223333` allows 0 more units until 2026-03-02T12:45:31Z
     ");
 }
 
@@ -360,7 +360,7 @@ fn budgets_are_on_by_default_and_never_restrain_growth() {
     world.set_demand(420.0);
     assert_snapshot!(world.plan(), @r"
     > web: desired 10 -> 9, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 9 units, the budget of removals of the group has 1 unit left; one more at 2026-03-02T12:10:00Z
+    - web: limited from 5 to 9 units, the removal budget of the group allows 1 more unit until 2026-03-02T12:10:00Z
     ");
     world.set_demand(4800.0);
     assert_snapshot!(world.plan(), @"> web: desired 10 -> 48, forecast wants 48 units for 4800/s at p98.81 within 7m, demand now 4800/s, a unit serves 100/s");
@@ -383,7 +383,7 @@ fn removals_that_never_happened_are_given_back_to_the_budget() {
     }];
     assert_snapshot!(world.plan(), @r"
     > web: desired 10 -> 9, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 9 units, the budget of removals of the group has 1 unit left; one more at 2026-03-02T12:11:00Z
+    - web: limited from 5 to 9 units, the removal budget of the group allows 1 more unit until 2026-03-02T12:11:00Z
     ");
 }
 
@@ -473,11 +473,11 @@ fn what_the_cloud_would_refuse_is_not_tried() {
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().terminate_suspended = true }), @"- web: held, process `Terminate` is suspended; released by resuming `Terminate`");
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().protected = Units(8) }), @r"
     > web: desired 10 -> 8, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-    - web: cut from 5 to 8 units, 8 units protected from scale-in; released by removing scale-in protection
+    - web: limited from 5 to 8 units, 8 units protected from scale-in; released by removing scale-in protection
     ");
     assert_snapshot!(told(|w| { w.set_demand(9000.0); w.pool().max = None }), @r"
     > web: desired 10 -> 50, forecast wants 90 units for 9000/s at p98.81 within 7m, demand now 9000/s, a unit serves 100/s
-    - web: cut from 90 to 50 units, the group's own maximum is 50 units; released by changing the group's own maximum
+    - web: limited from 90 to 50 units, the group's own maximum is 50 units; released by changing the group's own maximum
     ");
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().min = Units(10) }), @"- web: held, the group's own minimum is 10 units; released by changing the group's own minimum");
 }
@@ -490,7 +490,7 @@ fn no_machines_is_said_and_the_order_stands() {
         w.view().out_of_capacity = true;
     }), @r"
     > web: desired 14 -> 16, forecast wants 16 units for 1550/s at p98.81 within 7m, demand now 1550/s, a unit serves 100/s
-    - web: the cloud has no machines now, 4 units ordered and not there
+    - web: the cloud has no machines now, 4 units ordered and missing
     ");
 }
 
@@ -502,7 +502,7 @@ fn the_kill_switch_stops_both_ways_and_tells_what_would_have_been_done() {
         w.set_demand(demand);
         w.snapshot.kill_switch = KillSwitch::Thrown { why: "`/etc/neap/stop` exists".to_owned() };
     };
-    assert_snapshot!(told(|w| thrown(w, 1450.0)), @"- web: held, the kill switch is thrown: `/etc/neap/stop` exists; released by removing the kill switch's file");
+    assert_snapshot!(told(|w| thrown(w, 1450.0)), @"- web: held, the kill switch is thrown: `/etc/neap/stop` exists; released by removing the file of the kill switch");
     let mut world = World::new();
     thrown(&mut world, 420.0);
     let (plan, _) = planner::plan(&world.policy, &world.snapshot, &world.memory);
@@ -535,7 +535,7 @@ fn a_spend_ceiling_cuts_growth() {
         w.set_demand(1950.0);
     }), @r"
     > web: desired 10 -> 12, forecast wants 20 units for 1950/s at p98.81 within 7m, demand now 1950/s, a unit serves 100/s
-    - web: cut from 20 to 12 units, the spend ceiling is 6 USD an hour; released by a higher ceiling, or cheaper groups
+    - web: limited from 20 to 12 units, the spend ceiling is 6 USD an hour; released by a higher ceiling, or cheaper groups
     ");
 }
 
@@ -566,10 +566,10 @@ fn a_forecast_worse_than_last_value_loses_its_say_visibly_and_earns_it_back() {
     losing(&mut world, 130);
     assert_snapshot!(text(&world.cycle(true)), @r"
     - web: the size is right
-    - web: the forecast has no say, its loss is 130% of last-value's lately
+    - web: the forecast is not used: its recent error is 130% of last-value's
     ");
     losing(&mut world, 105);
-    assert!(text(&world.cycle(true)).contains("has no say"));
+    assert!(text(&world.cycle(true)).contains("is not used"));
     losing(&mut world, 99);
     assert_snapshot!(world.plan(), @"> web: desired 10 -> 15, forecast wants 15 units for 1450/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s");
 }
@@ -657,7 +657,7 @@ fn the_cooldown_runs_from_the_newest_change_in_whatever_order_they_become_known(
     orders.open = Some(OpenOrder { decision: None, change: older, at: now - Seconds::hours(1) });
     world.set_demand(420.0);
     world.pool().cooldown = Seconds::minutes(5);
-    assert_snapshot!(world.plan(), @"- web: held, the size changed a short while ago; until 2026-03-02T12:05:00Z");
+    assert_snapshot!(world.plan(), @"- web: held, the size changed recently; until 2026-03-02T12:05:00Z");
 }
 
 // Outage's shape (idea 5)
@@ -697,7 +697,7 @@ fn demand_that_collapses_in_a_third_of_the_services_takes_nothing_away() {
         let plan = world.cycle(true);
         assert!(plan.actions.is_empty(), "minute {minute}: {}", text(&plan));
     }
-    assert_snapshot!(world.plan().lines().next().unwrap(), @"- s0: held, demand collapsed as in an outage at 2026-03-02T12:05:00Z, in 2 of 6 services; released by demand back in its band, or an operator's acknowledgement");
+    assert_snapshot!(world.plan().lines().next().unwrap(), @"- s0: held, demand collapsed as in an outage at 2026-03-02T12:05:00Z, in 2 of 6 services; released by demand back in its band");
     // An operator who knows better.
     world.snapshot.acknowledged = vec![name("s0"), name("s1")];
     let plan = world.cycle(true);
@@ -759,7 +759,7 @@ fn a_lone_fall_is_an_outage_when_hosts_are_sick() {
     let _ = world.cycle(true);
     world.set_demand(200.0);
     world.seen("web").signals.healthy_hosts = Trend::Worse;
-    assert_snapshot!(world.plan(), @"- web: held, demand collapsed as in an outage at 2026-03-02T12:01:00Z, in 1 of 1 services; released by demand back in its band, or an operator's acknowledgement");
+    assert_snapshot!(world.plan(), @"- web: held, demand collapsed as in an outage at 2026-03-02T12:01:00Z, in 1 of 1 services; released by demand back in its band");
     world.seen("web").signals.healthy_hosts = Trend::Usual;
     assert_snapshot!(world.plan(), @"> web: desired 10 -> 2, forecast wants 2 units for 200/s at p98.81 within 7m, demand now 200/s, a unit serves 100/s");
 }
@@ -817,7 +817,7 @@ fn a_sale_of_which_nothing_is_measured_gets_its_capacity_all_the_same() {
         w.demand().fault = Some(timeout());
     }), @r"
         > web: desired 10 -> 40, event `11.11` (until 2026-03-02T18:00:00Z) wants 40 units, a unit serves 100/s
-        - web: no forecast (no samples arrive), demand now decides alone
+        - web: no forecast (no samples arrive): current demand decides alone
         ");
 }
 
@@ -834,7 +834,7 @@ fn a_quiet_hour_of_a_sale_takes_nothing_away() {
         sale(w, -7200);
     }), @r"
         > web: desired 50 -> 40, event `11.11` (until 2026-03-02T16:00:00Z) wants 40 units, demand now 420/s, a unit serves 100/s
-        - web: cut from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T16:00:00Z
+        - web: limited from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T16:00:00Z
         ");
 }
 
@@ -852,7 +852,7 @@ fn nothing_is_taken_away_just_before_a_sale() {
         sale(w, 600);
     }), @r"
         > web: desired 50 -> 40, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
-        - web: cut from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T18:10:00Z
+        - web: limited from 5 to 40 units, event `11.11` keeps at least 40 units; until 2026-03-02T18:10:00Z
         ");
     assert_snapshot!(told(|w| {
         w.set_demand(420.0);
@@ -884,7 +884,7 @@ fn a_floor_above_the_maximum_says_who_wins() {
         w.pool().max = Some(Units(30));
     }), @r"
         > web: desired 10 -> 30, event `11.11` (until 2026-03-02T18:00:00Z) wants 40 units, demand now 950/s, a unit serves 100/s
-        - web: cut from 40 to 30 units, the configured `max` is 30 units; released by changing the configured `max`
+        - web: limited from 40 to 30 units, the configured `max` is 30 units; released by changing the configured `max`
         ");
     assert_snapshot!(told(|w| {
         sale(w, 0);

@@ -139,7 +139,7 @@ fn a_group_in_cooldown() {
     );
     settings().bind(|| insta::assert_snapshot!(text, @r#"
     web at 2026-03-02T12:01:00Z (cycle ID)
-      held      the size changed a short while ago; until 2026-03-02T12:05:00Z
+      held      the size changed recently; until 2026-03-02T12:05:00Z
       group     desired 14 in 0..50, 14 in service, 0 on the way; demand 300/s at 2026-03-02T11:58:00Z
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed
@@ -184,7 +184,7 @@ fn a_group_over_its_budget_of_removals() {
     let text = explained(world, &[low, low, low, low]);
     settings().bind(|| insta::assert_snapshot!(text, @r#"
     web at 2026-03-02T12:03:00Z (cycle ID)
-      held      the budget of removals of the group has 0 units left; one more at 2026-03-02T12:10:00Z
+      held      the removal budget of the group allows 0 more units until 2026-03-02T12:10:00Z
       group     desired 9 in 0..50, 9 in service, 0 on the way; demand 300/s at 2026-03-02T12:00:00Z
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed

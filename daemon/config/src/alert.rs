@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::digest::{DigestRule, digest};
 use super::fault::ConfigFault;
+use super::keys::Key;
+use super::keys::alert::alert as known;
+use super::keys::root::top;
 use super::quiet::{QuietHours, quiet_hours};
 use super::reader::{Entry, Table, either};
 use super::secret::SecretFile;
@@ -237,7 +240,7 @@ pub struct Template {
 
 /// Reads every `[[alert]]`.
 pub(super) fn alerts(root: &Table<'_>) -> Vec<AlertChannel> {
-    let Some(entry) = root.get("alert") else { return Vec::new() };
+    let Some(entry) = root.get(&top::ALERT) else { return Vec::new() };
     let mut names = BTreeSet::new();
     entry.tables().iter().filter_map(|table| alert(table, &mut names)).collect()
 }
@@ -246,7 +249,7 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
     let name = name(table, names);
     let kind = kind(table);
     let min_severity =
-        table.get("min_severity").map_or(Some(AlertChannel::MIN_SEVERITY), |entry| {
+        table.get(&known::MIN_SEVERITY).map_or(Some(AlertChannel::MIN_SEVERITY), |entry| {
             entry.choice(&[
                 ("info", Severity::Info),
                 ("warning", Severity::Warning),
@@ -256,7 +259,7 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
     let url = url(table, kind);
     let bearer = match kind {
         Some(ChannelKind::Webhook | ChannelKind::Alertmanager) | None => {
-            secret(table, "bearer_file", "token")
+            secret(table, &known::BEARER_FILE, "token")
         }
         Some(_) => Some(None),
     };
@@ -264,15 +267,15 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
     let message = message(table, kind);
     let link = match kind {
         Some(ChannelKind::Webhook) => Some(None),
-        _ => table.get("link").map_or(Some(None), |entry| link(&entry).map(Some)),
+        _ => table.get(&known::LINK).map_or(Some(None), |entry| link(&entry).map(Some)),
     };
     let rate = rate(table, kind);
-    let quiet_hours = match table.get("quiet_hours") {
+    let quiet_hours = match table.get(&known::QUIET_HOURS) {
         Some(entry) => quiet_hours(&entry).map(Some),
         None => Some(None),
     };
     let of_quiet_hours = quiet_hours.iter().flatten().map(|quiet| &quiet.timezone).next();
-    let digest = table.get("digest").map_or(Some(None), |entry| match kind {
+    let digest = table.get(&known::DIGEST).map_or(Some(None), |entry| match kind {
         Some(kind) if !kind.takes_digests() => {
             let hint = "a digest is no incident; a chat or a `webhook` takes it".to_owned();
             entry.key_fault(format!("{kind} takes no digest"), Some(hint));
@@ -302,19 +305,21 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
 /// PagerDuty has one address for all, which may be left out.
 fn url(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<SecretFile>> {
     if kind == Some(ChannelKind::Pagerduty) {
-        return secret(table, "url_file", "address");
+        return secret(table, &known::URL_FILE, "address");
     }
-    let url = table.required("url_file", "the path of a file that holds the address")?;
+    let url = table.required(&known::URL_FILE, "the path of a file that holds the address")?;
     url.secret_file("address").map(Some)
 }
 
 /// What messages are signed with, or whose they are.
 fn key(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<SecretFile>> {
     match kind {
-        Some(ChannelKind::Dingtalk | ChannelKind::Feishu) => secret(table, "secret_file", "secret"),
+        Some(ChannelKind::Dingtalk | ChannelKind::Feishu) => {
+            secret(table, &known::SECRET_FILE, "secret")
+        }
         Some(ChannelKind::Pagerduty) => {
             let expected = "the path of a file that holds the routing key";
-            table.required("routing_key_file", expected)?.secret_file("routing key").map(Some)
+            table.required(&known::ROUTING_KEY_FILE, expected)?.secret_file("routing key").map(Some)
         }
         _ => Some(None),
     }
@@ -338,7 +343,9 @@ fn link(entry: &Entry<'_>) -> Option<String> {
 
 /// What the file says, as long as the receiver takes it; else what is right for the kind.
 fn rate(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<Rate>> {
-    let Some(entry) = table.get("rate") else { return Some(kind.and_then(ChannelKind::rate)) };
+    let Some(entry) = table.get(&known::RATE) else {
+        return Some(kind.and_then(ChannelKind::rate));
+    };
     let rate = entry.parsed(Rate::parse, RATE)?;
     let limits = kind.map_or(&[][..], ChannelKind::limits);
     if let (Some(kind), Some(limit)) = (kind, limits.iter().find(|limit| !rate.keeps(**limit))) {
@@ -350,7 +357,7 @@ fn rate(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Option<Rate>> {
 }
 
 /// A file of a secret that may be left out; `None` where what stands there is wrong.
-fn secret(table: &Table<'_>, key: &str, what: &str) -> Option<Option<SecretFile>> {
+fn secret(table: &Table<'_>, key: &Key, what: &str) -> Option<Option<SecretFile>> {
     match table.get(key) {
         Some(entry) => entry.secret_file(what).map(Some),
         None => Some(None),
@@ -360,7 +367,7 @@ fn secret(table: &Table<'_>, key: &str, what: &str) -> Option<Option<SecretFile>
 /// A channel's name stands in the journal and in headers.
 fn name(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<String> {
     let expected = "a name of ASCII letters, digits, `-` and `_`, such as `\"on-call\"`";
-    let entry = table.required("name", expected)?;
+    let entry = table.required(&known::NAME, expected)?;
     let name = entry.text(expected)?;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
         entry.unexpected(expected, None);
@@ -374,7 +381,7 @@ fn name(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<String> {
 }
 
 fn kind(table: &Table<'_>) -> Option<ChannelKind> {
-    let entry = table.required("kind", "a kind such as `\"webhook\"`")?;
+    let entry = table.required(&known::KIND, "a kind such as `\"webhook\"`")?;
     if entry.as_text() == Some("email") {
         let hint = "a `webhook` can reach a gateway that sends mail".to_owned();
         entry.fault(format!("{}: mail is not built in", entry.found()), Some(hint));
@@ -385,9 +392,10 @@ fn kind(table: &Table<'_>) -> Option<ChannelKind> {
 
 fn message(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Message> {
     let default = Message::default();
-    let chosen = table.get("fields").map_or(Some(default.fields), |e| fields(&e, &Field::ALL));
-    let hash = table.get("hash").map_or(Some(default.hash), |e| fields(&e, &Field::NAMING));
-    let salt = secret(table, "salt_file", "salt");
+    let chosen =
+        table.get(&known::FIELDS).map_or(Some(default.fields), |e| fields(&e, &Field::ALL));
+    let hash = table.get(&known::HASH).map_or(Some(default.hash), |e| fields(&e, &Field::NAMING));
+    let salt = secret(table, &known::SALT_FILE, "salt");
     let sound = chosen.is_some() && hash.is_some() && salt.is_some();
     let message = Message {
         fields: chosen.unwrap_or_else(|| Message::default().fields),
@@ -397,7 +405,7 @@ fn message(table: &Table<'_>, kind: Option<ChannelKind>) -> Option<Message> {
     };
     // The other kinds have a form of their own.
     let is_free = kind.is_none_or(|kind| kind == ChannelKind::Webhook);
-    let message = match is_free.then(|| table.get("template")).flatten() {
+    let message = match is_free.then(|| table.get(&known::TEMPLATE)).flatten() {
         Some(entry) => entry.file_beside("template text", |source, text| {
             let template = Some(Template { source: source.to_owned(), text: text.to_owned() });
             worded(Message { template, ..message }, entry.checks())

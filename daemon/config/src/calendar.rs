@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use super::freeze::days_of;
 use super::holidays::{Holidays, holidays};
+use super::keys::root::top;
+use super::keys::times::calendar as known;
 use super::reader::{Entry, Table, did_you_mean};
 use super::zone::{Zone, zone};
 
@@ -42,7 +44,7 @@ impl CalendarRule {
 
 /// Reads every `[calendar.NAME]`, and gives the names of all, faulty ones too.
 pub(super) fn calendars(root: &Table<'_>) -> (BTreeMap<String, CalendarRule>, Vec<String>) {
-    let Some(table) = root.get("calendar").and_then(|entry| entry.table()) else {
+    let Some(table) = root.get(&top::CALENDAR).and_then(|entry| entry.table()) else {
         return (BTreeMap::new(), Vec::new());
     };
     let entries = table.entries();
@@ -56,8 +58,9 @@ pub(super) fn calendars(root: &Table<'_>) -> (BTreeMap<String, CalendarRule>, Ve
 
 fn calendar(table: &Table<'_>) -> Option<CalendarRule> {
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"`";
-    let timezone = table.required("timezone", expected).and_then(|entry| zone(&entry, expected));
-    let rest_days = table.get("rest_days").map_or(Some(weekend()), |entry| {
+    let timezone =
+        table.required(&known::TIMEZONE, expected).and_then(|entry| zone(&entry, expected));
+    let rest_days = table.get(&known::REST_DAYS).map_or(Some(weekend()), |entry| {
         entry
             .parsed(|text| if text == "none" { Some(Vec::new()) } else { days_of(text) }, REST_DAYS)
     });

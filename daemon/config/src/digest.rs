@@ -7,6 +7,7 @@ use planner::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::freeze::{DAYS, day_of as weekday, time_of_day};
+use super::keys::alert::digest as known;
 use super::reader::Entry;
 use super::zone::{Zone, zone};
 
@@ -160,9 +161,9 @@ impl Serialize for DigestRule {
 /// Reads `{ every = "week", on = "Mon", at = "09:00", timezone = "Asia/Shanghai" }`.
 pub(super) fn digest(entry: &Entry<'_>, of_quiet_hours: Option<&Zone>) -> Option<DigestRule> {
     let table = entry.table()?;
-    let every = table.required("every", "`\"day\"` or `\"week\"`");
+    let every = table.required(&known::EVERY, "`\"day\"` or `\"week\"`");
     let is_weekly = every.and_then(|every| every.choice(&[("day", false), ("week", true)]));
-    let on = match table.get("on") {
+    let on = match table.get(&known::ON) {
         Some(entry) if is_weekly == Some(false) => {
             let hint = "a digest of every day is sent on every day".to_owned();
             entry.key_fault("`on` is for `every = \"week\"`".to_owned(), Some(hint));
@@ -171,15 +172,15 @@ pub(super) fn digest(entry: &Entry<'_>, of_quiet_hours: Option<&Zone>) -> Option
         Some(entry) => entry.parsed(weekday, "a day such as `Mon`"),
         None => Some(DigestRule::ON),
     };
-    let at = table.get("at").map_or(Some(DigestRule::AT), |entry| {
+    let at = table.get(&known::AT).map_or(Some(DigestRule::AT), |entry| {
         entry.parsed(time_of_day, "a time of day such as `09:00`")
     });
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
-    let timezone = match (table.get("timezone"), of_quiet_hours) {
+    let timezone = match (table.get(&known::TIMEZONE), of_quiet_hours) {
         (Some(entry), _) => zone(&entry, expected),
         (None, Some(zone)) => Some(zone.clone()),
         (None, None) => {
-            table.missing("timezone", expected, None);
+            table.missing(&known::TIMEZONE, expected, None);
             None
         }
     };

@@ -11,6 +11,8 @@ use serde::{Serialize, Serializer};
 use super::freeze::{
     LOCAL_TIME, WEEKLY, Weekly, end_of_window, local_time, service_names, time_of_day,
 };
+use super::keys::root::top;
+use super::keys::times::event as known;
 use super::reader::Table;
 use super::zone::{Zone, zone};
 
@@ -213,15 +215,16 @@ pub fn floors_ahead(rules: &[EventRule], now: Timestamp) -> Vec<EventFloor> {
 
 /// Reads every `[[event]]`; `services` are the names there are, `None` where templates add more.
 pub(super) fn events(root: &Table<'_>, services: Option<&[String]>) -> Vec<EventRule> {
-    let tables = root.get("event").map_or_else(Vec::new, |entry| entry.tables());
+    let tables = root.get(&top::EVENT).map_or_else(Vec::new, |entry| entry.tables());
     tables.iter().filter_map(|table| event(table, services)).collect()
 }
 
 fn event(table: &Table<'_>, services: Option<&[String]>) -> Option<EventRule> {
-    let name = table.required("name", "the event's name").and_then(|e| e.text("a name"));
+    let name = table.required(&known::NAME, "the event's name").and_then(|e| e.text("a name"));
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
-    let timezone = table.required("timezone", expected).and_then(|entry| zone(&entry, expected));
-    let for_services = table.get("services").map(|entry| service_names(&entry, services));
+    let timezone =
+        table.required(&known::TIMEZONE, expected).and_then(|entry| zone(&entry, expected));
+    let for_services = table.get(&known::SERVICES).map(|entry| service_names(&entry, services));
     let window = window(table);
     let floor = floor(table, window.as_ref());
     table.finish();
@@ -235,8 +238,8 @@ fn event(table: &Table<'_>, services: Option<&[String]>) -> Option<EventRule> {
 }
 
 fn window(table: &Table<'_>) -> Option<EventWindow> {
-    let (weekly, yearly) = (table.get("weekly"), table.get("yearly"));
-    let (from, until) = (table.get("from"), table.get("until"));
+    let (weekly, yearly) = (table.get(&known::WEEKLY), table.get(&known::YEARLY));
+    let (from, until) = (table.get(&known::FROM), table.get(&known::UNTIL));
     match (weekly, yearly, from, until) {
         (Some(weekly), None, None, None) => {
             weekly.parsed(Weekly::parse, WEEKLY).map(EventWindow::Weekly)
@@ -255,12 +258,12 @@ fn window(table: &Table<'_>) -> Option<EventWindow> {
         }
         (None, None, Some(_), None) => {
             let hint = "an event that does not end would keep its floor for ever".to_owned();
-            table.missing("until", LOCAL_TIME, Some(hint));
+            table.missing(&known::UNTIL, LOCAL_TIME, Some(hint));
             None
         }
         (None, None, None, _) => {
             let hint = "or `yearly = \"11-11\"`, or `weekly = \"daily 02:00-03:00\"`".to_owned();
-            table.missing("from", LOCAL_TIME, Some(hint));
+            table.missing(&known::FROM, LOCAL_TIME, Some(hint));
             None
         }
         (weekly, yearly, ..) => {
@@ -277,7 +280,7 @@ fn window(table: &Table<'_>) -> Option<EventWindow> {
 /// A floor with its expiry: its own, or the end of an event that takes place once. `Err` where it
 /// has a fault.
 fn floor(table: &Table<'_>, window: Option<&EventWindow>) -> Result<Option<Floor>, ()> {
-    let (floor, expires) = (table.get("floor"), table.get("expires"));
+    let (floor, expires) = (table.get(&known::FLOOR), table.get(&known::EXPIRES));
     let Some(floor) = floor else {
         if let Some(expires) = expires {
             let message = "`expires` is the end of a `floor`, and there is none".to_owned();
@@ -293,7 +296,7 @@ fn floor(table: &Table<'_>, window: Option<&EventWindow>) -> Result<Option<Floor
         (None, Some(_)) => {
             let hint = "a floor that comes back must end one day, or it is forgotten and paid for"
                 .to_owned();
-            table.missing("expires", LOCAL_TIME, Some(hint));
+            table.missing(&known::EXPIRES, LOCAL_TIME, Some(hint));
             None
         }
         (None, None) => None,

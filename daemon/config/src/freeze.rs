@@ -8,6 +8,8 @@ use planner::policy::{ActiveFreeze, FreezeScope};
 use planner::{ServiceName, Timestamp};
 use serde::{Serialize, Serializer};
 
+use super::keys::root::top;
+use super::keys::times::freeze as known;
 use super::reader::{Entry, Table, did_you_mean};
 use super::zone::{Zone, zone};
 
@@ -244,17 +246,19 @@ const SCOPES: [(&str, FreezeScope); 2] =
 
 /// Reads every `[[freeze]]`; `services` are the names there are, `None` where templates add more.
 pub(super) fn freezes(root: &Table<'_>, services: Option<&[String]>) -> Vec<FreezeRule> {
-    let tables = root.get("freeze").map_or_else(Vec::new, |entry| entry.tables());
+    let tables = root.get(&top::FREEZE).map_or_else(Vec::new, |entry| entry.tables());
     tables.iter().filter_map(|table| freeze(table, services)).collect()
 }
 
 fn freeze(table: &Table<'_>, services: Option<&[String]>) -> Option<FreezeRule> {
-    let name = table.required("name", "the freeze's name").and_then(|e| e.text("a name"));
+    let name = table.required(&known::NAME, "the freeze's name").and_then(|e| e.text("a name"));
     let expected = "an IANA time zone such as `\"Europe/Berlin\"` or `\"UTC\"`";
-    let timezone = table.required("timezone", expected).and_then(|entry| zone(&entry, expected));
-    let scope =
-        table.get("scope").map_or(Some(FreezeScope::default()), |entry| entry.choice(&SCOPES));
-    let for_services = table.get("services").map(|entry| service_names(&entry, services));
+    let timezone =
+        table.required(&known::TIMEZONE, expected).and_then(|entry| zone(&entry, expected));
+    let scope = table
+        .get(&known::SCOPE)
+        .map_or(Some(FreezeScope::default()), |entry| entry.choice(&SCOPES));
+    let for_services = table.get(&known::SERVICES).map(|entry| service_names(&entry, services));
     let window = window(table);
     table.finish();
     Some(FreezeRule {
@@ -285,7 +289,8 @@ fn service_name(entry: &Entry<'_>, known: Option<&[String]>) -> Option<ServiceNa
 }
 
 fn window(table: &Table<'_>) -> Option<FreezeWindow> {
-    let (weekly, from, until) = (table.get("weekly"), table.get("from"), table.get("until"));
+    let (weekly, from, until) =
+        (table.get(&known::WEEKLY), table.get(&known::FROM), table.get(&known::UNTIL));
     match (weekly, from, until) {
         (Some(weekly), None, None) => {
             weekly.parsed(Weekly::parse, WEEKLY).map(FreezeWindow::Weekly)
@@ -305,7 +310,7 @@ fn window(table: &Table<'_>) -> Option<FreezeWindow> {
             None
         }
         (None, from, _) => {
-            let missing = if from.is_none() { "from" } else { "until" };
+            let missing = if from.is_none() { &known::FROM } else { &known::UNTIL };
             let hint = "or name a weekly window with `weekly = \"Mon-Fri 08:30-20:00\"`".to_owned();
             table.missing(missing, LOCAL_TIME, Some(hint));
             None

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::fault::ConfigFault;
+use super::keys::times::calendar as known;
 use super::reader::{Table, did_you_mean};
 
 /// What comes with the program, by country: files in the form that an operator writes too.
@@ -53,7 +54,7 @@ impl Holidays {
 
 /// Reads `holidays` and `holidays_file` of a calendar.
 pub(super) fn holidays(table: &Table<'_>) -> Option<Holidays> {
-    let (country, file) = (table.get("holidays"), table.get("holidays_file"));
+    let (country, file) = (table.get(&known::HOLIDAYS), table.get(&known::HOLIDAYS_FILE));
     match (country, file) {
         (None, None) => Some(Holidays::default()),
         (Some(_), Some(file)) => {

@@ -15,6 +15,7 @@ mod fault;
 mod freeze;
 mod holidays;
 mod idle;
+mod keys;
 mod metric;
 mod page;
 mod pool;

@@ -6,12 +6,11 @@ use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::{AccountId, ProviderName, Region, Seconds, Step};
 
 use super::defaults::Defaults;
+use super::keys::Key;
+use super::keys::service::metric as of_metric;
 use super::prometheus::promql;
 use super::provider::{ProviderConfig, Providers};
 use super::reader::{Entry, Table, did_you_mean, either};
-
-/// The key that names the provider of a metric.
-const FROM: &str = "from";
 
 /// Somewhere in a cloud.
 #[derive(Clone, Debug)]
@@ -32,8 +31,8 @@ impl Surroundings<'_> {
     /// Reads `provider_key`, `account` and `region`; each may be left out where only one is possible.
     ///
     /// `None` with a fault noted, or where the provider itself is faulty.
-    pub fn place(&self, table: &Table<'_>, provider_key: &str) -> Option<Place> {
-        let (account, region) = (table.get("account"), table.get("region"));
+    pub fn place(&self, table: &Table<'_>, provider_key: &Key) -> Option<Place> {
+        let (account, region) = (table.get(&of_metric::ACCOUNT), table.get(&of_metric::REGION));
         let name = self.provider(table, provider_key)?;
         let config = self.providers.read.get(&name)?;
         let home = self.home.as_ref().filter(|home| home.provider == name);
@@ -41,32 +40,32 @@ impl Surroundings<'_> {
             Some(entry) => known(&entry, AccountId::new, &config.accounts(), "account"),
             None => home
                 .map(|home| home.account.clone())
-                .or_else(|| only(table, "account", config.accounts())),
+                .or_else(|| only(table, &of_metric::ACCOUNT, config.accounts())),
         };
         let region = match region {
             Some(entry) => known(&entry, Region::new, &config.regions(), "region"),
             None => home
                 .map(|home| home.region.clone())
-                .or_else(|| only(table, "region", config.regions())),
+                .or_else(|| only(table, &of_metric::REGION, config.regions())),
         };
         Some(Place { provider: name, account: account?, region: region? })
     }
 
     /// Reads the name of a provider, which may be left out where only one is possible: of one that
-    /// measures under [`FROM`], of one that holds groups under any other key.
-    pub fn provider(&self, table: &Table<'_>, key: &str) -> Option<ProviderName> {
+    /// measures under `from`, of one that holds groups under any other key.
+    pub fn provider(&self, table: &Table<'_>, key: &Key) -> Option<ProviderName> {
         match table.get(key) {
-            Some(entry) if key == FROM => self.provider_name(&entry),
+            Some(entry) if key.name == of_metric::FROM.name => self.provider_name(&entry),
             Some(entry) => self.cloud_name(&entry),
             None => self.only_provider(table, key),
         }
     }
 
-    fn only_provider(&self, table: &Table<'_>, key: &str) -> Option<ProviderName> {
+    fn only_provider(&self, table: &Table<'_>, key: &Key) -> Option<ProviderName> {
         if let Some(home) = &self.home {
             return Some(home.provider.clone());
         }
-        let names = if key == FROM {
+        let names = if key.name == of_metric::FROM.name {
             self.providers.named.iter().cloned().collect()
         } else {
             self.clouds()
@@ -107,7 +106,7 @@ impl Surroundings<'_> {
     /// Whether a metric is of a source that speaks PromQL; no such source is a home.
     fn speaks_promql(&self, table: &Table<'_>) -> bool {
         let Providers { named, sources, .. } = self.providers;
-        match table.get(FROM) {
+        match table.get(&of_metric::FROM) {
             Some(entry) => entry.as_text().is_some_and(|name| sources.contains(name)),
             None => self.home.is_none() && named.len() == 1 && named == sources,
         }
@@ -115,7 +114,7 @@ impl Surroundings<'_> {
 
     /// The source of a metric: it has neither accounts nor regions.
     fn source(&self, table: &Table<'_>) -> Option<Place> {
-        let provider = self.provider(table, FROM)?;
+        let provider = self.provider(table, &of_metric::FROM)?;
         let config = self.providers.read.get(&provider)?;
         let (account, region) = (config.accounts().pop()?, config.regions().pop()?);
         Some(Place { provider, account, region })
@@ -172,7 +171,7 @@ pub(super) fn known<T: PartialEq + ToString>(
 }
 
 /// The only possibility, or a fault that names them all.
-fn only<T: ToString + Clone>(table: &Table<'_>, key: &str, among: Vec<T>) -> Option<T> {
+fn only<T: ToString + Clone>(table: &Table<'_>, key: &Key, among: Vec<T>) -> Option<T> {
     match among.as_slice() {
         [] => None,
         [one] => Some(one.clone()),
@@ -213,34 +212,36 @@ pub(super) fn metric(
     if around.speaks_promql(table) {
         return promql(table, around.source(table));
     }
-    let place = around.place(table, FROM);
-    if let Some(entry) = table.get("query") {
+    let place = around.place(table, &of_metric::FROM);
+    if let Some(entry) = table.get(&of_metric::QUERY) {
         around.no_promql(&entry, &place?);
         return None;
     }
     let namespace = table
-        .required("namespace", "one such as `\"AWS/ApplicationELB\"`")
+        .required(&of_metric::NAMESPACE, "one such as `\"AWS/ApplicationELB\"`")
         .and_then(|entry| entry.text("a namespace"));
     let name = table
-        .required("metric", "the name of a metric such as `\"RequestCount\"`")
+        .required(&of_metric::METRIC, "the name of a metric such as `\"RequestCount\"`")
         .and_then(|entry| entry.text("the name of a metric"));
     let limits = place.as_ref().and_then(|place| Limits::of(around, place));
-    let stat = table.get("stat");
+    let stat = table.get(&of_metric::STAT);
     let default = match namespace.zip(name) {
         Some((namespace, name)) if is_rate(namespace, name) => Statistic::Average,
         _ => purpose.statistic(),
     };
     let statistic = stat.as_ref().map_or(Some(default), statistic);
-    let folds = table.get("period");
+    let folds = table.get(&of_metric::PERIOD);
     let period = folds.as_ref().map_or(Step::new(METRIC_PERIOD), period);
     let within = limits.is_none_or(|limits| {
         let stat = stat.as_ref().zip(statistic).is_none_or(|(e, s)| limits.statistic(e, s));
         let period = folds.as_ref().zip(period).is_none_or(|(e, p)| limits.period(e, p));
         stat && period
     });
-    let dimensions = table.get("dimensions").map_or(Some(BTreeMap::new()), |e| dimensions(&e));
-    let when_missing =
-        table.get("when_missing").map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
+    let dimensions =
+        table.get(&of_metric::DIMENSIONS).map_or(Some(BTreeMap::new()), |e| dimensions(&e));
+    let when_missing = table
+        .get(&of_metric::WHEN_MISSING)
+        .map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
     table.finish();
     let place = place.filter(|_| within)?;
     Some(MetricQuery {

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::keys::page::{page as known, proxy as of_proxy, token as of_token};
+use super::keys::root::top;
 use super::reader::{Entry, Table};
 use super::secret::SecretFile;
 
@@ -82,9 +84,9 @@ pub struct IdentityProxy {
 
 /// Reads `[page]`.
 pub(super) fn page(root: &Table<'_>) -> Option<Page> {
-    let table = root.get("page").and_then(|entry| entry.table())?;
+    let table = root.get(&top::PAGE).and_then(|entry| entry.table())?;
     let expected = "an address such as `\"127.0.0.1:7317\"`";
-    let entry = table.required("listen", expected);
+    let entry = table.required(&known::LISTEN, expected);
     let listen =
         entry.as_ref().and_then(|e| e.parsed(|text| text.parse::<SocketAddr>().ok(), expected));
     let tls = tls(&table);
@@ -95,22 +97,22 @@ pub(super) fn page(root: &Table<'_>) -> Option<Page> {
         entry.unexpected("a loopback address, as there is no certificate", Some(hint.to_owned()));
     }
     let viewing = table
-        .get("viewing")
+        .get(&known::VIEWING)
         .and_then(|entry| entry.choice(&[("open", Viewing::Open), ("token", Viewing::Token)]))
         .unwrap_or(if near { Viewing::Open } else { Viewing::Token });
-    let hosts = table.get("hosts").map_or_else(Vec::new, |entry| hosts(&entry));
+    let hosts = table.get(&known::HOSTS).map_or_else(Vec::new, |entry| hosts(&entry));
     let tokens = tokens(&table);
-    let proxy = table.get("proxy").and_then(|entry| proxy(&entry));
+    let proxy = table.get(&known::PROXY).and_then(|entry| proxy(&entry));
     table.finish();
     Some(Page { listen: listen?, hosts, tls, viewing, tokens, proxy })
 }
 
 fn tls(table: &Table<'_>) -> Option<Tls> {
-    let (certificate, key) = (table.get("certificate_file"), table.get("key_file"));
+    let (certificate, key) = (table.get(&known::CERTIFICATE_FILE), table.get(&known::KEY_FILE));
     let together = "a certificate and its key, together";
     match (&certificate, &key) {
-        (Some(_), None) => table.missing("key_file", together, None),
-        (None, Some(_)) => table.missing("certificate_file", together, None),
+        (Some(_), None) => table.missing(&known::KEY_FILE, together, None),
+        (None, Some(_)) => table.missing(&known::CERTIFICATE_FILE, together, None),
         _ => {}
     }
     let certificate = certificate.and_then(|entry| entry.secret_file("certificate"));
@@ -129,15 +131,16 @@ fn hosts(entry: &Entry<'_>) -> Vec<String> {
 }
 
 fn tokens(table: &Table<'_>) -> Vec<PageToken> {
-    let Some(entry) = table.get("token") else { return Vec::new() };
+    let Some(entry) = table.get(&known::TOKEN) else { return Vec::new() };
     let mut names = BTreeSet::new();
     let read = |table: &Table<'_>| {
-        let name = person(&table.required("name", PERSON)?)?;
+        let name = person(&table.required(&of_token::NAME, PERSON)?)?;
         if !names.insert(name.clone()) {
             table.fault(format!("`{name}` is there twice, expected once"), None);
         }
-        let right = table.required("right", "`view` or `approve`")?.choice(&Right::ALL);
-        let file = table.required("token_file", "the path of a file that holds the token")?;
+        let right = table.required(&of_token::RIGHT, "`view` or `approve`")?.choice(&Right::ALL);
+        let file =
+            table.required(&of_token::TOKEN_FILE, "the path of a file that holds the token")?;
         let file = file.secret_file("token");
         table.finish();
         Some(PageToken { name, right: right?, file: file? })
@@ -162,13 +165,13 @@ fn proxy(entry: &Entry<'_>) -> Option<IdentityProxy> {
     let table = entry.table()?;
     let expected = "a header's name such as `\"x-forwarded-user\"`";
     let is_header = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let header = table.required("header", expected).and_then(|entry| {
+    let header = table.required(&of_proxy::HEADER, expected).and_then(|entry| {
         entry.parsed(|text| is_header(text).then(|| text.to_ascii_lowercase()), expected)
     });
     let secret = table
-        .required("secret_file", "the path of a file that holds the proxy's secret")
+        .required(&of_proxy::SECRET_FILE, "the path of a file that holds the proxy's secret")
         .and_then(|entry| entry.secret_file("proxy's secret"));
-    let approvers = table.get("approvers").map_or_else(BTreeSet::new, |entry| {
+    let approvers = table.get(&of_proxy::APPROVERS).map_or_else(BTreeSet::new, |entry| {
         entry.list("a list of names").iter().filter_map(person).collect()
     });
     table.finish();

@@ -4,6 +4,9 @@ use planner::policy::{Actuate, CapacityPerUnit, PoolPolicy, Share};
 use planner::{GroupRef, Seconds, Units};
 
 use super::defaults::Defaults;
+use super::keys::Key;
+use super::keys::pool::{defaults as known, fixed as of_fixed, pool as of_pool};
+use super::keys::service::service as of_service;
 use super::metric::{Place, Surroundings};
 use super::reader::{Entry, Table};
 
@@ -48,15 +51,15 @@ impl Default for PoolKeys {
 impl PoolKeys {
     /// These keys, with those of `table` laid over them.
     pub fn overlaid(&self, table: &Table<'_>) -> PoolKeys {
-        let span = |key: &str, least: Seconds, most: Seconds, base: Seconds| {
+        let span = |key: &Key, least: Seconds, most: Seconds, base: Seconds| {
             table.get(key).and_then(|entry| entry.duration(least..=most)).unwrap_or(base)
         };
-        let capacity = table.get("capacity_per_unit");
-        let target = table.get("target_utilisation");
-        let actuate = table.get("actuate").and_then(|entry| entry.choice(&ACTUATE));
-        let max = table.get("max").and_then(|entry| entry.units(1));
-        let step = table.get("max_step_up").and_then(|entry| entry.units(1));
-        let price = table.get("price_usd_hourly");
+        let capacity = table.get(&known::CAPACITY_PER_UNIT);
+        let target = table.get(&known::TARGET_UTILISATION);
+        let actuate = table.get(&known::ACTUATE).and_then(|entry| entry.choice(&ACTUATE));
+        let max = table.get(&known::MAX).and_then(|entry| entry.units(1));
+        let step = table.get(&known::MAX_STEP_UP).and_then(|entry| entry.units(1));
+        let price = table.get(&known::PRICE_USD_HOURLY);
         let price = price.and_then(|entry| entry.positive("US dollars an hour, above 0"));
         let (day, month) = (Seconds::days(1), Seconds::days(31));
         let keys = PoolKeys {
@@ -66,17 +69,22 @@ impl PoolKeys {
             target_utilisation: target
                 .and_then(|entry| above_nothing(&entry))
                 .unwrap_or(self.target_utilisation),
-            lead_time: span("lead_time", Seconds(1), day, self.lead_time),
-            warm_up: span("warm_up", Seconds::ZERO, day, self.warm_up),
+            lead_time: span(&known::LEAD_TIME, Seconds(1), day, self.lead_time),
+            warm_up: span(&known::WARM_UP, Seconds::ZERO, day, self.warm_up),
             actuate: actuate.or(self.actuate),
-            min: table.get("min").and_then(|entry| entry.units(0)).unwrap_or(self.min),
+            min: table.get(&known::MIN).and_then(|entry| entry.units(0)).unwrap_or(self.min),
             max: max.or(self.max),
-            cooldown: span("cooldown", Seconds::ZERO, day, self.cooldown),
-            hold_window: span("hold_window", Seconds::ZERO, day, self.hold_window),
-            override_lease: span("override_lease", Seconds::ZERO, month, self.override_lease),
+            cooldown: span(&known::COOLDOWN, Seconds::ZERO, day, self.cooldown),
+            hold_window: span(&known::HOLD_WINDOW, Seconds::ZERO, day, self.hold_window),
+            override_lease: span(&known::OVERRIDE_LEASE, Seconds::ZERO, month, self.override_lease),
             max_step_up: step.or(self.max_step_up),
             price_usd_hourly: price.or(self.price_usd_hourly),
-            billing_minimum: span("billing_minimum", Seconds::ZERO, month, self.billing_minimum),
+            billing_minimum: span(
+                &known::BILLING_MINIMUM,
+                Seconds::ZERO,
+                month,
+                self.billing_minimum,
+            ),
         };
         keys.check_bounds(table);
         keys
@@ -89,7 +97,7 @@ impl PoolKeys {
             "`{}` has `min = {min}` above `max = {max}`, expected `min` no greater than `max`",
             table.path()
         );
-        match table.get("min").or_else(|| table.get("max")) {
+        match table.get(&known::MIN).or_else(|| table.get(&known::MAX)) {
             Some(entry) => entry.key_fault(message, None),
             None => table.fault(message, None),
         }
@@ -151,10 +159,10 @@ pub(super) struct Pools {
 pub(super) fn pools(service: &Table<'_>, defaults: &PoolKeys, around: &Surroundings<'_>) -> Pools {
     let mut pools = Pools::default();
     let expected = "at least one table `[[service.pool]]`";
-    let Some(entry) = service.required("pool", expected) else { return pools };
+    let Some(entry) = service.required(&of_service::POOL, expected) else { return pools };
     let mut sized_seen = 0;
     for table in entry.tables() {
-        let fixed = table.get("fixed").and_then(|entry| entry.flag()).unwrap_or(false);
+        let fixed = table.get(&of_pool::FIXED).and_then(|entry| entry.flag()).unwrap_or(false);
         if fixed {
             pools.fixed_capacity += fixed_pool(&table, around);
             continue;
@@ -184,10 +192,10 @@ fn sized_pool(
     defaults: &PoolKeys,
     around: &Surroundings<'_>,
 ) -> Option<PoolPolicy> {
-    let place = around.place(table, "provider");
+    let place = around.place(table, &of_pool::PROVIDER);
     let expected = "the name of a scaling group";
     let group = table
-        .required("group", expected)
+        .required(&of_pool::GROUP, expected)
         .and_then(|entry| entry.name(planner::ServiceName::new, expected));
     let keys = defaults.overlaid(table);
     table.finish();
@@ -196,14 +204,15 @@ fn sized_pool(
 
 /// Demand per second that a fixed pool serves.
 fn fixed_pool(table: &Table<'_>, around: &Surroundings<'_>) -> f64 {
-    let _ = around.place(table, "provider");
-    let _ = table.get("group").and_then(|entry| entry.text("the name of a scaling group"));
+    let _ = around.place(table, &of_fixed::PROVIDER);
+    let _ = table.get(&of_fixed::GROUP).and_then(|entry| entry.text("the name of a scaling group"));
     let units = table
-        .required("units", "how many units it has, as it is fixed")
+        .required(&of_fixed::UNITS, "how many units it has, as it is fixed")
         .and_then(|entry| entry.units(0));
     let expected = "the demand per second that a unit serves, above 0";
-    let capacity =
-        table.required("capacity_per_unit", expected).and_then(|entry| entry.positive(expected));
+    let capacity = table
+        .required(&of_fixed::CAPACITY_PER_UNIT, expected)
+        .and_then(|entry| entry.positive(expected));
     table.finish();
     f64::from(units.unwrap_or_default().0) * capacity.unwrap_or(0.0)
 }

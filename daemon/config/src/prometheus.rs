@@ -9,6 +9,9 @@ use providers::prometheus::{
 };
 use serde::Serialize;
 
+use super::keys::Key;
+use super::keys::provider::{basic as of_basic, prometheus as known};
+use super::keys::service::metric as of_metric;
 use super::metric::{METRIC_PERIOD, Place, WHEN_MISSING, period};
 use super::reader::{Entry, Table};
 use super::secret::SecretFile;
@@ -81,13 +84,13 @@ const QUERY: &str = "PromQL such as `sum(rate(http_requests_total{job=\"checkout
 
 /// Reads what stands beside `kind`; `None` where the address is faulty.
 pub(super) fn prometheus(table: &Table<'_>) -> Option<PrometheusConfig> {
-    let place = table.required("url", URL);
+    let place = table.required(&known::URL, URL);
     let url = place.as_ref().and_then(url);
     let proof = proof(table);
     let client_certificate = client_certificate(table);
-    let ca = table.get("ca_file");
+    let ca = table.get(&known::CA_FILE);
     let ca_file = ca.as_ref().and_then(|entry| entry.secret_file("certificates that are trusted"));
-    let tenant = table.get("tenant").and_then(|entry| tenant(&entry));
+    let tenant = table.get(&known::TENANT).and_then(|entry| tenant(&entry));
     let (place, url) = (place?, url?);
     if !url.is_encrypted() {
         let hint = "`http://` with a credential is for a store on this machine alone".to_owned();
@@ -121,7 +124,7 @@ fn url(entry: &Entry<'_>) -> Option<Endpoint> {
 }
 
 fn proof(table: &Table<'_>) -> Option<Proof> {
-    let (basic, bearer) = (table.get("basic"), table.get("bearer_token_file"));
+    let (basic, bearer) = (table.get(&known::BASIC), table.get(&known::BEARER_TOKEN_FILE));
     if let (Some(_), Some(entry)) = (&basic, &bearer) {
         let message = "`bearer_token_file` beside `basic`, expected one of them: a request carries \
                        one proof of who sends it";
@@ -129,7 +132,7 @@ fn proof(table: &Table<'_>) -> Option<Proof> {
     }
     let basic = basic.and_then(|entry| {
         let table = entry.table()?;
-        let user = table.required("user", USER).and_then(|entry| {
+        let user = table.required(&of_basic::USER, USER).and_then(|entry| {
             let user = entry.text(USER)?;
             if user.contains(':') {
                 entry.unexpected(USER, None);
@@ -138,7 +141,7 @@ fn proof(table: &Table<'_>) -> Option<Proof> {
             Some(user.to_owned())
         });
         let file = table
-            .required("password_file", "the path of a file that holds the password")
+            .required(&of_basic::PASSWORD_FILE, "the path of a file that holds the password")
             .and_then(|entry| entry.secret_file("password"));
         table.finish();
         Some(Proof::Basic { user: user?, password_file: file? })
@@ -149,13 +152,14 @@ fn proof(table: &Table<'_>) -> Option<Proof> {
 
 fn client_certificate(table: &Table<'_>) -> Option<[SecretFile; 2]> {
     let what = ["certificate", "certificate's key"];
-    let (certificate, key) = (table.get("client_certificate_file"), table.get("client_key_file"));
-    let missing = |key: &str, what: &str| {
+    let (certificate, key) =
+        (table.get(&known::CLIENT_CERTIFICATE_FILE), table.get(&known::CLIENT_KEY_FILE));
+    let missing = |key: &Key, what: &str| {
         table.missing(key, &format!("the path of a file that holds the {what}"), None);
     };
     match (&certificate, &key) {
-        (Some(_), None) => missing("client_key_file", what[1]),
-        (None, Some(_)) => missing("client_certificate_file", what[0]),
+        (Some(_), None) => missing(&known::CLIENT_KEY_FILE, what[1]),
+        (None, Some(_)) => missing(&known::CLIENT_CERTIFICATE_FILE, what[0]),
         _ => {}
     }
     let certificate = certificate.and_then(|entry| entry.secret_file(what[0]));
@@ -174,10 +178,12 @@ fn tenant(entry: &Entry<'_>) -> Option<String> {
 
 /// Reads a metric of a store: `query`, `period` and `when_missing`.
 pub(super) fn promql(table: &Table<'_>, place: Option<Place>) -> Option<MetricQuery> {
-    let text = table.required("query", QUERY).and_then(|entry| query(&entry));
-    let period = table.get("period").map_or(Step::new(METRIC_PERIOD), |entry| period(&entry));
-    let when_missing =
-        table.get("when_missing").map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
+    let text = table.required(&of_metric::QUERY, QUERY).and_then(|entry| query(&entry));
+    let period =
+        table.get(&of_metric::PERIOD).map_or(Step::new(METRIC_PERIOD), |entry| period(&entry));
+    let when_missing = table
+        .get(&of_metric::WHEN_MISSING)
+        .map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
     table.finish();
     let place = place?;
     Some(MetricQuery {

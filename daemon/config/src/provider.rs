@@ -7,6 +7,10 @@ use providers::prometheus::NOWHERE;
 use providers::sim::Preset;
 use serde::Serialize;
 
+use super::keys::provider::{
+    alibaba as of_alibaba, alibaba_budget, aws as of_aws, aws_account, aws_budget, sim as of_sim,
+};
+use super::keys::root::top;
 use super::prometheus::{PrometheusConfig, prometheus};
 use super::reader::{Entry, Table};
 
@@ -165,7 +169,7 @@ pub(super) struct Providers {
 /// Reads `[provider.*]`.
 pub(super) fn providers(root: &Table<'_>) -> Providers {
     let mut providers = Providers::default();
-    let Some(table) = root.get("provider").and_then(|entry| entry.table()) else {
+    let Some(table) = root.get(&top::PROVIDER).and_then(|entry| entry.table()) else {
         return providers;
     };
     let entries = table.entries();
@@ -173,7 +177,7 @@ pub(super) fn providers(root: &Table<'_>) -> Providers {
         providers.named.insert(entry.key().to_owned());
         let Some(name) = name(entry) else { continue };
         let Some(table) = entry.table() else { continue };
-        if table.get("kind").is_some_and(|kind| kind.as_text() == Some(PROMETHEUS)) {
+        if table.get(&of_aws::KIND).is_some_and(|kind| kind.as_text() == Some(PROMETHEUS)) {
             providers.sources.insert(name.to_string());
         }
         if let Some(config) = provider(&table) {
@@ -242,7 +246,7 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
         ("kubernetes", Kind::NotBuilt("Kubernetes")),
     ];
     let entry =
-        table.required("kind", "`\"alibaba\"`, `\"aws\"`, `\"prometheus\"` or `\"sim\"`")?;
+        table.required(&of_aws::KIND, "`\"alibaba\"`, `\"aws\"`, `\"prometheus\"` or `\"sim\"`")?;
     let known = entry.as_text().is_some_and(|word| KINDS.iter().any(|(kind, _)| *kind == word));
     let kind = match known {
         true => entry.choice(&KINDS)?,
@@ -269,9 +273,10 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
 
 fn alibaba(table: &Table<'_>) -> AlibabaConfig {
     let free = providers::alibaba::FREE_METRIC_CALLS_A_MONTH;
-    let budget = table.get("api_budget").and_then(|entry| entry.table());
+    let budget = table.get(&of_alibaba::API_BUDGET).and_then(|entry| entry.table());
     let metric_calls = budget.and_then(|table| {
-        let calls = table.get("metric_calls_per_month").and_then(|e| e.whole(1..=u64::MAX));
+        let calls =
+            table.get(&alibaba_budget::METRIC_CALLS_PER_MONTH).and_then(|e| e.whole(1..=u64::MAX));
         table.finish();
         calls
     });
@@ -279,8 +284,11 @@ fn alibaba(table: &Table<'_>) -> AlibabaConfig {
     AlibabaConfig {
         regions: regions(table, "ap-southeast-1"),
         accounts: accounts(table, "acs:ram::1234567890123456:role/neap", role),
-        vpc_endpoints: table.get("vpc_endpoints").and_then(|entry| entry.flag()).unwrap_or(false),
-        endpoint_url: table.get("endpoint_url").and_then(|entry| endpoint(&entry)),
+        vpc_endpoints: table
+            .get(&of_alibaba::VPC_ENDPOINTS)
+            .and_then(|entry| entry.flag())
+            .unwrap_or(false),
+        endpoint_url: table.get(&of_alibaba::ENDPOINT_URL).and_then(|entry| endpoint(&entry)),
         metric_calls_monthly: metric_calls.unwrap_or(free),
     }
 }
@@ -290,9 +298,9 @@ fn aws(table: &Table<'_>) -> AwsConfig {
     AwsConfig {
         regions: regions(table, "eu-west-1"),
         accounts: accounts(table, "arn:aws:iam::111122223333:role/neap", role),
-        endpoint_url: table.get("endpoint_url").and_then(|entry| endpoint(&entry)),
+        endpoint_url: table.get(&of_aws::ENDPOINT_URL).and_then(|entry| endpoint(&entry)),
         api_budget: table
-            .get("api_budget")
+            .get(&of_aws::API_BUDGET)
             .and_then(|e| e.table())
             .map_or_else(ApiBudget::default, |table| api_budget(&table)),
     }
@@ -300,7 +308,7 @@ fn aws(table: &Table<'_>) -> AwsConfig {
 
 fn regions(table: &Table<'_>, example: &str) -> Vec<Region> {
     let expected = format!("a list of regions such as `[\"{example}\"]`");
-    let Some(entry) = table.required("regions", &expected) else { return Vec::new() };
+    let Some(entry) = table.required(&of_aws::REGIONS, &expected) else { return Vec::new() };
     if entry.list_is_empty() {
         entry.unexpected(&expected, None);
     }
@@ -326,7 +334,7 @@ fn accounts(
     example: &str,
     role: impl Fn(&str) -> Option<AccountId>,
 ) -> Vec<CloudAccount> {
-    let Some(entry) = table.get("accounts") else {
+    let Some(entry) = table.get(&of_aws::ACCOUNTS) else {
         let id = AccountId::new(CloudAccount::DEFAULT);
         return id
             .map(|id| CloudAccount { id, role_arn: None, external_id: None })
@@ -355,9 +363,10 @@ fn account(
     role: impl Fn(&str) -> Option<AccountId>,
 ) -> Option<CloudAccount> {
     let expected = format!("a role such as `\"{example}\"`");
-    let entry = table.required("role_arn", &expected);
-    let external_id =
-        table.get("external_id").and_then(|e| e.text("the external id that the role asks for"));
+    let entry = table.required(&aws_account::ROLE_ARN, &expected);
+    let external_id = table
+        .get(&aws_account::EXTERNAL_ID)
+        .and_then(|e| e.text("the external id that the role asks for"));
     table.finish();
     let entry = entry?;
     let arn = entry.text(&expected)?;
@@ -370,8 +379,9 @@ fn account(
 }
 
 fn api_budget(table: &Table<'_>) -> ApiBudget {
-    let metrics = table.get("metrics_per_month").and_then(|entry| entry.whole(1..=u64::MAX));
-    let usd = table.get("usd_per_month").and_then(|e| e.positive("US dollars above 0"));
+    let metrics =
+        table.get(&aws_budget::METRICS_PER_MONTH).and_then(|entry| entry.whole(1..=u64::MAX));
+    let usd = table.get(&aws_budget::USD_PER_MONTH).and_then(|e| e.positive("US dollars above 0"));
     table.finish();
     ApiBudget {
         metrics_monthly: metrics,
@@ -384,28 +394,28 @@ fn sim(table: &Table<'_>) -> SimConfig {
     let day = Seconds::days(1);
     SimConfig {
         seed: table
-            .get("seed")
+            .get(&of_sim::SEED)
             .and_then(|entry| entry.whole(0..=u64::MAX))
             .unwrap_or(SimConfig::SEED),
         start: table
-            .get("start")
+            .get(&of_sim::START)
             .and_then(|entry| {
                 entry.parsed(Timestamp::parse, "a moment such as `\"2026-03-02T00:00:00Z\"`")
             })
             .unwrap_or(SimConfig::START),
         duration: table
-            .get("duration")
+            .get(&of_sim::DURATION)
             .and_then(|entry| entry.duration(Seconds::minutes(1)..=Seconds(366 * day.0))),
         speed: speed(table),
         scenario: table
-            .get("scenario")
+            .get(&of_sim::SCENARIO)
             .and_then(|entry| {
                 entry.choice(&Preset::ALL.map(|preset| (preset.name(), preset.name())))
             })
             .unwrap_or(Preset::default().name())
             .to_owned(),
         machines: table
-            .get("machines")
+            .get(&of_sim::MACHINES)
             .and_then(|entry| entry.whole(0..=SimConfig::MACHINES_MAX))
             .and_then(|machines| u32::try_from(machines).ok())
             .unwrap_or(0),
@@ -413,7 +423,7 @@ fn sim(table: &Table<'_>) -> SimConfig {
 }
 
 fn speed(table: &Table<'_>) -> Option<u32> {
-    let Some(entry) = table.get("speed") else { return Some(SimConfig::SPEED) };
+    let Some(entry) = table.get(&of_sim::SPEED) else { return Some(SimConfig::SPEED) };
     if entry.as_text() == Some("max") {
         return None;
     }

@@ -5,6 +5,7 @@ use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
 use super::freeze::Weekly;
+use super::keys::alert::quiet_hours as known;
 use super::reader::Entry;
 use super::zone::{Zone, zone};
 
@@ -51,11 +52,12 @@ fn hours(text: &str) -> Option<Weekly> {
 pub(super) fn quiet_hours(entry: &Entry<'_>) -> Option<QuietHours> {
     let table = entry.table()?;
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
-    let timezone = table.required("timezone", expected).and_then(|entry| zone(&entry, expected));
+    let timezone =
+        table.required(&known::TIMEZONE, expected).and_then(|entry| zone(&entry, expected));
     let expected = "hours such as `22:00-08:00`, or of some days such as `Sat,Sun 00:00-24:00`";
-    let hours_entry = table.required("hours", expected);
+    let hours_entry = table.required(&known::HOURS, expected);
     let hours = hours_entry.as_ref().and_then(|entry| entry.parsed(hours, expected));
-    let except = table.get("except").map_or(Some(Some(Severity::Critical)), |entry| {
+    let except = table.get(&known::EXCEPT).map_or(Some(Some(Severity::Critical)), |entry| {
         entry.choice(&[
             ("critical", Some(Severity::Critical)),
             ("warning", Some(Severity::Warning)),

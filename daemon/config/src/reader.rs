@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Checks;
 use super::fault::{ConfigFault, place};
+use super::keys::Key;
 use super::secret::SecretFile;
 use super::value;
 
@@ -124,13 +125,17 @@ impl<'a> Table<'a> {
     }
 
     /// The value of a key, if it is there.
-    pub fn get(&self, key: &str) -> Option<Entry<'a>> {
+    pub fn get(&self, key: &Key) -> Option<Entry<'a>> {
+        self.ask(key.name)
+    }
+
+    fn ask(&self, key: &str) -> Option<Entry<'a>> {
         self.asked.borrow_mut().push(key.to_owned());
         self.entry(key)
     }
 
     /// The value of a key; a fault if it is not there.
-    pub fn required(&self, key: &str, expected: &str) -> Option<Entry<'a>> {
+    pub fn required(&self, key: &Key, expected: &str) -> Option<Entry<'a>> {
         let entry = self.get(key);
         if entry.is_none() {
             self.missing(key, expected, None);
@@ -139,11 +144,12 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that a key is missing.
-    pub fn missing(&self, key: &str, expected: &str, hint: Option<String>) {
+    pub fn missing(&self, key: &Key, expected: &str, hint: Option<String>) {
         let of = match self.path.as_str() {
             "" => String::new(),
             path => format!("`{path}` has "),
         };
+        let key = key.name;
         let message = format!("{of}no `{key}`, expected {expected}");
         self.source.note(self.start, true, &join(&self.path, key), message, hint);
     }
@@ -156,7 +162,7 @@ impl<'a> Table<'a> {
     /// Every entry, in file order, for tables whose keys the operator chooses.
     pub fn entries(&self) -> Vec<Entry<'a>> {
         let mut all: Vec<Entry<'a>> =
-            self.entries.keys().filter_map(|key| self.get(key.get_ref())).collect();
+            self.entries.keys().filter_map(|key| self.ask(key.get_ref())).collect();
         all.sort_by_key(|entry| entry.key_start);
         all
     }

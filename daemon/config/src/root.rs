@@ -14,6 +14,8 @@ use super::defaults::Defaults;
 use super::event::events;
 use super::freeze::freezes;
 use super::idle::{self, idle};
+use super::keys::Key;
+use super::keys::root::{budgets, journal as of_journal, log as of_log, top};
 use super::page::page;
 use super::promotion::promotion;
 use super::provider::providers;
@@ -34,9 +36,9 @@ pub(super) fn parse(file: &str, text: &str, checks: &Checks) -> Result<Config, V
 }
 
 fn config(root: &Table<'_>) -> Config {
-    let mode = root.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or_default();
+    let mode = root.get(&top::MODE).and_then(|entry| entry.choice(&MODES)).unwrap_or_default();
     let poll_interval = root
-        .get("poll_interval")
+        .get(&top::POLL_INTERVAL)
         .and_then(|entry| entry.duration(Seconds(1)..=Seconds::hours(1)))
         .unwrap_or(Defaults::POLL_INTERVAL);
     let providers = providers(root);
@@ -47,7 +49,9 @@ fn config(root: &Table<'_>) -> Config {
     let known_calendars = idle::Calendars { read: &calendars, named: &calendar_names };
     let idle = idle(root, mode, &providers, known_calendars);
     let nothing_sized = services.named.is_empty() && templates.is_empty();
-    if nothing_sized && ["service", "idle", "schedule"].iter().all(|key| root.get(key).is_none()) {
+    if nothing_sized
+        && [&top::SERVICE, &top::IDLE, &top::SCHEDULE].iter().all(|key| root.get(key).is_none())
+    {
         nothing_to_do(root);
     }
     let known = templates.is_empty().then_some(services.named.as_slice());
@@ -63,7 +67,7 @@ fn config(root: &Table<'_>) -> Config {
         },
         templates,
         providers: providers.read,
-        state_dir: path(root, "state_dir", Defaults::STATE_DIR, "a directory"),
+        state_dir: path(root, &top::STATE_DIR, Defaults::STATE_DIR, "a directory"),
         kill_switch: kill_switch(root),
         approvers: approvers(root),
         page: page(root),
@@ -84,23 +88,23 @@ fn config(root: &Table<'_>) -> Config {
 }
 
 fn nothing_to_do(root: &Table<'_>) {
-    if root.get("service_template").is_none() {
+    if root.get(&top::SERVICE_TEMPLATE).is_none() {
         let hint = "`neap init` prints a configuration to start from".to_owned();
-        root.missing("service", "at least one table `[[service]]`", Some(hint));
+        root.missing(&top::SERVICE, "at least one table `[[service]]`", Some(hint));
     }
 }
 
-fn path(root: &Table<'_>, key: &str, default: &str, what: &str) -> PathBuf {
+fn path(root: &Table<'_>, key: &Key, default: &str, what: &str) -> PathBuf {
     let found = root.get(key).and_then(|entry| entry.text(&format!("the path of {what}")));
     PathBuf::from(found.unwrap_or(default))
 }
 
 /// The kill switch must outlive a reboot, so it does not live where a reboot cleans up.
 fn kill_switch(root: &Table<'_>) -> PathBuf {
-    let path = path(root, "kill_switch", Defaults::KILL_SWITCH, "a file");
+    let path = path(root, &top::KILL_SWITCH, Defaults::KILL_SWITCH, "a file");
     let swept = ["/run", "/var/run", "/dev/shm"];
     if swept.iter().any(|dir| path.starts_with(dir))
-        && let Some(entry) = root.get("kill_switch")
+        && let Some(entry) = root.get(&top::KILL_SWITCH)
     {
         let hint = format!("such as `{}`", Defaults::KILL_SWITCH);
         entry.unexpected("a path that a reboot does not empty", Some(hint));
@@ -109,7 +113,8 @@ fn kill_switch(root: &Table<'_>) -> PathBuf {
 }
 
 fn approvers(root: &Table<'_>) -> String {
-    let found = root.get("approvers").and_then(|entry| entry.text("the name of a group of users"));
+    let found =
+        root.get(&top::APPROVERS).and_then(|entry| entry.text("the name of a group of users"));
     found.unwrap_or(Defaults::APPROVERS).to_owned()
 }
 
@@ -119,17 +124,19 @@ fn journal(root: &Table<'_>) -> Retention {
         max_size_bytes: Defaults::JOURNAL_SIZE_BYTES,
         usage_age: Defaults::USAGE_AGE,
     };
-    let Some(table) = root.get("journal").and_then(|entry| entry.table()) else {
+    let Some(table) = root.get(&top::JOURNAL).and_then(|entry| entry.table()) else {
         return retention;
     };
     let ages = Seconds::days(1)..=Seconds::days(3650);
-    if let Some(age) = table.get("max_age").and_then(|entry| entry.duration(ages.clone())) {
+    if let Some(age) =
+        table.get(&of_journal::MAX_AGE).and_then(|entry| entry.duration(ages.clone()))
+    {
         retention.max_age = age;
     }
-    if let Some(age) = table.get("usage_age").and_then(|entry| entry.duration(ages)) {
+    if let Some(age) = table.get(&of_journal::USAGE_AGE).and_then(|entry| entry.duration(ages)) {
         retention.usage_age = age;
     }
-    if let Some(entry) = table.get("max_size")
+    if let Some(entry) = table.get(&of_journal::MAX_SIZE)
         && let Some(size) = entry.parsed(value::size, value::SIZE)
     {
         if size < Defaults::JOURNAL_SIZE_LEAST_BYTES {
@@ -152,11 +159,11 @@ fn log(root: &Table<'_>) -> Log {
         ("trace", LogLevel::Trace),
     ];
     let mut log = Log { format: LogFormat::default(), level: LogLevel::default() };
-    let Some(table) = root.get("log").and_then(|entry| entry.table()) else { return log };
-    if let Some(format) = table.get("format").and_then(|entry| entry.choice(&FORMATS)) {
+    let Some(table) = root.get(&top::LOG).and_then(|entry| entry.table()) else { return log };
+    if let Some(format) = table.get(&of_log::FORMAT).and_then(|entry| entry.choice(&FORMATS)) {
         log.format = format;
     }
-    if let Some(level) = table.get("level").and_then(|entry| entry.choice(&LEVELS)) {
+    if let Some(level) = table.get(&of_log::LEVEL).and_then(|entry| entry.choice(&LEVELS)) {
         log.level = level;
     }
     table.finish();
@@ -166,7 +173,7 @@ fn log(root: &Table<'_>) -> Log {
 fn cycle_deadline(root: &Table<'_>, poll_interval: Seconds) -> Seconds {
     let most = Defaults::CYCLE_DEADLINE_SHARE.fraction() * poll_interval.0 as f64;
     let default = Seconds((most as u64).max(1));
-    root.get("cycle_deadline")
+    root.get(&top::CYCLE_DEADLINE)
         .and_then(|entry| entry.duration(Seconds(1)..=poll_interval))
         .unwrap_or(default)
 }
@@ -179,19 +186,19 @@ struct Limits {
 
 fn limits(root: &Table<'_>) -> Limits {
     let defaults = Budgets::default();
-    let Some(table) = root.get("budgets").and_then(|entry| entry.table()) else {
+    let Some(table) = root.get(&top::BUDGETS).and_then(|entry| entry.table()) else {
         return Limits { removals: defaults, spend_usd_milli_hourly: None };
     };
-    let read = |key: &str, default: Option<Budget>| {
+    let read = |key: &Key, default: Option<Budget>| {
         let entry = table.get(key);
         entry.and_then(|entry| entry.parsed(value::budget, value::BUDGET)).or(default)
     };
     let removals = Budgets {
-        group: read("group", defaults.group),
-        account: read("account", defaults.account),
-        fleet: read("fleet", defaults.fleet),
+        group: read(&budgets::GROUP, defaults.group),
+        account: read(&budgets::ACCOUNT, defaults.account),
+        fleet: read(&budgets::FLEET, defaults.fleet),
     };
-    let spend = table.get("spend_usd_hourly");
+    let spend = table.get(&budgets::SPEND_USD_HOURLY);
     let spend = spend.and_then(|entry| entry.positive("US dollars an hour, above 0"));
     table.finish();
     Limits { removals, spend_usd_milli_hourly: spend.map(|usd| (usd * 1e3).round() as u64) }

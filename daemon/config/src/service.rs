@@ -9,6 +9,11 @@ use planner::{GroupRef, ServiceName, Step};
 use super::ModelChoice;
 use super::calendar;
 use super::defaults::Defaults;
+use super::keys::Key;
+use super::keys::root::top;
+use super::keys::service::{
+    service as known, service_defaults, shared, signals as of_signals, workload as of_workload,
+};
 use super::metric::{Place, Purpose, Surroundings, metric, own_utilisation};
 use super::pool::{PoolKeys, above_nothing, pools};
 use super::promotion::PROMOTIONS;
@@ -58,11 +63,11 @@ impl ServiceKeys {
 
     /// These keys, with those of `[service_defaults]` laid over them.
     pub fn with_defaults(&self, root: &Table<'_>) -> ServiceKeys {
-        let Some(table) = root.get("service_defaults").and_then(|entry| entry.table()) else {
+        let Some(table) = root.get(&top::SERVICE_DEFAULTS).and_then(|entry| entry.table()) else {
             return self.clone();
         };
         let mut keys = self.overlaid(&table);
-        if let Some(pool) = table.get("pool").and_then(|entry| entry.table()) {
+        if let Some(pool) = table.get(&service_defaults::POOL).and_then(|entry| entry.table()) {
             keys.pool = keys.pool.overlaid(&pool);
             pool.finish();
         }
@@ -72,18 +77,21 @@ impl ServiceKeys {
 
     /// These keys, with those of `table` laid over them; pools are the caller's.
     fn overlaid(&self, table: &Table<'_>) -> ServiceKeys {
-        let budget = table.get("violation_budget").and_then(|entry| above_nothing(&entry));
-        let upstreams = table.get("upstreams");
-        let calendar = table.get("calendar");
+        let budget = table.get(&shared::VIOLATION_BUDGET).and_then(|entry| above_nothing(&entry));
+        let upstreams = table.get(&shared::UPSTREAMS);
+        let calendar = table.get(&shared::CALENDAR);
         ServiceKeys {
-            mode: table.get("mode").and_then(|entry| entry.choice(&MODES)).unwrap_or(self.mode),
+            mode: table
+                .get(&shared::MODE)
+                .and_then(|entry| entry.choice(&MODES))
+                .unwrap_or(self.mode),
             gated: table
-                .get("promotion")
+                .get(&shared::PROMOTION)
                 .and_then(|entry| entry.choice(&PROMOTIONS))
                 .unwrap_or(self.gated),
             violation_budget: budget.unwrap_or(self.violation_budget),
             forecaster: table
-                .get("forecaster")
+                .get(&shared::FORECASTER)
                 .and_then(|entry| entry.choice(&MODELS))
                 .unwrap_or(self.forecaster),
             upstreams: upstreams.map_or_else(|| self.upstreams.clone(), |entry| names(&entry)),
@@ -119,7 +127,7 @@ pub(super) struct Services {
 pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Services {
     let mut services = Services::default();
     let mut groups: BTreeMap<GroupRef, String> = BTreeMap::new();
-    for table in root.get("service").map_or_else(Vec::new, |entry| entry.tables()) {
+    for table in root.get(&top::SERVICE).map_or_else(Vec::new, |entry| entry.tables()) {
         let name = service_name(&table, &mut services.named);
         let keys = keys.overlaid(&table);
         let model = keys.forecaster;
@@ -148,7 +156,7 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
 }
 
 fn service_name(table: &Table<'_>, named: &mut Vec<String>) -> Option<ServiceName> {
-    let entry = table.required("name", "the service's name")?;
+    let entry = table.required(&known::NAME, "the service's name")?;
     let name = entry.name(ServiceName::new, "a name")?;
     if named.iter().any(|other| other == name.as_str()) {
         entry.fault(format!("service `{name}` is there twice, expected each name once"), None);
@@ -184,10 +192,10 @@ pub(super) fn workload(
     pool: Option<PoolPolicy>,
 ) -> Option<ServicePolicy> {
     let demand = demand(table, around);
-    let fixed = table.get("fixed_capacity");
+    let fixed = table.get(&of_workload::FIXED_CAPACITY);
     let fixed_capacity =
         fixed.and_then(|entry| entry.not_negative("demand per second, 0 or more")).unwrap_or(0.0);
-    let named = table.get("utilisation");
+    let named = table.get(&of_workload::UTILISATION);
     let utilisation = named.as_ref().and_then(|entry| {
         entry.table().and_then(|table| metric(&table, around, Purpose::Utilisation))
     });
@@ -199,7 +207,7 @@ pub(super) fn workload(
         let hint = "or give `capacity_per_unit` as a number".to_owned();
         let expected = "a metric of the mean utilisation of the group's instances: its cloud has \
                         none by the group's name, and `capacity_per_unit` is to be learned";
-        table.missing("utilisation", expected, Some(hint));
+        table.missing(&of_workload::UTILISATION, expected, Some(hint));
         return None;
     }
     let utilisation = utilisation.or(own);
@@ -225,8 +233,8 @@ fn demand(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Vec<MetricQuer
     let expected =
         "a list of metrics such as `[{ from = \"aws\", namespace = \"…\", metric = \"…\" }]`";
     let hint = "demand is total load such as requests, never average utilisation".to_owned();
-    let Some(entry) = table.get("demand") else {
-        table.missing("demand", expected, Some(hint));
+    let Some(entry) = table.get(&of_workload::DEMAND) else {
+        table.missing(&of_workload::DEMAND, expected, Some(hint));
         return None;
     };
     if entry.list_is_empty() {
@@ -262,16 +270,16 @@ fn differing_periods(first: Step, other: Step) -> String {
 }
 
 fn signals(table: &Table<'_>, around: &Surroundings<'_>) -> Signals {
-    let Some(table) = table.get("signals").and_then(|entry| entry.table()) else {
+    let Some(table) = table.get(&of_workload::SIGNALS).and_then(|entry| entry.table()) else {
         return Signals::default();
     };
-    let read = |key: &str, purpose| {
+    let read = |key: &Key, purpose| {
         let table = table.get(key).and_then(|entry| entry.table());
         table.and_then(|table| metric(&table, around, purpose))
     };
     let signals = Signals {
-        errors: read("errors", Purpose::Errors),
-        healthy_hosts: read("healthy_hosts", Purpose::HealthyHosts),
+        errors: read(&of_signals::ERRORS, Purpose::Errors),
+        healthy_hosts: read(&of_signals::HEALTHY_HOSTS, Purpose::HealthyHosts),
     };
     table.finish();
     signals

@@ -10,6 +10,8 @@ use providers::prometheus::{NAMESPACE, Query};
 use serde::Serialize;
 
 use super::ModelChoice;
+use super::keys::root::top;
+use super::keys::service::{template as known, template_match};
 use super::metric::{Place, Surroundings};
 use super::provider::Providers;
 use super::reader::{Entry, Table};
@@ -209,7 +211,7 @@ pub(super) fn templates(
     keys: &ServiceKeys,
     providers: &Providers,
 ) -> Vec<ServiceTemplate> {
-    let tables = root.get("service_template").map_or_else(Vec::new, |entry| entry.tables());
+    let tables = root.get(&top::SERVICE_TEMPLATE).map_or_else(Vec::new, |entry| entry.tables());
     tables.iter().filter_map(|table| template(table, keys, providers)).collect()
 }
 
@@ -219,7 +221,7 @@ fn template(
     providers: &Providers,
 ) -> Option<ServiceTemplate> {
     let keys = keys.of_template(table);
-    let name = table.get("name").map_or(Some(NAME), |entry| {
+    let name = table.get(&known::NAME).map_or(Some(NAME), |entry| {
         let name = entry.text("a name such as `\"{group}\"`")?;
         if pieces(name).len() == 1 {
             let message = format!("{} would be the name of every group's service", entry.found());
@@ -231,7 +233,7 @@ fn template(
     let tags = tags(table);
     let mut around = Surroundings { providers, home: None };
     around.home = home(table, &around);
-    let pool_keys = match table.get("pool").and_then(|entry| entry.table()) {
+    let pool_keys = match table.get(&known::POOL).and_then(|entry| entry.table()) {
         Some(pool) => {
             let keys = keys.pool().overlaid(&pool);
             pool.finish();
@@ -258,14 +260,14 @@ fn template(
 
 /// The provider is the template's, account and region will be the group's.
 fn home(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Place> {
-    let provider = around.provider(table, "provider")?;
+    let provider = around.provider(table, &known::PROVIDER)?;
     Some(Place { provider, account: AccountId::new(ACCOUNT)?, region: Region::new(REGION)? })
 }
 
 fn tags(table: &Table<'_>) -> Option<BTreeMap<String, Vec<String>>> {
     let expected = "tags such as `{ tags = { \"neap:scale\" = [\"yes\"] } }`";
-    let matcher = table.required("match", expected)?.table()?;
-    let entry = matcher.required("tags", expected);
+    let matcher = table.required(&known::MATCH, expected)?.table()?;
+    let entry = matcher.required(&template_match::TAGS, expected);
     matcher.finish();
     let entry = entry?;
     let tags = entry.table()?;

@@ -4,6 +4,7 @@ use planner::policy::Share;
 use serde::Serialize;
 use url::Url;
 
+use super::keys::root::{top, trace as known};
 use super::reader::{Entry, Table};
 use super::secret::SecretFile;
 
@@ -22,13 +23,13 @@ const ENDPOINT: &str = "an address such as `\"http://127.0.0.1:4318/v1/traces\"`
 
 /// Reads `[trace]`.
 pub(super) fn trace(root: &Table<'_>) -> Option<Trace> {
-    let table = root.get("trace").and_then(|entry| entry.table())?;
-    let endpoint = table.required("endpoint", ENDPOINT).and_then(|entry| endpoint(&entry));
-    let headers = match table.get("headers_file") {
+    let table = root.get(&top::TRACE).and_then(|entry| entry.table())?;
+    let endpoint = table.required(&known::ENDPOINT, ENDPOINT).and_then(|entry| endpoint(&entry));
+    let headers = match table.get(&known::HEADERS_FILE) {
         Some(entry) => entry.secret_file("headers").map(Some),
         None => Some(None),
     };
-    let sample = table.get("sample").map_or(Some(Share::ALL), |entry| entry.share());
+    let sample = table.get(&known::SAMPLE).map_or(Some(Share::ALL), |entry| entry.share());
     table.finish();
     Some(Trace { endpoint: endpoint?, headers: headers?, sample: sample? })
 }

@@ -5,6 +5,8 @@ use planner::idle::rule::{Cap, OptIn, Radius, RuleMode, StopPreference};
 use planner::policy::Share;
 
 use super::super::defaults::Defaults;
+use super::super::keys::Key;
+use super::super::keys::idle::{radius as of_radius, rule, shared};
 use super::super::pool::above_nothing;
 use super::super::promotion::PROMOTIONS;
 use super::super::reader::{Entry, Table};
@@ -34,16 +36,20 @@ pub(super) struct SharedKeys {
 impl SharedKeys {
     /// These keys, with those of `table` laid over them.
     pub fn overlaid(&self, table: &Table<'_>) -> SharedKeys {
-        let mode = table.get("mode").and_then(|entry| entry.choice(&MODES));
-        let stop = table.get("stop_mode").and_then(|entry| entry.choice(&STOPS));
-        let opt_in = table.get("opt_in_tag").and_then(|entry| opt_in(&entry));
+        let mode = table.get(&shared::MODE).and_then(|entry| entry.choice(&MODES));
+        let stop = table.get(&shared::STOP_MODE).and_then(|entry| entry.choice(&STOPS));
+        let opt_in = table.get(&shared::OPT_IN_TAG).and_then(|entry| opt_in(&entry));
         SharedKeys {
             mode: mode.unwrap_or(self.mode),
             stop: stop.unwrap_or(self.stop),
             opt_in: opt_in.unwrap_or_else(|| self.opt_in.clone()),
-            accept_restart_risk: flag(table, "accept_restart_risk", self.accept_restart_risk),
+            accept_restart_risk: flag(
+                table,
+                &shared::ACCEPT_RESTART_RISK,
+                self.accept_restart_risk,
+            ),
             gated: table
-                .get("promotion")
+                .get(&shared::PROMOTION)
                 .and_then(|entry| entry.choice(&PROMOTIONS))
                 .unwrap_or(self.gated),
         }
@@ -85,32 +91,37 @@ impl Default for IdleKeys {
 impl IdleKeys {
     /// These keys, with those of `table` laid over them.
     pub fn overlaid(&self, table: &Table<'_>) -> IdleKeys {
-        let span = |key: &str, most: Seconds| {
+        let span = |key: &Key, most: Seconds| {
             table.get(key).and_then(|entry| entry.duration(Seconds::ZERO..=most))
         };
-        let key = |name: &str, base: &Option<String>| {
+        let key = |name: &Key, base: &Option<String>| {
             let found = table.get(name).and_then(|entry| entry.text("a tag's key"));
             found.map(str::to_owned).or_else(|| base.clone())
         };
         let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
-        let timezone = table.get("timezone").and_then(|entry| zone(&entry, expected));
-        let restart = span("exempt_after_restart", Seconds::days(365));
+        let timezone = table.get(&rule::TIMEZONE).and_then(|entry| zone(&entry, expected));
+        let restart = span(&rule::EXEMPT_AFTER_RESTART, Seconds::days(365));
         IdleKeys {
             shared: self.shared.overlaid(table),
-            accept_short_history: flag(table, "accept_short_history", self.accept_short_history),
-            grace: span("grace", Seconds::days(90)).or(self.grace),
-            observe_first: span("observe_first", Seconds::days(90)).unwrap_or(self.observe_first),
-            mark_tag: flag(table, "mark_tag", self.mark_tag),
-            owner_tag: key("owner_tag", &self.owner_tag),
+            accept_short_history: flag(
+                table,
+                &rule::ACCEPT_SHORT_HISTORY,
+                self.accept_short_history,
+            ),
+            grace: span(&rule::GRACE, Seconds::days(90)).or(self.grace),
+            observe_first: span(&rule::OBSERVE_FIRST, Seconds::days(90))
+                .unwrap_or(self.observe_first),
+            mark_tag: flag(table, &rule::MARK_TAG, self.mark_tag),
+            owner_tag: key(&rule::OWNER_TAG, &self.owner_tag),
             exempt_after_restart: restart.unwrap_or(self.exempt_after_restart),
-            radius: radius(table, "blast_radius").unwrap_or(self.radius),
-            group_tag: key("group_tag", &self.group_tag),
+            radius: radius(table, &rule::BLAST_RADIUS).unwrap_or(self.radius),
+            group_tag: key(&rule::GROUP_TAG, &self.group_tag),
             timezone: timezone.unwrap_or_else(|| self.timezone.clone()),
         }
     }
 }
 
-fn flag(table: &Table<'_>, key: &str, base: bool) -> bool {
+fn flag(table: &Table<'_>, key: &Key, base: bool) -> bool {
     table.get(key).and_then(|entry| entry.flag()).unwrap_or(base)
 }
 
@@ -126,14 +137,14 @@ fn opt_in(entry: &Entry<'_>) -> Option<OptIn> {
 }
 
 /// `{ hour = "5%", day = "20%", at_least = 1 }`; `hour` and `day` may be numbers.
-pub(super) fn radius(table: &Table<'_>, key: &str) -> Option<Radius> {
+pub(super) fn radius(table: &Table<'_>, key: &Key) -> Option<Radius> {
     const NUMBER_MAX: u64 = 100_000;
     let base = Radius::default();
     let entry = table.get(key)?;
     let caps = entry.table()?;
-    let at_least = caps.get("at_least").and_then(|entry| entry.whole(0..=NUMBER_MAX));
+    let at_least = caps.get(&of_radius::AT_LEAST).and_then(|entry| entry.whole(0..=NUMBER_MAX));
     let at_least = at_least.and_then(|number| u32::try_from(number).ok());
-    let cap = |name: &str, base: Cap| {
+    let cap = |name: &Key, base: Cap| {
         let least = at_least.unwrap_or(base.at_least);
         match caps.get(name) {
             None => Some(Cap { at_least: least, ..base }),
@@ -150,7 +161,7 @@ pub(super) fn radius(table: &Table<'_>, key: &str) -> Option<Radius> {
             }
         }
     };
-    let (hour, day) = (cap("hour", base.hour), cap("day", base.day));
+    let (hour, day) = (cap(&of_radius::HOUR, base.hour), cap(&of_radius::DAY, base.day));
     caps.finish();
     let radius = Radius { hour: hour?, day: day? };
     let told = [radius.hour, radius.day].map(|cap| (cap.share == Share::NONE, cap));

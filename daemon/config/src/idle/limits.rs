@@ -8,6 +8,8 @@ use planner::idle::usage::Signal;
 use planner::policy::Share;
 
 use super::super::defaults::Defaults;
+use super::super::keys::Key;
+use super::super::keys::idle::{idle as known, idle_when as of_idle, limits as of_limits};
 use super::super::pool::above_nothing;
 use super::super::reader::Table;
 
@@ -39,13 +41,13 @@ pub(super) fn idle_when(table: &Table<'_>, power: Option<bool>) -> Option<IdleWh
     };
     let expected = "limits such as `{ cpu_max_percent = 3.0, network_max_kib_per_second = 5.0 }`";
     let entry = match power {
-        Some(false) => table.get("idle_when"),
-        Some(true) | None => table.required("idle_when", expected),
+        Some(false) => table.get(&known::IDLE_WHEN),
+        Some(true) | None => table.required(&known::IDLE_WHEN, expected),
     };
     let Some(entry) = entry else { return (power == Some(false)).then_some(when) };
     let table = entry.table()?;
     let spans = Seconds::days(1)..=Defaults::JOURNAL_AGE;
-    if let Some(span) = table.get("for").and_then(|entry| entry.duration(spans)) {
+    if let Some(span) = table.get(&of_idle::FOR).and_then(|entry| entry.duration(spans)) {
         when.look_back = span;
     }
     if power == Some(false) {
@@ -54,15 +56,16 @@ pub(super) fn idle_when(table: &Table<'_>, power: Option<bool>) -> Option<IdleWh
         return Some(when);
     }
     when.limits = limits(&table);
-    if let Some(coverage) = table.get("coverage").and_then(|entry| above_nothing(&entry)) {
+    if let Some(coverage) = table.get(&of_idle::COVERAGE).and_then(|entry| above_nothing(&entry)) {
         when.coverage = coverage;
     }
-    if let Some(hours) = table.get("forgiven_hours").and_then(|entry| entry.whole(0..=720)) {
+    if let Some(hours) = table.get(&of_idle::FORGIVEN_HOURS).and_then(|entry| entry.whole(0..=720))
+    {
         when.forgiven_hours = u32::try_from(hours).unwrap_or(0);
     }
     let words = Signal::ALL.map(|signal| (signal.word(), signal));
     for member in table
-        .get("require")
+        .get(&of_idle::REQUIRE)
         .map_or_else(Vec::new, |entry| entry.list("a list of signals such as `[\"memory\"]`"))
     {
         when.require.extend(member.choice(&words));
@@ -78,25 +81,25 @@ pub(super) fn idle_when(table: &Table<'_>, power: Option<bool>) -> Option<IdleWh
 
 /// The limits of a table, in thousandths of each signal's unit.
 pub(super) fn limits(table: &Table<'_>) -> Limits {
-    const KEYS: [(&str, &[Signal]); 6] = [
-        ("cpu_max_percent", &[Signal::Cpu]),
-        ("network_max_kib_per_second", &[Signal::NetworkIn, Signal::NetworkOut]),
-        ("disk_max_ops_per_second", &[Signal::DiskOps]),
-        ("memory_max_percent", &[Signal::Memory]),
-        ("connections_max", &[Signal::Connections]),
-        ("gpu_max_percent", &[Signal::Gpu]),
+    let keys: [(&Key, &[Signal]); 6] = [
+        (&of_limits::CPU_MAX_PERCENT, &[Signal::Cpu]),
+        (&of_limits::NETWORK_MAX_KIB_PER_SECOND, &[Signal::NetworkIn, Signal::NetworkOut]),
+        (&of_limits::DISK_MAX_OPS_PER_SECOND, &[Signal::DiskOps]),
+        (&of_limits::MEMORY_MAX_PERCENT, &[Signal::Memory]),
+        (&of_limits::CONNECTIONS_MAX, &[Signal::Connections]),
+        (&of_limits::GPU_MAX_PERCENT, &[Signal::Gpu]),
     ];
     let mut limits = Limits::default();
-    for (key, signals) in KEYS {
+    for (key, signals) in keys {
         let Some(entry) = table.get(key) else { continue };
-        let is_percent = key.ends_with("percent");
+        let is_percent = key.name.ends_with("percent");
         let expected = if is_percent { "percent from 0 to 100" } else { "a number of at least 0" };
         let Some(limit) = entry.not_negative(expected) else { continue };
         if is_percent && limit > 100.0 {
             entry.unexpected(expected, None);
             continue;
         }
-        let unit = if key.starts_with("network") { KIB } else { 1.0 };
+        let unit = if key.name.starts_with("network") { KIB } else { 1.0 };
         let milli = (limit * unit * 1000.0).round() as u64;
         limits.0.extend(signals.iter().map(|signal| (*signal, milli)));
     }

@@ -18,6 +18,8 @@ use serde::Serialize;
 
 use super::calendar::CalendarRule;
 use super::defaults::Defaults;
+use super::keys::idle::{idle as known, idle_defaults, rule as of_rule};
+use super::keys::root::top;
 use super::prices::{Prices, prices};
 use super::provider::Providers;
 use super::reader::Table;
@@ -122,7 +124,7 @@ pub(super) fn idle(
     calendars: Calendars<'_>,
 ) -> IdleConfig {
     let intervals = Seconds::minutes(1)..=Seconds::hours(1);
-    let interval = root.get("idle_interval").and_then(|entry| entry.duration(intervals));
+    let interval = root.get(&top::IDLE_INTERVAL).and_then(|entry| entry.duration(intervals));
     let mut config = IdleConfig {
         policy: IdlePolicy {
             mode,
@@ -135,7 +137,7 @@ pub(super) fn idle(
     };
     let keys = defaults(root, &mut config);
     let mut names = Vec::new();
-    for table in root.get("idle").map_or_else(Vec::new, |entry| entry.tables()) {
+    for table in root.get(&top::IDLE).map_or_else(Vec::new, |entry| entry.tables()) {
         let name = rule_name(&table, &mut names);
         let keys = keys.overlaid(&table);
         let rule = rule(&table, &keys, providers, name.clone());
@@ -146,7 +148,7 @@ pub(super) fn idle(
         }
         config.policy.rules.extend(rule);
     }
-    for table in root.get("schedule").map_or_else(Vec::new, |entry| entry.tables()) {
+    for table in root.get(&top::SCHEDULE).map_or_else(Vec::new, |entry| entry.tables()) {
         let name = rule_name(&table, &mut names);
         let shared = keys.shared.overlaid(&table);
         config.gated.extend(name.clone().filter(|_| shared.gated));
@@ -164,27 +166,30 @@ pub(super) fn idle(
 fn defaults(root: &Table<'_>, config: &mut IdleConfig) -> IdleKeys {
     const CURRENCIES: [(&str, Currency); 2] = [("USD", Currency::Usd), ("CNY", Currency::Cny)];
     let keys = IdleKeys::default();
-    let Some(table) = root.get("idle_defaults").and_then(|entry| entry.table()) else {
+    let Some(table) = root.get(&top::IDLE_DEFAULTS).and_then(|entry| entry.table()) else {
         return keys;
     };
     let keys = keys.overlaid(&table);
-    if let Some(radius) = keys::radius(&table, "account_blast_radius") {
+    if let Some(radius) = keys::radius(&table, &idle_defaults::ACCOUNT_BLAST_RADIUS) {
         config.policy.account_radius = radius;
     }
-    if let Some(tag) = table.get("protect_tag").and_then(|entry| entry.text("a tag's key")) {
+    if let Some(tag) =
+        table.get(&idle_defaults::PROTECT_TAG).and_then(|entry| entry.text("a tag's key"))
+    {
         config.policy.protect_tag = tag.to_owned();
     }
-    if let Some(prices) = table.get("prices").and_then(|entry| prices(&entry)) {
+    if let Some(prices) = table.get(&idle_defaults::PRICES).and_then(|entry| prices(&entry)) {
         config.prices = prices;
     }
-    config.currency = table.get("currency").and_then(|entry| entry.choice(&CURRENCIES));
+    config.currency =
+        table.get(&idle_defaults::CURRENCY).and_then(|entry| entry.choice(&CURRENCIES));
     table.finish();
     keys
 }
 
 /// A name that no other rule or schedule has: what is remembered of them goes by name.
 fn rule_name(table: &Table<'_>, names: &mut Vec<String>) -> Option<RuleName> {
-    let entry = table.required("name", "a name")?;
+    let entry = table.required(&known::NAME, "a name")?;
     let name = entry.text("a name")?;
     if name.trim() != name || name.chars().any(char::is_control) {
         entry.unexpected("a name without surrounding blanks", None);
@@ -208,9 +213,9 @@ fn rule(
     let select: Option<Select> = select::select(table, providers, select::Criterion::Needed);
     let power = select.as_ref().map(|select| select::power(table, select));
     let when = limits::idle_when(table, power.unwrap_or(Some(true)));
-    if keys.grace.is_none() && table.get("grace").is_none() {
+    if keys.grace.is_none() && table.get(&of_rule::GRACE).is_none() {
         let hint = "`grace = \"0s\"` stops what is idle at once".to_owned();
-        table.missing("grace", "how long a mark stands before the stop", Some(hint));
+        table.missing(&of_rule::GRACE, "how long a mark stands before the stop", Some(hint));
     }
     let when = when?;
     Some(IdleRule {

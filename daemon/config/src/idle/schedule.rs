@@ -10,6 +10,11 @@ use planner::policy::Share;
 use super::super::calendar;
 use super::super::defaults::Defaults;
 use super::super::freeze::{Weekly, local_time};
+use super::super::keys::Key;
+use super::super::keys::idle::{select as of_select, shared};
+use super::super::keys::schedule::{
+    custodian as of_custodian, exception, own as of_own, schedule as known,
+};
 use super::super::provider::Providers;
 use super::super::reader::{Entry, Table};
 use super::super::zone::zone;
@@ -58,7 +63,8 @@ pub(super) fn schedule(
     calendars: Calendars<'_>,
     name: Option<RuleName>,
 ) -> Option<(ScheduleRule, Hours)> {
-    let grammar = table.get("grammar").map_or(Some(Grammar::Own), |entry| entry.choice(&GRAMMARS));
+    let grammar =
+        table.get(&of_own::GRAMMAR).map_or(Some(Grammar::Own), |entry| entry.choice(&GRAMMARS));
     let hours = match grammar {
         Some(Grammar::Own) => own(table, calendars).map(Hours::Own),
         Some(Grammar::CloudCustodian) => custodian(table).map(Hours::CloudCustodian),
@@ -69,26 +75,28 @@ pub(super) fn schedule(
     let criterion = if tagged { Criterion::InTags } else { Criterion::Needed };
     let select = select(table, providers, criterion);
     if let Some(select) = &select
-        && let Some(entry) = table.get("kinds")
+        && let Some(entry) = table.get(&of_select::KINDS)
         && select.kinds.iter().any(|kind| !kind.has_power())
     {
         entry.unexpected("kinds that can be stopped: `instance`, `database`", None);
     }
-    let kind = table.get("kind").map_or(Some(ScheduleKind::Both), |entry| entry.choice(&KINDS));
-    let only_if_idle = table.get("only_if_idle").and_then(|entry| {
+    let kind =
+        table.get(&known::KIND).map_or(Some(ScheduleKind::Both), |entry| entry.choice(&KINDS));
+    let only_if_idle = table.get(&known::ONLY_IF_IDLE).and_then(|entry| {
         let table = entry.table()?;
         let limits = limits(&table);
         table.finish();
         Some(limits)
     });
-    let span = |key: &str, least: Seconds, most: Seconds, base: Seconds| {
+    let span = |key: &Key, least: Seconds, most: Seconds, base: Seconds| {
         table.get(key).and_then(|entry| entry.duration(least..=most)).unwrap_or(base)
     };
     let (hour, day) = (Seconds::hours(2), Seconds::days(1));
-    let lead = span("start_lead", Seconds::ZERO, hour, Defaults::LEAD_TIME);
-    let escalation = span("start_escalation", Seconds::minutes(1), day, Defaults::START_ESCALATION);
-    let order_tag = table.get("order_tag").and_then(|entry| entry.text("a tag's key"));
-    let radius = keys::radius(table, "blast_radius").unwrap_or(NO_LIMIT);
+    let lead = span(&known::START_LEAD, Seconds::ZERO, hour, Defaults::LEAD_TIME);
+    let escalation =
+        span(&known::START_ESCALATION, Seconds::minutes(1), day, Defaults::START_ESCALATION);
+    let order_tag = table.get(&known::ORDER_TAG).and_then(|entry| entry.text("a tag's key"));
+    let radius = keys::radius(table, &known::BLAST_RADIUS).unwrap_or(NO_LIMIT);
     let rule = ScheduleRule {
         name: name?,
         mode: keys.mode,
@@ -108,23 +116,24 @@ pub(super) fn schedule(
 
 /// Hours in the configuration.
 fn own(table: &Table<'_>, calendars: Calendars<'_>) -> Option<UpHours> {
-    let calendar_entry = table.get("calendar");
+    let calendar_entry = table.get(&of_own::CALENDAR);
     let calendar = calendar_entry.as_ref().map(|entry| {
         let name = calendar::named(entry, calendars.named)?;
         let rule = calendars.read.get(&name)?.clone();
         Some(NamedCalendar { name, rule })
     });
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
-    let timezone = match (table.get("timezone"), &calendar) {
+    let timezone = match (table.get(&of_own::TIMEZONE), &calendar) {
         (Some(entry), _) => zone(&entry, expected),
         (None, Some(calendar)) => calendar.as_ref().map(|calendar| calendar.rule.timezone.clone()),
         (None, None) => {
-            table.missing("timezone", expected, None);
+            table.missing(&of_own::TIMEZONE, expected, None);
             None
         }
     };
-    let up = table.required("up", UP).and_then(|entry| up(&entry, calendar_entry.is_some()));
-    let exceptions = table.get("exceptions").map_or(Some(BTreeMap::new()), |e| exceptions(&e));
+    let up = table.required(&of_own::UP, UP).and_then(|entry| up(&entry, calendar_entry.is_some()));
+    let exceptions =
+        table.get(&of_own::EXCEPTIONS).map_or(Some(BTreeMap::new()), |e| exceptions(&e));
     let calendar = match calendar {
         Some(calendar) => Some(calendar?),
         None => None,
@@ -171,9 +180,9 @@ fn exceptions(entry: &Entry<'_>) -> Option<BTreeMap<Date, Vec<Weekly>>> {
     let mut sound = true;
     for table in entry.tables() {
         let expected = "a date such as `2026-12-24`";
-        let day = table.required("date", expected);
+        let day = table.required(&exception::DATE, expected);
         let date = day.as_ref().and_then(|entry| date(entry, expected));
-        let up = table.required("up", DAY).and_then(|entry| of_a_day(&entry));
+        let up = table.required(&exception::UP, DAY).and_then(|entry| of_a_day(&entry));
         table.finish();
         match (date, up) {
             (Some(date), Some(up)) => {
@@ -207,38 +216,38 @@ fn of_a_day(entry: &Entry<'_>) -> Option<Vec<Weekly>> {
 
 /// Hours in tags: the keys are those of Cloud Custodian's filters.
 fn custodian(table: &Table<'_>) -> Option<OffHours> {
-    let tag = |key: &str, base: &str| {
+    let tag = |key: &Key, base: &str| {
         let found = table.get(key).and_then(|entry| entry.text("a tag's key"));
         found.unwrap_or(base).to_lowercase()
     };
-    let hour = |key: &str, base: i8| {
+    let hour = |key: &Key, base: i8| {
         let found = table.get(key).and_then(|entry| entry.whole(0..=23));
         found.and_then(|hour| i8::try_from(hour).ok()).unwrap_or(base)
     };
     let flag =
-        |key: &str, base: bool| table.get(key).and_then(|entry| entry.flag()).unwrap_or(base);
-    let both = tag("tag", OffHours::TAG);
+        |key: &Key, base: bool| table.get(key).and_then(|entry| entry.flag()).unwrap_or(base);
+    let both = tag(&of_custodian::TAG, OffHours::TAG);
     let expected = "a zone as the policy has it, such as `\"pt\"` or `\"America/New_York\"`";
     let default_tz = table
-        .required("default_tz", expected)
+        .required(&of_custodian::DEFAULT_TZ, expected)
         .and_then(|entry| entry.parsed(|text| zone_of(text).map(|_| text.to_owned()), expected));
     let mut policy = OffHours {
-        stop_tag: tag("stop_tag", &both),
-        start_tag: tag("start_tag", &both),
+        stop_tag: tag(&of_custodian::STOP_TAG, &both),
+        start_tag: tag(&of_custodian::START_TAG, &both),
         default_tz: default_tz.clone().unwrap_or_else(|| "utc".to_owned()),
-        onhour: hour("onhour", OffHours::ONHOUR),
-        offhour: hour("offhour", OffHours::OFFHOUR),
-        weekends: flag("weekends", true),
-        weekends_only: flag("weekends_only", false),
-        opt_out: flag("opt_out", false),
+        onhour: hour(&of_custodian::ONHOUR, OffHours::ONHOUR),
+        offhour: hour(&of_custodian::OFFHOUR, OffHours::OFFHOUR),
+        weekends: flag(&of_custodian::WEEKENDS, true),
+        weekends_only: flag(&of_custodian::WEEKENDS_ONLY, false),
+        opt_out: flag(&of_custodian::OPT_OUT, false),
         fallback_schedule: None,
         skip_days: BTreeSet::new(),
     };
-    let skip_days = table.get("skip_days").map_or(Some(Vec::new()), |entry| {
+    let skip_days = table.get(&of_custodian::SKIP_DAYS).map_or(Some(Vec::new()), |entry| {
         let expected = "a list of dates such as `[2026-12-25]`";
         texts(&entry, expected, |entry| date(entry, expected))
     });
-    if let Some(entry) = table.get("fallback_schedule") {
+    if let Some(entry) = table.get(&of_custodian::FALLBACK_SCHEDULE) {
         let expected = "a value of the tag such as `\"off=(M-F,19);on=(M-F,7)\"`";
         policy.fallback_schedule = entry.text(expected).map(str::to_owned);
         if let Reading::Fault(fault) = policy.read(&BTreeMap::new()) {

@@ -6,6 +6,8 @@ use planner::idle::resource::ResourceKind;
 use planner::idle::rule::Select;
 use planner::{AccountId, ProviderName, Region};
 
+use super::super::keys::Key;
+use super::super::keys::idle::{matching, select as of_select};
 use super::super::metric::{Surroundings, known};
 use super::super::provider::{ProviderConfig, Providers};
 use super::super::reader::{Entry, Table};
@@ -29,7 +31,7 @@ pub(super) fn select(
     criterion: Criterion,
 ) -> Option<Select> {
     let around = Surroundings { providers, home: None };
-    let provider = table.get("provider").map(|entry| around.cloud_name(&entry));
+    let provider = table.get(&of_select::PROVIDER).map(|entry| around.cloud_name(&entry));
     let among = |name: &ProviderName| match &provider {
         Some(Some(only)) => only == name,
         Some(None) | None => !providers.sources.contains(name.as_str()),
@@ -38,13 +40,15 @@ pub(super) fn select(
         providers.read.iter().filter(|(name, _)| among(name)).map(|(_, config)| config).collect();
     let accounts: Vec<AccountId> = configs.iter().flat_map(|config| config.accounts()).collect();
     let regions: Vec<Region> = configs.iter().flat_map(|config| config.regions()).collect();
-    let accounts =
-        names(table, "accounts", |entry| known(entry, AccountId::new, &accounts, "account"));
-    let regions = names(table, "regions", |entry| known(entry, Region::new, &regions, "region"));
+    let accounts = names(table, &of_select::ACCOUNTS, |entry| {
+        known(entry, AccountId::new, &accounts, "account")
+    });
+    let regions =
+        names(table, &of_select::REGIONS, |entry| known(entry, Region::new, &regions, "region"));
     let kinds = kinds(table);
     let found = match criterion {
-        Criterion::Needed => table.required("match", MATCH),
-        Criterion::InTags => table.get("match"),
+        Criterion::Needed => table.required(&of_select::MATCH, MATCH),
+        Criterion::InTags => table.get(&of_select::MATCH),
     };
     let matcher = match found {
         Some(entry) => matched(&entry, criterion),
@@ -73,7 +77,7 @@ pub(super) fn power(table: &Table<'_>, select: &Select) -> Option<bool> {
         let message = "a rule is for machines and for parts of them, expected one of both: what is \
                        measured of the first is not there for the others";
         let hint = "write a second rule for volumes, addresses, load balancers and snapshots";
-        if let Some(entry) = table.get("kinds") {
+        if let Some(entry) = table.get(&of_select::KINDS) {
             entry.fault(message.to_owned(), Some(hint.to_owned()));
         }
         return None;
@@ -84,15 +88,15 @@ pub(super) fn power(table: &Table<'_>, select: &Select) -> Option<bool> {
 /// A list of names that are known; `None` where one is faulty.
 fn names<T: Ord>(
     table: &Table<'_>,
-    key: &str,
+    key: &Key,
     read: impl Fn(&Entry<'_>) -> Option<T>,
 ) -> Option<BTreeSet<T>> {
     let Some(entry) = table.get(key) else { return Some(BTreeSet::new()) };
-    let members = entry.list(&format!("a list of {key}"));
+    let members = entry.list(&format!("a list of {}", key.name));
     if members.is_empty() {
         if entry.list_is_empty() {
-            let hint = format!("leave `{key}` out to mean all of them");
-            entry.unexpected(&format!("at least one of the {key}"), Some(hint));
+            let hint = format!("leave `{}` out to mean all of them", key.name);
+            entry.unexpected(&format!("at least one of the {}", key.name), Some(hint));
         }
         return None;
     }
@@ -101,11 +105,11 @@ fn names<T: Ord>(
 }
 
 fn kinds(table: &Table<'_>) -> Option<BTreeSet<ResourceKind>> {
-    if table.get("kinds").is_none() {
+    if table.get(&of_select::KINDS).is_none() {
         return Some(BTreeSet::from([ResourceKind::Instance]));
     }
     let words = ResourceKind::ALL.map(|kind| (kind.word(), kind));
-    names(table, "kinds", |entry| entry.choice(&words))
+    names(table, &of_select::KINDS, |entry| entry.choice(&words))
 }
 
 #[derive(Default)]
@@ -117,9 +121,9 @@ struct Matcher {
 
 fn matched(entry: &Entry<'_>, criterion: Criterion) -> Option<Matcher> {
     let table = entry.table()?;
-    let tags = tags(&table, "tags");
-    let not_tags = self::tags(&table, "not_tags");
-    let ids = names(&table, "ids", |entry| entry.text("an id").map(str::to_owned));
+    let tags = tags(&table, &matching::TAGS);
+    let not_tags = self::tags(&table, &matching::NOT_TAGS);
+    let ids = names(&table, &matching::IDS, |entry| entry.text("an id").map(str::to_owned));
     table.finish();
     let matcher = Matcher { tags: tags?, not_tags: not_tags?, ids: ids? };
     if criterion == Criterion::Needed && matcher.tags.is_empty() && matcher.ids.is_empty() {
@@ -130,7 +134,7 @@ fn matched(entry: &Entry<'_>, criterion: Criterion) -> Option<Matcher> {
     Some(matcher)
 }
 
-fn tags(table: &Table<'_>, key: &str) -> Option<BTreeMap<String, Vec<String>>> {
+fn tags(table: &Table<'_>, key: &Key) -> Option<BTreeMap<String, Vec<String>>> {
     let Some(entry) = table.get(key) else { return Some(BTreeMap::new()) };
     let entries = entry.table()?.entries();
     let read = entries.iter().map(|entry| {
@@ -139,7 +143,10 @@ fn tags(table: &Table<'_>, key: &str) -> Option<BTreeMap<String, Vec<String>>> {
             return None;
         }
         // Everything has a name: that is no choice.
-        if key == "tags" && members.is_empty() && entry.key().eq_ignore_ascii_case("name") {
+        if key.name == matching::TAGS.name
+            && members.is_empty()
+            && entry.key().eq_ignore_ascii_case("name")
+        {
             let hint = "with no value named it means every resource that has a name".to_owned();
             entry.unexpected("at least one value", Some(hint));
             return None;

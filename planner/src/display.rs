@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::Timestamp;
 use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use crate::policy::FreezeScope;
 use crate::snapshot::{NoForecast, Window};
+use crate::{Timestamp, Units};
 
 /// A number of thousandths with at most three digits behind the point: `1200`, `0.25`.
 #[derive(Clone, Copy, Debug)]

@@ -147,12 +147,12 @@ macro_rules! sections {
         )*}
     )+) => {$(
         $(#[doc = $text])+
-        pub(in crate::config) mod $module {
+        pub(crate) mod $module {
             #[allow(unused_imports, reason = "some sections need none of these")]
             use super::*;
             $(
                 $(#[doc = $doc])+
-                pub(in crate::config) static $key: Key = Key {
+                pub(crate) static $key: Key = Key {
                     name: $name,
                     kind: $kind,
                     preset: preset!($preset),
@@ -162,7 +162,7 @@ macro_rules! sections {
                 };
             )*
             $(#[doc = $text])+
-            pub(in crate::config) static SECTION: Section = Section {
+            pub(crate) static SECTION: Section = Section {
                 heading: $heading,
                 text: concat!($($text, "\n"),+),
                 zh: $zh,

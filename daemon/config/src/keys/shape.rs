@@ -2,7 +2,7 @@
 
 /// Text of some shape.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::config) struct Shape {
+pub(crate) struct Shape {
     /// Its name in English.
     pub text: &'static str,
     /// Its name in Chinese.

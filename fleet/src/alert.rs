@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
+/// The most lines of an alert that receivers show: a chat cuts longer messages off by itself.
+pub const LINES_MAX: usize = 12;
+
 /// A message for people, kept until it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

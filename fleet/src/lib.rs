@@ -4,6 +4,7 @@
 //! means, and how it is written and read.
 
 pub mod alert;
+pub mod calls;
 pub mod change;
 pub mod clock;
 pub mod fault;

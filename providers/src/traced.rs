@@ -16,88 +16,17 @@ use tracing::{Instrument, Span};
 
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention};
 
+pub use fleet::calls::{Calls, LATENCY_BOUNDS_MS, Operation};
+
 mod estate;
 
 /// How much later than the deadline an adapter's own answer is still taken. An adapter knows which
 /// part of a batch is there; cutting it off loses all of it.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Upper bounds of the latency buckets in milliseconds; a last bucket holds what is above.
-pub const LATENCY_BOUNDS_MS: [u64; 8] = [5, 25, 100, 250, 1_000, 2_500, 10_000, 30_000];
-
 /// The target of spans that say where a cycle's time goes. What they hold may leave the machine:
 /// names, counts and words, no ids, addresses or secrets.
 pub const SPANS: &str = "spans";
-
-/// What was called. A closed list: it labels metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// [`Inventory::groups`].
-    Groups,
-    /// [`Inventory::group`].
-    Group,
-    /// [`Inventory::discover`].
-    Discover,
-    /// [`Inventory::activities`].
-    Activities,
-    /// [`Metrics::samples`].
-    Samples,
-    /// [`GroupWriter::set`].
-    Set,
-    /// [`Estate::resources`].
-    Resources,
-    /// [`Estate::resource`].
-    Resource,
-    /// [`Estate::details`].
-    Details,
-    /// [`Estate::usage`].
-    Usage,
-    /// [`Estate::prices`].
-    Prices,
-    /// [`PowerSwitch::rehearse`].
-    Rehearse,
-    /// [`PowerSwitch::order`].
-    Order,
-    /// [`PowerSwitch::tag`].
-    Tag,
-}
-
-impl Operation {
-    /// A short, stable word for labels.
-    pub fn word(self) -> &'static str {
-        match self {
-            Operation::Groups => "groups",
-            Operation::Group => "group",
-            Operation::Discover => "discover",
-            Operation::Activities => "activities",
-            Operation::Samples => "samples",
-            Operation::Set => "set",
-            Operation::Resources => "resources",
-            Operation::Resource => "resource",
-            Operation::Details => "details",
-            Operation::Usage => "usage",
-            Operation::Prices => "prices",
-            Operation::Rehearse => "rehearse",
-            Operation::Order => "order",
-            Operation::Tag => "tag",
-        }
-    }
-}
-
-/// What became of the calls of one operation since the start of the process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
-    /// Calls made.
-    pub count: u64,
-    /// Answers that were faults, by [`FaultKind::word`]. A batch may hold several in a call.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// Calls by how long they took: up to each of [`LATENCY_BOUNDS_MS`], then what is above.
-    pub latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
-    /// How long all of them took together, in milliseconds.
-    pub latency_sum_ms: u64,
-    /// Calls that were cut off, since they did not come back by the deadline themselves.
-    pub cut_off: u64,
-}
 
 /// Counts that the daemon reads and adapters need not repeat.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::keys::times::calendar as known;
 use super::reader::{Table, did_you_mean};
 
 /// What comes with the program, by country: files in the form that an operator writes too.
-const BUILT_IN: [(&str, &str); 1] = [("CN", include_str!("../../data/holidays-cn.csv"))];
+const BUILT_IN: [(&str, &str); 1] = [("CN", include_str!("../data/holidays-cn.csv"))];
 
 /// What a row should look like, for messages.
 const ROW: &str = "a row `date,kind,name` such as `2026-10-10,working,National Day`";

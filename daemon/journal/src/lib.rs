@@ -75,7 +75,7 @@ pub use compact::Compacted;
 pub use fault::{Damage, JournalFault};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
 pub use open::Store;
-pub use outbox::{AlertEntry, Delivery, OUTBOX_AGE, Pending};
+pub use outbox::{AlertEntry, Delivery, GIVE_UP_AFTER, OUTBOX_AGE, Pending};
 pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
     CycleRecord, Intent, NewCycle, Outcome, SampleBatch, StoredPolicy, StoredSample, World,

@@ -20,6 +20,9 @@ use crate::records::Dispatch;
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
 pub const OUTBOX_AGE: Seconds = Seconds::days(3);
 
+/// How long a channel tries to tell an alert: it gives up while the outbox still knows of it.
+pub const GIVE_UP_AFTER: Seconds = Seconds(OUTBOX_AGE.0 - 3600);
+
 /// A record about an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum AlertEntry {

@@ -1,5 +1,5 @@
 //! The binary `neap` as the tests run it: the same program, with the clock that a test moves.
 
 fn main() -> std::process::ExitCode {
-    daemon::cli::main()
+    neap::cli::main()
 }

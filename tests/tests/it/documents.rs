@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use daemon::page::metrics::catalogue;
 use journal::JournalFault;
+use page::metrics::catalogue;
 use planner::FaultKind;
 use planner::idle::plan::IdleHold;
 use planner::plan::Hold;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use daemon::assemble::{self, Clouds};
-use daemon::cycle::{Engine, Turn};
 use journal::{Journal, Options};
+use neap::assemble::{self, Clouds};
+use neap::cycle::Engine;
 use planner::plan::Hold;
 use planner::{Memory, Seconds, Timestamp};
+use report::Turn;
 use tempfile::TempDir;
 
 const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -31,7 +32,7 @@ impl Fleet {
             .replace("./neap-state", state.path().to_str().unwrap())
             .replace("./neap-stop", state.path().join("stop").to_str().unwrap());
         let config =
-            daemon::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
+            neap::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let world = assemble::world(&config);
         let (journal, _) = Journal::open(&config.state_dir, world, Options::default()).unwrap();
         let clouds = assemble::clouds(&config, None, None).unwrap();

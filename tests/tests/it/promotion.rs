@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use daemon::assemble::{self, Clouds};
-use daemon::cycle::{Engine, Turn};
-use daemon::shadow::{self, Offer, RuleScores, Rules, Scores, Seen, StageWish, Watch};
 use journal::{Journal, Options};
+use neap::assemble::{self, Clouds};
+use neap::cycle::Engine;
 use planner::idle::rule::IdlePolicy;
 use planner::snapshot::OrderResult;
 use planner::stage::{Missing, Stage, StageAsk, Why};
 use planner::{Seconds, ServiceName, Timestamp};
+use report::StageWish;
+use report::Turn;
+use shadow::{self, Offer, RuleScores, Rules, Scores, Seen, Watch};
 use tempfile::TempDir;
 
 const EXAMPLE: &str = include_str!("../../../config.example.toml");
@@ -38,7 +40,7 @@ impl Fleet {
                     dearer_by = \"100%\"\nregret_violations = 100000\nregret_removals = 1000\n";
         let text = format!("{text}\n{gate}");
         let config =
-            daemon::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
+            neap::settings::parse("example", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let world = assemble::world(&config);
         let (journal, recovered) =
             Journal::open(&config.state_dir, world, Options::default()).unwrap();
@@ -92,7 +94,7 @@ impl Fleet {
         let Fleet { engine, watch, journal, now, .. } = self;
         let (policy, scores) = (&IdlePolicy::default(), &RuleScores::default());
         let rules = Rules { policy, scores };
-        shadow::ask(wish, "ann", *now, engine, watch, journal, &rules)
+        neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules)
     }
 
     fn offers(&self) -> BTreeMap<ServiceName, Offer> {

@@ -7,17 +7,18 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use config::{self, Config};
-use daemon::assemble::{self, Clouds};
-use daemon::cycle::Engine;
-use daemon::idle::IdleEngine;
-use daemon::shadow::{self, RuleCard, RuleOffer, RuleScores, Rules, StageWish, Watch};
 use journal::{Journal, Options};
+use neap::assemble::{self, Clouds};
+use neap::cycle::Engine;
+use neap::idle::IdleEngine;
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::RuleName;
 use planner::stage::{Stage, Why};
 use planner::{ProviderName, Seconds, Timestamp};
 use providers::sim::World;
 use providers::{Deadline, PowerOrder, Provider};
+use report::StageWish;
+use shadow::{self, RuleCard, RuleOffer, RuleScores, Rules, Watch};
 use tempfile::TempDir;
 
 const EVERY: Seconds = Seconds::minutes(30);
@@ -77,8 +78,7 @@ fn rule() -> RuleName {
 impl Estate {
     async fn open(state: &TempDir) -> Estate {
         let text = text(state);
-        let config =
-            daemon::settings::parse("neap.toml", &text).unwrap_or_else(|f| panic!("{f:#?}"));
+        let config = neap::settings::parse("neap.toml", &text).unwrap_or_else(|f| panic!("{f:#?}"));
         let world = assemble::world(&config);
         let (journal, recovered) =
             Journal::open(&config.state_dir, world, Options::default()).unwrap();
@@ -151,7 +151,7 @@ impl Estate {
         let Estate { engine, watch, journal, now, config, .. } = self;
         wish.recalls().iter().for_each(|ask| engine.recall.note(ask));
         let rules = Rules { policy: &config.idle.policy, scores: &scores };
-        shadow::ask(wish, "ann", *now, engine, watch, journal, &rules)
+        neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules)
     }
 
     /// Somebody starts a machine, and not by neap.
@@ -237,7 +237,7 @@ fn assert_replays(estate: &Estate) {
         let again = planner::plan(&policy, &cycle.snapshot, &cycle.memory_before);
         assert_eq!(again, (cycle.plan, cycle.memory_after), "{}", cycle.id);
     }
-    let again = daemon::idle::again(&reader, all).unwrap();
+    let again = neap::idle::again(&reader, all).unwrap();
     assert!(again.different.is_empty() && again.same > 90, "{again:?}");
     assert_eq!(reader.verify().unwrap().damage, []);
 }

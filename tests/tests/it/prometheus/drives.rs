@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::clock::System;
+use neap::clock::System;
 use planner::{Seconds, Timestamp};
 use providers::{Deadline, Metrics, Now};
 use serde_json::Value;

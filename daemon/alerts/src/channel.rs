@@ -1,0 +1,315 @@
+//! One channel: words an alert, sends it once, and says what the answer means.
+
+use std::fmt;
+use std::time::Duration;
+
+use config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
+use fleet::Timestamp;
+use planner::alert::Severity;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::Options;
+use super::address::Address;
+use super::kinds::{self, Letter, Request, Secrets};
+
+/// How receivers see us.
+const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));
+/// The header by which a receiver knows a repeat.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Bytes of an answer that are read: a code stands at its beginning.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// A channel that is ready to send.
+pub struct Channel {
+    config: AlertChannel,
+    salt: Option<SecretString>,
+    /// What messages are signed with, or PagerDuty's routing key.
+    key: Option<SecretString>,
+    address: Address,
+    bearer: Option<HeaderValue>,
+    http: Client,
+    timeout: Duration,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}
+
+/// An attempt, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Which of the letters the message told, by place.
+    pub told: Vec<usize>,
+    /// What the receiver made of it.
+    pub answer: Answer,
+}
+
+/// What became of an attempt. The words never hold the address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The receiver has it.
+    Taken {
+        /// The status it answered with.
+        status: u16,
+    },
+    /// The receiver will never take it, however often it is sent.
+    Refused {
+        /// The status it answered with; `None` where nothing was sent.
+        status: Option<u16>,
+        /// Why.
+        why: String,
+    },
+    /// The receiver did not take it this time.
+    Later {
+        /// The status it answered with; `None` where no answer came.
+        status: Option<u16>,
+        /// Why.
+        why: String,
+        /// How long it asks to be left alone.
+        rest: Option<Duration>,
+    },
+}
+
+impl Channel {
+    /// Reads the secrets that a channel needs.
+    ///
+    /// # Errors
+    /// Every one that cannot be read or is not what it should be.
+    pub fn open(config: &AlertChannel, options: Options) -> Result<Channel, Vec<ConfigFault>> {
+        let mut faults = Vec::new();
+        let address = match &config.url {
+            Some(url) => Address::read(url).map_err(|fault| faults.push(fault)).ok(),
+            None => Some(Address::known(kinds::PAGERDUTY)),
+        };
+        let bearer = config.bearer.as_ref().map(authorization).transpose();
+        let bearer = bearer.map_err(|fault| faults.push(fault)).ok();
+        let salt = config.message.salt.as_ref().map(SecretFile::read).transpose();
+        let salt = salt.map_err(|fault| faults.push(fault)).ok();
+        let key = config.secret.as_ref().map(key).transpose();
+        let key = key.map_err(|fault| faults.push(fault)).ok();
+        let (Some(address), Some(bearer), Some(salt), Some(key)) = (address, bearer, salt, key)
+        else {
+            return Err(faults);
+        };
+        Ok(Channel {
+            config: config.clone(),
+            salt,
+            key,
+            http: client(address.local, options.timeout),
+            address,
+            bearer,
+            timeout: options.timeout,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Alerts that are less bad are not for it.
+    pub fn min_severity(&self) -> Severity {
+        self.config.min_severity
+    }
+
+    /// How many messages it takes, where that is limited.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.config.rate
+    }
+
+    /// When it is not to be disturbed.
+    pub(super) fn quiet_hours(&self) -> Option<&QuietHours> {
+        self.config.quiet_hours.as_ref()
+    }
+
+    /// Whether a message may tell several alerts.
+    pub(super) fn groups(&self) -> bool {
+        kinds::groups(self.config.kind)
+    }
+
+    /// Whether messages must not overtake each other.
+    pub(super) fn in_order(&self) -> bool {
+        kinds::in_order(self.config.kind)
+    }
+
+    /// Sends one message that tells as many of `letters` as one of this kind holds, from the first
+    /// on. There must be one.
+    pub async fn send(&self, letters: &[Letter<'_>]) -> Sent {
+        let salt = self.salt.as_ref().map_or("", |salt| salt.expose_secret());
+        let key = self.key.as_ref().map(|key| key.expose_secret());
+        let secrets = Secrets { salt: salt.as_bytes(), key };
+        // A signature is of the receiver's time, which is the world's, not a simulation's.
+        match kinds::request(&self.config, &secrets, letters, world_now()) {
+            Ok(request) => {
+                let id = id_of(letters, &request.told);
+                let answer = self.post(&request, &id).await;
+                Sent { told: request.told, answer }
+            }
+            Err(fault) => {
+                let answer = Answer::Refused { status: None, why: fault.what };
+                Sent { told: vec![0], answer }
+            }
+        }
+    }
+
+    async fn post(&self, request: &Request, id: &str) -> Answer {
+        let mut post = self
+            .http
+            .post(self.address.with(request.query.as_deref()))
+            .header(CONTENT_TYPE, "application/json")
+            .header(IDEMPOTENCY_KEY, id)
+            .body(request.body.clone());
+        if let Some(bearer) = &self.bearer {
+            post = post.header(AUTHORIZATION, bearer);
+        }
+        match post.send().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let rest = response.headers().get(RETRY_AFTER).and_then(rest);
+                let reads = kinds::reads_answers(self.config.kind);
+                let body = if reads { text(response).await } else { String::new() };
+                kinds::answer(self.config.kind, status, rest, &body)
+            }
+            Err(error) => {
+                let why = self.unanswered(&error.without_url());
+                Answer::Later { status: None, why, rest: None }
+            }
+        }
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> String {
+        if error.is_timeout() {
+            return format!("no answer within {:?}", self.timeout);
+        }
+        let what = if error.is_connect() { "no connection" } else { "no answer" };
+        let mut words = vec![what.to_owned()];
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            // Certificates and resolvers name hosts.
+            words.push(self.address.scrub(&inner.to_string()));
+            cause = inner.source();
+        }
+        words.join(": ")
+    }
+}
+
+/// The key by which a receiver knows a repeat: the alert's own, or for several one of all.
+fn id_of(letters: &[Letter<'_>], told: &[usize]) -> String {
+    let ids: Vec<&str> = told.iter().map(|place| letters[*place].id.as_str()).collect();
+    match ids.as_slice() {
+        [id] => (*id).to_owned(),
+        ids => hex::encode(&Sha256::digest(ids.join("\n"))[..16]),
+    }
+}
+
+/// The beginning of what was answered; as much of it as came.
+async fn text(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < ANSWER_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A secret that messages are signed with, or that says whose they are.
+fn key(file: &SecretFile) -> Result<SecretString, ConfigFault> {
+    let key = file.read()?;
+    if key.expose_secret().contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(file.fault("holds more than one word, expected a secret in one line", None));
+    }
+    Ok(key)
+}
+
+/// A token as a header that no debug output shows.
+fn authorization(file: &SecretFile) -> Result<HeaderValue, ConfigFault> {
+    let token = file.read()?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+    let mut value = value.map_err(|_| {
+        file.fault("holds what no header can carry, expected a token in one line of ASCII", None)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Follows no redirect: an alert goes where the operator sent it, and nowhere else.
+fn client(local: bool, timeout: Duration) -> Client {
+    let builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .https_only(!local);
+    // What is on this machine no proxy reaches.
+    let builder = if local { builder.no_proxy() } else { builder };
+    builder.build().expect("the TLS library starts")
+}
+
+/// How long a receiver asks to be left alone: seconds, or until a moment.
+fn rest(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let until = until.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    // A receiver's clock is the world's, not a simulation's.
+    let now = u64::try_from(world_now().0).ok()?;
+    Some(Duration::from_secs(until.saturating_sub(now)))
+}
+
+/// The world's time, which receivers and signatures go by whatever a simulation's clock shows.
+fn world_now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_means_taken_later_or_never() {
+        let told = |code: u16, after: Option<&str>| {
+            let rest = after.and_then(|after| rest(&after.parse().unwrap()));
+            match kinds::meaning(code, rest) {
+                Answer::Taken { status } => format!("{status} taken"),
+                Answer::Refused { why, .. } => format!("never, {why}"),
+                Answer::Later { why, rest, .. } => format!("later, {why}, {rest:?}"),
+            }
+        };
+        let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+        insta::assert_snapshot!([
+            told(200, None),
+            told(202, None),
+            told(302, None),
+            told(400, Some("5")),
+            told(404, None),
+            told(408, None),
+            told(425, None),
+            told(429, Some("7")),
+            told(500, Some("soon")),
+            told(503, Some(past)),
+        ].join("\n"), @r#"
+        200 taken
+        202 taken
+        never, it answers 302, and redirects are not followed
+        never, it answers 400
+        never, it answers 404
+        later, it answers 408, None
+        later, it answers 425, None
+        later, it answers 429, Some(7s)
+        later, it answers 500, None
+        later, it answers 503, Some(0ns)
+        "#);
+        let mut far = HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT");
+        assert!(rest(&far).unwrap() > Duration::from_secs(1_000_000_000));
+        far = HeaderValue::from_static("-5");
+        assert_eq!(rest(&far), None);
+    }
+}

@@ -1,0 +1,344 @@
+//! From a configuration to a clock, the clouds and an engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::calendars::Calendars;
+use config::{
+    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, PrometheusConfig,
+    ProviderConfig, SimConfig,
+};
+use forecaster::ModelKind;
+use journal::{self, PolicyDigest};
+use planner::policy::Policy;
+use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
+use providers::sim::World;
+use providers::traced::Traced;
+use providers::{Deadline, Now, Provider};
+
+use crate::clock::{Clock, Shared, Simulated, System};
+use crate::cycle::{Engine, Standing};
+use crate::gather::Providers;
+use crate::idle::IdleStanding;
+
+/// How long looking for groups that match a template may take.
+const DISCOVERY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The clouds of a configuration and the clock they share.
+pub struct Clouds {
+    /// The only clock there is.
+    pub clock: Arc<dyn Clock>,
+    /// The clouds by name.
+    pub providers: Providers,
+    /// The simulated ones among them.
+    pub worlds: BTreeMap<ProviderName, World>,
+    /// When a simulation is over.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Clouds {
+    /// What the time is, for those who never wait for it.
+    pub fn now(&self) -> Arc<dyn Now> {
+        Arc::clone(&self.clock) as _
+    }
+}
+
+/// The world that a configuration's journal belongs to.
+pub fn world(config: &Config) -> journal::World {
+    match simulation(config) {
+        Some(sim) => journal::World::Simulation { seed: sim.seed, scenario: sim.scenario.clone() },
+        None => journal::World::Real,
+    }
+}
+
+/// When a run of this configuration would begin: now, or where its simulation starts.
+pub fn begins(config: &Config) -> Timestamp {
+    simulation(config).map_or_else(|| System.now(), |sim| sim.start)
+}
+
+fn simulation(config: &Config) -> Option<&SimConfig> {
+    config.providers.values().find_map(|provider| match provider {
+        ProviderConfig::Sim(sim) => Some(sim),
+        ProviderConfig::Alibaba(_) | ProviderConfig::Aws(_) | ProviderConfig::Prometheus(_) => None,
+    })
+}
+
+/// Builds the clock and the clouds. A simulation goes on from `not_before` and from what it kept
+/// in `keep_in`, if any.
+///
+/// # Errors
+/// Where a simulated cloud's file cannot be used.
+pub fn clouds(
+    config: &Config,
+    not_before: Option<Timestamp>,
+    keep_in: Option<&Path>,
+) -> anyhow::Result<Clouds> {
+    let clock = clock(config, not_before, keep_in)?;
+    let now: Arc<dyn Now> = Arc::new(Shared(Arc::clone(&clock)));
+    let mut clouds =
+        Clouds { clock, providers: BTreeMap::new(), worlds: BTreeMap::new(), ends_at: None };
+    for (name, provider) in &config.providers {
+        let built: Arc<dyn Provider> = match provider {
+            ProviderConfig::Alibaba(alibaba) => {
+                let settings = alibaba_settings(name, alibaba);
+                Arc::new(providers::alibaba::Alibaba::new(settings, Arc::clone(&now)))
+            }
+            ProviderConfig::Aws(aws) => {
+                Arc::new(providers::aws::Aws::new(aws_settings(name, aws), Arc::clone(&now)))
+            }
+            ProviderConfig::Prometheus(prometheus) => {
+                let settings = prometheus_settings(name, prometheus);
+                Arc::new(providers::prometheus::Prometheus::new(settings, Arc::clone(&now)))
+            }
+            ProviderConfig::Sim(sim) => {
+                let settings = sim_settings(sim)?;
+                clouds.ends_at = Some(settings.ends_at());
+                let world = World::from_settings(name, &settings, Arc::clone(&now));
+                if let Some(directory) = keep_in {
+                    world.keep_in(world_file(directory, name))?;
+                }
+                clouds.worlds.insert(name.clone(), world.clone());
+                Arc::new(world)
+            }
+        };
+        clouds.providers.insert(name.clone(), Traced::new(name, built));
+    }
+    Ok(clouds)
+}
+
+fn world_file(directory: &Path, name: &ProviderName) -> std::path::PathBuf {
+    directory.join(format!("world-{name}.json"))
+}
+
+#[cfg(feature = "test-clock")]
+fn test_clock() -> anyhow::Result<Option<Arc<dyn Clock>>> {
+    use crate::clock::test;
+    match std::env::var_os(test::SOCKET_VARIABLE) {
+        Some(path) => Ok(Some(test::remote(Path::new(&path))?)),
+        None => Ok(None),
+    }
+}
+
+fn clock(
+    config: &Config,
+    not_before: Option<Timestamp>,
+    keep_in: Option<&Path>,
+) -> anyhow::Result<Arc<dyn Clock>> {
+    #[cfg(feature = "test-clock")]
+    if let Some(clock) = test_clock()? {
+        return Ok(clock);
+    }
+    let Some(sim) = simulation(config) else { return Ok(Arc::new(System)) };
+    let mut start = not_before.unwrap_or(sim.start).max(sim.start);
+    if let Some(directory) = keep_in {
+        // The cloud may have been looked at after the last cycle that was recorded.
+        for (name, provider) in &config.providers {
+            let ProviderConfig::Sim(sim) = provider else { continue };
+            let still: Arc<dyn Now> = Arc::new(Simulated::new(start, f64::INFINITY));
+            let world = World::from_settings(name, &sim_settings(sim)?, still);
+            world.keep_in(world_file(directory, name))?;
+            start = start.max(world.last_seen());
+        }
+    }
+    let speed = sim.speed.map_or(f64::INFINITY, f64::from);
+    Ok(Arc::new(Simulated::new(start, speed)))
+}
+
+fn sim_settings(sim: &SimConfig) -> anyhow::Result<providers::sim::Settings> {
+    Ok(providers::sim::Settings {
+        seed: sim.seed,
+        start: sim.start,
+        duration: sim.duration,
+        speed: sim.speed,
+        scenario: sim.scenario.parse()?,
+        machines: sim.machines,
+    })
+}
+
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn alibaba_settings(
+    name: &ProviderName,
+    alibaba: &AlibabaConfig,
+) -> providers::alibaba::Settings {
+    use providers::alibaba::{Network, RoleAccount, RoleArn, Settings};
+    let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
+    settings.endpoint_url.clone_from(&alibaba.endpoint_url);
+    settings.budget.metric_calls_per_month = Some(alibaba.metric_calls_monthly);
+    if alibaba.vpc_endpoints {
+        settings.network = Network::Vpc;
+    }
+    settings.accounts = roles(&alibaba.accounts, |role, external_id| {
+        Some(RoleAccount { role_arn: RoleArn::parse(role).ok()?, external_id })
+    });
+    settings
+}
+
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Settings {
+    let mut settings = providers::aws::Settings::new(name.clone(), aws.regions.clone());
+    settings.endpoint_url.clone_from(&aws.endpoint_url);
+    settings.budget.metrics_per_month = metrics_monthly(aws);
+    settings.accounts = roles(&aws.accounts, |role, external_id| {
+        let role_arn = providers::aws::RoleArn::parse(role).ok()?;
+        Some(providers::aws::RoleAccount { role_arn, external_id })
+    });
+    settings
+}
+
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+pub fn prometheus_settings(
+    name: &ProviderName,
+    prometheus: &PrometheusConfig,
+) -> providers::prometheus::Settings {
+    let mut settings = providers::prometheus::Settings::new(name.clone(), prometheus.url.clone());
+    settings.credential = prometheus.credential();
+    settings.client_certificate = prometheus.certificate();
+    settings.ca_file = prometheus.ca_file.as_ref().map(|file| file.path().to_owned());
+    settings.tenant.clone_from(&prometheus.tenant);
+    settings
+}
+
+/// The roles of accounts that are entered through one. The configuration's parser has checked
+/// their form.
+fn roles<R>(accounts: &[CloudAccount], read: impl Fn(&str, Option<String>) -> Option<R>) -> Vec<R> {
+    let entered = accounts.iter();
+    entered.filter_map(|a| read(a.role_arn.as_deref()?, a.external_id.clone())).collect()
+}
+
+/// The stricter of a limit in metrics and one in money, at $0.01 for 1,000 metrics.
+fn metrics_monthly(aws: &AwsConfig) -> Option<u64> {
+    const USD_MICROS_PER_METRIC: u64 = 10;
+    let by_money = aws.api_budget.usd_micros_monthly.map(|usd| usd / USD_MICROS_PER_METRIC);
+    [aws.api_budget.metrics_monthly, by_money].into_iter().flatten().min()
+}
+
+/// The policy with every group that matches a template, the models that the operator named, and
+/// the calendars of all.
+pub async fn expanded(
+    config: &Config,
+    providers: &Providers,
+) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
+    let mut calendars = Calendars::of(config);
+    let mut policy = config.policy.clone();
+    policy.promotion.rules = config.idle.terms();
+    let mut models: BTreeMap<ServiceName, ModelKind> =
+        config.forecasters.iter().map(|(name, choice)| (name.clone(), model(*choice))).collect();
+    for (name, provider) in providers {
+        let templates: Vec<_> =
+            config.templates.iter().filter(|template| &template.provider == name).collect();
+        if templates.is_empty() {
+            continue;
+        }
+        let deadline = Deadline::within(DISCOVERY_WITHIN);
+        for answer in provider.inventory().discover(deadline).await {
+            let groups = match answer {
+                Ok(groups) => groups,
+                Err(fault) => {
+                    tracing::error!(provider = %name, %fault, "groups could not be discovered");
+                    continue;
+                }
+            };
+            for (template, group) in
+                templates.iter().flat_map(|t| groups.iter().map(move |g| (t, g)))
+            {
+                // A service that is written out wins over a template.
+                match template.expand(group) {
+                    None => {}
+                    Some(Ok((service, made))) => {
+                        models.entry(service.clone()).or_insert(model(template.forecaster));
+                        let written = config.policy.services.contains_key(&service);
+                        if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
+                            calendars.assign(&service, name);
+                        }
+                        if template.gated && !written {
+                            policy.promotion.gated.insert(service.clone());
+                        }
+                        policy.services.entry(service).or_insert(made);
+                    }
+                    Some(Err(fault)) => {
+                        tracing::error!(group = group.name, %fault, "no service was made of the group");
+                    }
+                }
+            }
+        }
+    }
+    (policy, models, calendars)
+}
+
+/// What is in force under `config`.
+pub fn standing(
+    config: &Config,
+    policy: Policy,
+    models: BTreeMap<ServiceName, ModelKind>,
+    calendars: Calendars,
+    digest: PolicyDigest,
+) -> Standing {
+    let freezes = config.freezes.clone();
+    Standing {
+        policy,
+        digest,
+        models,
+        calendars,
+        kill_switch: config.kill_switch.clone(),
+        cycle_deadline: config.cycle_deadline,
+        freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
+    }
+}
+
+/// What is in force under `config` for idle resources and schedules.
+pub fn idle_standing(config: &Config) -> IdleStanding {
+    let mut idle = config.idle.clone();
+    idle.policy.own_host = crate::idle::own_instance_id();
+    let freezes = config.freezes.clone();
+    IdleStanding {
+        config: Arc::new(idle),
+        kinds: config.providers.iter().map(|(name, p)| (name.clone(), p.kind())).collect(),
+        kill_switch: config.kill_switch.clone(),
+        freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
+    }
+}
+
+/// Fills an engine with the samples of a journal.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn restore_samples(
+    engine: &mut Engine,
+    reader: &journal::Reader,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let known: BTreeMap<_, _> = engine
+        .standing
+        .policy
+        .services
+        .values()
+        .flat_map(crate::gather::queries)
+        .map(|query| (query.key(), query.clone()))
+        .collect();
+    for stored in reader.samples(now - Seconds::days(64)) {
+        let stored = stored.context("reading samples back")?;
+        if let Some(query) = known.get(&stored.metric) {
+            engine.observer.restore(query, stored.sample);
+        }
+    }
+    Ok(())
+}
+
+/// An engine that knows what `memory` knows.
+pub fn engine(standing: Standing, providers: &Providers, memory: Memory) -> Engine {
+    Engine::new(standing, providers.clone(), memory)
+}
+
+fn model(choice: ModelChoice) -> ModelKind {
+    match choice {
+        ModelChoice::Auto => ModelKind::Auto,
+        ModelChoice::LastValue => ModelKind::LastValue,
+        ModelChoice::SeasonalDay => ModelKind::SeasonalDay,
+        ModelChoice::SeasonalWeek => ModelKind::SeasonalWeek,
+        ModelChoice::Ets => ModelKind::Ets,
+        ModelChoice::Linear => ModelKind::Linear,
+    }
+}

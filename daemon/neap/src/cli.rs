@@ -1,0 +1,408 @@
+//! The command line: what can be typed, its help, and what the exit code means.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use config::{Config, ConfigFault, LogFormat, LogLevel};
+use planner::Timestamp;
+
+use crate::commands;
+use crate::telemetry;
+use crate::terminal::Format;
+
+/// Exit code: done.
+pub const DONE: u8 = 0;
+/// Exit code: the answer is no, as when `check` finds faults or `replay` differs.
+pub const NO: u8 = 1;
+/// Exit code: wrong usage.
+pub const USAGE: u8 = 2;
+/// Exit code: a cloud or the disk failed.
+pub const FAILED: u8 = 3;
+
+/// Where the configuration is, unless `--config` says otherwise.
+pub const CONFIG: &str = "/etc/neap/neap.toml";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no (faults found, replay differs, journal damaged);
+2 wrong usage; 3 a cloud or the disk failed.
+Data goes to stdout, everything else to stderr.";
+
+const FORECAST_EXAMPLES: &str = "\
+Examples:
+  neap forecast load.csv
+  neap forecast load.csv --horizon 6h --quantiles 0.5,0.99 --format csv --output ahead.csv";
+
+const BACKTEST_EXAMPLES: &str = "\
+Examples:
+  neap backtest load.csv --output forecasts.csv
+  neap backtest traces/ --horizon 30m --origins 100 --output forecasts.csv
+
+For each origin, the forecaster sees only the samples up to the origin. A loss below 1 is better
+than repeating the last value.";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  neap simulate load.csv --policy service.toml --output decisions/
+  neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/
+
+The real forecaster and planner order capacity at every step. A decision sees only samples that
+existed before it.";
+
+/// Orders cloud capacity ahead of demand, and says why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "neap",
+    version,
+    after_help = EXIT_CODES,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// When to colour output; `auto` colours terminals unless NO_COLOR is set.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: Color,
+    /// The format of log lines on stderr: `human` or `json`; overrides `[log] format`.
+    #[arg(long, global = true, value_name = "FORMAT", hide_possible_values = true)]
+    pub log_format: Option<LogFormat>,
+    /// The least severity logged: `error`, `warn`, `info`, `debug` or `trace`; overrides `[log] level`.
+    #[arg(long, global = true, value_name = "LEVEL", hide_possible_values = true)]
+    pub log_level: Option<LogLevel>,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On terminals, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The option that names the configuration.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConfigOption {
+    /// The configuration.
+    #[arg(long = "config", value_name = "FILE", default_value = CONFIG)]
+    pub path: PathBuf,
+}
+
+impl ConfigOption {
+    /// Reads and parses it.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] with every fault, which ends the process with exit code 1.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        load_config(&self.path)
+    }
+}
+
+/// The option that chooses how data looks.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct FormatOption {
+    /// How the answer looks: `human` or `json`.
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "human",
+        hide_possible_values = true
+    )]
+    pub format: Format,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: watch demand, order capacity ahead of it, and record why.
+    Run(commands::run::Args),
+    /// Check the configuration: list every fault at once, and the API calls it will make.
+    Check(commands::check::Args),
+    /// Run one cycle in dry run against the real clouds, and show what it would do and why.
+    Plan(commands::plan::Args),
+    /// Explain why a service has its size, or what happened to a machine.
+    Explain(commands::explain::Args),
+    /// Compute recorded decisions again, and compare.
+    Replay(commands::replay::Args),
+    /// List, show, verify, export and compact the journal.
+    Journal(commands::journal::Args),
+    /// Forecast one series file.
+    #[command(after_help = FORECAST_EXAMPLES)]
+    Forecast(commands::forecast::Args),
+    /// Forecast many series files from many moments, for scoring.
+    #[command(after_help = BACKTEST_EXAMPLES)]
+    Backtest(commands::backtest::Args),
+    /// Simulate what neap would have ordered over recorded loads, for scoring.
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(commands::simulate::Args),
+    /// Simulate what idle rules would have stopped over recorded metrics.
+    SimulateIdle(commands::simulate_idle::Args),
+    /// Compare violation budgets and other autoscalers over a recorded load.
+    Tune(commands::tune::Args),
+    /// List idle resources with evidence, state and savings.
+    Idle(commands::idle::Args),
+    /// Summarise a day or a week: what was done, and what waits for approval.
+    Digest(commands::digest::Args),
+    /// Print a configuration of the groups that the read-only role sees.
+    Init(commands::init::Args),
+    /// Show the state of the running daemon.
+    Status(commands::status::Args),
+    /// Promote services or idle rules from shadow to acting, or list how far each is.
+    Promote(commands::promote::PromoteArgs),
+    /// Take services, rules or everything back to `observe` at once.
+    Demote(commands::promote::DemoteArgs),
+    /// Send a test alert through a channel.
+    Alert(commands::alert::Args),
+    /// Approve a stop.
+    Approve(commands::answer::ApproveArgs),
+    /// Reject a stop.
+    Reject(commands::answer::RejectArgs),
+    /// Keep a machine up until a time.
+    Wake(commands::answer::WakeArgs),
+    /// Leave a resource alone for a while.
+    Exempt(commands::answer::ExemptArgs),
+    /// Let a held rule go on for a day.
+    Release(commands::answer::ReleaseArgs),
+    /// Print completions for a shell.
+    Completions(commands::completions::Args),
+    /// Print the manual page.
+    Man(commands::completions::ManArgs),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Run(args) => commands::run::run(args),
+            Command::Check(args) => commands::check::run(args),
+            Command::Plan(args) => commands::plan::run(args),
+            Command::Explain(args) => commands::explain::run(args),
+            Command::Replay(args) => commands::replay::run(args),
+            Command::Journal(args) => commands::journal::run(args),
+            Command::Forecast(args) => commands::forecast::run(args),
+            Command::Backtest(args) => commands::backtest::run(args),
+            Command::Simulate(args) => commands::simulate::run(args),
+            Command::SimulateIdle(args) => commands::simulate_idle::run(args),
+            Command::Tune(args) => commands::tune::run(args),
+            Command::Idle(args) => commands::idle::run(args),
+            Command::Digest(args) => commands::digest::run(args),
+            Command::Init(args) => commands::init::run(args),
+            Command::Status(args) => commands::status::run(args),
+            Command::Promote(args) => commands::promote::promote(args),
+            Command::Demote(args) => commands::promote::demote(args),
+            Command::Alert(args) => commands::alert::run(args),
+            Command::Approve(args) => commands::answer::approve(args),
+            Command::Reject(args) => commands::answer::reject(args),
+            Command::Wake(args) => commands::answer::wake(args),
+            Command::Exempt(args) => commands::answer::exempt(args),
+            Command::Release(args) => commands::answer::release(args),
+            Command::Completions(args) => commands::completions::run(args),
+            Command::Man(args) => commands::completions::run_man(args),
+        }
+    }
+}
+
+/// The configuration has these faults: nothing was started, and the exit code is 1.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has faults")]
+pub struct ConfigRefused(pub Vec<ConfigFault>);
+
+/// What was typed does not fit together: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUsage(pub String);
+
+/// Reads and parses a configuration file.
+///
+/// # Errors
+/// [`ConfigRefused`] with every fault, which ends the process with exit code 1.
+pub fn load_config(path: &Path) -> anyhow::Result<Config> {
+    Ok(crate::settings::load(path).map_err(ConfigRefused)?)
+}
+
+/// Parses the command line, runs one command, and maps its result to an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout, faults to stderr; a closed pipe changes nothing.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { DONE });
+        }
+    };
+    // Only the first command line of a process counts.
+    let _ = COLOR.set(cli.global.color);
+    telemetry::start(cli.global.log_format, cli.global.log_level);
+    match cli.command.run() {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Shows an error, and the exit code that it means.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::from(DONE);
+    }
+    match error.downcast_ref::<ConfigRefused>() {
+        Some(ConfigRefused(faults)) => crate::terminal::faults(faults),
+        // With stderr closed there is nobody left to tell.
+        None => drop(writeln!(std::io::stderr(), "error: {error:#}")),
+    }
+    ExitCode::from(exit_code(error))
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigRefused>() {
+        NO
+    } else if error.is::<WrongUsage>() {
+        USAGE
+    } else {
+        FAILED
+    }
+}
+
+/// Whoever read our output has seen enough, as `head` has: no fault.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+/// Whether to colour what goes to `stream`: by `--color`, `NO_COLOR` and whether it is a terminal.
+pub fn colored(stream: &impl IsTerminal) -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match COLOR.get().copied().unwrap_or_default() {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => !no_color && stream.is_terminal(),
+    }
+}
+
+/// Reads a moment typed on the command line.
+///
+/// # Errors
+/// Where it is no RFC 3339 moment.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected a moment such as `2026-03-02T07:00:00Z`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_has_examples() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let name = sub.get_name();
+            assert!(sub.get_about().is_some(), "{name}");
+            let after = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("neap {name}")), "{name}: {after}");
+        }
+    }
+
+    #[test]
+    fn help_is_one_screen() {
+        let help = Cli::command().term_width(100).render_help().to_string();
+        assert!(help.lines().count() <= 48, "{help}");
+        insta::assert_snapshot!(help, @r#"
+Orders cloud capacity ahead of demand, and says why
+
+Usage: neap [OPTIONS] <COMMAND>
+
+Commands:
+  run            Run the daemon: watch demand, order capacity ahead of it, and record why
+  check          Check the configuration: list every fault at once, and the API calls it will make
+  plan           Run one cycle in dry run against the real clouds, and show what it would do and why
+  explain        Explain why a service has its size, or what happened to a machine
+  replay         Compute recorded decisions again, and compare
+  journal        List, show, verify, export and compact the journal
+  forecast       Forecast one series file
+  backtest       Forecast many series files from many moments, for scoring
+  simulate       Simulate what neap would have ordered over recorded loads, for scoring
+  simulate-idle  Simulate what idle rules would have stopped over recorded metrics
+  tune           Compare violation budgets and other autoscalers over a recorded load
+  idle           List idle resources with evidence, state and savings
+  digest         Summarise a day or a week: what was done, and what waits for approval
+  init           Print a configuration of the groups that the read-only role sees
+  status         Show the state of the running daemon
+  promote        Promote services or idle rules from shadow to acting, or list how far each is
+  demote         Take services, rules or everything back to `observe` at once
+  alert          Send a test alert through a channel
+  approve        Approve a stop
+  reject         Reject a stop
+  wake           Keep a machine up until a time
+  exempt         Leave a resource alone for a while
+  release        Let a held rule go on for a day
+  completions    Print completions for a shell
+  man            Print the manual page
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+
+Global options:
+      --color <WHEN>         When to colour output; `auto` colours terminals unless NO_COLOR is set
+                             [default: auto]
+      --log-format <FORMAT>  The format of log lines on stderr: `human` or `json`; overrides `[log]
+                             format`
+      --log-level <LEVEL>    The least severity logged: `error`, `warn`, `info`, `debug` or `trace`;
+                             overrides `[log] level`
+
+Exit codes: 0 done; 1 the answer is no (faults found, replay differs, journal damaged);
+2 wrong usage; 3 a cloud or the disk failed.
+Data goes to stdout, everything else to stderr.
+"#);
+    }
+
+    #[test]
+    fn exit_codes_tell_faults_usage_and_failures_apart() {
+        let code = |error: anyhow::Error| exit_code(&error);
+        assert_eq!(code(ConfigRefused(Vec::new()).into()), NO);
+        assert_eq!(code(anyhow::Error::from(WrongUsage("x".into())).context("y")), USAGE);
+        assert_eq!(code(std::io::Error::other("disk").into()), FAILED);
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_closed_pipe(&anyhow::Error::from(pipe).context("printing")));
+        assert_eq!(
+            Cli::try_parse_from(["neap", "chek"]).unwrap_err().exit_code(),
+            i32::from(USAGE)
+        );
+    }
+
+    #[test]
+    fn moments_are_rfc_3339() {
+        assert_eq!(moment("2026-03-02T07:00:00Z").unwrap().to_string(), "2026-03-02T07:00:00Z");
+        assert!(moment("yesterday").is_err());
+    }
+}

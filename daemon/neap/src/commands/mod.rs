@@ -1,0 +1,51 @@
+//! The commands, one file each.
+
+use std::path::PathBuf;
+
+pub mod alert;
+pub mod answer;
+pub mod backtest;
+pub mod check;
+pub mod completions;
+pub mod digest;
+pub mod explain;
+pub mod forecast;
+pub mod idle;
+pub mod init;
+pub mod journal;
+pub mod plan;
+pub mod promote;
+pub mod replay;
+pub mod run;
+pub mod simulate;
+pub mod simulate_idle;
+pub mod status;
+pub mod tune;
+pub mod users;
+
+/// Which journal a command reads.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Place {
+    /// The configuration that names the state directory.
+    #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
+    config: PathBuf,
+    /// The state directory; the configuration is not read then.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// The state directory; `None` after the configuration's faults were printed.
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        if let Some(directory) = &self.state_dir {
+            return Some(directory.clone());
+        }
+        match crate::settings::load(&self.config) {
+            Ok(config) => Some(config.state_dir),
+            Err(faults) => {
+                crate::terminal::faults(&faults);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `neap simulate`: what the real forecaster and planner would order over a recorded load.
+
+mod play;
+mod policy;
+mod tally;
+mod trace;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use planner::Seconds;
+
+pub use play::Bounds;
+pub use policy::{PolicyFile, percent};
+pub use tally::Summary;
+pub use trace::{Decision, Foresight, Part, Steps, Trace, UNIT, quantile, read_tasks, sorted};
+
+use super::backtest::{in_order, progress_bar, share};
+use super::users::{Rhythm, Users};
+use crate::series_file;
+
+/// Decides over recorded loads what the daemon would have ordered, step by step.
+///
+/// A decision stamped T knows the samples stamped T - step or earlier. An instance ordered is in
+/// service after the lead time. Writes a file `timestamp,desired` for each series, and prints how
+/// often capacity was too small and how much was paid.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Examples:
+  neap simulate load.csv --policy service.toml --output decisions/
+  neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/")]
+pub struct Args {
+    /// Series files (`timestamp,value`), or folders of `.csv` files.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// A TOML file with keys of a service, all optional, such as `violation_budget = "0.5%"`.
+    #[arg(long, value_name = "FILE")]
+    pub policy: PathBuf,
+    /// From an order to capacity in service.
+    #[arg(long, default_value = "5m")]
+    pub lead_time: Seconds,
+    /// Share of each series that is history alone.
+    #[arg(long, default_value = "0.6", value_parser = share, conflicts_with = "tasks")]
+    pub warmup: f64,
+    /// A table of series with the capacity of a unit and the stamps to decide at:
+    /// `series,file,first_decision,scored_from,last_decision,step_s,capacity`.
+    #[arg(long, value_name = "FILE")]
+    pub tasks: Option<PathBuf>,
+    /// The folder to write to; created if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = crate::terminal::Format::Human)]
+    pub format: crate::terminal::Format,
+    /// Whose load it is.
+    #[command(flatten)]
+    pub users: Users,
+}
+
+/// What one file came to.
+enum Done {
+    Decided(String, Vec<trace::Decision>, Summary),
+    /// The table of tasks does not name it.
+    Skipped,
+    Faulty(String),
+}
+
+/// Runs the command; exit code 1 if any file could not be used.
+///
+/// # Errors
+/// A policy, a table or a folder that cannot be read, and an output that cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
+    let policy = PolicyFile::read(&args.policy)?;
+    let files = series_file::expand(&args.paths)?;
+    let tasks = args.tasks.as_deref().map(trace::read_tasks).transpose()?;
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("making `{}`", args.output.display()))?;
+    let bar = progress_bar(files.len(), "series");
+    let (mut lines, mut faulty) = (Vec::new(), 0);
+    let mut consume = |done: Done| -> anyhow::Result<()> {
+        match done {
+            Done::Decided(name, decisions, summary) => {
+                write_decisions(&args.output, &name, &decisions)?;
+                lines.push((name, summary));
+            }
+            Done::Skipped => {}
+            Done::Faulty(fault) => {
+                faulty += 1;
+                bar.suspend(|| eprintln!("{fault}"));
+            }
+        }
+        Ok(())
+    };
+    let work = |path: &PathBuf| {
+        let done = simulate(path, args, &policy, tasks.as_ref(), &rhythm);
+        bar.inc(1);
+        done
+    };
+    in_order(&files, work, &mut consume)?;
+    bar.finish_and_clear();
+    print_summary(&lines, args.format)?;
+    Ok(if faulty > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn simulate(
+    path: &Path,
+    args: &Args,
+    policy: &PolicyFile,
+    tasks: Option<&std::collections::BTreeMap<String, Part>>,
+    rhythm: &Rhythm,
+) -> Done {
+    let mut file = match series_file::read(path) {
+        Ok(file) => file,
+        Err(faults) => return Done::Faulty(faults.to_string()),
+    };
+    rhythm.lead(&mut file.series);
+    let part = match tasks {
+        Some(tasks) => match tasks.get(&file.name) {
+            Some(part) => *part,
+            None => return Done::Skipped,
+        },
+        None => match Part::after_warmup(&file.series, args.warmup, None) {
+            Some(part) => part,
+            None => {
+                let path = path.display();
+                return Done::Faulty(format!(
+                    "{path}: has no load in its warm-up to size a unit by"
+                ));
+            }
+        },
+    };
+    let service = policy.service(args.lead_time);
+    let mut foresight = Foresight::new(file.series.step());
+    let trace = Trace { series: &file.series, part, lead_time: args.lead_time };
+    match trace.decide(&service, &mut |known, window| foresight.look(known, window)) {
+        Ok((decisions, summary)) => Done::Decided(file.name, decisions, summary),
+        Err(fault) => Done::Faulty(format!("{}: {fault}", path.display())),
+    }
+}
+
+fn write_decisions(folder: &Path, name: &str, decisions: &[trace::Decision]) -> anyhow::Result<()> {
+    let path = folder.join(format!("{name}.csv"));
+    let write = || -> std::io::Result<()> {
+        let mut output = BufWriter::new(File::create(&path)?);
+        writeln!(output, "timestamp,desired")?;
+        for decision in decisions {
+            writeln!(output, "{},{}", decision.at, decision.desired.0)?;
+        }
+        output.flush()
+    };
+    write().with_context(|| format!("writing `{}`", path.display()))
+}
+
+fn print_summary(
+    lines: &[(String, Summary)],
+    format: crate::terminal::Format,
+) -> anyhow::Result<()> {
+    let stdout = std::io::stdout();
+    let mut out = stdout.lock();
+    if format == crate::terminal::Format::Json {
+        let series: Vec<_> = lines
+            .iter()
+            .map(|(name, summary)| serde_json::json!({ "series": name, "summary": summary }))
+            .collect();
+        writeln!(out, "{:#}", serde_json::json!({ "series": series }))?;
+        return Ok(());
+    }
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
+    writeln!(out, "{:width$}  violations  mean units  needed  changes/day", "series")?;
+    for (name, summary) in lines {
+        let Summary { violations, mean_units, mean_needed, changes_a_day, .. } = summary;
+        let violations = violations * 100.0;
+        writeln!(
+            out,
+            "{name:width$}  {violations:9.2}%  {mean_units:10.1}  {mean_needed:6.1}  {changes_a_day:11.1}"
+        )?;
+    }
+    Ok(())
+}

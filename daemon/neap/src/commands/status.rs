@@ -1,0 +1,64 @@
+//! `neap status`: what the running daemon sees.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use journal::Reader;
+
+use crate::terminal::Format;
+
+/// What the running daemon sees.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap status --state-dir neap-state
+  neap status --config /etc/neap/neap.toml --format json")]
+pub struct Args {
+    #[command(flatten)]
+    place: super::Place,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Asks the daemon over its socket.
+///
+/// # Errors
+/// Where the journal or the socket cannot be read.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
+    let Some(status) = Reader::open(&state_dir)?.status()? else {
+        eprintln!("error: no daemon runs on `{}`", state_dir.display());
+        eprintln!("  hint: `neap explain SERVICE` reads the journal of one that has ended");
+        return Ok(ExitCode::from(1));
+    };
+    if args.format == Format::Json {
+        println!("{status:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    println!(
+        "looked at {}, next look {}, mode {}",
+        text(&status["taken_at"]),
+        text(&status["next_look"]),
+        text(&status["mode"])
+    );
+    println!("{:<20} {:>7} {:>10} {:>12}  verdict", "service", "desired", "in service", "demand/s");
+    for (name, service) in status["services"].as_object().into_iter().flatten() {
+        let number = |key: &str| match &service[key] {
+            Value::Null => "-".to_owned(),
+            value => value.as_f64().map_or_else(|| text(value), |n| format!("{n:.0}")),
+        };
+        println!(
+            "{name:<20} {:>7} {:>10} {:>12}  {}",
+            number("desired"),
+            number("in_service"),
+            number("demand"),
+            text(&service["verdict"])
+        );
+        if let Some(stage) = service["stage"].as_str() {
+            println!("{:<20} {stage}", "");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,132 @@
+//! Where the loads come from: series files, or what the journal recorded of a service.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use forecaster::{Seconds, Series, Timestamp};
+use journal::{JournalFault, Reader};
+use planner::ServiceName;
+use planner::metric::{MetricKey, MetricQuery};
+use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals};
+use shadow::{capacity, lead_time};
+
+use super::super::simulate::{Part, PolicyFile, UNIT};
+use super::super::{Place, explain};
+use super::study::Case;
+use super::{Args, LEAD_TIME};
+use crate::cli::ConfigRefused;
+use crate::gather::queries;
+use crate::series_file;
+use crate::store::{Store, demand_step};
+
+/// How far back a service's history is read: what the daemon itself goes by at most.
+const HISTORY: Seconds = Seconds::days(64);
+
+/// Samples in front of the part that counts; the forecaster makes no model of fewer.
+const HISTORY_MIN: usize = 48;
+
+/// The case of a series file; a text for people where it cannot be used.
+pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, String> {
+    let file = series_file::read(path).map_err(|faults| faults.to_string())?;
+    let lead_time = args.lead_time.unwrap_or(LEAD_TIME);
+    let service = policy.service(lead_time);
+    let part = part(&file.series, args, args.capacity)
+        .map_err(|fault| format!("{}: {fault}", path.display()))?;
+    Ok(Case { name: file.name, series: file.series, part, lead_time, service })
+}
+
+fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, String> {
+    let history = (series.len() as f64 * args.warmup) as usize;
+    if history < HISTORY_MIN {
+        return Err(format!(
+            "holds {history} samples of history, expected at least {HISTORY_MIN}, or nothing can be \
+             forecast"
+        ));
+    }
+    Part::after_warmup(series, args.warmup, capacity).ok_or_else(|| {
+        "has no load in its warm-up to size a unit by\n  hint: name what a unit carries with \
+         `--capacity`"
+            .to_owned()
+    })
+}
+
+/// The case of a service with its recorded demand; a text for people where there is none.
+///
+/// # Errors
+/// A configuration or a journal that cannot be read.
+pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Result<Case, String>> {
+    let service = match ServiceName::new(name) {
+        Some(service) => service,
+        None => return Ok(Err(format!("`{name}` is no service's name"))),
+    };
+    let (state_dir, configured) = match &place.state_dir {
+        Some(state_dir) => (state_dir.clone(), None),
+        None => {
+            let mut config = crate::settings::load(&place.config).map_err(ConfigRefused)?;
+            (config.state_dir, config.policy.services.remove(&service))
+        }
+    };
+    let reader = Reader::open(&state_dir)?;
+    let end = Timestamp(i64::MAX / 2);
+    let Some(cycle) = reader.latest_for(&service, end)? else {
+        let known = explain::known(&reader, end)?;
+        return Ok(Err(format!("the journal knows no service `{service}`{known}")));
+    };
+    let (at, memory) = (cycle.taken_at(), &cycle.memory_after);
+    let mut policy = reader.policy(cycle.policy)?.policy;
+    // What is configured now counts for more than what was then.
+    policy.services.extend(configured.map(|configured| (service.clone(), configured)));
+    let own = policy.services.get(&service).context("its policy does not name it")?;
+    let series = demand(&reader, own, at).context("reading samples back")?;
+    let Some(unit) = args.capacity.or_else(|| capacity(memory, &policy, &service)) else {
+        return Ok(Err(format!(
+            "`{service}`: what a unit carries is not learned yet\n  hint: name it with `--capacity`"
+        )));
+    };
+    let lead_time = args.lead_time.unwrap_or_else(|| lead_time(memory, &policy, &service));
+    let part = match part(&series, args, Some(unit)) {
+        Ok(part) => part,
+        Err(fault) => return Ok(Err(format!("`{service}`: {fault}"))),
+    };
+    let service = simulated(own.clone(), lead_time);
+    Ok(Ok(Case { name: name.to_owned(), series, part, lead_time, service }))
+}
+
+/// Demand per second as the daemon sums it up.
+fn demand(
+    reader: &Reader,
+    service: &ServicePolicy,
+    until: Timestamp,
+) -> Result<Series, JournalFault> {
+    let known: BTreeMap<MetricKey, &MetricQuery> =
+        queries(service).map(|query| (query.key(), query)).collect();
+    let mut store = Store::default();
+    reader.visit_samples(until - HISTORY, |metric, _, sample| {
+        if let Some(query) = known.get(metric) {
+            store.restore(query, sample);
+        }
+    })?;
+    let mut demand = Series::new(demand_step(service));
+    store.refresh(&mut demand, service, None, until);
+    Ok(demand)
+}
+
+/// The service without its cloud: a unit carries [`UNIT`], and nothing but demand is known.
+fn simulated(service: ServicePolicy, lead_time: Seconds) -> ServicePolicy {
+    ServicePolicy {
+        mode: Mode::Act,
+        demand: Vec::new(),
+        fixed_capacity: 0.0,
+        utilisation: None,
+        signals: Signals::default(),
+        upstreams: Vec::new(),
+        pool: PoolPolicy {
+            capacity_per_unit: CapacityPerUnit::Given(UNIT),
+            actuate: Some(Actuate::Desired),
+            lead_time,
+            ..service.pool
+        },
+        ..service
+    }
+}

@@ -1,0 +1,380 @@
+//! One turn: gather, forecast, plan, record, execute, record.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use config::calendars::Calendars;
+use forecaster::ModelKind;
+use futures_util::StreamExt;
+use journal::records::Explanation;
+use journal::{
+    CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,
+};
+use planner::plan::{Action, Plan};
+use planner::policy::{ActiveFreeze, Mode, Policy};
+use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
+use planner::stage::StageRequest;
+use planner::{Memory, Seconds, ServiceName, Timestamp};
+use providers::Deadline;
+use providers::traced::SPANS;
+use report::Turn;
+use shadow::Recall;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
+
+use crate::execute::{self, Handles};
+use crate::gather::{Observer, Providers, Question};
+
+/// Actions carried out at the same time.
+const CONCURRENT_ACTIONS: usize = 8;
+
+/// How long our own orders are told from other people's changes.
+const OURS_REMEMBERED: Seconds = Seconds::hours(2);
+
+/// What is in force until the next reload.
+pub struct Standing {
+    /// The policy, templates expanded.
+    pub policy: Policy,
+    /// Its digest in the journal.
+    pub digest: PolicyDigest,
+    /// Models named by the operator.
+    pub models: BTreeMap<ServiceName, ModelKind>,
+    /// The calendars and events.
+    pub calendars: Calendars,
+    /// The kill switch.
+    pub kill_switch: PathBuf,
+    /// How long a cycle may take.
+    pub cycle_deadline: Seconds,
+    /// Freeze windows open at a time.
+    pub freezes: Box<dyn Fn(Timestamp) -> Vec<ActiveFreeze> + Send + Sync>,
+}
+
+/// The clouds, and what is known of them between cycles.
+pub struct Engine {
+    /// What is in force.
+    pub standing: Standing,
+    /// The clouds.
+    pub providers: Providers,
+    /// What the past teaches.
+    pub memory: Memory,
+    /// Samples and models.
+    pub observer: Observer,
+    /// When the last cycle looked.
+    pub last_taken_at: Option<Timestamp>,
+    /// Orders whose result nobody could see yet.
+    pub unresolved: Vec<Intent>,
+    /// What people asked for and no cycle has taken in.
+    pub requests: Vec<StageRequest>,
+    /// What is taken back at once.
+    pub recall: Arc<Recall>,
+    outcomes: BTreeMap<ServiceName, Vec<OrderOutcome>>,
+    ours: BTreeMap<ServiceName, Vec<Timestamp>>,
+    handles: Handles,
+}
+
+/// What a cycle saw and decided, before anything is done.
+pub struct Decided {
+    /// What was seen.
+    pub snapshot: Snapshot,
+    /// What was decided.
+    pub plan: Plan,
+    /// The memory it left.
+    pub memory: Memory,
+    samples: Vec<SampleBatch>,
+    resolved: Vec<Outcome>,
+}
+
+impl Engine {
+    /// An engine that has done nothing yet.
+    pub fn new(standing: Standing, providers: Providers, memory: Memory) -> Engine {
+        Engine {
+            standing,
+            providers,
+            memory,
+            observer: Observer::default(),
+            last_taken_at: None,
+            unresolved: Vec::new(),
+            requests: Vec::new(),
+            recall: Arc::default(),
+            outcomes: BTreeMap::new(),
+            ours: BTreeMap::new(),
+            handles: Handles::default(),
+        }
+    }
+
+    /// Takes over another policy: write handles are made anew from it.
+    pub fn reload(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.handles = Handles::default();
+        self.observer.look_up_calendars();
+    }
+
+    /// Remembers an order of ours from before a restart.
+    pub fn remember_order(&mut self, service: &ServiceName, at: Timestamp) {
+        self.ours.entry(service.clone()).or_default().push(at);
+    }
+
+    /// Takes in the result of an order that no cycle has seen yet.
+    pub fn remember_outcome(&mut self, service: &ServiceName, outcome: OrderOutcome) {
+        self.outcomes.entry(service.clone()).or_default().push(outcome);
+    }
+
+    /// Looks and decides. Changes nothing, in the clouds or on disk.
+    pub async fn decide(&mut self, taken_at: Timestamp, disk: planner::snapshot::Disk) -> Decided {
+        let limit = Duration::from_secs(self.standing.cycle_deadline.0);
+        let gathered = self
+            .observer
+            .gather(&Question {
+                policy: &self.standing.policy,
+                models: &self.standing.models,
+                calendars: &self.standing.calendars,
+                providers: &self.providers,
+                memory: &self.memory,
+                last_taken_at: self.last_taken_at,
+                taken_at,
+                deadline: Deadline::within(limit),
+                outcomes: &self.outcomes,
+                ours: &self.ours,
+            })
+            .await;
+        let mut services = gathered.observations;
+        let mut resolved = Vec::new();
+        for intent in &self.unresolved {
+            let Some(seen) = services.get_mut(&intent.service) else { continue };
+            let Ok(group) = &seen.group else { continue };
+            let number = match intent.change {
+                planner::plan::Change::Desired { .. } => group.desired,
+                planner::plan::Change::Minimum { .. } => group.min,
+            };
+            let effect = group.id == intent.group && number == intent.change.to();
+            let result = OrderResult::Unconfirmed { effect_seen: Some(effect) };
+            seen.outcomes.push(OrderOutcome {
+                decision: intent.id.to_string(),
+                at: taken_at,
+                change: intent.change,
+                result: result.clone(),
+            });
+            resolved.push(Outcome { id: intent.id, at: taken_at, result });
+        }
+        let snapshot = Snapshot {
+            taken_at,
+            kill_switch: execute::kill_switch(&self.standing.kill_switch),
+            freezes: (self.standing.freezes)(taken_at),
+            floors: self.standing.calendars.floors(taken_at),
+            disk,
+            acknowledged: Vec::new(),
+            services,
+            requests: self.requests.clone(),
+        };
+        let planning = info_span!(target: SPANS, "plan");
+        let (plan, memory) =
+            planning.in_scope(|| planner::plan(&self.standing.policy, &snapshot, &self.memory));
+        Decided { snapshot, plan, memory, samples: gathered.samples, resolved }
+    }
+
+    /// One turn. `stopping` is looked at before every single call that changes something.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written: then nothing was done in any cloud.
+    pub async fn turn(
+        &mut self,
+        journal: &Journal,
+        taken_at: Timestamp,
+        stopping: &Arc<AtomicBool>,
+    ) -> Result<Turn, JournalFault> {
+        let span = info_span!(
+            target: SPANS,
+            "cycle",
+            taken_at = %taken_at,
+            mode = %self.standing.policy.mode,
+            services = self.standing.policy.services.len() as i64,
+            cycle = Empty,
+            actions = Empty,
+            orders = Empty,
+            otel.status_code = Empty,
+        );
+        let turn = self.steps(journal, taken_at, stopping).instrument(span.clone()).await;
+        match &turn {
+            Ok(turn) => {
+                span.record("cycle", tracing::field::display(turn.id));
+                span.record("actions", turn.plan.actions.len() as i64);
+                span.record("orders", turn.results.len() as i64);
+            }
+            Err(_) => {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        turn
+    }
+
+    async fn steps(
+        &mut self,
+        journal: &Journal,
+        taken_at: Timestamp,
+        stopping: &Arc<AtomicBool>,
+    ) -> Result<Turn, JournalFault> {
+        self.requests.extend(self.recall.reported());
+        let decided = self.decide(taken_at, journal.disk()).await;
+        let Decided { snapshot, plan, memory, samples, resolved } = decided;
+        let recording = info_span!(target: SPANS, "record");
+        let known = (&self.standing.policy, &memory);
+        let stories = Explanation::of_actions(&snapshot, &plan, known);
+        let id = recording.in_scope(|| {
+            journal.record_outcomes(&resolved)?;
+            journal.record_cycle(
+                &NewCycle {
+                    policy: self.standing.digest,
+                    planner_revision: planner::memory::REVISION,
+                    snapshot: &snapshot,
+                    plan: &plan,
+                    memory_before: &self.memory,
+                    memory_after: &memory,
+                    stories: &stories,
+                },
+                &samples,
+            )
+        })?;
+        let alerts = planner::stage::alerts(&self.memory, &memory, taken_at);
+        self.memory = memory;
+        self.recall.stand(&self.memory.stages);
+        for request in self.requests.drain(..) {
+            self.recall.settle(&request.ask);
+        }
+        self.last_taken_at = Some(taken_at);
+        self.outcomes.clear();
+        let settled = |intent: &Intent| resolved.iter().any(|outcome| outcome.id == intent.id);
+        self.unresolved.retain(|intent| !settled(intent));
+        self.forget_old_orders(taken_at);
+        journal.enqueue(&alerts)?;
+        let executing = info_span!(target: SPANS, "execute");
+        let results =
+            self.execute(journal, id, &plan, &snapshot, stopping).instrument(executing).await?;
+        Ok(Turn { id, snapshot, plan, results })
+    }
+
+    /// Writes every intent, then carries them out: increases first, as the plan orders them.
+    async fn execute(
+        &mut self,
+        journal: &Journal,
+        cycle: CycleId,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        stopping: &Arc<AtomicBool>,
+    ) -> Result<Vec<(Action, OrderResult)>, JournalFault> {
+        let at = snapshot.taken_at;
+        let orders: Vec<(Intent, &Action)> = plan
+            .actions
+            .iter()
+            .enumerate()
+            .filter(|(_, action)| !action.dry_run && self.grant(action))
+            .map(|(index, action)| (intent(cycle, index, action, at), action))
+            .collect();
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let intents: Vec<Intent> = orders.iter().map(|(intent, _)| intent.clone()).collect();
+        journal.record_intents(&intents)?;
+        let (increases, decreases): (Vec<_>, Vec<_>) =
+            orders.into_iter().partition(|(_, action)| action.change.is_increase());
+        let mut results = Vec::new();
+        for wave in [increases, decreases] {
+            results.extend(self.carry_out(journal, wave, at, stopping).await?);
+        }
+        journal.flush()?;
+        Ok(results)
+    }
+
+    async fn carry_out(
+        &mut self,
+        journal: &Journal,
+        wave: Vec<(Intent, &Action)>,
+        at: Timestamp,
+        stopping: &Arc<AtomicBool>,
+    ) -> Result<Vec<(Action, OrderResult)>, JournalFault> {
+        let (handles, kill_switch) = (&self.handles, &self.standing.kill_switch);
+        let recall = &self.recall;
+        let permitted = &|| {
+            !stopping.load(Ordering::SeqCst)
+                && execute::kill_switch(kill_switch) == KillSwitch::Clear
+        };
+        let mut ended = futures_util::stream::iter(wave)
+            .map(|(intent, action)| async move {
+                let decision = intent.id.to_string();
+                let permitted = &|| permitted() && !recall.holds(&action.service);
+                let order = info_span!(
+                    target: SPANS,
+                    "order",
+                    service = %action.service,
+                    change = %action.change,
+                    decision,
+                );
+                let carrying_out = execute::carry_out(action, &decision, handles, permitted);
+                let result = carrying_out.instrument(order).await;
+                (intent, action, result)
+            })
+            .buffer_unordered(CONCURRENT_ACTIONS);
+        let mut results = Vec::new();
+        let mut told = Vec::new();
+        while let Some((intent, action, result)) = ended.next().await {
+            let outcome = Outcome { id: intent.id, at, result: result.clone() };
+            journal.record_outcomes(std::slice::from_ref(&outcome))?;
+            results.push((action.clone(), result));
+            told.push((intent, outcome));
+        }
+        drop(ended);
+        for (intent, outcome) in told {
+            self.learn(intent, outcome);
+        }
+        Ok(results)
+    }
+
+    /// What the next cycle has to know of an order.
+    fn learn(&mut self, intent: Intent, outcome: Outcome) {
+        self.remember_order(&intent.service, outcome.at);
+        if outcome.is_final() {
+            let seen = OrderOutcome {
+                decision: intent.id.to_string(),
+                at: outcome.at,
+                change: intent.change,
+                result: outcome.result,
+            };
+            self.remember_outcome(&intent.service, seen);
+        } else {
+            self.unresolved.push(intent);
+        }
+    }
+
+    /// Makes the write handle of an action's service; false where its mode gives none.
+    fn grant(&mut self, action: &Action) -> bool {
+        let policy = &self.standing.policy;
+        let (name, stages) = (&action.service, &self.memory.stages);
+        let service = policy.services.get(name);
+        let acts = service.is_some_and(|s| stages.mode(policy, name, s) == Mode::Act);
+        let provider = self.providers.get(&action.group.provider);
+        if let (true, Some(provider)) = (acts, provider) {
+            self.handles.grant(&action.service, &action.group, provider);
+            return true;
+        }
+        false
+    }
+
+    fn forget_old_orders(&mut self, now: Timestamp) {
+        for times in self.ours.values_mut() {
+            times.retain(|at| now.since(*at) < OURS_REMEMBERED);
+        }
+        self.ours.retain(|_, times| !times.is_empty());
+    }
+}
+
+fn intent(cycle: CycleId, index: usize, action: &Action, at: Timestamp) -> Intent {
+    Intent {
+        id: cycle.decision(index),
+        at,
+        service: action.service.clone(),
+        group: action.group.clone(),
+        change: action.change,
+    }
+}

@@ -1,0 +1,20 @@
+//! The daemon: configuration, cycle, journal and command line around the pure core.
+
+pub mod assemble;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod control;
+pub mod cycle;
+pub mod execute;
+pub mod gather;
+pub mod idle;
+pub mod latest;
+pub mod manager;
+pub mod promotion;
+pub mod series_file;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+pub mod terminal;
+pub mod traces;

@@ -1,0 +1,203 @@
+//! What an explanation says, line by line: values first, words last.
+
+use std::fmt;
+
+use journal::records::Promise;
+use planner::plan::{Action, Finding, Sizing, Trade};
+use planner::snapshot::{Observation, OrderResult, Record, Window};
+use planner::stage::StageMemory;
+use planner::{ServiceName, Timestamp, Units};
+
+use crate::{self as report, rate};
+
+/// A line of an explanation.
+#[derive(Clone, Debug)]
+pub enum Line<'a> {
+    /// What is done.
+    Action(&'a Action),
+    /// Why.
+    Because(&'a Sizing),
+    /// Why not more.
+    Found(&'a Finding),
+    /// The group and its demand; `None` where they were not looked at.
+    Group(Option<&'a Observation>),
+    /// How far it is on its way to acting.
+    Stage(&'a StageMemory),
+    /// What forecast and demand ask for.
+    Needed(&'a Sizing),
+    /// What this size and its neighbours would mean.
+    Trade(&'a Trade),
+    /// Why the lead window is as long as it is.
+    Window(&'a Window),
+    /// How the order ended.
+    Order(&'a OrderResult),
+    /// How the forecast did lately.
+    Quality(Quality<'a>),
+    /// That the promise is not kept.
+    Promise(Broken<'a>),
+    /// Since when the verdict stands, and when it is looked at again.
+    Since {
+        /// Since when.
+        at: Timestamp,
+        /// The next look.
+        next: Timestamp,
+    },
+}
+
+/// Every word that a line may begin with.
+pub const LABELS: [&str; 14] = [
+    "action", "because", "held", "limited", "note", "group", "stage", "needed", "trade", "window",
+    "order", "quality", "promise", "since",
+];
+
+impl Line<'_> {
+    /// The word that stands before it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Line::Action(_) => "action",
+            Line::Because(_) => "because",
+            Line::Found(finding) => finding.what.verb(),
+            Line::Group(_) => "group",
+            Line::Stage(_) => "stage",
+            Line::Needed(_) => "needed",
+            Line::Trade(_) => "trade",
+            Line::Window(_) => "window",
+            Line::Order(_) => "order",
+            Line::Quality(_) => "quality",
+            Line::Promise(_) => "promise",
+            Line::Since { .. } => "since",
+        }
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::Action(action) => {
+                let dry = if action.dry_run { ", dry run" } else { "" };
+                write!(f, "{}{dry}", action.change)
+            }
+            Line::Because(sizing) => f.write_str(&report::reason(sizing)),
+            Line::Found(finding) => write!(f, "{}", finding.hold),
+            Line::Group(seen) => group(f, *seen),
+            Line::Stage(stage) => f.write_str(&report::stage_line(stage)),
+            Line::Needed(sizing) => needed(f, sizing),
+            Line::Trade(trade) => write!(f, "{trade}"),
+            Line::Window(window) => write!(
+                f,
+                "{} ahead = sample age {} + poll {} + lead time {}; hold window {}",
+                window.lead(),
+                window.sample_age,
+                window.poll_interval,
+                window.lead_time,
+                window.hold
+            ),
+            Line::Order(result) => f.write_str(&report::ending(result)),
+            Line::Quality(quality) => write!(f, "{quality}"),
+            Line::Promise(broken) => write!(f, "{broken}"),
+            Line::Since { at, next } => write!(f, "{at}, next look {next}"),
+        }
+    }
+}
+
+fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result {
+    let Some(seen) = seen else { return f.write_str("not looked at") };
+    match &seen.group {
+        Ok(group) => write!(
+            f,
+            "desired {} in {}..{}, {} in service, {} on the way; ",
+            group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
+        )?,
+        Err(fault) => write!(f, "unread: {fault}; ")?,
+    }
+    match (&seen.demand.settled, &seen.demand.fault) {
+        (Some(point), fault) => {
+            write!(f, "demand {}/s at {}", rate((point.value * 1e3) as u64), point.start)?;
+            match fault {
+                Some(fault) => write!(f, ", nothing newer: {fault}"),
+                None => Ok(()),
+            }
+        }
+        (None, Some(fault)) => write!(f, "demand unknown: {fault}"),
+        (None, None) => f.write_str("demand unknown"),
+    }
+}
+
+/// A number of units, or that there is none.
+pub fn units(units: Option<Units>) -> String {
+    units.map_or_else(|| "-".to_owned(), |units| units.0.to_string())
+}
+
+fn needed(f: &mut fmt::Formatter<'_>, sizing: &Sizing) -> fmt::Result {
+    let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
+    let capacity =
+        sizing.capacity_milli.map_or_else(|| "unknown".to_owned(), |c| format!("{}/s", rate(c)));
+    write!(
+        f,
+        "forecast {} now, {} in the hold window (at {level}), reactive {}; wanted {}; a unit carries {capacity}",
+        units(sizing.needed_lead),
+        units(sizing.needed_hold),
+        units(sizing.needed_reactive),
+        sizing.wanted.0
+    )
+}
+
+/// How a forecast did lately, and how the promise is kept, as far as that is known.
+#[derive(Clone, Debug)]
+pub struct Quality<'a> {
+    /// Its loss against last-value's.
+    pub loss: Option<f64>,
+    /// How its forecasts that came due did otherwise.
+    pub record: Option<Record>,
+    /// The promise, where it is kept.
+    pub kept: Option<&'a Promise>,
+}
+
+impl Quality<'_> {
+    /// Whether there is anything to tell.
+    pub(super) fn is_known(&self) -> bool {
+        self.loss.is_some() || self.record.is_some() || self.kept.is_some()
+    }
+}
+
+/// What a record's numbers are: the share in percent, and the bias with its sign.
+pub fn of_record(record: &Record) -> (String, String) {
+    let bias = record.bias_milli;
+    let sign = if bias < 0 { "-" } else { "+" };
+    let covered = format!("{:.1}%", f64::from(record.covered_milli) / 10.0);
+    (covered, format!("{sign}{}/s", rate(bias.unsigned_abs())))
+}
+
+impl fmt::Display for Quality<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let loss = self.loss.map(|loss| format!("loses {loss:.2} of what last-value would"));
+        let record = self.record.as_ref().map(|record| {
+            let (covered, bias) = of_record(record);
+            format!("q0.9 covers {covered}, bias {bias}")
+        });
+        let kept = self.kept.map(Promise::to_string);
+        let known: Vec<String> = [loss, record, kept].into_iter().flatten().collect();
+        f.write_str(&known.join("; "))
+    }
+}
+
+/// A promise that is not kept, and what keeping it takes.
+#[derive(Clone, Debug)]
+pub struct Broken<'a> {
+    /// Of which service.
+    pub service: &'a ServiceName,
+    /// The promise.
+    pub promise: &'a Promise,
+    /// Units wanted, and those that demand needs now.
+    pub units: Option<(Units, u64)>,
+}
+
+impl fmt::Display for Broken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.promise)?;
+        if let Some((wanted, needs)) = self.units {
+            write!(f, "; it asks for {} units now that demand needs {needs}", wanted.0)?;
+        }
+        write!(f, "; `neap tune --service {}` shows what keeping it costs", self.service)
+    }
+}

@@ -1,0 +1,18 @@
+//! What people and machines are told of decisions: values first, and one place for the words of each
+//! language.
+
+pub mod asking;
+pub mod digest;
+pub mod explanation;
+pub mod idle;
+mod language;
+mod plan;
+pub mod plot;
+pub mod records;
+pub mod said;
+mod turn;
+
+pub use asking::{Answer, Asked, Asking, StageWish};
+pub use language::Language;
+pub use plan::{Reason, ending, is_routine, plan_json, rate, reason, stage_line};
+pub use turn::{Turn, turn_json, unread, unread_of};

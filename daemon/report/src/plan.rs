@@ -1,0 +1,177 @@
+//! Plans and holds: the same values for the command line, the log, the page and alerts.
+
+use std::fmt;
+
+use planner::plan::{DecidedBy, Finding, Hold, Plan, Sizing};
+use planner::snapshot::OrderResult;
+use planner::stage::StageMemory;
+use planner::{Level, Seconds, Units};
+use serde_json::{Value, json};
+
+/// Why a size is wanted, with the numbers that are told in one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// What decided.
+    pub decided_by: DecidedBy,
+    /// Units that demand now and its fastest recent rise ask for.
+    pub needed_reactive: Option<Units>,
+    /// The demand it was sized for, in thousandths per second.
+    pub sized_for_milli: Option<u64>,
+    /// At which quantile level.
+    pub level: Option<Level>,
+    /// What a unit carries, in thousandths per second.
+    pub capacity_milli: Option<u64>,
+    /// The lead window.
+    pub lead: Seconds,
+    /// Demand now, in thousandths per second.
+    pub demand_milli: Option<u64>,
+}
+
+impl Reason {
+    /// What of a sizing is told.
+    pub fn of(sizing: &Sizing) -> Reason {
+        Reason {
+            decided_by: sizing.decided_by.clone(),
+            needed_reactive: sizing.needed_reactive,
+            sized_for_milli: sizing.sized_for_milli,
+            level: sizing.level,
+            capacity_milli: sizing.capacity_milli,
+            lead: sizing.window.lead(),
+            demand_milli: sizing.demand_milli,
+        }
+    }
+
+    fn forecast(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("forecast ")?;
+        if let Some(demand) = self.sized_for_milli {
+            write!(f, "{}/s", rate(demand))?;
+        }
+        if let Some(level) = self.level {
+            write!(f, " at q{level}")?;
+        }
+        write!(f, " within {}", self.lead)?;
+        match self.capacity_milli {
+            Some(capacity) => write!(f, ", {}/s a unit", rate(capacity)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In one line.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.decided_by {
+            DecidedBy::Forecast => self.forecast(f)?,
+            DecidedBy::ReactiveFloor => {
+                f.write_str("demand now and its fastest recent rise need")?;
+                if let Some(units) = self.needed_reactive {
+                    write!(f, " {units}")?;
+                }
+            }
+            DecidedBy::Minimum => f.write_str("the lower bound")?,
+            DecidedBy::Maximum => f.write_str("the upper bound")?,
+            DecidedBy::LastTrusted => {
+                f.write_str("the last trusted value, as too little is known")?;
+            }
+            DecidedBy::Event { name, until } => write!(f, "event `{name}` until {until}")?,
+        }
+        match self.demand_milli {
+            Some(demand) => write!(f, "; now {}/s", rate(demand)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The reason of an action, in one line.
+pub fn reason(sizing: &Sizing) -> String {
+    Reason::of(sizing).to_string()
+}
+
+/// Thousandths as a number with at most one decimal.
+pub fn rate(milli: u64) -> String {
+    let value = milli as f64 / 1000.0;
+    if value >= 100.0 || milli.is_multiple_of(1000) {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// How an order ended, in a few words.
+pub fn ending(result: &OrderResult) -> String {
+    match result {
+        OrderResult::Applied => "done".to_owned(),
+        OrderResult::Contested { found, restored: true } => {
+            format!("done, after another writer had set {}", found.0)
+        }
+        OrderResult::Contested { found, restored: false } => {
+            format!("another writer set {} meanwhile, left to it", found.0)
+        }
+        OrderResult::Moved { found } => format!("not sent: the group is at {} by now", found.0),
+        OrderResult::Stopped => "not sent: stopped by kill switch or mode".to_owned(),
+        OrderResult::Failed { fault } => format!("failed: {fault}"),
+        OrderResult::Unconfirmed { effect_seen: Some(true) } => {
+            "sent, the answer was lost, the effect is there".to_owned()
+        }
+        OrderResult::Unconfirmed { effect_seen: Some(false) } => {
+            "sent, the answer was lost, no effect was seen".to_owned()
+        }
+        OrderResult::Unconfirmed { effect_seen: None } => {
+            "sent, no answer; the next cycle looks before it acts".to_owned()
+        }
+    }
+}
+
+/// Holds that come and go all day long: told by `explain`, not by `run`.
+pub fn is_routine(hold: &Hold) -> bool {
+    matches!(
+        hold,
+        Hold::RightSize
+            | Hold::CoolingDown { .. }
+            | Hold::HoldWindow { .. }
+            | Hold::Dwelling { .. }
+            | Hold::GroupIsChanging { .. }
+            | Hold::WarmingUp { .. }
+            | Hold::OverBudget { .. }
+            | Hold::BillingMinimum { .. }
+            | Hold::Provisional
+            | Hold::ObserveOnly
+            | Hold::Shadow { .. }
+    )
+}
+
+/// A plan for machines.
+pub fn plan_json(plan: &Plan) -> Value {
+    let actions: Vec<Value> = plan
+        .actions
+        .iter()
+        .map(|action| {
+            json!({
+                "service": action.service,
+                "group": action.group.to_string(),
+                "change": action.change,
+                "summary": format!("{}: {}", action.change, reason(&action.sizing)),
+                "sizing": action.sizing,
+                "dry_run": action.dry_run,
+            })
+        })
+        .collect();
+    let findings: Vec<Value> = plan.findings.iter().map(finding_json).collect();
+    json!({ "actions": actions, "findings": findings })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "service": finding.service,
+        "what": finding.what,
+        "hold": finding.hold.word(),
+        "text": finding.hold.to_string(),
+        "detail": finding.hold,
+        "sizing": finding.sizing,
+    })
+}
+
+/// A stage in a line: `shadow since 2026-03-02T00:00:00Z: not promoted yet`.
+pub fn stage_line(memory: &StageMemory) -> String {
+    format!("{} since {}: {}", memory.stage, memory.since, memory.why)
+}

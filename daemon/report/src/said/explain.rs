@@ -1,0 +1,141 @@
+//! Explanations, line by line, and how orders end.
+
+use std::fmt;
+
+use journal::records::Promise;
+use planner::Units;
+use planner::plan::Sizing;
+use planner::snapshot::{Observation, OrderResult, Window};
+
+use super::{Said, zh};
+use crate::explanation::{Broken, Line, Quality, of_record, units};
+use crate::{self as report, Reason, rate};
+
+/// How an order ended.
+pub struct Ending<'a>(pub &'a OrderResult);
+
+impl fmt::Display for Ending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&report::ending(self.0))
+    }
+}
+
+impl Said for Ending<'_> {
+    fn chinese(&self) -> String {
+        match self.0 {
+            OrderResult::Applied => "已完成".to_owned(),
+            OrderResult::Contested { found, restored: true } => {
+                format!("已完成，其间曾被他人设为 {}", found.0)
+            }
+            OrderResult::Contested { found, restored: false } => {
+                format!("其间被他人设为 {}，未再更改", found.0)
+            }
+            OrderResult::Moved { found } => format!("未发出：伸缩组此时已是 {}", found.0),
+            OrderResult::Stopped => "未发出：被紧急开关或模式阻止".to_owned(),
+            OrderResult::Failed { fault } => format!("失败：{}", zh(fault)),
+            OrderResult::Unconfirmed { effect_seen } => sent(*effect_seen).to_owned(),
+        }
+    }
+}
+
+/// An order whose answer was lost.
+pub(super) fn sent(effect_seen: Option<bool>) -> &'static str {
+    match effect_seen {
+        Some(true) => "已发出，未收到应答，已见效果",
+        Some(false) => "已发出，未收到应答，未见效果",
+        None => "已发出，没有应答；下次先查看再行动",
+    }
+}
+
+impl Said for Line<'_> {
+    fn chinese(&self) -> String {
+        match self {
+            Line::Action(action) => {
+                let dry = if action.dry_run { "（试运行）" } else { "" };
+                format!("{}{dry}", zh(&action.change))
+            }
+            Line::Because(sizing) => zh(&Reason::of(sizing)),
+            Line::Found(finding) => zh(&finding.hold),
+            Line::Group(seen) => group(*seen),
+            Line::Stage(memory) => {
+                format!("{}，自 {} 起：{}", zh(&memory.stage), memory.since, zh(&memory.why))
+            }
+            Line::Needed(sizing) => needed(sizing),
+            Line::Trade(trade) => zh(*trade),
+            Line::Window(window) => ahead(window),
+            Line::Order(result) => zh(&Ending(result)),
+            Line::Quality(quality) => self::quality(quality),
+            Line::Promise(broken) => self::broken(broken),
+            Line::Since { at, next } => format!("{at}，下次观察 {next}"),
+        }
+    }
+}
+
+fn group(seen: Option<&Observation>) -> String {
+    let Some(seen) = seen else { return "未观察".to_owned() };
+    let group = match &seen.group {
+        Ok(group) => format!(
+            "期望容量 {}，上下限 {}..{}，在役 {}，在途 {}",
+            group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
+        ),
+        Err(fault) => format!("无法读取：{}", zh(fault)),
+    };
+    let demand = match (&seen.demand.settled, &seen.demand.fault) {
+        (Some(point), fault) => {
+            let unread = fault.as_ref().map(|fault| format!("，没有更新的样本：{}", zh(fault)));
+            let demand = rate((point.value * 1e3) as u64);
+            format!("需求 {demand}/s（{}）{}", point.start, unread.unwrap_or_default())
+        }
+        (None, Some(fault)) => format!("需求未知：{}", zh(fault)),
+        (None, None) => "需求未知".to_owned(),
+    };
+    format!("{group}；{demand}")
+}
+
+fn needed(sizing: &Sizing) -> String {
+    let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
+    let carries =
+        sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| format!("{}/s", rate(c)));
+    let [lead, hold, reactive] =
+        [sizing.needed_lead, sizing.needed_hold, sizing.needed_reactive].map(units);
+    let Units(wanted) = sizing.wanted;
+    format!(
+        "预测当前需要 {lead}，保持窗口内需要 {hold}（{level} 分位），当前需求需要 {reactive}；应有 {wanted}；\
+         单台承载 {carries}"
+    )
+}
+
+fn ahead(window: &Window) -> String {
+    let Window { sample_age, poll_interval, lead_time, hold } = window;
+    let lead = window.lead();
+    format!(
+        "提前 {lead} = 样本时延 {sample_age} + 轮询间隔 {poll_interval} + 交付时间 {lead_time}；\
+         保持窗口 {hold}"
+    )
+}
+
+fn promise(promise: &Promise) -> String {
+    let (missed, promised) = promise.percent();
+    format!("{} 天内 {missed} 的时间容量不足，承诺 {promised}", promise.days)
+}
+
+fn quality(Quality { loss, record, kept }: &Quality<'_>) -> String {
+    let loss = loss.map(|loss| format!("损失为末值法的 {loss:.2}"));
+    let record = record.as_ref().map(|record| {
+        let (covered, bias) = of_record(record);
+        format!("q0.9 覆盖 {covered}，偏差 {bias}")
+    });
+    let known: Vec<String> = [loss, record, kept.map(promise)].into_iter().flatten().collect();
+    known.join("；")
+}
+
+fn broken(Broken { service, promise: made, units }: &Broken<'_>) -> String {
+    let units = units.map(|(Units(wanted), needs)| {
+        format!("；为守住承诺需要 {wanted} 台，而当前需求只需 {needs} 台")
+    });
+    format!(
+        "{}{}；`neap tune --service {service}` 显示守住承诺的代价",
+        promise(made),
+        units.unwrap_or_default()
+    )
+}

@@ -1,0 +1,330 @@
+//! The shadow beside the running daemon: it decides every cycle as if neap acted, and keeps score.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use journal::records::Explanation;
+use journal::{CycleId, Journal, JournalFault, Reader};
+use planner::policy::{Mode, Policy};
+use planner::snapshot::Snapshot;
+use planner::stage::StageRequest;
+use planner::{Memory, Seconds, ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::group::SimulatedGroup;
+use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act};
+
+/// How often the day's scorecards are written down: what is lost by a kill is decided again from
+/// the recorded cycles, at most so much of them.
+const SAVED_EVERY: Seconds = Seconds::hours(1);
+
+/// Cycles further apart than this have a pause in between, of which nothing is counted.
+const PAUSE: Seconds = Seconds::hours(2);
+
+/// One record of the tree `shadow`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShadowEntry {
+    /// The scorecards of a day so far.
+    Scores(Box<Saved>),
+    /// What somebody asked for.
+    Asked(StageRequest),
+    /// The scorecards of idle rules, and where their shadow stands.
+    Rules(Box<SavedRules>),
+    /// The scorecards of a day so far, with each service's peak.
+    Scored(Box<Saved>, BTreeMap<ServiceName, Peak>),
+}
+
+impl ShadowEntry {
+    /// The scorecards in it. Earlier versions knew no peaks: these are none.
+    fn into_scores(self) -> Option<Saved> {
+        match self {
+            ShadowEntry::Scores(saved) => Some(*saved),
+            ShadowEntry::Scored(mut saved, peaks) => {
+                for (name, peak) in peaks {
+                    if let Some(card) = saved.scores.services.get_mut(&name) {
+                        card.peak = peak;
+                    }
+                }
+                Some(*saved)
+            }
+            ShadowEntry::Asked(_) | ShadowEntry::Rules(_) => None,
+        }
+    }
+}
+
+/// Reads a body that was unpacked when its record was.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
+    journal::decode(body)
+}
+
+/// The scorecards of a day so far, and the groups as the shadow has sized them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The day, see [`Timestamp::utc_day`].
+    pub day: i64,
+    /// The last cycle that is in them.
+    pub until: Timestamp,
+    /// When the scorecards of the day before were last written down.
+    pub before: Option<Timestamp>,
+    /// The scorecards.
+    pub scores: DayScores,
+    groups: BTreeMap<ServiceName, SimulatedGroup>,
+}
+
+impl fmt::Display for ShadowEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShadowEntry::Scores(saved) | ShadowEntry::Scored(saved, _) => {
+                let services = saved.scores.services.len();
+                write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
+            }
+            ShadowEntry::Asked(request) => write!(f, "{request}"),
+            ShadowEntry::Rules(saved) => {
+                let rules = saved.scores.newest().count();
+                write!(f, "shadow: scorecards of {rules} idle rules up to {}", saved.until)
+            }
+        }
+    }
+}
+
+/// A cycle as it was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its id.
+    pub cycle: CycleId,
+    /// What was seen.
+    pub snapshot: &'a Snapshot,
+    /// What was decided.
+    pub plan: &'a planner::plan::Plan,
+    /// The memory it left.
+    pub memory: &'a Memory,
+}
+
+/// The shadow beside the running daemon.
+#[derive(Debug)]
+pub struct Watch {
+    shadow: Shadow,
+    /// The policy in force.
+    real: Policy,
+    /// The same as if it acted.
+    policy: Policy,
+    doubts: Doubts,
+    scores: Arc<RwLock<Scores>>,
+    /// The groups' sizes in the last cycle, by which a change is seen whoever made it.
+    sizes: BTreeMap<ServiceName, u32>,
+    last: Option<Timestamp>,
+    saved_at: Option<Timestamp>,
+    /// When the scorecards of each day were last written down.
+    saved: BTreeMap<i64, Timestamp>,
+}
+
+impl Watch {
+    /// A shadow that begins with what is known, under the policy in force.
+    pub fn new(policy: &Policy, memory: &Memory) -> Watch {
+        Watch {
+            shadow: Shadow::new(memory.clone()),
+            real: policy.clone(),
+            policy: as_if_act(policy),
+            doubts: Doubts::default(),
+            scores: Arc::default(),
+            sizes: BTreeMap::new(),
+            last: None,
+            saved_at: None,
+            saved: BTreeMap::new(),
+        }
+    }
+
+    /// The scorecards, for whoever shows them.
+    pub fn scores(&self) -> Arc<RwLock<Scores>> {
+        Arc::clone(&self.scores)
+    }
+
+    /// Takes over another policy.
+    pub fn reload(&mut self, policy: &Policy) {
+        self.real = policy.clone();
+        self.policy = as_if_act(policy);
+    }
+
+    /// Takes over the scorecards that a journal has, and decides again what came after them.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn restore(&mut self, reader: &Reader, now: Timestamp) -> Result<(), JournalFault> {
+        // Whatever the clock says now: what was written last is the newest.
+        let mut until = Timestamp(i64::MAX);
+        let mut newest: Option<Timestamp> = None;
+        let mut days = BTreeMap::new();
+        let mut earlier = i64::MAX;
+        while let Some((written_at, saved)) = last_saved(reader, until, earlier)? {
+            earlier = saved.day;
+            if now.utc_day() - saved.day >= KEPT_DAYS {
+                break;
+            }
+            if newest.is_none() {
+                newest = Some(saved.until);
+                self.shadow.resume(saved.groups, saved.until);
+                self.last = Some(saved.until);
+            }
+            self.saved.insert(saved.day, written_at);
+            days.insert(saved.day, saved.scores);
+            let Some(before) = saved.before else { break };
+            until = before + Seconds(1);
+        }
+        self.scores.write().unwrap_or_else(PoisonError::into_inner).days = days;
+        self.saved_at = newest;
+        // Without any there is nothing to go on from: a scorecard begins with the first cycle.
+        let Some(from) = newest else { return Ok(()) };
+        if let Some(cycle) = reader.cycle_at(from)? {
+            self.sizes = sizes(&cycle.snapshot).collect();
+        }
+        for cycle in reader.cycles(from + Seconds(1)..now + Seconds(1)) {
+            let cycle = cycle?;
+            let (snapshot, plan, memory) = (&cycle.snapshot, &cycle.plan, &cycle.memory_after);
+            self.count(Seen { cycle: cycle.id, snapshot, plan, memory });
+        }
+        Ok(())
+    }
+
+    /// Takes in a cycle that was recorded, and writes down what it said of services that only the
+    /// shadow would have acted on, and the scorecards when it is time.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn take(&mut self, journal: &Journal, seen: Seen<'_>) -> Result<(), JournalFault> {
+        let now = seen.snapshot.taken_at;
+        let ended = self.last.filter(|last| last.utc_day() < now.utc_day());
+        if let Some(last) = ended {
+            self.save(journal, last.utc_day(), now)?;
+        }
+        let others = self.count(seen);
+        if !others.is_empty() {
+            let known = (&self.real, seen.memory);
+            let told = |name| Explanation::new(name, seen.snapshot, seen.plan, known);
+            let told = others.iter().map(told).collect();
+            journal.record_shadow_stories(seen.cycle, told)?;
+        }
+        let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
+        if due && !seen.snapshot.services.is_empty() {
+            self.save(journal, now.utc_day(), now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what is not written down yet, at the daemon's end.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn finish(&mut self, journal: &Journal, now: Timestamp) -> Result<(), JournalFault> {
+        match self.last {
+            Some(last) if self.saved_at < Some(last) => self.save(journal, last.utc_day(), now),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps score of a cycle; the services that only the shadow would have acted on.
+    fn count(&mut self, seen: Seen<'_>) -> Vec<ServiceName> {
+        let Seen { cycle, snapshot, plan, memory } = seen;
+        if self.last.is_some_and(|last| snapshot.taken_at.since(last) > PAUSE) {
+            self.shadow.pause();
+        }
+        let step = self.shadow.step(&self.policy, snapshot, &plan.actions);
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        let sizes = &self.sizes;
+        scores.take(snapshot.taken_at, &self.policy, &step, &|row| {
+            let before = sizes.get(&row.service);
+            before.zip(row.desired).is_some_and(|(before, now)| *before != now)
+        });
+        let of_shadow = self.shadow.memory();
+        let doubts = self.doubts.take(cycle, &self.policy, of_shadow, snapshot, &step);
+        scores.question(snapshot.taken_at, doubts);
+        drop(scores);
+        for row in &step.compared {
+            let Some(desired) = row.desired else { continue };
+            match self.sizes.get_mut(&row.service) {
+                Some(size) => *size = desired,
+                None => drop(self.sizes.insert(row.service.clone(), desired)),
+            }
+        }
+        let (real, stages) = (&self.real, &memory.stages);
+        let acting = real
+            .services
+            .iter()
+            .filter(|(name, service)| stages.mode(real, name, service) == Mode::Act);
+        self.shadow.follow(acting.map(|(name, _)| name), memory);
+        self.last = Some(snapshot.taken_at);
+        let really: BTreeSet<&ServiceName> = plan.actions.iter().map(|a| &a.service).collect();
+        let services = step.plan.actions.into_iter().map(|action| action.service);
+        services.filter(|service| !really.contains(service)).collect()
+    }
+
+    fn save(&mut self, journal: &Journal, day: i64, now: Timestamp) -> Result<(), JournalFault> {
+        let scores = self.scores.read().unwrap_or_else(PoisonError::into_inner);
+        let saved = Saved {
+            day,
+            until: self.last.unwrap_or(now),
+            before: self.saved.range(..day).next_back().map(|(_, at)| *at),
+            scores: scores.days.get(&day).cloned().unwrap_or_default(),
+            groups: self.shadow.groups().clone(),
+        };
+        drop(scores);
+        let cards = saved.scores.services.iter();
+        let peaks = cards.map(|(name, card)| (name.clone(), card.peak)).collect();
+        let entry = ShadowEntry::Scored(Box::new(saved), peaks);
+        let id = journal.record_shadow(now, &entry, false)?;
+        self.saved.insert(day, id.at());
+        self.saved.retain(|kept, _| kept + KEPT_DAYS > day);
+        self.saved_at = Some(now);
+        Ok(())
+    }
+}
+
+/// The groups' sizes, of those that could be read.
+fn sizes(snapshot: &Snapshot) -> impl Iterator<Item = (ServiceName, u32)> {
+    snapshot
+        .services
+        .iter()
+        .filter_map(|(name, seen)| Some((name.clone(), seen.group.as_ref().ok()?.desired.0)))
+}
+
+/// The newest scorecards written down before `until` of a day before this one, and when they were.
+fn last_saved(
+    reader: &Reader,
+    until: Timestamp,
+    before: i64,
+) -> Result<Option<(Timestamp, Saved)>, JournalFault> {
+    for entry in reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until) {
+        let (id, entry) = entry?;
+        let Some(saved) = entry.into_scores() else { continue };
+        if saved.day < before {
+            return Ok(Some((id.at(), saved)));
+        }
+    }
+    Ok(None)
+}
+
+/// What people asked for and no cycle has taken in.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn unanswered(
+    reader: &Reader,
+    last_cycle: Option<CycleId>,
+) -> Result<Vec<StageRequest>, JournalFault> {
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    let mut requests = Vec::new();
+    for entry in reader.shadow_newest_first::<ShadowEntry>(all) {
+        let (id, entry) = entry?;
+        if last_cycle.is_some_and(|last| id <= last.0) {
+            break;
+        }
+        if let ShadowEntry::Asked(request) = entry {
+            requests.push(request);
+        }
+    }
+    requests.reverse();
+    Ok(requests)
+}

@@ -1,7 +1,0 @@
-//! The binary `neap`.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    daemon::cli::main()
-}

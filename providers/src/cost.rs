@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use fleet::Seconds;
 
+/// A month of a budget, and of everything that is told "a month".
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
+pub(crate) const MONTH: Seconds = Seconds::days(30);
+
 /// The permissions of the two roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {

@@ -15,11 +15,15 @@ mod flight;
 #[cfg(any(feature = "alibaba", feature = "prometheus"))]
 mod http;
 mod intervals;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod meter;
 mod places;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod remembered;
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
+mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod timeouts;

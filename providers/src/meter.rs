@@ -1,107 +1,226 @@
 //! What a source of metrics bills for, counted and kept within the configured budget.
 
-use std::sync::{Mutex, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use fleet::{Seconds, Timestamp};
+use fleet::{Now, Seconds};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 
-/// A month of the budget, and of every "a month" this adapter prints.
-pub(crate) const MONTH: Seconds = Seconds::days(30);
+use crate::cost::MONTH;
+
 /// The bucket holds this share of a month's budget: a day's worth, enough for a first back-fill.
 const BUCKET_SHARE: u64 = 30;
+/// The latest moment that the limiter is shown: its own arithmetic ends after 584 years.
+const LATEST: Duration = Duration::from_secs(500 * 365 * 86_400);
 
 /// What one account may still ask for.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// What is counted, for people.
     unit: &'static str,
-    budget: Option<u64>,
-    bucket: Mutex<Bucket>,
+    limit: Option<Limit>,
+    read: AtomicU64,
 }
 
-/// Tokens in units times a month's seconds, so that refilling needs no fractions.
+/// A month's budget.
 #[derive(Debug)]
-struct Bucket {
-    tokens: u128,
-    at: Timestamp,
-    read: u64,
+struct Limit {
+    per_month: u64,
+    /// `None` where the budget is less than one a day: nothing fits.
+    bucket: Option<Bucket>,
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, MeterClock, NoOpMiddleware<Duration>>;
+
+/// Our clock, as the limiter reads it.
+#[derive(Debug)]
+struct MeterClock {
+    ours: Arc<dyn Now>,
+    /// The latest second shown: a clock that is set back neither fills nor empties the bucket.
+    shown: AtomicU64,
+}
+
+impl Clock for MeterClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        let now = u64::try_from(self.ours.now().0).unwrap_or(0);
+        let before = self.shown.fetch_max(now, Ordering::Relaxed);
+        Duration::from_secs(now.max(before)).min(LATEST)
+    }
+}
+
+/// Why a call is over the budget.
+struct Over {
+    /// What is left now.
+    left: u64,
+    /// When there will be enough.
+    wait: Duration,
+}
+
+impl Limit {
+    fn new(per_month: u64, now: Arc<dyn Now>) -> Limit {
+        let size = u32::try_from(per_month / BUCKET_SHARE).unwrap_or(u32::MAX);
+        let bucket = NonZeroU32::new(size).and_then(|size| {
+            let quota = Quota::with_period(each(per_month))?.allow_burst(size);
+            let clock = MeterClock { ours: now, shown: AtomicU64::new(0) };
+            Some(RateLimiter::direct_with_clock(quota, clock))
+        });
+        Limit { per_month, bucket }
+    }
+
+    fn take(&self, count: u64) -> Result<(), Over> {
+        let each = each(self.per_month);
+        let of = |count: u64| each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        let never = |left| Over { left, wait: of(count - left) };
+        let Some(wanted) = u32::try_from(count).ok().and_then(NonZeroU32::new) else {
+            return if count == 0 { Ok(()) } else { Err(never(0)) };
+        };
+        let Some(bucket) = &self.bucket else { return Err(never(0)) };
+        match bucket.check_n(wanted) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(not_until)) => {
+                let wait = not_until.wait_time_from(bucket.clock().now());
+                let lacking = wait.as_nanos().div_ceil(each.as_nanos().max(1));
+                let lacking = u64::try_from(lacking).unwrap_or(u64::MAX);
+                Err(Over { left: count.saturating_sub(lacking), wait })
+            }
+            Err(more_than_a_day) => Err(never(u64::from(more_than_a_day.0).min(count))),
+        }
+    }
+}
+
+/// How long a budget takes to grow by one.
+fn each(per_month: u64) -> Duration {
+    let nanos = Duration::from_secs(MONTH.0).as_nanos() / u128::from(per_month.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).max(1))
 }
 
 impl Meter {
     /// A full bucket.
-    pub(crate) fn new(unit: &'static str, budget: Option<u64>, now: Timestamp) -> Meter {
-        let tokens = u128::from(budget.unwrap_or(0) / BUCKET_SHARE) * u128::from(MONTH.0);
-        Meter { unit, budget, bucket: Mutex::new(Bucket { tokens, at: now, read: 0 }) }
+    pub(crate) fn new(unit: &'static str, budget: Option<u64>, now: Arc<dyn Now>) -> Meter {
+        let limit = budget.map(|per_month| Limit::new(per_month, now));
+        Meter { unit, limit, read: AtomicU64::new(0) }
     }
 
     /// Takes so many units, all or none.
     ///
     /// # Errors
     /// In words with the budget's figures, and when there will be enough.
-    pub(crate) fn take(&self, count: u64, now: Timestamp) -> Result<(), (String, Seconds)> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(budget) = self.budget {
-            let size = u128::from(budget / BUCKET_SHARE) * u128::from(MONTH.0);
-            let gained = u128::from(now.since(bucket.at).0) * u128::from(budget);
-            bucket.tokens = (bucket.tokens + gained).min(size);
-            bucket.at = bucket.at.max(now);
-            let cost = u128::from(count) * u128::from(MONTH.0);
-            if cost > bucket.tokens {
-                let left = bucket.tokens / u128::from(MONTH.0);
-                let wait = (cost - bucket.tokens).div_ceil(u128::from(budget.max(1)));
-                let wait = Seconds(u64::try_from(wait).unwrap_or(u64::MAX));
-                return Err((
-                    format!(
-                        "the API budget of {budget} {} a month has {left} left now, this call \
-                         needs {count}",
-                        self.unit
-                    ),
-                    wait,
-                ));
-            }
-            bucket.tokens -= cost;
+    pub(crate) fn take(&self, count: u64) -> Result<(), (String, Seconds)> {
+        if let Some(limit) = &self.limit {
+            limit.take(count).map_err(|Over { left, wait }| {
+                let why = format!(
+                    "the API budget of {} {} a month has {left} left now, this call needs {count}",
+                    limit.per_month, self.unit
+                );
+                (
+                    why,
+                    Seconds(wait.as_nanos().div_ceil(1_000_000_000).try_into().unwrap_or(u64::MAX)),
+                )
+            })?;
         }
-        bucket.read += count;
+        self.read.fetch_add(count, Ordering::Relaxed);
         Ok(())
     }
 
     /// Units taken so far.
     pub(crate) fn read(&self) -> u64 {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner).read
+        self.read.load(Ordering::Relaxed)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use fleet::Timestamp;
+
     use super::*;
+
+    #[derive(Debug, Default)]
+    struct Hand(AtomicI64);
+
+    impl Now for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    impl Hand {
+        fn at(seconds: i64) -> Arc<Hand> {
+            Arc::new(Hand(AtomicI64::new(seconds)))
+        }
+
+        fn set(&self, seconds: i64) {
+            self.0.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    fn meter(budget: Option<u64>, hand: &Arc<Hand>) -> Meter {
+        Meter::new("metrics", budget, Arc::clone(hand) as Arc<dyn Now>)
+    }
 
     #[test]
     fn without_a_budget_metrics_are_only_counted() {
-        let meter = Meter::new("metrics", None, Timestamp(0));
-        assert_eq!(meter.take(1_000_000, Timestamp(0)), Ok(()));
-        assert_eq!(meter.take(5, Timestamp(0)), Ok(()));
+        let meter = meter(None, &Hand::at(0));
+        assert_eq!(meter.take(1_000_000), Ok(()));
+        assert_eq!(meter.take(5), Ok(()));
         assert_eq!(meter.read(), 1_000_005);
     }
 
     #[test]
     fn a_budget_is_a_days_worth_at_once_and_refills_evenly() {
         // 300 a month: a bucket of 10, one more every 2.4 h.
-        let meter = Meter::new("metrics", Some(300), Timestamp(0));
-        assert_eq!(meter.take(10, Timestamp(0)), Ok(()));
-        let (why, wait) = meter.take(1, Timestamp(0)).unwrap_err();
+        let hand = Hand::at(0);
+        let meter = meter(Some(300), &hand);
+        assert_eq!(meter.take(10), Ok(()));
+        let (why, wait) = meter.take(1).unwrap_err();
         assert_eq!(why, "the API budget of 300 metrics a month has 0 left now, this call needs 1");
         assert_eq!(wait, Seconds(8640));
-        assert!(meter.take(1, Timestamp(8639)).is_err());
-        assert_eq!(meter.take(1, Timestamp(8640)), Ok(()));
-        assert!(meter.take(11, Timestamp(10_000_000)).is_err(), "never more than the bucket");
-        assert_eq!(meter.take(10, Timestamp(10_000_000)), Ok(()));
+        hand.set(8639);
+        assert!(meter.take(1).is_err());
+        hand.set(8640);
+        assert_eq!(meter.take(1), Ok(()));
+        hand.set(10_000_000);
+        assert!(meter.take(11).is_err(), "never more than the bucket");
+        assert_eq!(meter.take(7), Ok(()));
+        let (why, wait) = meter.take(5).unwrap_err();
+        assert!(why.contains("has 3 left now, this call needs 5"), "{why}");
+        assert_eq!(wait, Seconds(2 * 8640));
+        assert_eq!(meter.take(3), Ok(()));
         assert_eq!(meter.read(), 21, "refused calls are not counted");
     }
 
     #[test]
-    fn a_clock_that_steps_back_gives_nothing() {
-        let meter = Meter::new("metrics", Some(300), Timestamp(100_000));
-        assert_eq!(meter.take(10, Timestamp(100_000)), Ok(()));
-        assert!(meter.take(1, Timestamp(0)).is_err());
-        assert!(meter.take(1, Timestamp(100_000)).is_err());
+    fn a_budget_of_less_than_one_a_day_lets_nothing_through() {
+        for budget in [0, 29] {
+            assert!(meter(Some(budget), &Hand::at(0)).take(1).is_err(), "{budget}");
+        }
+    }
+
+    #[test]
+    fn the_largest_budget_and_the_latest_moment_are_no_fault() {
+        let hand = Hand::at(0);
+        let meter = meter(Some(u64::MAX), &hand);
+        hand.set(i64::MAX);
+        assert_eq!(meter.take(1_000_000), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_nothing_and_takes_nothing() {
+        let hand = Hand::at(100_000);
+        let meter = meter(Some(300), &hand);
+        assert_eq!(meter.take(9), Ok(()));
+        hand.set(0);
+        assert_eq!(meter.take(1), Ok(()));
+        assert!(meter.take(1).is_err());
+        hand.set(100_000);
+        assert!(meter.take(1).is_err());
     }
 }

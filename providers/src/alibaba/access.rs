@@ -18,10 +18,11 @@ use super::params::Params;
 use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
 use crate::call::{Call, Effect};
-use crate::http::{first_words, read_again};
+use crate::http::first_words;
 use crate::meter::Meter;
 use crate::places::{self, DEFAULT_ACCOUNT};
 use crate::remembered::Remembered;
+use crate::retry::read_again;
 use crate::{Deadline, Now};
 
 /// Calls a second of one operation in one account: half of what CloudMonitor documents, since the
@@ -122,7 +123,7 @@ impl Access {
             let budget = self.settings.budget.metric_calls_per_month;
             Arc::new(Account {
                 keyring: Keyring::new(self.settings.environment.clone(), role.cloned()),
-                meter: Meter::new("metric calls", budget, self.now.now()),
+                meter: Meter::new("metric calls", budget, Arc::clone(&self.now)),
                 limiter: RateLimiter::hashmap(Quota::per_second(CALLS_A_SECOND)),
                 metric_limiter: RateLimiter::hashmap(Quota::per_second(METRIC_CALLS_A_SECOND)),
             })
@@ -148,7 +149,7 @@ impl Seat {
 
     /// Counts a call for metrics against the month's budget.
     pub(super) fn count_metric_call(&self, call: Call) -> Result<(), Fault> {
-        self.account.meter.take(1, self.now()).map_err(|(why, wait)| {
+        self.account.meter.take(1).map_err(|(why, wait)| {
             call.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
         })
     }

@@ -11,7 +11,7 @@ use super::groups::{
 };
 use super::metrics::{DESCRIBE_METRICS, DIMENSIONS};
 use super::write::{MODIFY, SCALE};
-use crate::meter::MONTH;
+use crate::cost::MONTH;
 use crate::{Expected, Permissions, Volume};
 
 /// The older name of the permission to read metrics, which some accounts still go by.

@@ -32,7 +32,7 @@ use crate::{Deadline, Now};
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
 const SELF: &str = "neap";
 /// Attempts of a read, the first included.
-pub(super) const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 4;
 /// The longest wait of the SDK between two attempts of a read.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -307,7 +307,7 @@ impl Access {
             let budget = self.settings.budget.metrics_per_month;
             let meter = meters
                 .entry(account.clone())
-                .or_insert_with(|| Arc::new(Meter::new("metrics", budget, self.now.now())));
+                .or_insert_with(|| Arc::new(Meter::new("metrics", budget, Arc::clone(&self.now))));
             Arc::clone(meter)
         };
         Seat {

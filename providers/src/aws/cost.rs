@@ -12,7 +12,7 @@ use super::groups::{
 };
 use super::metrics::GET_METRIC_DATA;
 use super::write::{SET_DESIRED, UPDATE_GROUP};
-use crate::meter::MONTH;
+use crate::cost::MONTH;
 use crate::{Expected, Permissions, Volume};
 
 /// The IAM actions that are called. `sts:GetCallerIdentity` needs no permission.

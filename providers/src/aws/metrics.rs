@@ -51,7 +51,7 @@ pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> 
     let stat = MetricStat::builder().metric(metric.build()).period(300).stat("Average").build();
     let query = MetricDataQuery::builder().id("q0").metric_stat(stat).build();
     let now = seat.now();
-    seat.meter.take(1, now).map_err(|(why, wait)| {
+    seat.meter.take(1).map_err(|(why, wait)| {
         GET_METRIC_DATA.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
     })?;
     let send = seat
@@ -128,7 +128,7 @@ async fn read(
     let mut token = None;
     for _ in 0..PAGES_MAX {
         let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
-        if let Err((why, wait)) = seat.meter.take(count, seat.now()) {
+        if let Err((why, wait)) = seat.meter.take(count) {
             let kind = FaultKind::Throttled { retry_after: Some(wait) };
             return all(GET_METRIC_DATA.fault(kind, why));
         }

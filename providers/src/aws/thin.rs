@@ -1,5 +1,5 @@
-//! A small signed HTTP client for AWS services of which we call one or two operations (RDS, load
-//! balancers, the price list): it signs as the SDKs do, and sends a call once.
+//! A small signed HTTP client for AWS services of which we call one or two operations: RDS, load
+//! balancers, the price list.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,15 +16,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
 use tokio::sync::Mutex;
 
-use super::access::{ATTEMPTS, Seat};
+use super::access::Seat;
 use super::xml;
 use crate::call::{Call, Effect};
+use crate::retry::read_again;
 use crate::{Deadline, Timeouts};
 
 /// How we are called in CloudTrail.
 const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));
-/// The wait before a read's second attempt; each later one is twice as long.
-const BACKOFF: Duration = Duration::from_millis(200);
 /// Keys that tell no end are asked for again after this time, as the SDK does.
 const KEYS_AGE: Duration = Duration::from_secs(15 * 60);
 /// Keys are not used in their last moments.
@@ -265,22 +264,11 @@ impl Seat {
         message: &Message,
         deadline: Deadline,
     ) -> Result<String, Fault> {
-        let mut wait = BACKOFF;
-        for _ in 1..ATTEMPTS {
-            let sent = self.gated(call, deadline, self.thin.send(call, service, message)).await;
-            let passes = match &sent {
-                Ok(_) => false,
-                Err(fault) => {
-                    matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::Unreachable)
-                }
-            };
-            if !passes || call.effect == Effect::Write || wait >= deadline.left() {
-                return sent;
-            }
-            tokio::time::sleep(wait).await;
-            wait *= 2;
+        let once = || self.gated(call, deadline, self.thin.send(call, service, message));
+        match call.effect {
+            Effect::Read => read_again(call, deadline.0, once).await,
+            Effect::Write => once().await,
         }
-        self.gated(call, deadline, self.thin.send(call, service, message)).await
     }
 }
 

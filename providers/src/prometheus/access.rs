@@ -14,7 +14,8 @@ use super::query;
 use super::settings::{ClientCertificate, Credential, Settings};
 use crate::Deadline;
 use crate::call::Call;
-use crate::http::{causes, read_again, unanswered};
+use crate::http::{causes, unanswered};
+use crate::retry::read_again;
 
 pub(super) const QUERY_RANGE: Call = Call::read("prometheus", "query_range");
 

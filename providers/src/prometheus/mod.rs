@@ -30,7 +30,7 @@ use access::{Access, QUERY_RANGE, Session};
 use answer::Labels;
 
 use crate::call::Call;
-use crate::meter::MONTH;
+use crate::cost::MONTH;
 use crate::{
     Deadline, Expected, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Volume,
 };

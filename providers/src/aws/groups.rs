@@ -1,10 +1,16 @@
 //! Reads groups: in full batches, a region apart from the others, and details as they are due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
+use aws_sdk_autoscaling::operation::describe_policies::DescribePoliciesOutput;
+use aws_sdk_autoscaling::operation::describe_scaling_activities::DescribeScalingActivitiesOutput;
+use aws_sdk_autoscaling::operation::describe_scheduled_actions::DescribeScheduledActionsOutput;
 use aws_sdk_autoscaling::types::{Filter, ScalingPolicy, ScheduledUpdateGroupAction};
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::Filter as InstanceFilter;
 use fleet::group::{Activity, GroupState};
 use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
@@ -13,6 +19,7 @@ use tokio::task::JoinSet;
 use super::Probe;
 use super::access::{Access, Seat};
 use super::metrics::{self, GET_METRIC_DATA};
+use super::pages::pages_of;
 use super::translate::{self, Base};
 use crate::Deadline;
 use crate::call::Call;
@@ -29,8 +36,6 @@ pub(super) const DESCRIBE_INSTANCES: Call = Call::read("ec2", "DescribeInstances
 /// Groups in one call, and records in one page of any Auto Scaling call. [API reference]
 pub(super) const PAGE: usize = 100;
 const PAGE_I32: i32 = 100;
-/// Pages that one listing may have: 20,000 records.
-pub(super) const PAGES_MAX: usize = 200;
 /// Pages of activities: the newest 5,000.
 const ACTIVITY_PAGES_MAX: usize = 50;
 /// From so many groups on, one sweep of the account's activities is cheaper than asking for each.
@@ -240,35 +245,20 @@ async fn listed(
     names: Option<&[String]>,
     deadline: Deadline,
 ) -> Result<BTreeMap<String, Result<Base, String>>, Fault> {
+    let request = seat
+        .autoscaling
+        .describe_auto_scaling_groups()
+        .set_auto_scaling_group_names(names.map(<[String]>::to_vec))
+        .max_records(PAGE_I32);
     let mut found = BTreeMap::new();
-    let mut token = None;
-    for _ in 0..PAGES_MAX {
-        let send = seat
-            .autoscaling
-            .describe_auto_scaling_groups()
-            .set_auto_scaling_group_names(names.map(<[String]>::to_vec))
-            .max_records(PAGE_I32)
-            .set_next_token(token)
-            .send();
-        let page = seat.call(DESCRIBE_GROUPS, deadline, send).await?;
+    let take = |page: DescribeAutoScalingGroupsOutput| {
         for group in page.auto_scaling_groups() {
             let name = group.auto_scaling_group_name().unwrap_or_default().to_owned();
             found.insert(name, translate::group(group));
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_GROUPS))
-}
-
-pub(super) fn more(token: Option<&str>) -> Option<String> {
-    token.filter(|token| !token.is_empty()).map(str::to_owned)
-}
-
-pub(super) fn endless(call: Call) -> Fault {
-    call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages"))
+    };
+    seat.listing(DESCRIBE_GROUPS, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 /// Reads policies and scheduled actions of the whole region where they are due.
@@ -313,36 +303,24 @@ fn by_group<A, T>(
 }
 
 async fn every_policy(seat: &Seat, deadline: Deadline) -> Result<Vec<ScalingPolicy>, Fault> {
-    let (mut all, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.autoscaling.describe_policies();
-        let send = request.max_records(PAGE_I32).set_next_token(token).send();
-        let page = seat.call(DESCRIBE_POLICIES, deadline, send).await?;
-        all.extend_from_slice(page.scaling_policies());
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
-    Err(endless(DESCRIBE_POLICIES))
+    let request = seat.autoscaling.describe_policies().max_records(PAGE_I32);
+    let mut all = Vec::new();
+    let take = |page: DescribePoliciesOutput| all.extend(page.scaling_policies.unwrap_or_default());
+    seat.listing(DESCRIBE_POLICIES, pages_of!(request), deadline, take).await?;
+    Ok(all)
 }
 
 async fn every_scheduled(
     seat: &Seat,
     deadline: Deadline,
 ) -> Result<Vec<ScheduledUpdateGroupAction>, Fault> {
-    let (mut all, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.autoscaling.describe_scheduled_actions();
-        let send = request.max_records(PAGE_I32).set_next_token(token).send();
-        let page = seat.call(DESCRIBE_SCHEDULED, deadline, send).await?;
-        all.extend_from_slice(page.scheduled_update_group_actions());
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
-    Err(endless(DESCRIBE_SCHEDULED))
+    let request = seat.autoscaling.describe_scheduled_actions().max_records(PAGE_I32);
+    let mut all = Vec::new();
+    let take = |page: DescribeScheduledActionsOutput| {
+        all.extend(page.scheduled_update_group_actions.unwrap_or_default());
+    };
+    seat.listing(DESCRIBE_SCHEDULED, pages_of!(request), deadline, take).await?;
+    Ok(all)
 }
 
 /// Reads what is due of groups that were found.
@@ -405,24 +383,23 @@ async fn listed_activities(
     let since_text = aws_smithy_types::DateTime::from_secs(since.0)
         .fmt(aws_smithy_types::date_time::Format::DateTime)
         .unwrap_or_default();
+    let mut request = seat
+        .autoscaling
+        .describe_scaling_activities()
+        .set_auto_scaling_group_name(name.map(str::to_owned))
+        .max_records(PAGE_I32);
+    if name.is_none() {
+        // Spares AWS the account's six weeks. It also hides what began earlier and is still under
+        // way, so a group that is asked for by itself does without.
+        let filter = Filter::builder().name("StartTimeLowerBound").values(&since_text);
+        request = request.filters(filter.build());
+    }
     let mut groups: BTreeMap<String, Vec<Activity>> = BTreeMap::new();
-    let mut token = None;
-    for page in 1..=ACTIVITY_PAGES_MAX {
+    let mut read = 0;
+    let take = |page: DescribeScalingActivitiesOutput| {
+        read += 1;
         // One group's newest are what is wanted of it; of an account, half would look like all.
-        let last = page == ACTIVITY_PAGES_MAX && name.is_some();
-        let mut request = seat.autoscaling.describe_scaling_activities();
-        if name.is_none() {
-            // Spares AWS the account's six weeks. It also hides what began earlier and is still
-            // under way, so a group that is asked for by itself does without.
-            let filter = Filter::builder().name("StartTimeLowerBound").values(&since_text);
-            request = request.filters(filter.build());
-        }
-        let send = request
-            .set_auto_scaling_group_name(name.map(str::to_owned))
-            .max_records(PAGE_I32)
-            .set_next_token(token)
-            .send();
-        let page = seat.call(DESCRIBE_ACTIVITIES, deadline, send).await?;
+        let last = read == ACTIVITY_PAGES_MAX && name.is_some();
         let mut older = false;
         for raw in page.activities() {
             let Some(activity) = translate::activity(raw) else { continue };
@@ -433,16 +410,14 @@ async fn listed_activities(
                 groups.entry(of.to_owned()).or_default().push(activity);
             }
         }
-        token = more(page.next_token());
-        if older || token.is_none() || last {
-            for list in groups.values_mut() {
-                list.sort_by(|a, b| (b.started_at, &a.id).cmp(&(a.started_at, &b.id)));
-            }
-            return Ok(groups);
-        }
+        if older || last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let pages = pages_of!(request);
+    seat.listing_until(DESCRIBE_ACTIVITIES, pages, ACTIVITY_PAGES_MAX, deadline, take).await?;
+    for list in groups.values_mut() {
+        list.sort_by(|a, b| (b.started_at, &a.id).cmp(&(a.started_at, &b.id)));
     }
-    Err(DESCRIBE_ACTIVITIES
-        .fault(FaultKind::Unreadable, format!("more than {ACTIVITY_PAGES_MAX} pages")))
+    Ok(groups)
 }
 
 async fn refreshes_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
@@ -511,24 +486,21 @@ async fn launches(
     let filter = (!ids.is_empty()).then(|| {
         InstanceFilter::builder().name("instance-id").set_values(Some(ids.to_vec())).build()
     });
+    let request = seat
+        .ec2
+        .describe_instances()
+        .max_results(INSTANCES_PAGE)
+        .set_filters(filter.map(|filter| vec![filter]));
     let mut found = BTreeMap::new();
-    let mut token = None;
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_instances().max_results(INSTANCES_PAGE);
-        let request = request.set_filters(filter.clone().map(|filter| vec![filter]));
-        let page =
-            seat.call(DESCRIBE_INSTANCES, deadline, request.set_next_token(token).send()).await?;
+    let take = |page: DescribeInstancesOutput| {
         for instance in page.reservations().iter().flat_map(|r| r.instances()) {
             if let (Some(id), Some(at)) = (instance.instance_id(), instance.launch_time()) {
                 found.insert(id.to_owned(), translate::stamp(at));
             }
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_INSTANCES))
+    };
+    seat.listing(DESCRIBE_INSTANCES, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 /// Reads these groups of one account and region; whatever happens, each has an answer.

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
 use super::batches::{Batch, batches, window};
+use super::pages::{Page, pages_of};
 use crate::Deadline;
 use crate::call::Call;
 
@@ -125,34 +126,32 @@ async fn read(
     let wire: Vec<MetricDataQuery> =
         queries.iter().enumerate().map(|(index, query)| asked(index, query)).collect();
     let mut series: Vec<Series> = vec![Series::default(); queries.len()];
-    let mut token = None;
+    let request = seat
+        .cloudwatch
+        .get_metric_data()
+        .set_metric_data_queries(Some(wire))
+        .start_time(DateTime::from_secs(batch.from.0))
+        .end_time(DateTime::from_secs(batch.to.0))
+        .scan_by(ScanBy::TimestampAscending);
+    let mut pages = pages_of!(request);
+    let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
     for _ in 0..PAGES_MAX {
-        let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
+        // Each page is billed like a call of its own.
         if let Err((why, wait)) = seat.meter.take(count) {
             let kind = FaultKind::Throttled { retry_after: Some(wait) };
             return all(GET_METRIC_DATA.fault(kind, why));
         }
-        let send = seat
-            .cloudwatch
-            .get_metric_data()
-            .set_metric_data_queries(Some(wire.clone()))
-            .start_time(DateTime::from_secs(batch.from.0))
-            .end_time(DateTime::from_secs(batch.to.0))
-            .scan_by(ScanBy::TimestampAscending)
-            .set_next_token(token)
-            .send();
-        let page = match seat.call(GET_METRIC_DATA, deadline, send).await {
+        let page = match seat.next_page(GET_METRIC_DATA, &mut pages, deadline).await {
             Ok(page) => page,
             Err(fault) => return all(fault),
         };
-        for result in page.metric_data_results() {
+        for result in page.iter().flat_map(|page| page.metric_data_results()) {
             let index = result.id().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
             if let Some(series) = index.and_then(|index| series.get_mut(index)) {
                 series.add(result);
             }
         }
-        token = page.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
+        if page.is_none_or(|page| page.is_last()) {
             return series.into_iter().map(|s| s.answer(period, batch)).collect();
         }
     }

@@ -21,6 +21,7 @@ mod groups;
 mod http;
 mod metrics;
 mod owner;
+mod pages;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
+use aws_sdk_cloudwatch::operation::list_metrics::ListMetricsOutput;
 use aws_sdk_cloudwatch::types::{AlarmType, Dimension, MetricAlarm, StateValue};
 use fleet::usage::Signal;
 use fleet::{Fault, Seconds};
 
 use super::super::access::Seat;
-use super::super::groups::{PAGES_MAX, endless, more};
+use super::super::pages::pages_of;
 use crate::Deadline;
 use crate::call::Call;
 
@@ -39,29 +41,23 @@ pub(super) type Alarms = BTreeMap<(&'static str, String), Vec<String>>;
 
 /// Reads the alarms of a region that are in state ALARM.
 pub(super) async fn read(seat: &Seat, deadline: Deadline) -> Result<Alarms, Fault> {
-    let (mut alarms, mut token) = (Alarms::new(), None);
-    for _ in 0..PAGES_MAX {
-        let send = seat
-            .cloudwatch
-            .describe_alarms()
-            .alarm_types(AlarmType::MetricAlarm)
-            .state_value(StateValue::Alarm)
-            .max_records(PAGE)
-            .set_next_token(token)
-            .send();
-        let page = seat.call(DESCRIBE_ALARMS, deadline, send).await?;
+    let request = seat
+        .cloudwatch
+        .describe_alarms()
+        .alarm_types(AlarmType::MetricAlarm)
+        .state_value(StateValue::Alarm)
+        .max_records(PAGE);
+    let mut alarms = Alarms::new();
+    let take = |page: DescribeAlarmsOutput| {
         for alarm in page.metric_alarms() {
             for about in subjects(alarm) {
                 let name = alarm.alarm_name().unwrap_or_default().to_owned();
                 alarms.entry(about).or_default().push(name);
             }
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(alarms);
-        }
-    }
-    Err(endless(DESCRIBE_ALARMS))
+    };
+    seat.listing(DESCRIBE_ALARMS, pages_of!(request), deadline, take).await?;
+    Ok(alarms)
 }
 
 /// What an alarm is about: by its own metric, or by those that it is reckoned from.
@@ -110,11 +106,9 @@ async fn published(
 }
 
 async fn with_metric(seat: &Seat, name: &str, deadline: Deadline) -> Result<Vec<String>, Fault> {
-    let (mut found, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.cloudwatch.list_metrics().namespace(AGENT).metric_name(name);
-        let send = request.set_next_token(token).send();
-        let page = seat.call(LIST_METRICS, deadline, send).await?;
+    let request = seat.cloudwatch.list_metrics().namespace(AGENT).metric_name(name);
+    let mut found = Vec::new();
+    let take = |page: ListMetricsOutput| {
         for metric in page.metrics() {
             if let [only] = metric.dimensions()
                 && only.name() == Some(INSTANCE)
@@ -122,12 +116,9 @@ async fn with_metric(seat: &Seat, name: &str, deadline: Deadline) -> Result<Vec<
                 found.extend(only.value().map(str::to_owned));
             }
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(LIST_METRICS))
+    };
+    seat.listing(LIST_METRICS, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{
     Filter, Instance, InstanceAttributeName, InstanceLifecycleType, SpotInstanceType,
 };
@@ -10,9 +11,8 @@ use fleet::usage::Signal;
 use fleet::{Fault, FaultKind};
 
 use super::super::access::Seat;
-use super::super::groups::{
-    DESCRIBE_INSTANCES, FILTER_VALUES, INSTANCES_PAGE, PAGES_MAX, endless, more, sooner,
-};
+use super::super::groups::{DESCRIBE_INSTANCES, FILTER_VALUES, INSTANCES_PAGE, sooner};
+use super::super::pages::pages_of;
 use super::facts::{self, Around};
 use super::parts::DESCRIBE_VOLUMES;
 use super::types::{self, TypeFacts};
@@ -47,22 +47,17 @@ pub(super) async fn listed(
 ) -> Result<(Vec<Instance>, Beside), Fault> {
     let living = LIVING.map(str::to_owned).to_vec();
     let filter = Filter::builder().name("instance-state-name").set_values(Some(living)).build();
-    let (mut found, mut token) = (Vec::new(), None);
     let seat = &site.seat;
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_instances().max_results(INSTANCES_PAGE);
-        let send = request.filters(filter.clone()).set_next_token(token).send();
-        let page = seat.call(DESCRIBE_INSTANCES, deadline, send).await?;
+    let request = seat.ec2.describe_instances().max_results(INSTANCES_PAGE).filters(filter);
+    let mut found = Vec::new();
+    let take = |page: DescribeInstancesOutput| {
         for reservation in page.reservations.unwrap_or_default() {
             found.extend(reservation.instances.unwrap_or_default());
         }
-        token = more(page.next_token.as_deref());
-        if token.is_none() {
-            let beside = beside(seat, &found, sooner(deadline)).await;
-            return Ok((found, beside));
-        }
-    }
-    Err(endless(DESCRIBE_INSTANCES))
+    };
+    seat.listing(DESCRIBE_INSTANCES, pages_of!(request), deadline, take).await?;
+    let beside = beside(seat, &found, sooner(deadline)).await;
+    Ok((found, beside))
 }
 
 /// One instance with every fact, each read afresh.

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_ec2::operation::describe_images::DescribeImagesOutput;
+use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
+use aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput;
 use aws_sdk_ec2::types::{Address, Snapshot, Volume, VolumeState};
 use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
 use fleet::{Fault, Seconds, Timestamp};
 
 use super::super::access::Seat;
-use super::super::groups::{PAGES_MAX, endless, more, sooner};
+use super::super::groups::sooner;
+use super::super::pages::pages_of;
 use super::super::translate::stamp;
 use super::balancing::{self, Balancer, Balancing};
 use super::{Listed, Site, facts, when};
@@ -93,22 +97,14 @@ pub(super) async fn read(
 }
 
 async fn volumes(seat: &Seat, deadline: Deadline) -> Result<Vec<Volume>, Fault> {
-    let (mut found, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_volumes().max_results(PAGE);
-        let send = request.set_next_token(token).send();
-        let page = seat.call(DESCRIBE_VOLUMES, deadline, send).await?;
-        found.extend(page.volumes.unwrap_or_default());
-        token = more(page.next_token.as_deref());
-        if token.is_none() {
-            let ending = |one: &Volume| {
-                matches!(one.state(), Some(VolumeState::Deleting | VolumeState::Deleted))
-            };
-            found.retain(|one| !ending(one));
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_VOLUMES))
+    let request = seat.ec2.describe_volumes().max_results(PAGE);
+    let mut found = Vec::new();
+    let take = |page: DescribeVolumesOutput| found.extend(page.volumes.unwrap_or_default());
+    seat.listing(DESCRIBE_VOLUMES, pages_of!(request), deadline, take).await?;
+    let ending =
+        |one: &Volume| matches!(one.state(), Some(VolumeState::Deleting | VolumeState::Deleted));
+    found.retain(|one| !ending(one));
+    Ok(found)
 }
 
 async fn addresses(seat: &Seat, deadline: Deadline) -> Result<Vec<Address>, Fault> {
@@ -118,27 +114,18 @@ async fn addresses(seat: &Seat, deadline: Deadline) -> Result<Vec<Address>, Faul
 }
 
 async fn snapshots(seat: &Seat, deadline: Deadline) -> Result<Vec<Snapshot>, Fault> {
-    let (mut found, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_snapshots().owner_ids("self").max_results(PAGE);
-        let send = request.set_next_token(token).send();
-        let page = seat.call(DESCRIBE_SNAPSHOTS, deadline, send).await?;
-        found.extend(page.snapshots.unwrap_or_default());
-        token = more(page.next_token.as_deref());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_SNAPSHOTS))
+    let request = seat.ec2.describe_snapshots().owner_ids("self").max_results(PAGE);
+    let mut found = Vec::new();
+    let take = |page: DescribeSnapshotsOutput| found.extend(page.snapshots.unwrap_or_default());
+    seat.listing(DESCRIBE_SNAPSHOTS, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 /// Own images, by the snapshots that they are made from.
 async fn images(seat: &Seat, deadline: Deadline) -> Result<BTreeMap<String, String>, Fault> {
-    let (mut found, mut token) = (BTreeMap::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_images().owners("self").max_results(PAGE);
-        let send = request.set_next_token(token).send();
-        let page = seat.call(DESCRIBE_IMAGES, deadline, send).await?;
+    let request = seat.ec2.describe_images().owners("self").max_results(PAGE);
+    let mut found = BTreeMap::new();
+    let take = |page: DescribeImagesOutput| {
         for image in page.images() {
             let disks = image.block_device_mappings().iter();
             for snapshot in disks.filter_map(|disk| disk.ebs()?.snapshot_id()) {
@@ -146,12 +133,9 @@ async fn images(seat: &Seat, deadline: Deadline) -> Result<BTreeMap<String, Stri
                 found.insert(snapshot.to_owned(), id.to_owned());
             }
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_IMAGES))
+    };
+    seat.listing(DESCRIBE_IMAGES, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 /// What may use a snapshot: images by snapshot, and the volumes that there are.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_ec2::operation::describe_instance_types::DescribeInstanceTypesOutput;
 use aws_sdk_ec2::types::{Filter, InstanceTypeInfo};
 use fleet::usage::Signal;
 use fleet::{Fault, Timestamp};
 
 use super::super::access::Seat;
-use super::super::groups::{FILTER_VALUES, PAGES_MAX, endless, more};
+use super::super::groups::FILTER_VALUES;
+use super::super::pages::pages_of;
 use super::alarms::Alarms;
 use super::balancing::Balancing;
 use crate::Deadline;
@@ -66,22 +68,17 @@ async fn described(
 ) -> Result<BTreeMap<String, TypeFacts>, Fault> {
     // A filter, not `InstanceTypes`: one name that is not known would fail all of them.
     let filter = Filter::builder().name("instance-type").set_values(Some(names.to_vec())).build();
-    let (mut found, mut token) = (BTreeMap::new(), None);
-    for _ in 0..PAGES_MAX {
-        let request = seat.ec2.describe_instance_types().filters(filter.clone());
-        let send = request.max_results(100).set_next_token(token).send();
-        let page = seat.call(DESCRIBE_TYPES, deadline, send).await?;
+    let request = seat.ec2.describe_instance_types().filters(filter).max_results(100);
+    let mut found = BTreeMap::new();
+    let take = |page: DescribeInstanceTypesOutput| {
         for info in page.instance_types() {
             if let Some(name) = info.instance_type() {
                 found.insert(name.as_str().to_owned(), facts(info));
             }
         }
-        token = more(page.next_token());
-        if token.is_none() {
-            return Ok(found);
-        }
-    }
-    Err(endless(DESCRIBE_TYPES))
+    };
+    seat.listing(DESCRIBE_TYPES, pages_of!(request), deadline, take).await?;
+    Ok(found)
 }
 
 fn facts(info: &InstanceTypeInfo) -> TypeFacts {

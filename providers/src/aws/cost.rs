@@ -6,9 +6,10 @@ use fleet::Seconds;
 
 use super::USD_MICROS_PER_THOUSAND_METRICS;
 use super::estate::{READS, WRITES};
-use super::groups::{
+use super::groups::DESCRIBE_REFRESHES;
+use super::listings::{
     DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES,
-    DESCRIBE_REFRESHES, DESCRIBE_SCHEDULED, PAGE,
+    DESCRIBE_SCHEDULED, PAGE,
 };
 use super::metrics::GET_METRIC_DATA;
 use super::write::{SET_DESIRED, UPDATE_GROUP};

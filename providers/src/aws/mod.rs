@@ -1,7 +1,7 @@
 //! AWS Auto Scaling groups as our groups, CloudWatch as a source of metrics, and what may be idle.
 //!
 //! - [`Settings`]: regions, accounts, endpoint, timeouts, budget.
-//! - Reading a group: `groups.rs` asks, `translate.rs`, `owner.rs` and `cause.rs` put it into our
+//! - Reading a group: `groups.rs` asks, by the listings of `listings.rs` and `pages.rs`; `translate.rs`, `owner.rs` and `cause.rs` put it into our
 //!   words, `details.rs` remembers what need not be asked each cycle.
 //! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks.
 //! - Writing: `write.rs`, one attempt, never more.
@@ -19,6 +19,7 @@ mod estate;
 mod fault;
 mod groups;
 mod http;
+mod listings;
 mod metrics;
 mod owner;
 mod pages;
@@ -43,7 +44,7 @@ pub use cost::{expected_calls, required_permissions, usage_usd_micros};
 pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings};
 
 use access::Access;
-use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
+use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
 use crate::call::Call;
@@ -168,7 +169,7 @@ impl Inventory for Aws {
         })?;
         let read = async {
             let seat = self.access.seat(DESCRIBE_ACTIVITIES, &id.account, &id.region).await?;
-            groups::activities_of(&seat, name, since, deadline).await
+            listings::activities_of(&seat, name, since, deadline).await
         };
         let read = tokio::time::timeout_at(deadline.0, read).await;
         read.unwrap_or_else(|_| Err(DESCRIBE_ACTIVITIES.timed_out()))

@@ -4,6 +4,7 @@
 //! and in which order, changes nothing. What happens in a group is decided when it is ordered,
 //! and takes place when its time has come.
 
+mod clock;
 mod estate;
 mod group;
 mod ledger;
@@ -16,6 +17,7 @@ mod steps;
 mod store;
 mod world;
 
+pub use clock::HandClock;
 pub use estate::{
     EstateFaults, EstateSpec, MachineAct, MachineSpec, PowerRecord, Profile, machine,
 };
@@ -28,7 +30,7 @@ pub use scenario::{
     Shortage, Trouble, TroubleSpec, Workload,
 };
 pub use store::{KeepFault, RestoreFault};
-pub use world::{HandClock, World};
+pub use world::World;
 
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,17 @@
-//! The world: groups, metrics and troubles behind the seam's traits.
+//! The world: groups, metrics and troubles, made, kept in a file, and acted on.
+
+mod calls;
+mod faults;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
-use fleet::Change;
-use fleet::group::{Activity, Cause, GroupState};
 use fleet::metric::{MetricQuery, Sample};
-use fleet::{
-    AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Seconds, Timestamp,
-};
+use fleet::{AccountId, Fault, GroupId, GroupRef, Now, ProviderName, Region, Seconds, Timestamp};
+
+pub(super) use faults::{CallAnswer, all_by, one_by, refusal};
 
 use super::estate::{Lot, MachineBody};
 use super::group::{Body, Order, Setting};
@@ -19,18 +19,10 @@ use super::ledger::{Ledger, ledger};
 use super::presets::Settings;
 use super::random::Stream;
 use super::scenario::{
-    Act, Calls, Delivery, GroupSpec, MetricName, PlannedTrouble, Scenario, Shortage, Trouble,
-    TroubleSpec,
+    Act, Calls, GroupSpec, MetricName, PlannedTrouble, Scenario, Shortage, Trouble, TroubleSpec,
 };
-use super::series::{Kind, Recorded, Source, keeps};
+use super::series::{Kind, Recorded, Source};
 use super::store::{self, KeepFault, RestoreFault, Saved};
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
-
-const READ: &str = "DescribeAutoScalingGroups";
-const ACTIVITIES: &str = "DescribeScalingActivities";
-const SAMPLES: &str = "GetMetricData";
-const SET_DESIRED: &str = "SetDesiredCapacity";
-const SET_MINIMUM: &str = "UpdateAutoScalingGroup";
 
 /// Simulated time between two saves that no order asks for.
 const SAVE_EVERY: Seconds = Seconds(60);
@@ -75,13 +67,6 @@ pub(super) struct State {
     pub writes: u64,
     keep: Option<PathBuf>,
     saved_at: Timestamp,
-}
-
-/// What a call does after looking at the world.
-pub(super) enum Answer<T> {
-    Now(Result<T, Fault>),
-    /// Nothing comes before the deadline; then this.
-    AtDeadline(Fault),
 }
 
 impl World {
@@ -250,14 +235,14 @@ impl World {
     /// Another writer acts on a group now.
     ///
     /// # Errors
-    /// [`FaultKind::Missing`] where there is no such group.
+    /// [`fleet::FaultKind::Missing`] where there is no such group.
     pub fn act(&self, group: &GroupRef, act: &Act) -> Result<(), Fault> {
         let now = self.now();
         let key = key_of(group);
         let mut guard = self.state();
         let state = &mut *guard;
         let Some((setting, body)) = state.settings.get(&key).zip(state.bodies.get_mut(&key)) else {
-            return Err(missing(READ, &key.2));
+            return Err(calls::no_group(&key.2));
         };
         body.advance(setting, now);
         body.act(setting, act);
@@ -321,128 +306,6 @@ impl World {
             .map(|planned| planned.spec.trouble)
     }
 
-    /// What a read gets that meets this trouble.
-    pub(super) fn spoiled<T>(operation: &str, permission: &str, trouble: Trouble) -> Answer<T> {
-        match trouble {
-            Trouble::Slow | Trouble::AnswerLost => {
-                Answer::AtDeadline(fault(FaultKind::TimedOut, operation, "no answer in time"))
-            }
-            other => Answer::Now(Err(refusal(operation, permission, other))),
-        }
-    }
-
-    fn look<T>(
-        &self,
-        state: &mut State,
-        key: &Key,
-        operation: &str,
-        show: impl FnOnce(&Setting, &Body) -> T,
-    ) -> Answer<T> {
-        if let Some(trouble) = self.meets(state, Calls::Inventory, Some(&key.2), &key.1) {
-            let permission = format!("autoscaling:{operation}");
-            return World::spoiled(operation, &permission, trouble);
-        }
-        let now = self.now();
-        let found = state.settings.get(key).zip(state.bodies.get_mut(key));
-        let Some((setting, body)) = found else {
-            return Answer::Now(Err(missing(operation, &key.2)));
-        };
-        body.advance(setting, now);
-        if !body.exists {
-            return Answer::Now(Err(missing(operation, &key.2)));
-        }
-        Answer::Now(Ok(show(setting, body)))
-    }
-
-    /// As [`World::look`], for the group with this id and no other of its name.
-    fn look_by_id<T>(
-        &self,
-        state: &mut State,
-        id: &GroupId,
-        operation: &str,
-        show: impl FnOnce(&Setting, &Body) -> T,
-    ) -> Answer<T> {
-        let key = key_of_id(id);
-        let answer = self.look(state, &key, operation, |setting, body| {
-            (body.id(setting) == *id).then(|| show(setting, body))
-        });
-        match answer {
-            Answer::Now(Ok(Some(shown))) => Answer::Now(Ok(shown)),
-            Answer::Now(Ok(None)) => Answer::Now(Err(missing(operation, &id.id))),
-            Answer::Now(Err(fault)) => Answer::Now(Err(fault)),
-            Answer::AtDeadline(fault) => Answer::AtDeadline(fault),
-        }
-    }
-
-    fn read_samples(
-        &self,
-        state: &mut State,
-        query: &MetricQuery,
-        (from, to): (Timestamp, Timestamp),
-    ) -> Answer<Vec<Sample>> {
-        if let Some(trouble) = self.meets(state, Calls::Metrics, None, &query.region) {
-            return World::spoiled(SAMPLES, "cloudwatch:GetMetricData", trouble);
-        }
-        if !query.period.seconds().is_multiple_of(60) {
-            let period = query.period.span();
-            let why = format!("period {period} is not a whole number of minutes");
-            return Answer::Now(Err(fault(FaultKind::Refused, SAMPLES, &why)));
-        }
-        if let Some(recorded) = state.recorded.get(&series_name(query)) {
-            return Answer::Now(Ok(recorded.samples(query, from, to)));
-        }
-        let now = self.now();
-        let name = MetricName {
-            namespace: query.namespace.clone(),
-            metric: query.metric.clone(),
-            dimensions: query.dimensions.clone(),
-        };
-        let found = state.metrics.get(&(query.account.clone(), query.region.clone(), name));
-        let Some((key, kind)) = found else { return Answer::Now(Ok(Vec::new())) };
-        let group = state.settings.get(key).zip(state.bodies.get_mut(key));
-        let Some((setting, body)) = group else { return Answer::Now(Ok(Vec::new())) };
-        body.advance(setting, now);
-        let samples = self.shared.source.samples((setting, body, *kind), query, (from, to), now);
-        Answer::Now(Ok(samples))
-    }
-
-    /// Carries out an order, or refuses it.
-    fn order(&self, id: &GroupId, change: Change, decision: &str) -> Answer<()> {
-        let operation = operation(change);
-        let now = self.now();
-        let key = key_of_id(id);
-        let mut guard = self.state();
-        let state = &mut *guard;
-        state.writes += 1;
-        let trouble = self.meets(state, Calls::Writes, Some(&key.2), &key.1);
-        if let Some(other @ (Trouble::Throttled | Trouble::Unreachable | Trouble::Denied)) = trouble
-        {
-            let permission = format!("autoscaling:{operation}");
-            return Answer::Now(Err(refusal(operation, &permission, other)));
-        }
-        let found = state.settings.get(&key).zip(state.bodies.get_mut(&key));
-        let Some((setting, body)) = found else {
-            return Answer::Now(Err(missing(operation, &id.id)));
-        };
-        body.advance(setting, now);
-        if !body.exists || body.id(setting) != *id {
-            return Answer::Now(Err(missing(operation, &id.id)));
-        }
-        let done = body.set(setting, change, Some(decision), Cause::UserRequest);
-        self.changed(state, now);
-        let lost = || fault(FaultKind::Unconfirmed, operation, "the answer was lost");
-        match (trouble, done) {
-            (Some(Trouble::Slow), _) => Answer::AtDeadline(lost()),
-            (Some(_), _) => Answer::Now(Err(lost())),
-            (None, Ok(())) => Answer::Now(Ok(())),
-            (None, Err(why)) => Answer::Now(Err(fault(
-                FaultKind::Refused,
-                operation,
-                &format!("ValidationError: {why}"),
-            ))),
-        }
-    }
-
     /// Saves once in a while, so that a clock can go on where it stopped.
     pub(super) fn save_now_and_then(&self, state: &mut State) {
         let now = self.now();
@@ -450,195 +313,6 @@ impl World {
             self.changed(state, now);
         }
     }
-}
-
-impl Provider for World {
-    fn inventory(&self) -> &dyn Inventory {
-        self
-    }
-
-    fn metrics(&self) -> &dyn Metrics {
-        self
-    }
-
-    fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter> {
-        Box::new(Writer { world: self.clone(), group: group.clone() })
-    }
-
-    fn estate(&self) -> Option<&dyn Estate> {
-        Some(self)
-    }
-}
-
-#[async_trait]
-impl Inventory for World {
-    async fn groups(
-        &self,
-        wanted: &[GroupRef],
-        deadline: Deadline,
-    ) -> Vec<Result<GroupState, Fault>> {
-        let answers = {
-            let mut state = self.state();
-            let answers = wanted
-                .iter()
-                .map(|group| {
-                    let show = |setting: &Setting, body: &Body| body.state(setting);
-                    self.look(&mut state, &key_of(group), READ, show)
-                })
-                .collect();
-            self.save_now_and_then(&mut state);
-            answers
-        };
-        all_by(deadline, answers).await
-    }
-
-    async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
-        let show = |setting: &Setting, body: &Body| body.state(setting);
-        let answer = self.look_by_id(&mut self.state(), id, READ, show);
-        one_by(deadline, answer).await
-    }
-
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        let mut answers = Vec::new();
-        {
-            let mut state = self.state();
-            let mut places: BTreeMap<(AccountId, Region), Vec<Key>> = BTreeMap::new();
-            for key in state.settings.keys() {
-                places.entry((key.0.clone(), key.1.clone())).or_default().push(key.clone());
-            }
-            for ((_, region), keys) in places {
-                if let Some(trouble) = self.meets(&mut state, Calls::Inventory, None, &region) {
-                    let permission = format!("autoscaling:{READ}");
-                    answers.push(World::spoiled(READ, &permission, trouble));
-                    continue;
-                }
-                let mut found = Vec::new();
-                for key in keys {
-                    let show = |setting: &Setting, body: &Body| body.state(setting);
-                    if let Answer::Now(Ok(group)) = self.look(&mut state, &key, READ, show) {
-                        found.push(group);
-                    }
-                }
-                answers.push(Answer::Now(Ok(found)));
-            }
-        }
-        all_by(deadline, answers).await
-    }
-
-    async fn activities(
-        &self,
-        id: &GroupId,
-        since: Timestamp,
-        deadline: Deadline,
-    ) -> Result<Vec<Activity>, Fault> {
-        let show = |_: &Setting, body: &Body| body.activities_since(since);
-        let answer = self.look_by_id(&mut self.state(), id, ACTIVITIES, show);
-        one_by(deadline, answer).await
-    }
-}
-
-#[async_trait]
-impl Metrics for World {
-    async fn samples(
-        &self,
-        queries: &[MetricQuery],
-        from: Timestamp,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        self.shared.metrics_read.fetch_add(queries.len() as u64, Ordering::Relaxed);
-        let answers = {
-            let mut state = self.state();
-            queries.iter().map(|query| self.read_samples(&mut state, query, (from, to))).collect()
-        };
-        all_by(deadline, answers).await
-    }
-
-    fn keeps(&self, query: &MetricQuery) -> Retention {
-        let Delivery { settled, usd_micros_per_thousand_metrics, .. } = self.shared.source.delivery;
-        Retention {
-            history: keeps(query.period.span()),
-            settling: settled,
-            usd_micros_per_thousand_metrics,
-        }
-    }
-
-    fn metrics_read(&self) -> u64 {
-        self.shared.metrics_read.load(Ordering::Relaxed)
-    }
-}
-
-/// A handle on one group of the world.
-struct Writer {
-    world: World,
-    group: GroupId,
-}
-
-#[async_trait]
-impl GroupWriter for Writer {
-    fn group(&self) -> &GroupId {
-        &self.group
-    }
-
-    async fn set(&self, change: Change, decision: &str, deadline: Deadline) -> Result<(), Fault> {
-        if deadline.left().is_zero() {
-            let why = "the deadline had passed before anything was sent";
-            return Err(fault(FaultKind::Unreachable, operation(change), why));
-        }
-        let answer = self.world.order(&self.group, change, decision);
-        one_by(deadline, answer).await
-    }
-}
-
-/// A clock that moves when it is told to.
-#[derive(Debug, Default)]
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    /// A clock that shows `at`.
-    pub fn at(at: Timestamp) -> Arc<HandClock> {
-        Arc::new(HandClock(AtomicI64::new(at.0)))
-    }
-
-    /// Moves it on.
-    pub fn advance(&self, span: Seconds) {
-        self.set(self.now() + span);
-    }
-
-    /// Sets it.
-    pub fn set(&self, at: Timestamp) {
-        self.0.store(at.0, Ordering::SeqCst);
-    }
-}
-
-impl Now for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-pub(super) async fn one_by<T>(deadline: Deadline, answer: Answer<T>) -> Result<T, Fault> {
-    match answer {
-        Answer::Now(result) => result,
-        Answer::AtDeadline(fault) => {
-            tokio::time::sleep_until(deadline.0).await;
-            Err(fault)
-        }
-    }
-}
-
-pub(super) async fn all_by<T>(
-    deadline: Deadline,
-    answers: Vec<Answer<T>>,
-) -> Vec<Result<T, Fault>> {
-    if answers.iter().any(|answer| matches!(answer, Answer::AtDeadline(_))) {
-        tokio::time::sleep_until(deadline.0).await;
-    }
-    let settle = |answer| match answer {
-        Answer::Now(result) => result,
-        Answer::AtDeadline(fault) => Err(fault),
-    };
-    answers.into_iter().map(settle).collect()
 }
 
 /// The metrics that show a group's service, by their names.
@@ -672,35 +346,4 @@ fn series_name(query: &MetricQuery) -> String {
         name.push_str(&format!("/{dimension}={value}"));
     }
     name
-}
-
-fn operation(change: Change) -> &'static str {
-    match change {
-        Change::Desired { .. } => SET_DESIRED,
-        Change::Minimum { .. } => SET_MINIMUM,
-    }
-}
-
-fn fault(kind: FaultKind, operation: &str, detail: &str) -> Fault {
-    Fault { kind, operation: operation.to_owned(), detail: detail.to_owned(), request_id: None }
-}
-
-fn missing(operation: &str, name: &str) -> Fault {
-    fault(FaultKind::Missing, operation, &format!("group `{name}` not found"))
-}
-
-pub(super) fn refusal(operation: &str, permission: &str, trouble: Trouble) -> Fault {
-    match trouble {
-        Trouble::Throttled => {
-            let kind = FaultKind::Throttled { retry_after: None };
-            fault(kind, operation, "Throttling: Rate exceeded")
-        }
-        Trouble::Denied => {
-            let kind = FaultKind::Denied { permission: Some(permission.to_owned()) };
-            fault(kind, operation, "AccessDenied: not authorized")
-        }
-        Trouble::Unreachable | Trouble::Slow | Trouble::AnswerLost => {
-            fault(FaultKind::Unreachable, operation, "connection refused")
-        }
-    }
 }

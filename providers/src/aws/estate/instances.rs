@@ -11,7 +11,8 @@ use fleet::usage::Signal;
 use fleet::{Fault, FaultKind};
 
 use super::super::access::Seat;
-use super::super::groups::{DESCRIBE_INSTANCES, FILTER_VALUES, INSTANCES_PAGE, sooner};
+use super::super::groups::{FILTER_VALUES, sooner};
+use super::super::listings::{DESCRIBE_INSTANCES, INSTANCES_PAGE};
 use super::super::pages::pages_of;
 use super::facts::{self, Around};
 use super::parts::DESCRIBE_VOLUMES;

@@ -32,7 +32,8 @@ use tokio::task::JoinSet;
 pub(super) use types::Known;
 
 use super::access::{Access, Seat};
-use super::groups::{CUT_OFF_SPARE, DESCRIBE_INSTANCES};
+use super::groups::CUT_OFF_SPARE;
+use super::listings::DESCRIBE_INSTANCES;
 use super::{Aws, batches, lost};
 use crate::call::Call;
 use crate::{Deadline, Estate, Listing, PowerSwitch};

@@ -13,7 +13,7 @@ use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 use super::super::scenario::{Calls, Gap, Trouble};
 use super::super::series::keeps;
 use super::super::steps::Steps;
-use super::super::world::{Answer, State, World, all_by, one_by, refusal};
+use super::super::world::{CallAnswer, State, World, all_by, one_by, refusal};
 use super::body::{Frame, MachineBody};
 use super::faults::{ListingFault, OrderFault, fault, throttled};
 use super::prices::price;
@@ -67,19 +67,23 @@ impl World {
         state: &mut State,
         (place, account, region): (usize, &AccountId, &Region),
         kind: ResourceKind,
-    ) -> Answer<Vec<Resource>> {
+    ) -> CallAnswer<Vec<Resource>> {
         let (now, lot) = (self.now(), &self.shared.lot);
         if let Some(trouble) = self.meets(state, Calls::Inventory, None, region) {
             return World::spoiled(LIST, "sim:DescribeMachines", trouble);
         }
         match lot.faults.listing(lot.calls, place, kind, now) {
             Some(ListingFault::Fails) => {
-                return Answer::Now(Err(fault(FaultKind::Unreachable, LIST, "connection refused")));
+                return CallAnswer::Now(Err(fault(
+                    FaultKind::Unreachable,
+                    LIST,
+                    "connection refused",
+                )));
             }
-            Some(ListingFault::Throttled) => return Answer::Now(Err(throttled(LIST))),
+            Some(ListingFault::Throttled) => return CallAnswer::Now(Err(throttled(LIST))),
             Some(ListingFault::Slow) => {
                 let late = fault(FaultKind::TimedOut, LIST, "no answer in time");
-                return Answer::AtDeadline(late);
+                return CallAnswer::AtDeadline(late);
             }
             None => {}
         }
@@ -92,7 +96,7 @@ impl World {
             self.veil(&mut resource);
             found.push(resource);
         }
-        Answer::Now(Ok(found))
+        CallAnswer::Now(Ok(found))
     }
 
     /// Takes away what a listing does not tell or could not read.
@@ -113,7 +117,7 @@ impl World {
         &self,
         state: &mut State,
         query: &UsageQuery,
-    ) -> Result<Option<Steps>, Answer<Vec<Sample>>> {
+    ) -> Result<Option<Steps>, CallAnswer<Vec<Sample>>> {
         let id = &query.resource.id;
         if let Some(trouble) = self.meets(state, Calls::Metrics, Some(id), &query.resource.region) {
             return Err(World::spoiled(USAGE, "sim:GetUsage", trouble));
@@ -191,7 +195,7 @@ impl World {
     }
 
     /// Carries out an order to a machine, or refuses it.
-    fn power(&self, id: &ResourceId, order: PowerOrder, decision: &str) -> Answer<()> {
+    fn power(&self, id: &ResourceId, order: PowerOrder, decision: &str) -> CallAnswer<()> {
         let operation = named(order);
         let (now, up) = (self.now(), order == PowerOrder::Start);
         let mut guard = self.state();
@@ -200,12 +204,12 @@ impl World {
         let trouble = self.meets(state, Calls::Writes, Some(&id.id), &id.region);
         if let Some(other @ (Trouble::Throttled | Trouble::Unreachable | Trouble::Denied)) = trouble
         {
-            return Answer::Now(Err(refusal(operation, &format!("sim:{operation}"), other)));
+            return CallAnswer::Now(Err(refusal(operation, &format!("sim:{operation}"), other)));
         }
         let Some((body, frame)) =
             self.touch(state, &id.id).filter(|(body, _)| body.exists() && body.resource.id == *id)
         else {
-            return Answer::Now(Err(missing(operation, id)));
+            return CallAnswer::Now(Err(missing(operation, id)));
         };
         body.orders += 1;
         let met = self.shared.lot.faults.order(frame.chance, body.orders, up);
@@ -228,9 +232,9 @@ impl World {
         state.estate_seen = Some(now);
         self.changed(state, now);
         match (trouble, met, result) {
-            (Some(Trouble::Slow), _, _) => Answer::AtDeadline(lost()),
-            (Some(_), _, _) | (_, Some(OrderFault::AnswerLost), _) => Answer::Now(Err(lost())),
-            (None, _, result) => Answer::Now(result),
+            (Some(Trouble::Slow), _, _) => CallAnswer::AtDeadline(lost()),
+            (Some(_), _, _) | (_, Some(OrderFault::AnswerLost), _) => CallAnswer::Now(Err(lost())),
+            (None, _, result) => CallAnswer::Now(result),
         }
     }
 }
@@ -297,7 +301,7 @@ impl Estate for World {
                 None => {
                     let found = self.resource_now(&mut state, &id.id);
                     let found = found.filter(|found| found.id == *id && id.kind.has_power());
-                    Answer::Now(found.ok_or_else(|| missing(READ, id)))
+                    CallAnswer::Now(found.ok_or_else(|| missing(READ, id)))
                 }
             }
         };
@@ -312,15 +316,15 @@ impl Estate for World {
         step: Seconds,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let known: Vec<Result<Option<Steps>, Answer<Vec<Sample>>>> = {
+        let known: Vec<Result<Option<Steps>, CallAnswer<Vec<Sample>>>> = {
             let mut state = self.state();
             queries.iter().map(|query| self.usage_of(&mut state, query)).collect()
         };
         let answers = queries.iter().zip(known).map(|(query, known)| match known {
-            Ok(ups) => Answer::Now(self.told(query, ups.as_ref(), (from, to, step))),
+            Ok(ups) => CallAnswer::Now(self.told(query, ups.as_ref(), (from, to, step))),
             Err(spoiled) => spoiled,
         });
-        let answers: Vec<Answer<Vec<Sample>>> = answers.collect();
+        let answers: Vec<CallAnswer<Vec<Sample>>> = answers.collect();
         all_by(deadline, answers).await
     }
 
@@ -364,7 +368,7 @@ impl PowerSwitch for Switch {
                 None => {
                     let found = self.world.touch(&mut state, &self.id.id);
                     let found = found.filter(|(body, _)| body.exists());
-                    Answer::Now(match found.map(|(body, _)| World::refused(body, order)) {
+                    CallAnswer::Now(match found.map(|(body, _)| World::refused(body, order)) {
                         None => Err(missing(operation, &self.id)),
                         Some(Some(why)) => Err(fault(FaultKind::Refused, operation, &why)),
                         Some(None) => Ok(true),
@@ -396,7 +400,7 @@ impl PowerSwitch for Switch {
 }
 
 impl World {
-    fn write_tag(&self, id: &ResourceId, key: &str, value: Option<&str>) -> Answer<()> {
+    fn write_tag(&self, id: &ResourceId, key: &str, value: Option<&str>) -> CallAnswer<()> {
         let now = self.now();
         let mut guard = self.state();
         let state = &mut *guard;
@@ -404,10 +408,10 @@ impl World {
         let trouble = self.meets(state, Calls::Writes, Some(&id.id), &id.region);
         if let Some(other @ (Trouble::Throttled | Trouble::Unreachable | Trouble::Denied)) = trouble
         {
-            return Answer::Now(Err(refusal(TAG, "sim:TagMachine", other)));
+            return CallAnswer::Now(Err(refusal(TAG, "sim:TagMachine", other)));
         }
         let Some((body, _)) = self.touch(state, &id.id).filter(|(body, _)| body.exists()) else {
-            return Answer::Now(Err(missing(TAG, id)));
+            return CallAnswer::Now(Err(missing(TAG, id)));
         };
         match value {
             Some(value) => drop(body.resource.tags.insert(key.to_owned(), value.to_owned())),
@@ -416,9 +420,9 @@ impl World {
         self.changed(state, now);
         let lost = || fault(FaultKind::Unconfirmed, TAG, "the answer was lost");
         match trouble {
-            Some(Trouble::Slow) => Answer::AtDeadline(lost()),
-            Some(_) => Answer::Now(Err(lost())),
-            None => Answer::Now(Ok(())),
+            Some(Trouble::Slow) => CallAnswer::AtDeadline(lost()),
+            Some(_) => CallAnswer::Now(Err(lost())),
+            None => CallAnswer::Now(Ok(())),
         }
     }
 }

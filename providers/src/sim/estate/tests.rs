@@ -12,8 +12,9 @@ use fleet::stop::StopMode;
 use fleet::usage::{Signal, UsageQuery};
 use fleet::{Fault, FaultKind, ProviderName, Region, Seconds, Timestamp};
 
+use super::super::clock::HandClock;
 use super::super::scenario::{Calls, Scenario, Shortage, Trouble, TroubleSpec};
-use super::super::world::{HandClock, World};
+use super::super::world::World;
 use super::*;
 use crate::{Deadline, Estate, Now, PowerOrder, Provider};
 

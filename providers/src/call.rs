@@ -2,6 +2,9 @@
 
 use fleet::{Fault, FaultKind};
 
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+use crate::Deadline;
+
 /// The longest detail of a fault, in characters.
 const DETAIL_CHARS: usize = 300;
 
@@ -63,6 +66,17 @@ impl Call {
             Effect::Read => self.fault(FaultKind::TimedOut, "no answer before the deadline"),
             Effect::Write => self.fault(FaultKind::Unconfirmed, "no answer before the deadline"),
         }
+    }
+
+    /// What comes of it by the deadline.
+    #[cfg(any(feature = "alibaba", feature = "aws"))]
+    pub(crate) async fn by<T>(
+        self,
+        deadline: Deadline,
+        answer: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let answer = tokio::time::timeout_at(deadline.0, answer).await;
+        answer.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
     /// What an answer that never came means.

@@ -7,16 +7,23 @@
 pub mod alibaba;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod call;
 pub mod contract;
 mod cost;
+mod deadline;
 mod estate;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod flight;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+mod gates;
 #[cfg(any(feature = "alibaba", feature = "prometheus"))]
 mod http;
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod intervals;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod meter;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod places;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
@@ -24,14 +31,19 @@ pub mod prometheus;
 mod remembered;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod retry;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+mod roles;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod timeouts;
 pub mod traced;
 
 pub use cost::{Expected, Permissions, Volume};
+pub use deadline::Deadline;
 pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
 pub use fleet::Now;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+pub use roles::{Budget, NotARoleArn, RoleAccount, RoleArn, RoleSyntax};
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
@@ -136,21 +148,5 @@ pub trait Provider: Send + Sync {
     /// What of it may be idle; `None` for a cloud that neap cannot stop anything in.
     fn estate(&self) -> Option<&dyn Estate> {
         None
-    }
-}
-
-/// When an answer is no longer of use, on the process's monotonic clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(pub tokio::time::Instant);
-
-impl Deadline {
-    /// A deadline so far from now.
-    pub fn within(span: std::time::Duration) -> Deadline {
-        Deadline(tokio::time::Instant::now() + span)
-    }
-
-    /// What is left of it.
-    pub fn left(self) -> std::time::Duration {
-        self.0.saturating_duration_since(tokio::time::Instant::now())
     }
 }

@@ -3,52 +3,87 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::group::GroupState;
 use fleet::{AccountId, Fault, GroupRef, Region};
 use tokio::task::JoinSet;
 
+use crate::RoleAccount;
+
 /// An account in a region.
 pub(crate) type Place = (AccountId, Region);
 
 /// The account's name where the credentials decide which one it is.
-pub(crate) const DEFAULT_ACCOUNT: &str = "default";
+const DEFAULT_ACCOUNT: &str = "default";
 
-/// An account that is entered through a role.
-pub(crate) trait Entered {
-    /// The account that the role lives in.
-    fn account(&self) -> &AccountId;
+/// One thing for each key, made when it is first needed.
+#[derive(Debug)]
+pub(crate) struct OnePer<K, T>(Mutex<BTreeMap<K, Arc<T>>>);
+
+impl<K, T> Default for OnePer<K, T> {
+    fn default() -> OnePer<K, T> {
+        OnePer(Mutex::default())
+    }
+}
+
+impl<K: Ord, T> OnePer<K, T> {
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<K, Arc<T>>> {
+        // Whoever panicked while holding it left nothing half made.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is already.
+    pub(crate) fn get(&self, key: &K) -> Option<Arc<T>> {
+        self.locked().get(key).cloned()
+    }
+
+    /// What there is already, or what is made now.
+    pub(crate) fn get_or_make(&self, key: K, make: impl FnOnce(&K) -> T) -> Arc<T> {
+        let mut all = self.locked();
+        Arc::clone(all.entry(key).or_insert_with_key(|key| Arc::new(make(key))))
+    }
+
+    /// All that there are.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.locked().values().cloned().collect()
+    }
 }
 
 /// The accounts that are entered: those of the roles, or `default`.
-pub(crate) fn accounts<R: Entered>(roles: &[R]) -> Vec<AccountId> {
+pub(crate) fn accounts<S>(roles: &[RoleAccount<S>]) -> Vec<AccountId> {
     match roles {
-        [] => AccountId::new(DEFAULT_ACCOUNT).into_iter().collect(),
-        roles => roles.iter().map(|role| role.account().clone()).collect(),
+        [] => vec![default_account()],
+        roles => roles.iter().map(|role| role.role_arn.account().clone()).collect(),
     }
 }
 
-/// The role to take for an account; `None` for the credentials that are found, which serve any
-/// account when no role is configured.
+fn default_account() -> AccountId {
+    AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound")
+}
+
+/// An account as it is entered: under its own name, with the role to take; `default` and no role
+/// for the credentials that are found, which serve any account when no role is configured.
 ///
 /// # Errors
 /// In words, for an account that is not configured.
-pub(crate) fn role_of<'r, R: Entered>(
-    roles: &'r [R],
+pub(crate) fn entered<'r, S>(
+    roles: &'r [RoleAccount<S>],
     account: &AccountId,
-) -> Result<Option<&'r R>, String> {
-    match roles {
-        [] => Ok(None),
-        [only] if account.as_str() == DEFAULT_ACCOUNT => Ok(Some(only)),
+) -> Result<(AccountId, Option<&'r RoleAccount<S>>), String> {
+    let role = match roles {
+        [] => return Ok((default_account(), None)),
+        [only] if account.as_str() == DEFAULT_ACCOUNT => only,
         roles => {
-            let found = roles.iter().find(|role| role.account() == account);
-            found.map(Some).ok_or_else(|| {
+            let found = roles.iter().find(|role| role.role_arn.account() == account);
+            found.ok_or_else(|| {
                 let known: Vec<String> =
-                    roles.iter().map(|role| format!("`{}`", role.account())).collect();
+                    roles.iter().map(|role| format!("`{}`", role.role_arn.account())).collect();
                 format!("account `{account}` is not among those of {}", known.join(", "))
-            })
+            })?
         }
-    }
+    };
+    Ok((role.role_arn.account().clone(), Some(role)))
 }
 
 /// Every account in every region.

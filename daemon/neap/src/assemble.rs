@@ -166,7 +166,7 @@ pub fn alibaba_settings(
     use providers::alibaba::{Network, RoleAccount, RoleArn, Settings};
     let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
     settings.endpoint_url.clone_from(&alibaba.endpoint_url);
-    settings.budget.metric_calls_per_month = Some(alibaba.metric_calls_monthly);
+    settings.budget.per_month = Some(alibaba.metric_calls_monthly);
     if alibaba.vpc_endpoints {
         settings.network = Network::Vpc;
     }
@@ -180,7 +180,7 @@ pub fn alibaba_settings(
 pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Settings {
     let mut settings = providers::aws::Settings::new(name.clone(), aws.regions.clone());
     settings.endpoint_url.clone_from(&aws.endpoint_url);
-    settings.budget.metrics_per_month = metrics_monthly(aws);
+    settings.budget.per_month = metrics_monthly(aws);
     settings.accounts = roles(&aws.accounts, |role, external_id| {
         let role_arn = providers::aws::RoleArn::parse(role).ok()?;
         Some(providers::aws::RoleAccount { role_arn, external_id })

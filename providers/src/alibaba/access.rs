@@ -1,6 +1,5 @@
 //! How accounts and regions are entered: keys, and the limits of each account and region.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +8,6 @@ use governor::clock::QuantaClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
 use super::credentials::Keyring;
 use super::endpoint::Product;
@@ -18,9 +16,10 @@ use super::params::Params;
 use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
 use crate::call::{Call, Effect};
+use crate::gates::Gates;
 use crate::http::first_words;
 use crate::meter::Meter;
-use crate::places::{self, DEFAULT_ACCOUNT};
+use crate::places::{self, OnePer, Place};
 use crate::remembered::Remembered;
 use crate::retry::read_again;
 use crate::{Deadline, Now};
@@ -39,8 +38,8 @@ pub(super) struct Access {
     pub(super) settings: Arc<Settings>,
     transport: Arc<Transport>,
     now: Arc<dyn Now>,
-    accounts: Mutex<BTreeMap<AccountId, Arc<Account>>>,
-    seats: Mutex<BTreeMap<(AccountId, Region), Arc<Seat>>>,
+    accounts: OnePer<AccountId, Account>,
+    seats: OnePer<Place, Seat>,
 }
 
 /// What all regions of an account share.
@@ -61,8 +60,7 @@ pub(super) struct Seat {
     account: Arc<Account>,
     remembered: Mutex<Remembered>,
     estate: Mutex<estate::Known>,
-    reading: Semaphore,
-    writing: Semaphore,
+    gates: Gates,
     now: Arc<dyn Now>,
 }
 
@@ -70,12 +68,13 @@ impl Access {
     pub(super) fn new(settings: Settings, now: Arc<dyn Now>) -> Access {
         let settings = Arc::new(settings);
         let transport = Arc::new(Transport::new(Arc::clone(&settings), Arc::clone(&now)));
-        Access { settings, transport, now, accounts: Mutex::default(), seats: Mutex::default() }
+        let (accounts, seats) = (OnePer::default(), OnePer::default());
+        Access { settings, transport, now, accounts, seats }
     }
 
     /// Calls for metrics made in all accounts.
     pub(super) fn metric_calls(&self) -> u64 {
-        locked(&self.accounts).values().map(|account| account.meter.read()).sum()
+        self.accounts.all().iter().map(|account| account.meter.read()).sum()
     }
 
     /// The configured accounts: those of the roles, or `default`.
@@ -93,48 +92,43 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let role = places::role_of(&self.settings.accounts, account)
+        let (account, role) = places::entered(&self.settings.accounts, account)
             .map_err(|why| call.fault(FaultKind::Refused, why))?;
-        let name = match role {
-            Some(role) => role.role_arn.account().clone(),
-            None => AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound"),
-        };
-        let mut seats = locked(&self.seats);
-        let seat = seats.entry((name, region.clone())).or_insert_with_key(|(name, region)| {
-            let at_once = self.settings.budget.calls_at_once.max(1);
-            Arc::new(Seat {
-                region: region.clone(),
-                settings: Arc::clone(&self.settings),
-                transport: Arc::clone(&self.transport),
-                account: self.account(name, role),
-                remembered: Mutex::default(),
-                estate: Mutex::default(),
-                reading: Semaphore::new(at_once),
-                writing: Semaphore::new(at_once),
-                now: Arc::clone(&self.now),
-            })
-        });
-        Ok(Arc::clone(seat))
+        let place = (account, region.clone());
+        Ok(self.seats.get_or_make(place, |(account, region)| Seat {
+            region: region.clone(),
+            settings: Arc::clone(&self.settings),
+            transport: Arc::clone(&self.transport),
+            account: self.account(account, role),
+            remembered: Mutex::default(),
+            estate: Mutex::default(),
+            gates: Gates::new(self.settings.budget.calls_at_once),
+            now: Arc::clone(&self.now),
+        }))
     }
 
     fn account(&self, name: &AccountId, role: Option<&RoleAccount>) -> Arc<Account> {
-        let mut accounts = locked(&self.accounts);
-        let account = accounts.entry(name.clone()).or_insert_with(|| {
-            let budget = self.settings.budget.metric_calls_per_month;
-            Arc::new(Account {
-                keyring: Keyring::new(self.settings.environment.clone(), role.cloned()),
-                meter: Meter::new("metric calls", budget, Arc::clone(&self.now)),
-                limiter: RateLimiter::hashmap(Quota::per_second(CALLS_A_SECOND)),
-                metric_limiter: RateLimiter::hashmap(Quota::per_second(METRIC_CALLS_A_SECOND)),
-            })
-        });
-        Arc::clone(account)
+        self.accounts.get_or_make(name.clone(), |_| Account {
+            keyring: Keyring::new(self.settings.environment.clone(), role.cloned()),
+            meter: Meter::new(
+                "metric calls",
+                self.settings.budget.per_month,
+                Arc::clone(&self.now),
+            ),
+            limiter: RateLimiter::hashmap(Quota::per_second(CALLS_A_SECOND)),
+            metric_limiter: RateLimiter::hashmap(Quota::per_second(METRIC_CALLS_A_SECOND)),
+        })
     }
 }
 
 impl Seat {
     pub(super) fn now(&self) -> Timestamp {
         self.now.now()
+    }
+
+    /// The parameters of a call that only names the region.
+    pub(super) fn params(&self) -> Params {
+        Params::new().with("RegionId", self.region.as_str())
     }
 
     /// What is remembered; whoever panicked while holding it left nothing half done that matters.
@@ -191,10 +185,9 @@ impl Seat {
         params: &Params,
         deadline: Deadline,
     ) -> Result<Vec<u8>, Fault> {
-        // Apart from each other: an increase must not wait for reads.
-        let (gate, timeout) = match call.effect {
-            Effect::Read => (&self.reading, self.settings.timeouts.attempt),
-            Effect::Write => (&self.writing, self.settings.timeouts.write),
+        let timeout = match call.effect {
+            Effect::Read => self.settings.timeouts.attempt,
+            Effect::Write => self.settings.timeouts.write,
         };
         let limiter = match product {
             Product::Cms => &self.account.metric_limiter,
@@ -202,7 +195,7 @@ impl Seat {
         };
         let ready = async {
             limiter.until_key_ready(&call.operation).await;
-            let room = gate.acquire().await.expect("the gates are never closed");
+            let room = self.gates.enter(call.effect).await;
             let keys = self.account.keyring.keys(&self.transport, &self.region, timeout).await;
             (room, keys)
         };

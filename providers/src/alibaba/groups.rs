@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fleet::group::{Activity, GroupState, NativePolicy, ScheduledAction};
 use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
@@ -40,10 +39,6 @@ const GROUP_BY_GROUP: usize = 20;
 const PAGES_MAX: usize = 1000;
 /// Pages of a group's activities: the newest 500.
 const ACTIVITY_PAGES_MAX: usize = 10;
-/// Details may not cost the groups their answer: they get this share of the time left, in percent.
-const DETAILS_SHARE: u32 = 80;
-/// What is left for putting answers together after the last call was given up.
-const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 /// How the ids of groups begin.
 const ID_PREFIX: &str = "asg-";
 
@@ -93,10 +88,6 @@ async fn listed<P: Page>(
     Err(call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
 }
 
-fn region(seat: &Seat) -> Params {
-    Params::new().with("RegionId", seat.region.as_str())
-}
-
 fn never<T>(_: &[T], _: usize) -> bool {
     false
 }
@@ -128,12 +119,12 @@ pub(super) async fn by_name(
     deadline: Deadline,
 ) -> Answers {
     let now = seat.now();
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     // Of many groups the region's members are listed, beside the groups themselves.
     let many = names.len() > GROUP_BY_GROUP;
     let of_region = async {
         match many {
-            true => Some(members_listed(seat, region(seat), deadline).await),
+            true => Some(members_listed(seat, seat.params(), deadline).await),
             false => None,
         }
     };
@@ -172,7 +163,7 @@ pub(super) async fn fresh(
     deadline: Deadline,
 ) -> Result<GroupState, Fault> {
     let now = seat.now();
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     let (base, (), activities) = tokio::join!(
         one(seat, &id.id, deadline),
         sweeps(seat, soft),
@@ -188,7 +179,7 @@ pub(super) async fn fresh(
 
 /// One group by its id, without its members.
 pub(super) async fn one(seat: &Seat, id: &str, deadline: Deadline) -> Result<Base, Fault> {
-    let params = region(seat).with_list("ScalingGroupIds", [id]);
+    let params = seat.params().with_list("ScalingGroupIds", [id]);
     let found = groups_listed(seat, params, deadline).await?;
     found.into_iter().find(|base| base.id == id).ok_or_else(|| missing(seat, id))
 }
@@ -202,9 +193,9 @@ pub(super) async fn all(
 ) -> Result<Vec<GroupState>, Fault> {
     let now = seat.now();
     let (bases, members, ()) = tokio::join!(
-        groups_listed(seat, region(seat), deadline),
-        members_listed(seat, region(seat), deadline),
-        sweeps(seat, sooner(deadline)),
+        groups_listed(seat, seat.params(), deadline),
+        members_listed(seat, seat.params(), deadline),
+        sweeps(seat, deadline.of_details()),
     );
     let mut members = by_group(members?);
     let whole = |mut base: Base| {
@@ -213,11 +204,6 @@ pub(super) async fn all(
         assembled(seat, provider, account, base, now)
     };
     Ok(bases?.into_iter().map(whole).collect())
-}
-
-/// The deadline of details, which may not cost the whole its answer.
-pub(super) fn sooner(deadline: Deadline) -> Deadline {
-    Deadline::within(deadline.left() * DETAILS_SHARE / 100)
 }
 
 fn missing(seat: &Seat, what: &str) -> Fault {
@@ -272,7 +258,7 @@ async fn bases(
         for batch in wanted.chunks(NAMES) {
             let (seat, batch) = (Arc::clone(seat), batch.to_vec());
             jobs.spawn(async move {
-                let params = region(&seat).with_list(parameter, &batch);
+                let params = seat.params().with_list(parameter, &batch);
                 let answer = groups_listed(&seat, params, deadline).await;
                 answers_of(&seat, batch, answer)
             });
@@ -355,7 +341,7 @@ async fn each_with_members(
     for (place, mut base) in bases.into_iter().enumerate() {
         let seat = Arc::clone(seat);
         jobs.spawn(async move {
-            let params = region(&seat).with("ScalingGroupId", &base.id);
+            let params = seat.params().with("ScalingGroupId", &base.id);
             let members = members_listed(&seat, params, deadline).await;
             (
                 place,
@@ -383,7 +369,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
     }
     let (rules, tasks) = tokio::join!(
         rules_listed(seat, deadline),
-        listed::<TasksPage>(seat, DESCRIBE_TASKS, region(seat), PAGE, deadline, never),
+        listed::<TasksPage>(seat, DESCRIBE_TASKS, seat.params(), PAGE, deadline, never),
     );
     let tasks = tasks.and_then(|tasks| tasks_by_group(&tasks, rules.as_ref(), now));
     let policies = rules.map(|rules| {
@@ -399,7 +385,7 @@ async fn sweeps(seat: &Seat, deadline: Deadline) {
 }
 
 async fn rules_listed(seat: &Seat, deadline: Deadline) -> Result<Vec<Rule>, Fault> {
-    let params = region(seat).with("ShowAlarmRules", true);
+    let params = seat.params().with("ShowAlarmRules", true);
     listed::<RulesPage>(seat, DESCRIBE_RULES, params, PAGE, deadline, never).await
 }
 
@@ -450,7 +436,7 @@ pub(super) async fn activities_of(
     since: Timestamp,
     deadline: Deadline,
 ) -> Result<Vec<Activity>, Fault> {
-    let params = region(seat).with("ScalingGroupId", id);
+    let params = seat.params().with("ScalingGroupId", id);
     let counts = |a: &Activity| a.ended_at.is_none() || a.started_at >= since;
     // Newest first: a page that ends before `since` is the last that matters.
     let enough = |wire: &[translate::ActivityOnWire], number: usize| {
@@ -479,8 +465,7 @@ pub(super) async fn of_place(
         Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
-    let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
-    match read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())) {
+    match DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await {
         Ok(answers) => answers,
         Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
     }

@@ -30,8 +30,6 @@ const SPAN: Seconds = Seconds::days(31);
 const PAGES_MAX: usize = 1600;
 /// The periods that CMS folds samples into, in seconds. [CMS API reference]
 pub const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
-/// What is left for putting answers together after the last call was given up.
-const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 
 /// One answer, in samples or why not.
 pub(super) type Answer = Result<Vec<Sample>, Fault>;
@@ -81,8 +79,7 @@ pub(super) async fn of_place(
         let seat = access.seat(DESCRIBE_METRICS, &account, &region)?;
         Ok(samples(&seat, queries, several, span, deadline).await)
     };
-    let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
-    match read.unwrap_or_else(|_| Err(DESCRIBE_METRICS.timed_out())) {
+    match DESCRIBE_METRICS.by(deadline.and_a_moment(), read).await {
         Ok(answers) => answers,
         Err(fault) => vec![Err(fault); count],
     }

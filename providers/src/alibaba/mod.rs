@@ -41,7 +41,7 @@ pub use endpoint::{Network, Product};
 pub use metrics::PERIODS;
 pub use params::Params;
 pub use settings::{
-    Budget, Environment, FREE_METRIC_CALLS_A_MONTH, NotARoleArn, RoleAccount, RoleArn, Settings,
+    Environment, FREE_METRIC_CALLS_A_MONTH, RamRoles, RoleAccount, RoleArn, Settings,
 };
 
 use access::Access;
@@ -142,8 +142,7 @@ impl Inventory for Alibaba {
 
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
         let seat = self.access.seat(DESCRIBE_GROUPS, &id.account, &id.region)?;
-        let read = tokio::time::timeout_at(deadline.0, groups::fresh(&seat, id, deadline)).await;
-        read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+        DESCRIBE_GROUPS.by(deadline, groups::fresh(&seat, id, deadline)).await
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
@@ -154,8 +153,7 @@ impl Inventory for Alibaba {
                     let seat = access.seat(DESCRIBE_GROUPS, &account, &region)?;
                     groups::all(&seat, &access.settings.provider, &account, deadline).await
                 };
-                let read = tokio::time::timeout_at(deadline.0, read).await;
-                read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+                DESCRIBE_GROUPS.by(deadline, read).await
             }
         })
         .await
@@ -169,8 +167,7 @@ impl Inventory for Alibaba {
     ) -> Result<Vec<Activity>, Fault> {
         let seat = self.access.seat(DESCRIBE_ACTIVITIES, &id.account, &id.region)?;
         let read = groups::activities_of(&seat, &id.id, since, deadline);
-        let read = tokio::time::timeout_at(deadline.0, read).await;
-        read.unwrap_or_else(|_| Err(DESCRIBE_ACTIVITIES.timed_out()))
+        DESCRIBE_ACTIVITIES.by(deadline, read).await
     }
 }
 

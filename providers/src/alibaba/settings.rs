@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fleet::{AccountId, ProviderName, Region};
+use fleet::{ProviderName, Region};
 
 use super::endpoint::Network;
-use crate::Timeouts;
-use crate::places::Entered;
+use crate::{Budget, RoleSyntax, Timeouts};
 
 /// Calls for metrics that are free in a month, over all calls that read metrics.
 pub const FREE_METRIC_CALLS_A_MONTH: u64 = 1_000_000;
@@ -34,7 +33,8 @@ pub struct Settings {
     pub environment: Environment,
     /// How long a single call may take.
     pub timeouts: Timeouts,
-    /// How much may be asked, account by account.
+    /// How much may be asked, account by account. Beyond the free calls for metrics the cloud refuses
+    /// them, unless pay-as-you-go is switched on for the account.
     pub budget: Budget,
 }
 
@@ -50,7 +50,7 @@ impl Settings {
             metadata_url: METADATA_URL.to_owned(),
             environment: Environment::of_process(),
             timeouts: Timeouts::default(),
-            budget: Budget::default(),
+            budget: Budget { per_month: Some(FREE_METRIC_CALLS_A_MONTH), ..Budget::default() },
         }
     }
 }
@@ -90,89 +90,30 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// An account that is entered by assuming a role in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleAccount {
-    /// The role.
-    pub role_arn: RoleArn,
-    /// The external id that the role's trust policy asks for.
-    pub external_id: Option<String>,
-}
+/// How Alibaba Cloud writes the ARN of a RAM role: `acs:ram::DIGITS:role/NAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RamRoles {}
 
-impl Entered for RoleAccount {
-    fn account(&self) -> &AccountId {
-        self.role_arn.account()
+impl RoleSyntax for RamRoles {
+    const EXAMPLE: &'static str = "acs:ram::1234567890123456:role/neap";
+
+    fn account(text: &str) -> Option<&str> {
+        let (account, name) = text.strip_prefix("acs:ram::")?.split_once(":role/")?;
+        let sound =
+            !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
+        sound.then_some(account)
     }
 }
 
 /// The ARN of a RAM role, such as `acs:ram::1234567890123456:role/neap`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleArn {
-    text: String,
-    account: AccountId,
-}
-
-/// Why a text is no ARN of a RAM role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is no role ARN, expected one such as `acs:ram::1234567890123456:role/neap`")]
-pub struct NotARoleArn {
-    /// What was found.
-    pub found: String,
-}
-
-impl RoleArn {
-    /// Reads a role's ARN.
-    ///
-    /// # Errors
-    /// Where it is not `acs:ram::DIGITS:role/NAME`.
-    pub fn parse(text: &str) -> Result<RoleArn, NotARoleArn> {
-        let fault = || NotARoleArn { found: text.to_owned() };
-        let rest = text.strip_prefix("acs:ram::").ok_or_else(fault)?;
-        let (account, name) = rest.split_once(":role/").ok_or_else(fault)?;
-        let sound =
-            !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty();
-        let account = AccountId::new(account).filter(|_| sound).ok_or_else(fault)?;
-        Ok(RoleArn { text: text.to_owned(), account })
-    }
-
-    /// The account the role lives in.
-    pub fn account(&self) -> &AccountId {
-        &self.account
-    }
-
-    /// The ARN as text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Display for RoleArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// How much may be asked, account by account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Calls for metrics in a month of 30 days; `None` for no limit. Beyond the free ones the cloud
-    /// refuses them, unless pay-as-you-go is switched on for the account.
-    ///
-    /// Kept as a bucket that holds a thirtieth (a day's worth) and refills evenly.
-    pub metric_calls_per_month: Option<u64>,
-    /// Calls under way at the same time, in one account and region.
-    pub calls_at_once: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget { metric_calls_per_month: Some(FREE_METRIC_CALLS_A_MONTH), calls_at_once: 8 }
-    }
-}
+pub type RoleArn = crate::RoleArn<RamRoles>;
+/// An account that is entered by assuming a RAM role in it.
+pub type RoleAccount = crate::RoleAccount<RamRoles>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NotARoleArn;
 
     #[test]
     fn only_role_arns_are_role_arns() {
@@ -187,7 +128,8 @@ mod tests {
             "acs:ram::1234567890123456:user/neap",
             "arn:aws:iam::111122223333:role/neap",
         ] {
-            assert_eq!(account(wrong), Err(NotARoleArn { found: wrong.into() }), "{wrong}");
+            let fault = NotARoleArn { found: wrong.into(), example: RamRoles::EXAMPLE };
+            assert_eq!(account(wrong), Err(fault), "{wrong}");
         }
     }
 

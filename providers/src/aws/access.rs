@@ -1,6 +1,5 @@
 //! How accounts and regions are entered: credentials, and one set of clients for each pair.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +16,17 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use super::details::Details;
 use super::estate::Known;
 use super::http;
 use super::settings::{RoleAccount, Settings};
 use super::thin::{self, Thin};
-use crate::call::{Call, Effect};
+use crate::call::Call;
+use crate::gates::Gates;
 use crate::meter::Meter;
-use crate::places::{self, DEFAULT_ACCOUNT};
+use crate::places::{self, OnePer, Place};
 use crate::{Deadline, Now};
 
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
@@ -89,8 +89,8 @@ pub(super) struct Access {
     credentials: Option<SharedCredentialsProvider>,
     base: OnceCell<SdkConfig>,
     http: reqwest::Client,
-    seats: Mutex<BTreeMap<(AccountId, Region), Arc<Seat>>>,
-    meters: Mutex<BTreeMap<AccountId, Arc<Meter>>>,
+    seats: OnePer<Place, Seat>,
+    meters: OnePer<AccountId, Meter>,
 }
 
 /// The clients of one account in one region, and what is remembered of it.
@@ -110,8 +110,7 @@ pub(super) struct Seat {
     pub(super) meter: Arc<Meter>,
     pub(super) details: Mutex<Details>,
     pub(super) known: Mutex<Known>,
-    reading: Semaphore,
-    writing: Semaphore,
+    gates: Gates,
     now: Arc<dyn Now>,
 }
 
@@ -157,16 +156,11 @@ impl Seat {
         deadline: Deadline,
         send: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        // Apart from each other: an increase must not wait for reads.
-        let gate = match call.effect {
-            Effect::Read => &self.reading,
-            Effect::Write => &self.writing,
-        };
-        let Ok(room) = tokio::time::timeout_at(deadline.0, gate.acquire()).await else {
+        let room = self.gates.enter(call.effect);
+        let Ok(_room) = tokio::time::timeout_at(deadline.0, room).await else {
             return Err(call.unsent("not sent before the deadline, too many calls under way"));
         };
-        let _room = room.expect("the gates are never closed");
-        tokio::time::timeout_at(deadline.0, send).await.unwrap_or_else(|_| Err(call.timed_out()))
+        call.by(deadline, send).await
     }
 
     /// The account id that the credentials belong to. Needs no permission.
@@ -192,15 +186,14 @@ impl Access {
             credentials,
             base: OnceCell::new(),
             http,
-            seats: Mutex::default(),
-            meters: Mutex::default(),
+            seats: OnePer::default(),
+            meters: OnePer::default(),
         }
     }
 
     /// Metrics read in all accounts.
     pub(super) fn metrics_read(&self) -> u64 {
-        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        meters.values().map(|meter| meter.read()).sum()
+        self.meters.all().iter().map(|meter| meter.read()).sum()
     }
 
     /// The configured accounts: those of the roles, or `default`.
@@ -218,23 +211,15 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let role = places::role_of(&self.settings.accounts, account)
+        let (account, role) = places::entered(&self.settings.accounts, account)
             .map_err(|why| call.fault(FaultKind::Refused, why))?;
-        let key_account = match &role {
-            Some(role) => role.role_arn.account().clone(),
-            None => AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound"),
-        };
-        let key = (key_account, region.clone());
-        if let Some(seat) = self.seats.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(seat));
+        let place = (account, region.clone());
+        if let Some(seat) = self.seats.get(&place) {
+            return Ok(seat);
         }
         let base = self.base.get_or_init(|| self.load()).await;
         let config = self.config(base, role, region).await;
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        let seat = seats
-            .entry(key)
-            .or_insert_with_key(|(account, region)| Arc::new(self.make(&config, account, region)));
-        Ok(Arc::clone(seat))
+        Ok(self.seats.get_or_make(place, |(account, region)| self.make(&config, account, region)))
     }
 
     async fn load(&self) -> SdkConfig {
@@ -297,19 +282,14 @@ impl Access {
             ))
         };
         let timeouts = self.settings.timeouts;
-        let at_once = self.settings.budget.calls_at_once.max(1);
         let once = TimeoutConfig::builder()
             .connect_timeout(timeouts.connect)
             .operation_timeout(timeouts.write)
             .build();
-        let meter = {
-            let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-            let budget = self.settings.budget.metrics_per_month;
-            let meter = meters
-                .entry(account.clone())
-                .or_insert_with(|| Arc::new(Meter::new("metrics", budget, Arc::clone(&self.now))));
-            Arc::clone(meter)
-        };
+        let budget = self.settings.budget;
+        let meter = self.meters.get_or_make(account.clone(), |_| {
+            Meter::new("metrics", budget.per_month, Arc::clone(&self.now))
+        });
         Seat {
             region: region.clone(),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(
@@ -346,8 +326,7 @@ impl Access {
             meter,
             details: Mutex::default(),
             known: Mutex::default(),
-            reading: Semaphore::new(at_once),
-            writing: Semaphore::new(at_once),
+            gates: Gates::new(budget.calls_at_once),
             now: Arc::clone(&self.now),
         }
     }

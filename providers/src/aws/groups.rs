@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fleet::group::{Activity, GroupState};
 use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
@@ -33,12 +32,6 @@ pub(super) const FILTER_VALUES: usize = 200;
 /// Launch times asked for in a cycle.
 const LAUNCHES_MAX: usize = 2000;
 
-/// Details may not cost the groups their answer: they get this share of the time left, in percent.
-const DETAILS_SHARE: u32 = 80;
-
-/// What is left for putting answers together after the last call was given up.
-pub(super) const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
-
 /// Reads these groups of a region, one answer a name.
 pub(super) async fn by_name(
     seat: &Arc<Seat>,
@@ -48,7 +41,7 @@ pub(super) async fn by_name(
     deadline: Deadline,
 ) -> Answers {
     let now = seat.now();
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     let (bases, ()) = tokio::join!(bases(seat, names, deadline), sweeps(seat, soft));
     let (found, mut answers) = sorted_out(bases);
     details(seat, &found, soft).await;
@@ -73,7 +66,7 @@ pub(super) async fn fresh(
     let gone = || missing(seat, &id.id);
     let name = translate::name_in(&id.id).ok_or_else(gone)?.to_owned();
     let now = seat.now();
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     let wanted = BTreeSet::from([name.clone()]);
     let (mut bases, (), activities, refresh) = tokio::join!(
         bases(seat, wanted, deadline),
@@ -105,13 +98,9 @@ pub(super) async fn all(
     deadline: Deadline,
 ) -> Result<Vec<GroupState>, Fault> {
     let now = seat.now();
-    let (bases, ()) = tokio::join!(every_base(seat, deadline), sweeps(seat, sooner(deadline)));
+    let (bases, ()) = tokio::join!(every_base(seat, deadline), sweeps(seat, deadline.of_details()));
     let whole = |base| assembled(seat, provider, account, base, now);
     Ok(bases?.into_iter().map(whole).collect())
-}
-
-pub(super) fn sooner(deadline: Deadline) -> Deadline {
-    Deadline::within(deadline.left() * DETAILS_SHARE / 100)
 }
 
 fn missing(seat: &Seat, what: &str) -> Fault {
@@ -370,9 +359,7 @@ pub(super) async fn of_place(
         Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
-    let cut = deadline.0 + CUT_OFF_SPARE;
-    let read = tokio::time::timeout_at(cut, read).await;
-    match read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out())) {
+    match DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await {
         Ok(answers) => answers,
         Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
     }

@@ -20,8 +20,6 @@ use crate::call::Call;
 
 pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
 
-/// What is left for putting answers together after the last call was given up.
-const CUT_OFF_SPARE: Duration = Duration::from_millis(50);
 /// Pages of one call; each holds up to 100,800 datapoints, so more than a few are senseless.
 const PAGES_MAX: usize = 50;
 
@@ -39,8 +37,7 @@ pub(super) async fn of_place(
         let seat = access.seat(GET_METRIC_DATA, &account, &region).await?;
         Ok(samples(&seat, period, queries, span, deadline).await)
     };
-    let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
-    match read.unwrap_or_else(|_| Err(GET_METRIC_DATA.timed_out())) {
+    match GET_METRIC_DATA.by(deadline.and_a_moment(), read).await {
         Ok(answers) => answers,
         Err(fault) => vec![Err(fault); count],
     }

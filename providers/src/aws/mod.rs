@@ -41,7 +41,7 @@ use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
 use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, required_permissions, usage_usd_micros};
-pub use settings::{Budget, NotARoleArn, RoleAccount, RoleArn, Settings};
+pub use settings::{IamRoles, RoleAccount, RoleArn, Settings};
 
 use access::Access;
 use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
@@ -139,8 +139,7 @@ impl Inventory for Aws {
             let seat = self.access.seat(DESCRIBE_GROUPS, &id.account, &id.region).await?;
             groups::fresh(&seat, id, deadline).await
         };
-        let read = tokio::time::timeout_at(deadline.0, read).await;
-        read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+        DESCRIBE_GROUPS.by(deadline, read).await
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
@@ -151,8 +150,7 @@ impl Inventory for Aws {
                     let seat = access.seat(DESCRIBE_GROUPS, &account, &region).await?;
                     groups::all(&seat, &access.settings.provider, &account, deadline).await
                 };
-                let read = tokio::time::timeout_at(deadline.0, read).await;
-                read.unwrap_or_else(|_| Err(DESCRIBE_GROUPS.timed_out()))
+                DESCRIBE_GROUPS.by(deadline, read).await
             }
         })
         .await
@@ -171,8 +169,7 @@ impl Inventory for Aws {
             let seat = self.access.seat(DESCRIBE_ACTIVITIES, &id.account, &id.region).await?;
             listings::activities_of(&seat, name, since, deadline).await
         };
-        let read = tokio::time::timeout_at(deadline.0, read).await;
-        read.unwrap_or_else(|_| Err(DESCRIBE_ACTIVITIES.timed_out()))
+        DESCRIBE_ACTIVITIES.by(deadline, read).await
     }
 }
 

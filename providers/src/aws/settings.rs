@@ -1,11 +1,8 @@
 //! What the operator says about AWS: regions, accounts, where to reach it, and how much to ask.
 
-use std::fmt;
+use fleet::{ProviderName, Region};
 
-use fleet::{AccountId, ProviderName, Region};
-
-use crate::Timeouts;
-use crate::places::Entered;
+use crate::{Budget, RoleSyntax, Timeouts};
 
 /// Everything an [`super::Aws`] is made from.
 #[derive(Clone, Debug)]
@@ -39,47 +36,17 @@ impl Settings {
     }
 }
 
-/// An account that is entered by assuming a role in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleAccount {
-    /// The role.
-    pub role_arn: RoleArn,
-    /// The external id that the role's trust policy asks for.
-    pub external_id: Option<String>,
-}
+/// How AWS writes the ARN of an IAM role, in any partition:
+/// `arn:PARTITION:iam::TWELVE DIGITS:role/NAME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IamRoles {}
 
-impl Entered for RoleAccount {
-    fn account(&self) -> &AccountId {
-        self.role_arn.account()
-    }
-}
+impl RoleSyntax for IamRoles {
+    const EXAMPLE: &'static str = "arn:aws:iam::111122223333:role/neap";
 
-/// The ARN of an IAM role, such as `arn:aws:iam::111122223333:role/neap`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleArn {
-    text: String,
-    account: AccountId,
-}
-
-/// Why a text is no ARN of an IAM role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is no role ARN, expected one such as `arn:aws:iam::111122223333:role/neap`")]
-pub struct NotARoleArn {
-    /// What was found.
-    pub found: String,
-}
-
-impl RoleArn {
-    /// Reads a role's ARN in any partition.
-    ///
-    /// # Errors
-    /// Where it is not `arn:PARTITION:iam::TWELVE DIGITS:role/NAME`.
-    pub fn parse(text: &str) -> Result<RoleArn, NotARoleArn> {
-        let fault = || NotARoleArn { found: text.to_owned() };
+    fn account(text: &str) -> Option<&str> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let [arn, partition, iam, region, account, role] = parts[..] else {
-            return Err(fault());
-        };
+        let [arn, partition, iam, region, account, role] = parts[..] else { return None };
         let sound = arn == "arn"
             && partition.starts_with("aws")
             && iam == "iam"
@@ -87,48 +54,19 @@ impl RoleArn {
             && account.len() == 12
             && account.bytes().all(|b| b.is_ascii_digit())
             && role.strip_prefix("role/").is_some_and(|name| !name.is_empty());
-        let account = AccountId::new(account).filter(|_| sound).ok_or_else(fault)?;
-        Ok(RoleArn { text: text.to_owned(), account })
-    }
-
-    /// The account the role lives in.
-    pub fn account(&self) -> &AccountId {
-        &self.account
-    }
-
-    /// The ARN as text.
-    pub fn as_str(&self) -> &str {
-        &self.text
+        sound.then_some(account)
     }
 }
 
-impl fmt::Display for RoleArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// How much may be asked, account by account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Metrics that CloudWatch may bill for in a month of 30 days; `None` for no limit.
-    ///
-    /// Kept as a bucket that holds a thirtieth (a day's worth) and refills evenly, so that a
-    /// restart, which starts it full, never exceeds the month by more than that.
-    pub metrics_per_month: Option<u64>,
-    /// Calls under way at the same time, in one account and region.
-    pub calls_at_once: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget { metrics_per_month: None, calls_at_once: 8 }
-    }
-}
+/// The ARN of an IAM role, such as `arn:aws:iam::111122223333:role/neap`.
+pub type RoleArn = crate::RoleArn<IamRoles>;
+/// An account that is entered by assuming an IAM role in it.
+pub type RoleAccount = crate::RoleAccount<IamRoles>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NotARoleArn;
 
     #[test]
     fn only_role_arns_are_role_arns() {
@@ -144,7 +82,8 @@ mod tests {
             "arn:aws:iam:eu-west-1:111122223333:role/neap",
             "arn:aws:s3:::bucket",
         ] {
-            assert_eq!(account(wrong), Err(NotARoleArn { found: wrong.into() }), "{wrong}");
+            let fault = NotARoleArn { found: wrong.into(), example: IamRoles::EXAMPLE };
+            assert_eq!(account(wrong), Err(fault), "{wrong}");
         }
     }
 }

@@ -308,7 +308,7 @@ async fn a_shortage_is_seen_in_the_groups_activities() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metric_calls_are_kept_within_the_months_budget() {
-    let bench = Bench::with(|settings| settings.budget.metric_calls_per_month = Some(60));
+    let bench = Bench::with(|settings| settings.budget.per_month = Some(60));
     let query = plain_query(&reference(NEAR.0, "any"), "acs_test", "Requests", "one");
     let asked = [query];
     let (from, to) = (START - Seconds(600), START);

@@ -10,11 +10,11 @@ use fleet::{Fault, Seconds, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::agents;
 use super::instance::OnWire;
 use super::pages::Listed;
 use super::targets::{self, Registered};
 use super::types::{self, Type};
-use super::{agents, region, sooner};
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
@@ -110,7 +110,7 @@ pub(super) async fn read(
     instances: impl Future<Output = Result<Vec<OnWire>, Fault>>,
     deadline: Deadline,
 ) -> Result<(Vec<OnWire>, Around), Fault> {
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     // Types are read as soon as it is known which, whatever else takes its time.
     let instances = async {
         let instances = instances.await?;
@@ -147,7 +147,7 @@ async fn members(
     only: Option<&str>,
     deadline: Deadline,
 ) -> Result<BTreeMap<String, String>, Fault> {
-    let params = region(seat).with_list("InstanceIds", only);
+    let params = seat.params().with_list("InstanceIds", only);
     let members = groups::members_listed(seat, params, deadline).await?;
     Ok(members.into_iter().map(|one| (one.instance_id, one.scaling_group_id)).collect())
 }
@@ -158,8 +158,9 @@ async fn members(
 /// moves between them (`HaVip`) are not, and need a tag.
 async fn hops(seat: &Seat, deadline: Deadline) -> Result<BTreeSet<String>, Fault> {
     let mut found = BTreeSet::new();
-    for table in ROUTE_TABLES.all::<RouteTable>(seat, region(seat), deadline).await? {
-        let params = region(seat)
+    for table in ROUTE_TABLES.all::<RouteTable>(seat, seat.params(), deadline).await? {
+        let params = seat
+            .params()
             .with("RouteEntryType", "Custom")
             .with("RouteTableId", &table.route_table_id);
         let routes = ROUTES.all::<Route>(seat, params, deadline).await?;

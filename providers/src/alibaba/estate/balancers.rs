@@ -11,7 +11,7 @@ use super::instance::{Tags, said};
 use super::pages::Listed;
 use super::parts::Listing;
 use super::targets::{Backend, CLASSIC, CLASSIC_HEALTH};
-use super::{Home, region};
+use super::Home;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
@@ -82,7 +82,7 @@ pub(super) async fn all(
     let (classic, application, network) = tokio::join!(
         classic(seat, deadline),
         modern(seat, ("alb", APPLICATION, Params::new()), APPLICATION_GROUPS, deadline),
-        modern(seat, ("nlb", NETWORK, region(seat)), NETWORK_GROUPS, deadline),
+        modern(seat, ("nlb", NETWORK, seat.params()), NETWORK_GROUPS, deadline),
     );
     let listings = classic?.into_iter().chain(application?).chain(network?);
     Ok(listings.map(|listing| listing.resource(home, read_at)).collect())
@@ -90,10 +90,10 @@ pub(super) async fn all(
 
 async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<Listing>, Fault> {
     let mut jobs = JoinSet::new();
-    for balancer in CLASSIC.all::<Classic>(seat, region(seat), deadline).await? {
+    for balancer in CLASSIC.all::<Classic>(seat, seat.params(), deadline).await? {
         let seat = Arc::clone(seat);
         jobs.spawn(async move {
-            let params = region(&seat).with("LoadBalancerId", &balancer.load_balancer_id);
+            let params = seat.params().with("LoadBalancerId", &balancer.load_balancer_id);
             let health = CLASSIC_HEALTH.all::<Backend>(&seat, params, deadline).await;
             balancer.listing(&health)
         });

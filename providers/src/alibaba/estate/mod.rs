@@ -73,15 +73,6 @@ struct Home<'a> {
     region: &'a Region,
 }
 
-fn region(seat: &Seat) -> Params {
-    Params::new().with("RegionId", seat.region.as_str())
-}
-
-/// The deadline of what may fail without the whole failing.
-fn sooner(deadline: Deadline) -> Deadline {
-    groups::sooner(deadline)
-}
-
 #[async_trait]
 impl Estate for Alibaba {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
@@ -101,8 +92,7 @@ impl Estate for Alibaba {
                     (Arc::clone(&self.access), account.clone(), region.clone());
                 jobs.spawn(async move {
                     let read = listed(&access, &account, &region, kind, deadline);
-                    let read = tokio::time::timeout_at(deadline.0, read).await;
-                    (place, read.unwrap_or_else(|_| Err(INSTANCES.call.timed_out())))
+                    (place, INSTANCES.call.by(deadline, read).await)
                 });
             }
         }
@@ -126,8 +116,7 @@ impl Estate for Alibaba {
             account: &id.account,
             region: &id.region,
         };
-        let read = tokio::time::timeout_at(deadline.0, one(&seat, &home, &id.id, deadline)).await;
-        read.unwrap_or_else(|_| Err(INSTANCES.call.timed_out()))
+        INSTANCES.call.by(deadline, one(&seat, &home, &id.id, deadline)).await
     }
 
     async fn usage(
@@ -174,7 +163,7 @@ async fn listed(
     match kind {
         ResourceKind::Instance => {
             let read_at = seat.now();
-            let wanted = INSTANCES.all(&seat, region(&seat), deadline);
+            let wanted = INSTANCES.all(&seat, seat.params(), deadline);
             let (found, around) = around::read(&seat, None, wanted, deadline).await?;
             let all = found.into_iter();
             Ok(all.map(|wire| instance::resource(wire, &around, &home, read_at)).collect())
@@ -195,7 +184,7 @@ async fn one(
     deadline: Deadline,
 ) -> Result<Resource, Fault> {
     let read_at = seat.now();
-    let wanted = INSTANCES.all(seat, region(seat).with("InstanceIds", json!([id])), deadline);
+    let wanted = INSTANCES.all(seat, seat.params().with("InstanceIds", json!([id])), deadline);
     let (found, around) = around::read(seat, Some(id), wanted, deadline).await?;
     let own = found.into_iter().find(|wire: &instance::OnWire| wire.instance_id == id);
     let own = own.ok_or_else(|| {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::instance::{Tags, by_key, said};
 use super::pages::Listed;
-use super::{Home, region};
+use super::Home;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
@@ -109,7 +109,7 @@ async fn available<T: DeserializeOwned>(
     home: &Home<'_>,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
-    let params = region(seat).with("Status", "Available");
+    let params = seat.params().with("Status", "Available");
     let read_at = seat.now();
     let parts = listed.all::<T>(seat, params, deadline).await?;
     Ok(parts.into_iter().map(|part| listing(part).resource(home, read_at)).collect())
@@ -216,7 +216,7 @@ pub(super) async fn snapshots(
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let read_at = seat.now();
-    let snapshots = SNAPSHOTS.all::<Snapshot>(seat, region(seat), deadline).await?;
+    let snapshots = SNAPSHOTS.all::<Snapshot>(seat, seat.params(), deadline).await?;
     let sources: BTreeSet<String> =
         snapshots.iter().filter_map(|snapshot| said(&snapshot.source_disk_id)).collect();
     let there = still_there(seat, sources, deadline).await;
@@ -242,7 +242,7 @@ async fn still_there(
     let disks: Vec<String> = disks.into_iter().collect();
     let mut there = BTreeSet::new();
     for batch in disks.chunks(DISKS_PAGE) {
-        let params = region(seat).with("DiskIds", json!(batch));
+        let params = seat.params().with("DiskIds", json!(batch));
         let found = DISKS.all::<DiskId>(seat, params, deadline).await?;
         there.extend(found.into_iter().map(|disk| disk.disk_id));
     }

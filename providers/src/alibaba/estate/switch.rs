@@ -9,7 +9,6 @@ use fleet::{Fault, FaultKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::region;
 use crate::alibaba::access::{Access, Seat};
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::fault;
@@ -67,7 +66,7 @@ impl Switch {
     /// says yes. [ECS API reference]
     fn order_of(&self, order: PowerOrder, seat: &Seat) -> Result<(Call, Params), Fault> {
         let params = || {
-            region(seat)
+            seat.params()
                 .with("BatchOptimization", "AllTogether")
                 .with_list("InstanceId", [&self.resource.id])
         };
@@ -153,7 +152,7 @@ impl PowerSwitch for Switch {
         };
         let seat = self.seat(call)?;
         let params =
-            region(&seat).with_list("ResourceId", [&self.resource.id]).with("ResourceType", kind);
+            seat.params().with_list("ResourceId", [&self.resource.id]).with("ResourceType", kind);
         let params = match value {
             Some(value) => params.with_pairs("Tag", [(key, value)]),
             None => params.with_list("TagKey", [key]),

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::pages::Listed;
-use super::region;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
@@ -86,7 +85,7 @@ pub(super) async fn registered(
     deadline: Deadline,
 ) -> Result<Registered, Fault> {
     let servers = Params::new().with_list("ServerIds", only);
-    let of_region = region(seat).with_list("ServerIds", only);
+    let of_region = seat.params().with_list("ServerIds", only);
     let under_way = seat.estate().classic.join();
     let (classic, application, network) = tokio::join!(
         under_way.get_or_init(|| classic(seat, deadline)),
@@ -102,7 +101,7 @@ pub(super) async fn registered(
 
 async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Registered, Fault> {
     let mut jobs = JoinSet::new();
-    for balancer in CLASSIC.all::<Classic>(seat, region(seat), deadline).await? {
+    for balancer in CLASSIC.all::<Classic>(seat, seat.params(), deadline).await? {
         let seat = Arc::clone(seat);
         jobs.spawn(async move { behind(&seat, &balancer.load_balancer_id, deadline).await });
     }
@@ -123,7 +122,7 @@ async fn behind(
     balancer: &str,
     deadline: Deadline,
 ) -> Result<Vec<(String, String)>, Fault> {
-    let params = region(seat).with("LoadBalancerId", balancer);
+    let params = seat.params().with("LoadBalancerId", balancer);
     let (default, listening, groups) = tokio::join!(
         CLASSIC_SERVERS.all::<Backend>(seat, params.clone(), deadline),
         CLASSIC_HEALTH.all::<Backend>(seat, params.clone(), deadline),
@@ -134,7 +133,7 @@ async fn behind(
         servers.extend(backends.into_iter().map(|one| (one.server_id, balancer.to_owned())));
     }
     for group in there(groups)? {
-        let params = region(seat).with("VServerGroupId", &group.id);
+        let params = seat.params().with("VServerGroupId", &group.id);
         let backends = there(CLASSIC_GROUP.all::<Backend>(seat, params, deadline).await)?;
         servers.extend(backends.into_iter().map(|one| (one.server_id, group.id.clone())));
     }

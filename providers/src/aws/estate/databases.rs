@@ -10,7 +10,6 @@ use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use roxmltree::Node;
 
 use super::super::access::Seat;
-use super::super::groups::sooner;
 use super::super::thin::Service;
 use super::super::xml;
 use super::alarms::{self, Alarms, DATABASE};
@@ -61,7 +60,7 @@ pub(super) async fn listed(
 /// One database with every fact, read afresh.
 pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Resource, Fault> {
     let seat = &site.seat;
-    let (soft, alarms) = (sooner(deadline), seat.known().alarms.join());
+    let (soft, alarms) = (deadline.of_details(), seat.known().alarms.join());
     let (raw, alarms) = tokio::join!(
         described(seat, id, deadline),
         alarms.get_or_init(|| Box::pin(alarms::read(seat, soft))),

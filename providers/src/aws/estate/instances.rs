@@ -11,7 +11,7 @@ use fleet::usage::Signal;
 use fleet::{Fault, FaultKind};
 
 use super::super::access::Seat;
-use super::super::groups::{FILTER_VALUES, sooner};
+use super::super::groups::FILTER_VALUES;
 use super::super::listings::{DESCRIBE_INSTANCES, INSTANCES_PAGE};
 use super::super::pages::pages_of;
 use super::facts::{self, Around};
@@ -57,14 +57,14 @@ pub(super) async fn listed(
         }
     };
     seat.listing(DESCRIBE_INSTANCES, pages_of!(request), deadline, take).await?;
-    let beside = beside(seat, &found, sooner(deadline)).await;
+    let beside = beside(seat, &found, deadline.of_details()).await;
     Ok((found, beside))
 }
 
 /// One instance with every fact, each read afresh.
 pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Resource, Fault> {
     let seat = &site.seat;
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     let (targets, alarms) = {
         let mut known = seat.known();
         (known.targets.join(), known.alarms.join())
@@ -97,7 +97,7 @@ pub(super) async fn protections(
     facts: &mut Facts,
     deadline: Deadline,
 ) -> Result<(), Fault> {
-    let soft = sooner(deadline);
+    let soft = deadline.of_details();
     let ask = |fact: &Fact<bool>, which| {
         when(matches!(fact, Fact::Unasked), protected(seat, id, which, soft))
     };

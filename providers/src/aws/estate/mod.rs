@@ -32,7 +32,6 @@ use tokio::task::JoinSet;
 pub(super) use types::Known;
 
 use super::access::{Access, Seat};
-use super::groups::CUT_OFF_SPARE;
 use super::listings::DESCRIBE_INSTANCES;
 use super::{Aws, batches, lost};
 use crate::call::Call;
@@ -133,8 +132,7 @@ impl Estate for Aws {
                 }
             }
         };
-        let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
-        read.unwrap_or_else(|_| Err(call.timed_out()))
+        call.by(deadline.and_a_moment(), read).await
     }
 
     /// Listings leave out the two protections of instances alone.
@@ -149,8 +147,7 @@ impl Estate for Aws {
             let site = self.site(call, &listed.id.account, &listed.id.region).await?;
             instances::protections(&site.seat, &listed.id.id, facts, deadline).await
         };
-        let read = tokio::time::timeout_at(deadline.0 + CUT_OFF_SPARE, read).await;
-        read.unwrap_or_else(|_| Err(call.timed_out()))?;
+        call.by(deadline.and_a_moment(), read).await?;
         Ok(whole)
     }
 
@@ -214,9 +211,7 @@ async fn of_place(
         let site = site(access, DESCRIBE_INSTANCES, account, region).await?;
         Ok(listed(&site, kinds, deadline).await)
     };
-    let cut = deadline.0 + CUT_OFF_SPARE;
-    let read = tokio::time::timeout_at(cut, read).await;
-    match read.unwrap_or_else(|_| Err(DESCRIBE_INSTANCES.timed_out())) {
+    match DESCRIBE_INSTANCES.by(deadline.and_a_moment(), read).await {
         Ok(answers) => answers,
         Err(fault) => kinds.iter().map(|kind| (*kind, Err(fault.clone()))).collect(),
     }
@@ -227,7 +222,7 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
     let machines = wants(ResourceKind::Instance) || wants(ResourceKind::Database);
     let balanced = wants(ResourceKind::Instance) || wants(ResourceKind::LoadBalancer);
     // Facts may not cost the listing its answer.
-    let soft = super::groups::sooner(deadline);
+    let soft = deadline.of_details();
     let around = async {
         tokio::join!(
             when(machines, alarms::read(&site.seat, soft)),

@@ -10,7 +10,6 @@ use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
 use fleet::{Fault, Seconds, Timestamp};
 
 use super::super::access::Seat;
-use super::super::groups::sooner;
 use super::super::pages::pages_of;
 use super::super::translate::stamp;
 use super::balancing::{self, Balancer, Balancing};
@@ -70,7 +69,7 @@ pub(super) async fn read(
         when(wants(ResourceKind::Volume) || snapshots, volumes(seat, deadline)),
         when(wants(ResourceKind::Address), addresses(seat, deadline)),
         when(snapshots, self::snapshots(seat, deadline)),
-        when(snapshots, images(seat, sooner(deadline))),
+        when(snapshots, images(seat, deadline.of_details())),
     );
     let mut answers = Listed::new();
     if let (Some(found), Some(images), Some(volumes)) = (found, images, &volumes) {

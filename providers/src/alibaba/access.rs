@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::credentials::Keyring;
 use super::endpoint::Product;
-use super::estate;
+use super::known::Known;
 use super::params::Params;
 use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
@@ -59,7 +59,7 @@ pub(super) struct Seat {
     transport: Arc<Transport>,
     account: Arc<Account>,
     remembered: Mutex<Remembered>,
-    estate: Mutex<estate::Known>,
+    estate: Mutex<Known>,
     gates: Gates,
     now: Arc<dyn Now>,
 }
@@ -137,7 +137,7 @@ impl Seat {
     }
 
     /// What is remembered of instances.
-    pub(super) fn estate(&self) -> MutexGuard<'_, estate::Known> {
+    pub(super) fn estate(&self) -> MutexGuard<'_, Known> {
         locked(&self.estate)
     }
 

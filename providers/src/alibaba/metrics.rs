@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fleet::metric::{MetricQuery, Sample, Statistic};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};

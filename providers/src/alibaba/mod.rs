@@ -18,6 +18,7 @@ mod fault;
 #[cfg(test)]
 mod golden;
 mod groups;
+mod known;
 mod metrics;
 mod owner;
 mod params;

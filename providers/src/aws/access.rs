@@ -19,8 +19,8 @@ use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use tokio::sync::OnceCell;
 
 use super::details::Details;
-use super::estate::Known;
 use super::http;
+use super::known::Known;
 use super::settings::{RoleAccount, Settings};
 use super::thin::{self, Thin};
 use crate::call::Call;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fleet::group::{Activity, GroupState};
+use fleet::group::GroupState;
 use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
 use tokio::task::JoinSet;
 

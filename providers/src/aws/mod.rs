@@ -19,6 +19,7 @@ mod estate;
 mod fault;
 mod groups;
 mod http;
+mod known;
 mod listings;
 mod metrics;
 mod owner;

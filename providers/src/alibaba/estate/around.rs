@@ -4,23 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fleet::Fault;
 use fleet::resource::Fact;
 use fleet::usage::Signal;
-use fleet::{Fault, Seconds, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::agents;
 use super::instance::OnWire;
 use super::pages::Listed;
-use super::targets::{self, Registered};
-use super::types::{self, Type};
+use super::targets;
+use super::types;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::groups;
+use crate::alibaba::known::{Alarm, Registered, TypeFacts};
 use crate::alibaba::params::Params;
-use crate::flight::Flight;
 
 pub(in crate::alibaba) const ALARMS: Listed =
     Listed::by_number(("cms", Product::Cms), "DescribeMetricRuleList", "/Alarms/Alarm", 100)
@@ -53,18 +53,9 @@ pub(super) struct Around {
     /// Alarms that ring.
     pub(super) alarms: Fact<Vec<Alarm>>,
     /// By name of the type.
-    pub(super) types: BTreeMap<String, Fact<Type>>,
+    pub(super) types: BTreeMap<String, Fact<TypeFacts>>,
     /// By instance, what the agent inside measures.
     pub(super) agents: BTreeMap<String, BTreeSet<Signal>>,
-}
-
-/// An alarm that rings, and about what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Alarm {
-    pub(super) name: String,
-    /// The instances that it names; `None` for one over all instances or a group of them, of which
-    /// the cloud does not tell here which one it is about.
-    pub(super) about: Option<BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -190,29 +181,6 @@ fn alarm(rule: RuleOnWire) -> Option<Alarm> {
     (of_instances || about.is_some()).then_some(Alarm { name: rule.rule_name, about })
 }
 
-/// What is remembered of a region's machines, and what is being read of it.
-#[derive(Debug, Default)]
-pub(in crate::alibaba) struct Known {
-    pub(super) types: types::Known,
-    pub(super) agents: BTreeMap<String, BTreeSet<Signal>>,
-    pub(super) agents_asked: Option<Timestamp>,
-    /// Being read at this moment.
-    pub(super) hops: Flight<Result<BTreeSet<String>, Fault>>,
-    pub(super) alarms: Flight<Result<Vec<Alarm>, Fault>>,
-    pub(super) classic: Flight<Result<Registered, Fault>>,
-}
-
-impl Known {
-    /// Whether agents are to be asked for now; marks them as asked if so.
-    pub(super) fn ask_agents(&mut self, now: Timestamp, every: Seconds) -> bool {
-        let due = self.agents_asked.is_none_or(|asked| now.since(asked) >= every);
-        if due {
-            self.agents_asked = Some(now);
-        }
-        due
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,14 +204,5 @@ mod tests {
         assert_eq!(about(INSTANCES, Some(r#"[{"resource":"_ALL"}]"#)), Some(None));
         assert_eq!(about(INSTANCES, None), Some(None));
         assert_eq!(about("acs_rds_dashboard", Some(r#"[{"resource":"_ALL"}]"#)), None);
-    }
-
-    #[test]
-    fn agents_are_asked_for_once_an_hour() {
-        let mut known = Known::default();
-        let hour = Seconds::hours(1);
-        assert!(known.ask_agents(Timestamp(0), hour));
-        assert!(!known.ask_agents(Timestamp(3599), hour));
-        assert!(known.ask_agents(Timestamp(3600), hour));
     }
 }

@@ -7,11 +7,11 @@ use fleet::resource::{Fact, Part, Resource, ResourceKind};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+use super::Home;
 use super::instance::{Tags, said};
 use super::pages::Listed;
 use super::parts::Listing;
 use super::targets::{Backend, CLASSIC, CLASSIC_HEALTH};
-use super::Home;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;

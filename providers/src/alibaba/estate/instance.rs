@@ -12,8 +12,8 @@ use serde::Deserialize;
 use super::Home;
 use super::around::Around;
 use super::pages::Listed;
-use super::types::Type;
 use crate::alibaba::endpoint::Product;
+use crate::alibaba::known::TypeFacts;
 use crate::alibaba::translate::{Tag, stamp};
 
 pub(in crate::alibaba) const INSTANCES: Listed = Listed::by_token(
@@ -236,7 +236,11 @@ fn of<T, U>(fact: &Fact<T>, follows: impl FnOnce(&T) -> U) -> Fact<U> {
 }
 
 /// What the instance itself says, or else its type.
-fn either(said: bool, kind: &Fact<Type>, of_type: impl FnOnce(&Type) -> bool) -> Fact<bool> {
+fn either(
+    said: bool,
+    kind: &Fact<TypeFacts>,
+    of_type: impl FnOnce(&TypeFacts) -> bool,
+) -> Fact<bool> {
     if said { Fact::Known(true) } else { of(kind, of_type) }
 }
 
@@ -301,10 +305,10 @@ mod tests {
     use fleet::{AccountId, Fault, ProviderName, Region};
     use serde_json::{Value, json};
 
-    use super::super::around::Alarm;
     use super::*;
+    use crate::alibaba::known::Alarm;
 
-    const PLAIN: Type = Type { accelerator: false, local_disks: false, burstable: false };
+    const PLAIN: TypeFacts = TypeFacts { accelerator: false, local_disks: false, burstable: false };
 
     fn fault() -> Fault {
         INSTANCES.call.fault(FaultKind::TimedOut, "late")
@@ -422,7 +426,7 @@ mod tests {
             alarm("any", None),
         ]);
         around.agents = BTreeMap::from([("i-1".to_owned(), BTreeSet::from([Signal::Memory]))]);
-        let burst = Type { accelerator: true, local_disks: true, burstable: true };
+        let burst = TypeFacts { accelerator: true, local_disks: true, burstable: true };
         around.types.insert("ecs.g7.large".to_owned(), Fact::Known(burst));
         let more = json!({
             "SpotStrategy": "SpotAsPriceGo", "SpotInterruptionBehavior": "Terminate",

@@ -30,12 +30,9 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
-use super::params::Params;
-use super::{Alibaba, groups, metrics};
+use super::{Alibaba, metrics};
 use crate::call::Call;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
-
-pub(super) use around::Known;
 
 use instance::INSTANCES;
 

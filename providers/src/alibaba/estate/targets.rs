@@ -1,6 +1,5 @@
 //! Where instances are registered to serve: classic, application and network load balancers.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleet::{Fault, FaultKind};
@@ -11,6 +10,7 @@ use super::pages::Listed;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
+use crate::alibaba::known::Registered;
 use crate::alibaba::params::Params;
 
 const CLB: (&str, Product) = ("slb", Product::Slb);
@@ -37,9 +37,6 @@ pub(in crate::alibaba) const NETWORK_SERVERS: Listed = Listed::by_token(
     "/Servers",
     ("MaxResults", 100),
 );
-
-/// By server, the load balancers and server groups in which it is registered.
-pub(super) type Registered = BTreeMap<String, BTreeSet<String>>;
 
 /// A server behind a classic load balancer, and how it fares.
 #[derive(Debug, Deserialize)]

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::resource::Fact;
-use fleet::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::{Fault, FaultKind, Seconds};
 use serde::Deserialize;
 
 use super::pages::Listed;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
+use crate::alibaba::known::{KnownTypes, TypeFacts};
 use crate::alibaba::params::Params;
 
 pub(in crate::alibaba) const TYPES: Listed = Listed::by_token(
@@ -24,20 +25,6 @@ pub(in crate::alibaba) const TYPES: Listed = Listed::by_token(
 const NAMES: usize = 10;
 /// How long a type is good for.
 const AGE: Seconds = Seconds::days(1);
-
-/// What matters of a type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Type {
-    /// Whether it has a GPU, a part of one, or an FPGA.
-    pub(super) accelerator: bool,
-    /// Whether it has disks that live in the host.
-    pub(super) local_disks: bool,
-    /// Whether it earns and spends CPU credits.
-    pub(super) burstable: bool,
-}
-
-/// The types that were read, with when; `None` where the cloud knows no such type.
-pub(super) type Known = BTreeMap<String, (Timestamp, Option<Type>)>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -57,11 +44,11 @@ struct OnWire {
     baseline_credit: Option<u32>,
 }
 
-impl From<&OnWire> for Type {
-    fn from(wire: &OnWire) -> Type {
+impl From<&OnWire> for TypeFacts {
+    fn from(wire: &OnWire) -> TypeFacts {
         let category = wire.instance_category.as_deref().unwrap_or_default().to_ascii_lowercase();
         let positive = |number: Option<u32>| number.is_some_and(|number| number > 0);
-        Type {
+        TypeFacts {
             accelerator: wire.gpu_amount.is_some_and(|count| count > 0.0)
                 || wire.gpu_spec.as_deref().is_some_and(|spec| !spec.is_empty())
                 || category.contains("gpu")
@@ -77,9 +64,9 @@ pub(super) async fn of(
     seat: &Seat,
     names: BTreeSet<String>,
     deadline: Deadline,
-) -> BTreeMap<String, Fact<Type>> {
+) -> BTreeMap<String, Fact<TypeFacts>> {
     let now = seat.now();
-    let is_fresh = |known: &Known, name: &String| {
+    let is_fresh = |known: &KnownTypes, name: &String| {
         known.get(name).is_some_and(|(read_at, _)| now.since(*read_at) < AGE)
     };
     let due: Vec<String> = {
@@ -94,7 +81,7 @@ pub(super) async fn of(
                 let known = &mut seat.estate().types;
                 for name in batch {
                     let found = read.iter().find(|wire| wire.instance_type_id == *name);
-                    known.insert(name.clone(), (now, found.map(Type::from)));
+                    known.insert(name.clone(), (now, found.map(TypeFacts::from)));
                 }
             }
             Err(fault) => faults.extend(batch.iter().map(|name| (name.clone(), fault.clone()))),
@@ -118,19 +105,19 @@ mod tests {
 
     use super::*;
 
-    fn read(more: &Value) -> Type {
+    fn read(more: &Value) -> TypeFacts {
         let mut wire = json!({ "InstanceTypeId": "ecs.x", "New": 1 });
         for (name, value) in more.as_object().unwrap() {
             wire[name] = value.clone();
         }
-        Type::from(&serde_json::from_value::<OnWire>(wire).unwrap())
+        TypeFacts::from(&serde_json::from_value::<OnWire>(wire).unwrap())
     }
 
     #[test]
     fn a_type_says_what_a_stop_would_lose() {
-        let plain = Type { accelerator: false, local_disks: false, burstable: false };
+        let plain = TypeFacts { accelerator: false, local_disks: false, burstable: false };
         assert_eq!(read(&json!({ "GPUAmount": 0, "GPUSpec": "" })), plain);
-        let accelerated = Type { accelerator: true, ..plain };
+        let accelerated = TypeFacts { accelerator: true, ..plain };
         for gpu in [
             json!({ "GPUAmount": 1 }),
             json!({ "GPUSpec": "NVIDIA A10*1/12" }),

@@ -9,6 +9,7 @@ use fleet::usage::Signal;
 use fleet::{Fault, Seconds};
 
 use super::super::access::Seat;
+use super::super::known::Alarms;
 use super::super::pages::pages_of;
 use crate::Deadline;
 use crate::call::Call;
@@ -35,9 +36,6 @@ const PAGE: i32 = 100;
 const AGENTS_AGE: Seconds = Seconds::hours(1);
 /// How soon a list that could not be read is asked for again.
 const AGENTS_AGAIN: Seconds = Seconds::minutes(5);
-
-/// Names of alarms by the dimension and the id that they are about.
-pub(super) type Alarms = BTreeMap<(&'static str, String), Vec<String>>;
 
 /// Reads the alarms of a region that are in state ALARM.
 pub(super) async fn read(seat: &Seat, deadline: Deadline) -> Result<Alarms, Fault> {

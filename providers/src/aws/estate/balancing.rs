@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fleet::{Fault, FaultKind, Timestamp};
+use fleet::{Fault, FaultKind};
 use roxmltree::Node;
 use tokio::task::JoinSet;
 
 use super::super::access::Seat;
+use super::super::known::{Balancer, Balancing, Target, TargetGroup};
 use super::super::thin::Service;
 use super::super::xml;
 use crate::Deadline;
@@ -23,44 +24,6 @@ pub(in super::super) const DESCRIBE_TAGS: Call = Call::read("elasticloadbalancin
 
 /// Load balancers in one call for their tags. [Elastic Load Balancing API reference]
 const TAGS_AT_ONCE: usize = 20;
-
-/// A load balancer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Balancer {
-    pub(super) arn: String,
-    pub(super) name: String,
-    pub(super) kind: String,
-    pub(super) created_at: Option<Timestamp>,
-}
-
-/// A target group.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct TargetGroup {
-    pub(super) arn: String,
-    pub(super) name: String,
-    pub(super) vpc: Option<String>,
-    /// The load balancers that send to it.
-    pub(super) balancers: BTreeSet<String>,
-    pub(super) targets: Result<Vec<Target>, Fault>,
-}
-
-/// What is registered in a target group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    /// An instance's id, an address, or an ARN.
-    pub(super) id: String,
-    /// Whether it gets requests, or would: also where nobody checks its health.
-    pub(super) serves: bool,
-}
-
-/// All load balancing of a region.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Balancing {
-    pub(super) balancers: Vec<Balancer>,
-    pub(super) groups: Vec<TargetGroup>,
-    /// Load balancers of the first generation: their names, and the instances behind them.
-    pub(super) classic: Vec<(String, Vec<String>)>,
-}
 
 impl Balancing {
     /// Where an instance is registered, by its id or by an address of it.

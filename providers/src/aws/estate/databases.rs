@@ -10,9 +10,10 @@ use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use roxmltree::Node;
 
 use super::super::access::Seat;
+use super::super::known::Alarms;
 use super::super::thin::Service;
 use super::super::xml;
-use super::alarms::{self, Alarms, DATABASE};
+use super::alarms::{self, DATABASE};
 use super::{Site, balancing};
 use crate::Deadline;
 use crate::call::Call;

@@ -12,12 +12,12 @@ use fleet::resource::{
 use fleet::usage::Signal;
 use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
+use super::super::known::{Alarms, Balancing, TypeFacts};
 use super::super::translate::stamp;
 use super::Site;
-use super::alarms::{Alarms, INSTANCE};
-use super::balancing::Balancing;
+use super::alarms::INSTANCE;
 use super::instances::{Beside, is_spot};
-use super::types::{DESCRIBE_TYPES, TypeFacts};
+use super::types::DESCRIBE_TYPES;
 
 /// The tag by which EC2 Auto Scaling marks its members.
 const GROUP_TAG: &str = "aws:autoscaling:groupName";
@@ -278,7 +278,7 @@ mod tests {
         HibernationOptions, InstanceNetworkInterfaceAssociation, Placement, builders,
     };
 
-    use super::super::balancing::{Target, TargetGroup};
+    use super::super::super::known::{Target, TargetGroup};
     use super::*;
 
     fn made(

@@ -12,11 +12,12 @@ use fleet::{Fault, FaultKind};
 
 use super::super::access::Seat;
 use super::super::groups::FILTER_VALUES;
+use super::super::known::TypeFacts;
 use super::super::listings::{DESCRIBE_INSTANCES, INSTANCES_PAGE};
 use super::super::pages::pages_of;
 use super::facts::{self, Around};
 use super::parts::DESCRIBE_VOLUMES;
-use super::types::{self, TypeFacts};
+use super::types;
 use super::{Site, alarms, balancing, when};
 use crate::Deadline;
 use crate::call::Call;

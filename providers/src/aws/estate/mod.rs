@@ -29,9 +29,8 @@ use fleet::usage::{Signal, UsageQuery};
 use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
 use tokio::task::JoinSet;
 
-pub(super) use types::Known;
-
 use super::access::{Access, Seat};
+use super::known::Balancing;
 use super::listings::DESCRIBE_INSTANCES;
 use super::{Aws, batches, lost};
 use crate::call::Call;
@@ -239,7 +238,7 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
     let alarms = alarms.unwrap_or_else(|| Ok(BTreeMap::new()));
     let mut answers = parts;
     if let Some(read) = instances {
-        let targets = balancing.clone().unwrap_or_else(|| Ok(balancing::Balancing::default()));
+        let targets = balancing.clone().unwrap_or_else(|| Ok(Balancing::default()));
         let put = |(raw, beside): (Vec<_>, _)| {
             let around = facts::Around { beside, targets, alarms: alarms.clone() };
             raw.iter().map(|one| facts::instance(site, one, &around)).collect()
@@ -253,7 +252,7 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
         answers.push((ResourceKind::Database, read.map(put)));
     }
     if wants(ResourceKind::LoadBalancer) {
-        let read = balancing.unwrap_or_else(|| Ok(balancing::Balancing::default()));
+        let read = balancing.unwrap_or_else(|| Ok(Balancing::default()));
         let listed = match read {
             Ok(balancing) => parts::balancers(site, &balancing, deadline).await,
             Err(fault) => Err(fault),

@@ -10,9 +10,10 @@ use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
 use fleet::{Fault, Seconds, Timestamp};
 
 use super::super::access::Seat;
+use super::super::known::{Balancer, Balancing};
 use super::super::pages::pages_of;
 use super::super::translate::stamp;
-use super::balancing::{self, Balancer, Balancing};
+use super::balancing;
 use super::{Listed, Site, facts, when};
 use crate::Deadline;
 use crate::call::Call;

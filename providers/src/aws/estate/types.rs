@@ -1,46 +1,19 @@
-//! What an instance type can do, asked once; and what is remembered of a region's instances.
+//! What an instance type can do, asked once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::operation::describe_instance_types::DescribeInstanceTypesOutput;
 use aws_sdk_ec2::types::{Filter, InstanceTypeInfo};
-use fleet::usage::Signal;
-use fleet::{Fault, Timestamp};
+use fleet::Fault;
 
 use super::super::access::Seat;
 use super::super::groups::FILTER_VALUES;
+use super::super::known::TypeFacts;
 use super::super::pages::pages_of;
-use super::alarms::Alarms;
-use super::balancing::Balancing;
 use crate::Deadline;
 use crate::call::Call;
-use crate::flight::Flight;
 
 pub(in super::super) const DESCRIBE_TYPES: Call = Call::read("ec2", "DescribeInstanceTypes");
-
-/// What an instance type can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TypeFacts {
-    pub(super) local_disk: bool,
-    pub(super) accelerator: bool,
-    pub(super) burstable: bool,
-    pub(super) hibernates: bool,
-}
-
-/// What is remembered of a region's instances for the process's life.
-#[derive(Debug, Default)]
-pub(in super::super) struct Known {
-    /// By type; a type does not change what it can do.
-    pub(super) types: BTreeMap<String, TypeFacts>,
-    /// What agents publish, and when it was read.
-    pub(super) agents: Option<(Timestamp, BTreeMap<String, BTreeSet<Signal>>)>,
-    /// When what agents publish was last asked for.
-    pub(super) agents_tried_at: Option<Timestamp>,
-    /// Load balancing, being read for stops of the same moment.
-    pub(super) targets: Flight<Result<Balancing, Fault>>,
-    /// Alarms, being read for stops of the same moment.
-    pub(super) alarms: Flight<Result<Alarms, Fault>>,
-}
 
 /// The facts of these types; one that the cloud does not know is absent.
 pub(super) async fn read(

@@ -25,8 +25,10 @@ mod promotion;
 mod provider;
 mod quiet;
 mod reader;
+mod reference;
 mod root;
 pub mod schedule;
+mod schema;
 mod secret;
 mod service;
 mod template;
@@ -61,6 +63,8 @@ pub use prometheus::{PrometheusConfig, Proof};
 pub use promotion::share;
 pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderConfig, SimConfig};
 pub use quiet::QuietHours;
+pub use reference::{ReferenceLanguage, reference};
+pub use schema::schema;
 pub use secret::SecretFile;
 pub use template::{ServiceTemplate, TemplateFault};
 pub use trace::Trace;
@@ -191,12 +195,13 @@ pub fn parse(file_name: &str, text: &str, checks: &Checks) -> Result<Config, Vec
     root::parse(file_name, text, checks)
 }
 
+/// Checks for tests: every kind is built in, and every template does.
+#[cfg(test)]
+const TEST_CHECKS: Checks =
+    Checks { built: &["alibaba", "aws", "prometheus", "sim"], template: |_| Ok(()) };
+
 /// Parses a text of a test, of which others check nothing.
 #[cfg(test)]
 fn tests_parse(text: &str) -> Result<Config, Vec<ConfigFault>> {
-    parse(
-        "neap.toml",
-        text,
-        &Checks { built: &["alibaba", "aws", "prometheus", "sim"], template: |_| Ok(()) },
-    )
+    parse("neap.toml", text, &TEST_CHECKS)
 }

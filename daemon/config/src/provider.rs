@@ -253,12 +253,10 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
         // Offers the kinds that work only.
         false => entry.choice(&KINDS[..4])?,
     };
-    let built = entry.as_text().is_some_and(|word| entry.checks().built.contains(&word));
-    if !built {
-        let what = if let Kind::NotBuilt(what) = kind { what } else { "this kind" };
-        let message = format!("{}: {what} is not built in yet", entry.found());
-        let hint = "kinds of this version: `alibaba`, `aws`, `prometheus`, `sim`";
-        entry.fault(message, Some(hint.to_owned()));
+    if let Some((message, hint)) =
+        not_built(kind, entry.as_text().unwrap_or_default(), entry.checks().built)
+    {
+        entry.fault(format!("{}: {message}", entry.found()), Some(hint));
         return None;
     }
     let config = match kind {
@@ -269,6 +267,25 @@ fn provider(table: &Table<'_>) -> Option<ProviderConfig> {
     };
     table.finish();
     config
+}
+
+/// What to say of a kind that is not built in, and what helps.
+fn not_built(kind: Kind, word: &str, built: &[&str]) -> Option<(String, String)> {
+    match kind {
+        Kind::NotBuilt(what) => {
+            let kinds: Vec<String> = built.iter().map(|word| format!("`{word}`")).collect();
+            let hint = format!("kinds of this version: {}", kinds.join(", "));
+            Some((format!("{what} is not built in yet"), hint))
+        }
+        Kind::Alibaba | Kind::Aws | Kind::Prometheus | Kind::Sim if built.contains(&word) => None,
+        Kind::Alibaba | Kind::Aws | Kind::Prometheus | Kind::Sim => {
+            let hint = format!(
+                "build neap with it: `cargo build --release -p neap --features {word}`; packages \
+                 have every kind"
+            );
+            Some(("this program was built without it".to_owned(), hint))
+        }
+    }
 }
 
 fn alibaba(table: &Table<'_>) -> AlibabaConfig {
@@ -432,4 +449,27 @@ fn speed(table: &Table<'_>) -> Option<u32> {
         return None;
     }
     entry.whole(1..=SimConfig::SPEED_MAX).and_then(|speed| u32::try_from(speed).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_built_in_says_how_to_build_it() {
+        let built = ["prometheus", "sim"];
+        let told = |kind, word| {
+            let (message, hint) = not_built(kind, word, &built).unwrap();
+            format!("{message}\n{hint}")
+        };
+        insta::assert_snapshot!(told(Kind::Aws, "aws"), @"
+        this program was built without it
+        build neap with it: `cargo build --release -p neap --features aws`; packages have every kind
+        ");
+        insta::assert_snapshot!(told(Kind::NotBuilt("Azure"), "azure"), @"
+        Azure is not built in yet
+        kinds of this version: `sim`
+        ");
+        assert_eq!(not_built(Kind::Sim, "sim", &built), None);
+    }
 }

@@ -401,6 +401,15 @@ Data goes to stdout, everything else to stderr.
     }
 
     #[test]
+    fn the_schema_is_asked_for_by_itself() {
+        assert!(Cli::try_parse_from(["neap", "check", "--schema"]).is_ok());
+        for other in [["--config", "x.toml"], ["--format", "json"]] {
+            let line = [&["neap", "check", "--schema"], &other[..]].concat();
+            assert!(Cli::try_parse_from(line).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
     fn moments_are_rfc_3339() {
         assert_eq!(moment("2026-03-02T07:00:00Z").unwrap().to_string(), "2026-03-02T07:00:00Z");
         assert!(moment("yesterday").is_err());

@@ -11,7 +11,7 @@ use super::super::calendar;
 use super::super::defaults::Defaults;
 use super::super::freeze::{Weekly, local_time};
 use super::super::keys::Key;
-use super::super::keys::idle::{select as of_select, shared};
+use super::super::keys::idle::select as of_select;
 use super::super::keys::schedule::{
     custodian as of_custodian, exception, own as of_own, schedule as known,
 };

@@ -6,7 +6,7 @@ use super::{example, preset, sections};
 sections! {
     /// A channel that alerts go out by. Changes take effect with the next cycle.
     zh "发送通知的渠道。修改在下一个周期生效。";
-    alert "[[alert]]" at ["alert"]
+    alert "`[[alert]]`" at ["alert"]
     rules [
         Rule::NeededWhere(&KIND, &["alertmanager", "dingtalk", "feishu", "lark", "slack", "webhook", "wecom"], &[&URL_FILE]),
         Rule::NeededWhere(&KIND, &["pagerduty"], &[&ROUTING_KEY_FILE]),
@@ -72,7 +72,7 @@ sections! {
     /// Hours in which a channel is not to be disturbed. They last at most 66 hours at a time,
     /// because an alert is given up after three days.
     zh "免打扰时段。一次最长 66 小时，因为通知在三天后作废。";
-    quiet_hours "quiet_hours" at ["alert", "quiet_hours"]
+    quiet_hours "`quiet_hours`" at ["alert", "quiet_hours"]
     example "[[alert]]\nname = \"on-call\"\nkind = \"webhook\"\nurl_file = \"on-call.url\"\nquiet_hours = { timezone = \"Asia/Shanghai\", hours = \"22:00-08:00\" }\n"
     {
         /// The zone of its times.
@@ -88,7 +88,7 @@ sections! {
 
     /// A summary of what was done and what waits for somebody.
     zh "小结：做了什么，有什么在等人处理。";
-    digest "digest" at ["alert", "digest"]
+    digest "`digest`" at ["alert", "digest"]
     rules [Rule::OnlyWhere(&EVERY, &["week"], &[&ON])]
     example "[[alert]]\nname = \"ops\"\nkind = \"slack\"\nurl_file = \"slack.url\"\ndigest = { every = \"week\", on = \"Mon\", at = \"09:00\", timezone = \"Europe/Berlin\" }\n"
     {

@@ -2,7 +2,7 @@
 
 use planner::Seconds;
 
-use super::{Key, Kind, Preset, Rule, Section, Shape};
+use super::{Key, Kind, Preset, Section, Shape};
 use super::{example, preset, sections};
 
 const QUARTER: Seconds = Seconds::days(90);
@@ -11,7 +11,7 @@ sections! {
     /// A rule that finds idle resources and may stop them. Start with `mode = "observe"` and read
     /// `neap idle`.
     zh "发现闲置资源并可将其停止的规则。建议先用 `mode = \"observe\"`，查看 `neap idle` 的输出。";
-    idle "[[idle]]" at ["idle"]
+    idle "`[[idle]]`" at ["idle"]
     takes [shared::SECTION, rule::SECTION, select::SECTION]
     example "[[idle]]\nname = \"dev-boxes\"\nmode = \"observe\"\nmatch = { tags = { env = [\"dev\", \"test\"] } }\nidle_when = { cpu_max_percent = 3.0, network_max_kib_per_second = 5.0, for = \"35d\" }\ngrace = \"2d\"\nowner_tag = \"owner\"\n"
     {
@@ -26,7 +26,7 @@ sections! {
     /// Keys that hold for every idle rule that does not set them itself. `mode`, `promotion`,
     /// `stop_mode`, `opt_in_tag` and `accept_restart_risk` hold for schedules as well.
     zh "对所有闲置规则生效的键，除非它们自己另行设置。`mode`、`promotion`、`stop_mode`、`opt_in_tag` 和 `accept_restart_risk` 也适用于时间表。";
-    idle_defaults "[idle_defaults]" at ["idle_defaults"]
+    idle_defaults "`[idle_defaults]`" at ["idle_defaults"]
     takes [shared::SECTION, rule::SECTION]
     example "[idle_defaults]\ngrace = \"2d\"\nowner_tag = \"owner\"\nprices = \"prices.csv\"\n"
     {
@@ -48,7 +48,7 @@ sections! {
 
     /// Keys that may stand in `[[idle]]`, `[[schedule]]` and `[idle_defaults]`.
     zh "可写在 `[[idle]]`、`[[schedule]]` 和 `[idle_defaults]` 中的键。";
-    shared "Keys of idle rules, schedules and [idle_defaults]" at ["idle_defaults"]
+    shared "Keys of idle rules, schedules and `[idle_defaults]`" or "闲置规则、时间表和 `[idle_defaults]` 的键" at ["idle_defaults"]
     example "[idle_defaults]\nmode = \"observe\"\nopt_in_tag = \"neap:managed=true\"\n"
     {
         /// Who decides. `observe`: nobody, it is only shown. `approve`: a person, stop by stop.
@@ -74,7 +74,7 @@ sections! {
 
     /// Keys that may stand in `[[idle]]` and `[idle_defaults]`.
     zh "可写在 `[[idle]]` 和 `[idle_defaults]` 中的键。";
-    rule "Keys of idle rules and [idle_defaults]" at ["idle_defaults"]
+    rule "Keys of idle rules and `[idle_defaults]`" or "闲置规则和 `[idle_defaults]` 的键" at ["idle_defaults"]
     example "[idle_defaults]\ngrace = \"2d\"\nobserve_first = \"14d\"\n"
     {
         /// How long a mark stands before the stop. `0s` stops what is idle at once. Only time in
@@ -109,7 +109,7 @@ sections! {
 
     /// Keys of `[[idle]]` and `[[schedule]]` that say which resources are meant.
     zh "`[[idle]]` 和 `[[schedule]]` 中指明适用资源的键。";
-    select "Keys of idle rules and schedules" at ["idle"]
+    select "Keys of idle rules and schedules" or "闲置规则和时间表的键" at ["idle"]
     example "[[idle]]\nname = \"dev-boxes\"\nprovider = \"aws\"\nkinds = [\"instance\"]\nmatch = { tags = { env = [\"dev\", \"test\"] } }\nidle_when = { cpu_max_percent = 3.0 }\ngrace = \"2d\"\n"
     {
         /// Which resources are meant.
@@ -133,7 +133,7 @@ sections! {
     /// Which resources are meant. At least one tag or id is needed, because without one every
     /// resource would be meant.
     zh "适用哪些资源。至少要有一个标签或 ID，否则所有资源都会被包括在内。";
-    matching "match" at ["idle", "match"]
+    matching "`match`" at ["idle", "match"]
     example "[[idle]]\nname = \"dev-boxes\"\nidle_when = { cpu_max_percent = 3.0 }\ngrace = \"2d\"\n\n[idle.match]\ntags = { env = [\"dev\", \"test\"], owner = [] }\nnot_tags = { keep = [\"yes\"] }\n"
     {
         /// Each of these tags must have one of its values. An empty list takes any value.
@@ -151,7 +151,7 @@ sections! {
     /// value of every hour. At least one limit of CPU, network, disk or connections is needed. For
     /// kinds that cannot be stopped only `for` is known.
     zh "用量低于多少、持续多久算闲置。每个上限针对每小时的最大值。至少要有 CPU、网络、磁盘或连接数中的一个上限。对无法停止的类型只有 `for` 可用。";
-    idle_when "idle_when" at ["idle", "idle_when"]
+    idle_when "`idle_when`" at ["idle", "idle_when"]
     takes [limits::SECTION]
     example "[[idle]]\nname = \"dev-boxes\"\nmatch = { tags = { env = [\"dev\"] } }\ngrace = \"2d\"\n\n[idle.idle_when]\ncpu_max_percent = 3.0\nnetwork_max_kib_per_second = 5.0\nfor = \"35d\"\n"
     {
@@ -164,7 +164,7 @@ sections! {
         COVERAGE "coverage": Kind::Shaped(Shape::SHARE_ABOVE_0), [= "95%"], "90%";
         /// Hours above a limit that are forgiven in the whole look-back: patch days.
         zh "整个回看时段内允许超过上限的小时数，例如打补丁的日子。";
-        FORGIVEN_HOURS "forgiven_hours": Kind::Whole(0, 720), [= 0], 4;
+        FORGIVEN_HOURS "forgiven_hours": Kind::Whole(0, 720), [= 0], 4, in "hours" "小时";
         /// Signals that must be measured. CPU, network and disk always must.
         zh "必须有测量值的信号。CPU、网络和磁盘始终必须有。";
         REQUIRE "require": Kind::List(&Kind::Choice(&["cpu", "network_in", "network_out", "disk_ops", "memory", "connections", "gpu", "credits_left"])), ["CPU, network and disk", "CPU、网络和磁盘"], ["memory"];
@@ -172,44 +172,44 @@ sections! {
 
     /// Limits of use, in `idle_when` and in a schedule's `only_if_idle`.
     zh "用量上限，用于 `idle_when` 和时间表的 `only_if_idle`。";
-    limits "only_if_idle" at ["schedule", "only_if_idle"]
+    limits "`only_if_idle`" at ["schedule", "only_if_idle"]
     example "[[schedule]]\nname = \"office-hours\"\nmatch = { tags = { schedule = [\"office\"] } }\ntimezone = \"Asia/Shanghai\"\nup = \"Mon-Fri 08:30-20:00\"\nonly_if_idle = { cpu_max_percent = 5.0 }\n"
     {
         /// CPU in percent.
         zh "CPU 百分比。";
-        CPU_MAX_PERCENT "cpu_max_percent": Kind::Percent, ["no limit", "不设上限"], 3.0;
+        CPU_MAX_PERCENT "cpu_max_percent": Kind::Percent, ["no limit", "不设上限"], 3.0, in "percent" "百分比";
         /// Network, in and out each, in KiB a second.
         zh "网络流量（入、出分别计算），单位 KiB/s。";
-        NETWORK_MAX_KIB_PER_SECOND "network_max_kib_per_second": Kind::NotNegative, ["no limit", "不设上限"], 5.0;
+        NETWORK_MAX_KIB_PER_SECOND "network_max_kib_per_second": Kind::NotNegative, ["no limit", "不设上限"], 5.0, in "KiB a second" "KiB/秒";
         /// Disk operations a second.
         zh "每秒磁盘操作数。";
-        DISK_MAX_OPS_PER_SECOND "disk_max_ops_per_second": Kind::NotNegative, ["no limit", "不设上限"], 2.0;
+        DISK_MAX_OPS_PER_SECOND "disk_max_ops_per_second": Kind::NotNegative, ["no limit", "不设上限"], 2.0, in "operations a second" "次操作/秒";
         /// Memory in percent. It needs an agent on the machine, and alone it does not tell that a
         /// machine is idle.
         zh "内存百分比。需要机器上的代理程序；单凭内存不能判断机器闲置。";
-        MEMORY_MAX_PERCENT "memory_max_percent": Kind::Percent, ["no limit", "不设上限"], 40.0;
+        MEMORY_MAX_PERCENT "memory_max_percent": Kind::Percent, ["no limit", "不设上限"], 40.0, in "percent" "百分比";
         /// Connections to a database.
         zh "数据库连接数。";
-        CONNECTIONS_MAX "connections_max": Kind::NotNegative, ["no limit", "不设上限"], 0;
+        CONNECTIONS_MAX "connections_max": Kind::NotNegative, ["no limit", "不设上限"], 0, in "connections" "个连接";
         /// GPU in percent. Alone it does not tell that a machine is idle.
         zh "GPU 百分比；单凭 GPU 不能判断机器闲置。";
-        GPU_MAX_PERCENT "gpu_max_percent": Kind::Percent, ["no limit", "不设上限"], 1.0;
+        GPU_MAX_PERCENT "gpu_max_percent": Kind::Percent, ["no limit", "不设上限"], 1.0, in "percent" "百分比";
     }
 
     /// What may be stopped at once in an account (and in each group of `group_tag`). If more than a
     /// day's share falls due at once, all of it is held.
     zh "在一个账号（以及 `group_tag` 的每组）内一次可停止的数量。若同时到期的超过一天的份额，则全部保持不动。";
-    radius "blast_radius" at ["idle_defaults", "blast_radius"]
+    radius "`blast_radius`" at ["idle_defaults", "blast_radius"]
     example "[idle_defaults]\nblast_radius = { hour = \"5%\", day = \"20%\", at_least = 2 }\n"
     {
         /// Within any hour: a share of the instances, running or stopped, or a number.
         zh "任意一小时内：实例（无论运行或停止）的比例，或数量。";
-        HOUR "hour": Kind::Either(&[Kind::Shaped(Shape::SHARE_ABOVE_0), Kind::Whole(1, 100_000)]), [= "5%"], "10%";
+        HOUR "hour": Kind::Either(&[Kind::Shaped(Shape::SHARE_ABOVE_0), Kind::Whole(1, 100_000)]), [= "5%"], "10%", in "machines, where it is a number" "台机器（写数字时）";
         /// Within any day: a share or a number. It must not be less than `hour`.
         zh "任意一天内：比例或数量，不得小于 `hour`。";
-        DAY "day": Kind::Either(&[Kind::Shaped(Shape::SHARE_ABOVE_0), Kind::Whole(1, 100_000)]), [= "20%"], "50%";
+        DAY "day": Kind::Either(&[Kind::Shaped(Shape::SHARE_ABOVE_0), Kind::Whole(1, 100_000)]), [= "20%"], "50%", in "machines, where it is a number" "台机器（写数字时）";
         /// How many may be stopped however small the account is, where `hour` and `day` are shares.
         zh "`hour` 和 `day` 为比例时，无论账号多小都可停止的数量。";
-        AT_LEAST "at_least": Kind::Whole(0, 100_000), ["1 an hour, 3 a day", "每小时 1 个，每天 3 个"], 2;
+        AT_LEAST "at_least": Kind::Whole(0, 100_000), ["1 an hour, 3 a day", "每小时 1 个，每天 3 个"], 2, in "machines" "台机器";
     }
 }

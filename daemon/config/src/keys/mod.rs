@@ -14,6 +14,8 @@ pub(super) mod root;
 pub(super) mod schedule;
 pub(super) mod service;
 mod shape;
+#[cfg(test)]
+mod tests;
 pub(super) mod times;
 
 use planner::Seconds;
@@ -30,6 +32,8 @@ pub(super) struct Key {
     pub preset: Preset,
     /// A value as TOML spells it; empty where the section of its table shows one.
     pub example: &'static str,
+    /// The unit of a number, in English and Chinese.
+    pub unit: Option<[&'static str; 2]>,
     /// What it does, in English.
     pub text: &'static str,
     /// What it does, in Chinese.
@@ -92,6 +96,8 @@ pub(super) enum Kind {
 pub(super) struct Section {
     /// As a file begins it, such as `[[service]]`; unique.
     pub heading: &'static str,
+    /// The same in Chinese.
+    pub heading_zh: &'static str,
     /// What the table is for, in English.
     pub text: &'static str,
     /// What the table is for, in Chinese.
@@ -99,6 +105,7 @@ pub(super) struct Section {
     /// A piece of a configuration with such a table.
     pub example: &'static str,
     /// The way to the table in the example.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests put keys into the example by it"))]
     pub at: &'static [&'static str],
     /// Its own keys, in the order that a reader would want.
     pub keys: &'static [&'static Key],
@@ -112,8 +119,10 @@ pub(super) struct Section {
 pub(super) enum Rule {
     /// The keys of exactly one of these sets.
     OneOf(&'static [&'static [&'static Key]]),
-    /// The keys of one of these sets, or of none.
-    AtMostOne(&'static [&'static [&'static Key]]),
+    /// Keys of one of these sets, or of none.
+    Apart(&'static [&'static Key], &'static [&'static Key]),
+    /// At least one of these.
+    AnyOf(&'static [&'static Key]),
     /// All of these or none.
     Together(&'static [&'static Key]),
     /// Only where the first is one of these words.
@@ -130,20 +139,58 @@ impl Section {
     }
 }
 
+/// Every section but the top of the file, each once, in the order in which a reader of the top
+/// meets them.
+pub(super) fn all_sections() -> Vec<&'static Section> {
+    let mut found = Vec::new();
+    below(&root::top::SECTION, &mut found);
+    found
+}
+
+fn below(section: &'static Section, found: &mut Vec<&'static Section>) {
+    for taken in section.takes {
+        visit(taken, found);
+    }
+    for key in section.keys {
+        for table in key.kind.tables() {
+            visit(table, found);
+        }
+    }
+}
+
+fn visit(section: &'static Section, found: &mut Vec<&'static Section>) {
+    if found.iter().all(|known| known.heading != section.heading) {
+        found.push(section);
+        below(section, found);
+    }
+}
+
+impl Kind {
+    /// The sections of the tables that it takes.
+    fn tables(&self) -> &[&'static Section] {
+        match self {
+            Kind::Table(section) => std::slice::from_ref(section),
+            Kind::Tables(sections) | Kind::Named(sections) => sections,
+            _ => &[],
+        }
+    }
+}
+
 /// Declares the sections of a file, each as a module of its keys. A doc comment is the English text
 /// of the reference.
 macro_rules! sections {
     ($(
         $(#[doc = $text:literal])+
         zh $zh:literal;
-        $module:ident $heading:literal at [$($at:literal),*]
+        $module:ident $heading:literal $(or $heading_zh:literal)? at [$($at:literal),*]
         $(takes [$($taken:expr),+])?
         $(rules [$($rule:expr),+])?
         example $example:literal
         {$(
             $(#[doc = $doc:literal])+
             zh $key_zh:literal;
-            $key:ident $name:literal: $kind:expr, $preset:tt, $eg:tt;
+            $key:ident $name:literal: $kind:expr, $preset:tt, $eg:tt
+                $(, in $unit:literal $unit_zh:literal)?;
         )*}
     )+) => {$(
         $(#[doc = $text])+
@@ -157,6 +204,7 @@ macro_rules! sections {
                     kind: $kind,
                     preset: preset!($preset),
                     example: example!($eg),
+                    unit: [$(Some([$unit, $unit_zh]),)? None][0],
                     text: concat!($($doc, "\n"),+),
                     zh: $key_zh,
                 };
@@ -164,6 +212,7 @@ macro_rules! sections {
             $(#[doc = $text])+
             pub(crate) static SECTION: Section = Section {
                 heading: $heading,
+                heading_zh: [$($heading_zh,)? $heading][0],
                 text: concat!($($text, "\n"),+),
                 zh: $zh,
                 example: $example,

@@ -6,7 +6,7 @@ use super::{example, preset, sections};
 sections! {
     /// The review page, with `/metrics`, `/healthz` and `/readyz`.
     zh "审阅页面，以及 `/metrics`、`/healthz` 和 `/readyz`。";
-    page "[page]" at ["page"]
+    page "`[page]`" at ["page"]
     rules [Rule::Together(&[&CERTIFICATE_FILE, &KEY_FILE])]
     example "[page]\nlisten = \"127.0.0.1:7317\"\n"
     {
@@ -38,7 +38,7 @@ sections! {
 
     /// A token of the page. Whoever shows it is taken for the person it is named after.
     zh "页面的令牌。出示令牌者即被视为令牌所属的人。";
-    token "[[page.token]]" at ["page", "token"]
+    token "`[[page.token]]`" at ["page", "token"]
     example "[page]\nlisten = \"127.0.0.1:7317\"\n\n[[page.token]]\nname = \"li.wei\"\nright = \"approve\"\ntoken_file = \"/etc/neap/li.token\"\n"
     {
         /// Whose it is, as the journal records it.
@@ -54,7 +54,7 @@ sections! {
 
     /// A reverse proxy that has people sign in.
     zh "让人登录的反向代理。";
-    proxy "[page.proxy]" at ["page", "proxy"]
+    proxy "`[page.proxy]`" at ["page", "proxy"]
     example "[page]\nlisten = \"127.0.0.1:7317\"\n\n[page.proxy]\nheader = \"x-forwarded-user\"\nsecret_file = \"/etc/neap/proxy.secret\"\napprovers = [\"li.wei\"]\n"
     {
         /// The header that holds the person's name.

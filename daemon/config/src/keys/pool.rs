@@ -2,7 +2,7 @@
 
 use planner::Seconds;
 
-use super::{Key, Kind, Preset, Rule, Section, Shape};
+use super::{Key, Kind, Preset, Section, Shape};
 use super::{example, preset, sections};
 
 const DAY: Seconds = Seconds::days(1);
@@ -15,7 +15,7 @@ sections! {
     /// The group that carries a service, and how it is sized. A service has exactly one pool that
     /// is sized.
     zh "承载服务的组，以及如何调节其规模。一个服务有且只有一个受管池。";
-    pool "[[service.pool]]" at ["service", "pool"]
+    pool "`[[service.pool]]`" at ["service", "pool"]
     takes [defaults::SECTION]
     example "[[service]]\nname = \"checkout\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\n\n[[service.pool]]\ngroup = \"checkout-asg\"\nmin = 2\nmax = 40\n"
     {
@@ -40,20 +40,20 @@ sections! {
     /// How a pool is sized. All of these keys may stand in `[service_defaults.pool]` and in the
     /// `pool` of a template, too.
     zh "如何调节一个池的规模。这些键也可以写在 `[service_defaults.pool]` 和模板的 `pool` 中。";
-    defaults "[service_defaults.pool]" at ["service_defaults", "pool"]
+    defaults "`[service_defaults.pool]`" at ["service_defaults", "pool"]
     example "[service_defaults.pool]\ntarget_utilisation = \"65%\"\nlead_time = \"4m\"\ncooldown = \"10m\"\n"
     {
         /// The smallest size that neap orders. Raise it to keep spare capacity at all times.
         zh "neap 下达的最小规模。想始终保留余量时调大。";
-        MIN "min": Kind::Whole(0, UNITS_MAX), [= 1], 2;
+        MIN "min": Kind::Whole(0, UNITS_MAX), [= 1], 2, in "units" "个单元";
         /// The largest size that neap orders. The cloud's own maximum holds as well.
         zh "neap 下达的最大规模。云端自己的最大值同样有效。";
-        MAX "max": Kind::Whole(1, UNITS_MAX), ["the group's own maximum", "组自己的最大值"], 40;
+        MAX "max": Kind::Whole(1, UNITS_MAX), ["the group's own maximum", "组自己的最大值"], 40, in "units" "个单元";
         /// The demand per second that one unit serves. `learn` measures it from demand and
         /// utilisation. Give a number when you know it from a load test, or when utilisation says
         /// nothing.
         zh "一个单元每秒能承载的需求。`learn` 根据需求和利用率自行测算。如果压测已知，或利用率不能说明问题，就给出数值。";
-        CAPACITY_PER_UNIT "capacity_per_unit": Kind::Either(&[Kind::Only("\"learn\""), Kind::Positive]), [= "learn"], 50;
+        CAPACITY_PER_UNIT "capacity_per_unit": Kind::Either(&[Kind::Only("\"learn\""), Kind::Positive]), [= "learn"], 50, in "demand per second and unit" "每单元每秒需求";
         /// The utilisation at which a unit counts as full. Lower it for more headroom.
         zh "单元利用率达到多少算满。调低可留更多余量。";
         TARGET_UTILISATION "target_utilisation": Kind::Shaped(Shape::SHARE_ABOVE_0), [= "70%"], "60%";
@@ -79,11 +79,11 @@ sections! {
         OVERRIDE_LEASE "override_lease": Kind::Duration(Seconds::ZERO, MONTH), [= "1h"], "4h";
         /// The most units that are added at once.
         zh "一次最多增加多少个单元。";
-        MAX_STEP_UP "max_step_up": Kind::Whole(1, UNITS_MAX), ["no limit", "不设上限"], 20;
+        MAX_STEP_UP "max_step_up": Kind::Whole(1, UNITS_MAX), ["no limit", "不设上限"], 20, in "units" "个单元";
         /// What a unit costs an hour, in US dollars. `spend_usd_hourly` and the costs in scorecards
         /// count with it.
         zh "一个单元每小时的美元价格，供 `spend_usd_hourly` 和记分卡中的费用使用。";
-        PRICE_USD_HOURLY "price_usd_hourly": Kind::Positive, ["unknown", "未知"], 0.096;
+        PRICE_USD_HOURLY "price_usd_hourly": Kind::Positive, ["unknown", "未知"], 0.096, in "US dollars an hour" "美元/小时";
         /// The least time a started unit is billed for. After growth no unit is removed before it is
         /// over, because it is paid for anyway.
         zh "启动一个单元的最短计费时长。增长之后，在此时长内不移除单元，因为反正要付费。";
@@ -92,7 +92,7 @@ sections! {
 
     /// A pool that neap leaves alone. Its capacity is subtracted from the service's demand.
     zh "neap 不动的池。服务的需求会减去它的容量。";
-    fixed "[[service.pool]] with fixed = true" at ["service", "pool"]
+    fixed "`[[service.pool]]` with `fixed = true`" or "`[[service.pool]]`，`fixed = true`" at ["service", "pool"]
     example "[[service]]\nname = \"checkout\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\n\n[[service.pool]]\nfixed = true\nunits = 4\ncapacity_per_unit = 25.5\n\n[[service.pool]]\ngroup = \"checkout-asg\"\n"
     {
         /// Marks the pool as one that neap leaves alone.
@@ -100,10 +100,10 @@ sections! {
         FIXED "fixed": Kind::Only("true"), [required], true;
         /// How many units it has.
         zh "它有多少个单元。";
-        UNITS "units": Kind::Whole(0, UNITS_MAX), [required], 4;
+        UNITS "units": Kind::Whole(0, UNITS_MAX), [required], 4, in "units" "个单元";
         /// The demand per second that one unit serves.
         zh "一个单元每秒能承载的需求。";
-        CAPACITY_PER_UNIT "capacity_per_unit": Kind::Positive, [required], 25.5;
+        CAPACITY_PER_UNIT "capacity_per_unit": Kind::Positive, [required], 25.5, in "demand per second and unit" "每单元每秒需求";
         /// The scaling group's name, for people.
         zh "伸缩组的名称，仅供人阅读。";
         GROUP "group": Kind::Text, ["unnamed", "不命名"], "checkout-base";

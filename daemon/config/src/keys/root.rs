@@ -8,7 +8,8 @@ use super::{alert, example, idle, page, preset, provider, schedule, sections, se
 sections! {
     /// Keys at the top of the file, before the first table.
     zh "位于文件顶部、第一个表之前的键。";
-    top "Top of the file" at []
+    top "Top of the file" or "文件顶部" at []
+    rules [Rule::AnyOf(&[&SERVICE, &SERVICE_TEMPLATE, &IDLE, &SCHEDULE])]
     example "mode = \"observe\"\npoll_interval = \"1m\"\nstate_dir = \"/var/lib/neap\"\n"
     {
         /// `observe` decides and records, and changes nothing. `act` lets services and idle rules
@@ -23,7 +24,7 @@ sections! {
         /// How long a cycle may take. Whatever has not answered by then counts as unread in this
         /// cycle. It cannot exceed `poll_interval`.
         zh "一个周期最多用时多久。到时仍未返回的数据在本周期内视为未读到。不能超过 `poll_interval`。";
-        CYCLE_DEADLINE "cycle_deadline": Kind::Duration(Seconds(1), Seconds::minutes(1)), ["75% of `poll_interval`", "`poll_interval` 的 75%"], "40s";
+        CYCLE_DEADLINE "cycle_deadline": Kind::Duration(Seconds(1), Seconds::hours(1)), ["75% of `poll_interval`", "`poll_interval` 的 75%"], "40s";
         /// The directory of the journal. Only one daemon may use it. Changing it needs a restart
         /// and begins an empty journal.
         zh "日志库所在目录，同一时间只能由一个守护进程使用。修改后需要重启，并从空的日志库开始。";
@@ -68,9 +69,8 @@ sections! {
         /// Keys that hold for every service and template that does not set them itself.
         zh "对所有服务和模板生效的键，除非它们自己另行设置。";
         SERVICE_DEFAULTS "service_defaults": Kind::Table(&service::service_defaults::SECTION), ["the defaults of its keys", "各键的默认值"], _;
-        /// The services to size. A file needs at least one service, template, idle rule or
-        /// schedule.
-        zh "要调节规模的服务。文件至少要有一个服务、模板、闲置规则或时间表。";
+        /// The services to size.
+        zh "要调节规模的服务。";
         SERVICE "service": Kind::Tables(&[&service::service::SECTION]), ["no service", "没有"], _;
         /// Services made of every group that carries certain tags.
         zh "由带有指定标签的每个组生成的服务。";
@@ -100,7 +100,7 @@ sections! {
     /// such as `10% per 10m, at least 2` is a token bucket: at most 10% of the units in any ten
     /// minutes, but 2 units are always allowed. Without `at least` it is 1 unit.
     zh "跨组的限制。预算只限制移除，从不限制增长。`10% per 10m, at least 2` 这样的预算是令牌桶：任意十分钟内最多移除 10% 的单元，但始终允许移除 2 个。不写 `at least` 时为 1 个。";
-    budgets "[budgets]" at ["budgets"]
+    budgets "`[budgets]`" at ["budgets"]
     example "[budgets]\ngroup = \"10% per 10m\"\naccount = \"5% per 1h, at least 2\"\nfleet = \"2% per 1h\"\n"
     {
         /// What may be removed from one group.
@@ -115,12 +115,12 @@ sections! {
         /// US dollars an hour that all sized pools with a known price may cost together. neap does
         /// not grow past it.
         zh "所有已知价格的受管池合计每小时可花费的美元数。neap 不会增长到超出此值。";
-        SPEND_USD_HOURLY "spend_usd_hourly": Kind::Positive, ["no ceiling", "不设上限"], 120.5;
+        SPEND_USD_HOURLY "spend_usd_hourly": Kind::Positive, ["no ceiling", "不设上限"], 120.5, in "US dollars an hour" "美元/小时";
     }
 
     /// How much of the journal is kept. The oldest records go first.
     zh "日志库保留多少，先删除最旧的记录。";
-    journal "[journal]" at ["journal"]
+    journal "`[journal]`" at ["journal"]
     example "[journal]\nmax_age = \"395d\"\nmax_size = \"40 GiB\"\n"
     {
         /// Records older than this are removed. The default keeps a year and a month, so that this
@@ -138,7 +138,7 @@ sections! {
 
     /// What is logged to standard error.
     zh "写到标准错误的日志。";
-    log "[log]" at ["log"]
+    log "`[log]`" at ["log"]
     example "[log]\nformat = \"json\"\nlevel = \"info\"\n"
     {
         /// `human` writes one readable line an event, `json` one JSON object an event.
@@ -152,7 +152,7 @@ sections! {
     /// Where traces of cycles are sent, by OTLP over HTTP. Changing any of these keys needs a
     /// restart.
     zh "周期的追踪数据通过 OTLP（HTTP）发往何处。修改这里的键需要重启。";
-    trace "[trace]" at ["trace"]
+    trace "`[trace]`" at ["trace"]
     example "[trace]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\nsample = \"10%\"\n"
     {
         /// The receiver's address with its path. It must not hold a user, a password or a query.
@@ -169,7 +169,7 @@ sections! {
     /// What a gated service, rule or schedule must show in shadow before `neap promote` lets it
     /// act, and what takes a promotion back. A service is gated with `promotion = "gated"`.
     zh "门控的服务、规则或时间表在影子阶段须达到什么条件，`neap promote` 才会让它执行；以及什么情况会撤销提升。用 `promotion = \"gated\"` 设置门控。";
-    promotion "[promotion]" at ["promotion"]
+    promotion "`[promotion]`" at ["promotion"]
     example "[promotion]\nshadow_for = \"14d\"\ndecisions = 50\n"
     {
         /// How long it must have been in shadow. Scorecards are kept for five weeks, so the most is
@@ -178,7 +178,7 @@ sections! {
         SHADOW_FOR "shadow_for": Kind::Duration(Seconds(0), Seconds::days(30)), [= "7d"], "14d";
         /// How many orders a service would have given, at least. Fewer are not enough to judge by.
         zh "服务在影子阶段至少会下达多少次指令。次数太少不足以判断。";
-        DECISIONS "decisions": Kind::Whole(0, 1_000_000), [= 10], 50;
+        DECISIONS "decisions": Kind::Whole(0, 1_000_000), [= 10], 50, in "orders" "次指令";
         /// By how much the service's share of violations in shadow may exceed the real one. It may
         /// never exceed `violation_budget`.
         zh "服务在影子阶段的违约比例最多可比实际高多少。任何情况下不得超过 `violation_budget`。";
@@ -189,15 +189,15 @@ sections! {
         /// A promoted service goes back to shadow when its share of violations exceeds this many
         /// times `violation_budget` (and `regret_violations` is exceeded too).
         zh "已提升的服务，若违约比例超过 `violation_budget` 的这么多倍（且同时超过 `regret_violations`），就退回影子阶段。";
-        REGRET_TIMES_BUDGET "regret_times_budget": Kind::Whole(1, 1_000_000), [= 2], 3;
+        REGRET_TIMES_BUDGET "regret_times_budget": Kind::Whole(1, 1_000_000), [= 2], 3, in "times the budget" "倍预算";
         /// This many intervals in violation are never enough to take a promotion back: a single bad
         /// quarter of an hour is no reason.
         zh "违约的间隔数不超过此值时，不会撤销提升：一刻钟的不顺不足为凭。";
-        REGRET_VIOLATIONS "regret_violations": Kind::Whole(0, 1_000_000), [= 10], 20;
+        REGRET_VIOLATIONS "regret_violations": Kind::Whole(0, 1_000_000), [= 10], 20, in "intervals" "个间隔";
         /// A promoted service goes back to shadow after this many removals that a violation
         /// followed within the lead time.
         zh "移除容量后在提前期内出现违约，这样的移除达到此次数，就退回影子阶段。";
-        REGRET_REMOVALS "regret_removals": Kind::Whole(1, 1_000_000), [= 3], 5;
+        REGRET_REMOVALS "regret_removals": Kind::Whole(1, 1_000_000), [= 3], 5, in "removals" "次移除";
         /// For idle rules and schedules: the share of the stops in shadow that may turn out wrong.
         zh "用于闲置规则和时间表：影子阶段的停机中允许有多大比例是错的。";
         WRONG_STOPS "wrong_stops": Kind::Shaped(Shape::SHARE), [= "0%"], "2%";

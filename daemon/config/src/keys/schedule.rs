@@ -12,7 +12,7 @@ const LAST_HOUR: u64 = 23;
 sections! {
     /// When machines are to be up, with the hours in this file.
     zh "机器应在何时运行，时段写在本文件中。";
-    own "[[schedule]]" at ["schedule"]
+    own "`[[schedule]]`" at ["schedule"]
     takes [schedule::SECTION, idle::shared::SECTION, idle::select::SECTION]
     rules [Rule::NeededWhere(&GRAMMAR, &["neap"], &[&idle::select::MATCH])]
     example "[[schedule]]\nname = \"office-hours\"\nmode = \"observe\"\nmatch = { tags = { schedule = [\"office\"] } }\ntimezone = \"Asia/Shanghai\"\nup = \"Mon-Fri 08:30-20:00\"\n"
@@ -38,7 +38,7 @@ sections! {
 
     /// Keys of every schedule, whatever its grammar.
     zh "所有时间表的键，与语法无关。";
-    schedule "Keys of schedules" at ["schedule"]
+    schedule "Keys of schedules" or "时间表的键" at ["schedule"]
     example "[[schedule]]\nname = \"office-hours\"\nkind = \"stop-only\"\nmatch = { tags = { schedule = [\"office\"] } }\ntimezone = \"Asia/Shanghai\"\nup = \"Mon-Fri 08:30-20:00\"\n"
     {
         /// Its name. No other rule or schedule of the file may have it.
@@ -67,7 +67,7 @@ sections! {
 
     /// A date on which other hours hold.
     zh "采用其他时段的日期。";
-    exception "exceptions of [[schedule]]" at ["schedule", "exceptions"]
+    exception "`exceptions` of `[[schedule]]`" or "`[[schedule]]` 的 `exceptions`" at ["schedule", "exceptions"]
     example "[[schedule]]\nname = \"office-hours\"\nmatch = { tags = { schedule = [\"office\"] } }\ntimezone = \"Asia/Shanghai\"\nup = \"Mon-Fri 08:30-20:00\"\nexceptions = [{ date = \"2026-12-24\", up = \"none\" }]\n"
     {
         /// The date, each only once.
@@ -81,7 +81,7 @@ sections! {
     /// When machines are to be up, with the hours in tags, in the grammar of Cloud Custodian's
     /// off-hours. The keys have the names and defaults of its filters.
     zh "机器应在何时运行，时段写在标签中，采用 Cloud Custodian off-hours 语法。键的名称和默认值与其过滤器一致。";
-    custodian "[[schedule]] with grammar = \"cloud-custodian\"" at ["schedule"]
+    custodian "`[[schedule]]` with `grammar = \"cloud-custodian\"`" or "`[[schedule]]`，`grammar = \"cloud-custodian\"`" at ["schedule"]
     takes [schedule::SECTION, idle::shared::SECTION, idle::select::SECTION]
     example "[[schedule]]\nname = \"off-hours\"\ngrammar = \"cloud-custodian\"\ndefault_tz = \"America/New_York\"\ntag = \"maid_offhours\"\n"
     {
@@ -102,10 +102,10 @@ sections! {
         START_TAG "start_tag": Kind::Text, ["what `tag` says", "以 `tag` 为准"], "start_after";
         /// The hour to start, for tags that name none.
         zh "标签未写明时的启动小时。";
-        ONHOUR "onhour": Kind::Whole(0, LAST_HOUR), [= 7], 8;
+        ONHOUR "onhour": Kind::Whole(0, LAST_HOUR), [= 7], 8, in "hour of the day" "一天中的小时";
         /// The hour to stop, for tags that name none.
         zh "标签未写明时的停止小时。";
-        OFFHOUR "offhour": Kind::Whole(0, LAST_HOUR), [= 19], 20;
+        OFFHOUR "offhour": Kind::Whole(0, LAST_HOUR), [= 19], 20, in "hour of the day" "一天中的小时";
         /// Whether machines stay down for the weekend.
         zh "周末是否保持停机。";
         WEEKENDS "weekends": Kind::Flag, [= true], false;

@@ -9,7 +9,7 @@ use super::{example, preset, sections};
 sections! {
     /// A service: one group that is sized by the demand on it.
     zh "服务：一个按其需求调节规模的组。";
-    service "[[service]]" at ["service"]
+    service "`[[service]]`" at ["service"]
     takes [shared::SECTION, workload::SECTION]
     example "[[service]]\nname = \"checkout\"\nviolation_budget = \"0.1%\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", dimensions = { LoadBalancer = \"app/checkout/50dc6c495c0c9188\" }, when_missing = \"zero\" }]\n\n[[service.pool]]\ngroup = \"checkout-asg\"\nmin = 2\nmax = 40\n"
     {
@@ -23,7 +23,7 @@ sections! {
 
     /// Keys that hold for every service and template that does not set them itself.
     zh "对所有服务和模板生效的键，除非它们自己另行设置。";
-    service_defaults "[service_defaults]" at ["service_defaults"]
+    service_defaults "`[service_defaults]`" at ["service_defaults"]
     takes [shared::SECTION]
     example "[service_defaults]\nviolation_budget = \"0.5%\"\npromotion = \"gated\"\n"
     {
@@ -34,7 +34,7 @@ sections! {
 
     /// Keys that may stand in `[[service]]`, `[[service_template]]` and `[service_defaults]`.
     zh "可写在 `[[service]]`、`[[service_template]]` 和 `[service_defaults]` 中的键。";
-    shared "Keys of services, templates and [service_defaults]" at ["service_defaults"]
+    shared "Keys of services, templates and `[service_defaults]`" or "服务、模板和 `[service_defaults]` 的键" at ["service_defaults"]
     example "[service_defaults]\nviolation_budget = \"0.5%\"\nforecaster = \"auto\"\n"
     {
         /// Whether this service may be changed. The stricter of this and the file's own `mode`
@@ -64,7 +64,7 @@ sections! {
 
     /// Keys of `[[service]]` and `[[service_template]]` that say what the demand is.
     zh "`[[service]]` 和 `[[service_template]]` 中说明需求的键。";
-    workload "Keys of services and templates" at ["service"]
+    workload "Keys of services and templates" or "服务和模板的键" at ["service"]
     example "[[service]]\nname = \"checkout\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\nsignals = { errors = { namespace = \"AWS/ApplicationELB\", metric = \"HTTPCode_ELB_5XX_Count\", when_missing = \"zero\" } }\npool = [{ group = \"checkout-asg\" }]\n"
     {
         /// The metrics whose sum is the demand. Demand is total load, such as requests. Never use
@@ -74,7 +74,7 @@ sections! {
         DEMAND "demand": Kind::Tables(&[&metric::SECTION]), [required], _;
         /// Demand per second that something else serves. It is subtracted from the sum.
         zh "由其他设施承载的每秒需求，从总和中减去。";
-        FIXED_CAPACITY "fixed_capacity": Kind::NotNegative, [= 0], 100;
+        FIXED_CAPACITY "fixed_capacity": Kind::NotNegative, [= 0], 100, in "demand per second" "每秒需求";
         /// The mean utilisation of the group's instances in percent. It teaches
         /// `capacity_per_unit`. Alibaba Cloud has none by the group's name, so name it there.
         zh "组内实例的平均利用率（百分比），用于学习 `capacity_per_unit`。阿里云没有按组名提供的指标，须在此指明。";
@@ -86,7 +86,7 @@ sections! {
 
     /// Signs of an outage. While they show one, neap removes no unit.
     zh "故障的迹象。出现故障迹象时，neap 不移除单元。";
-    signals "signals" at ["service", "signals"]
+    signals "`signals`" at ["service", "signals"]
     example "[[service]]\nname = \"checkout\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\npool = [{ group = \"checkout-asg\" }]\n\n[service.signals]\nerrors = { namespace = \"AWS/ApplicationELB\", metric = \"HTTPCode_ELB_5XX_Count\", when_missing = \"zero\" }\nhealthy_hosts = { namespace = \"AWS/ApplicationELB\", metric = \"HealthyHostCount\" }\n"
     {
         /// Errors in an interval: more is worse. The default `stat` is `Sum`.
@@ -100,13 +100,10 @@ sections! {
     /// A metric. Name it with `namespace` and `metric` where a cloud measures, and with `query`
     /// where Prometheus does.
     zh "指标。云端指标用 `namespace` 和 `metric` 指明，Prometheus 指标用 `query`。";
-    metric "A metric" at ["service", "demand"]
+    metric "A metric" or "指标" at ["service", "demand"]
     rules [
         Rule::OneOf(&[&[&NAMESPACE, &METRIC], &[&QUERY]]),
-        Rule::AtMostOne(&[&[&QUERY], &[&ACCOUNT]]),
-        Rule::AtMostOne(&[&[&QUERY], &[&REGION]]),
-        Rule::AtMostOne(&[&[&QUERY], &[&STAT]]),
-        Rule::AtMostOne(&[&[&QUERY], &[&DIMENSIONS]])
+        Rule::Apart(&[&QUERY], &[&ACCOUNT, &REGION, &STAT, &DIMENSIONS])
     ]
     example "[[service]]\nname = \"checkout\"\npool = [{ group = \"checkout-asg\" }]\n\n[[service.demand]]\nnamespace = \"AWS/ApplicationELB\"\nmetric = \"RequestCount\"\ndimensions = { LoadBalancer = \"app/checkout/50dc6c495c0c9188\" }\nwhen_missing = \"zero\"\n"
     {
@@ -151,7 +148,7 @@ sections! {
     /// `query` and `upstreams` may hold `{group}`, `{account}`, `{region}` and `{tag:KEY}`, which
     /// are filled in from each group.
     zh "由带有指定标签的每个组生成的服务。`name`、`dimensions` 的值、`query` 和 `upstreams` 可含 `{group}`、`{account}`、`{region}` 和 `{tag:KEY}`，由各组填入。";
-    template "[[service_template]]" at ["service_template"]
+    template "`[[service_template]]`" at ["service_template"]
     takes [shared::SECTION, workload::SECTION]
     example "[[service_template]]\nmatch = { tags = { \"neap:scale\" = [\"yes\"] } }\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", dimensions = { LoadBalancer = \"{tag:lb}\" }, when_missing = \"zero\" }]\npool = { lead_time = \"3m\" }\n"
     {
@@ -171,7 +168,7 @@ sections! {
 
     /// Which groups a template is for.
     zh "模板用于哪些组。";
-    template_match "match of [[service_template]]" at ["service_template", "match"]
+    template_match "`match` of `[[service_template]]`" or "`[[service_template]]` 的 `match`" at ["service_template", "match"]
     example "[[service_template]]\nmatch = { tags = { \"neap:scale\" = [\"yes\"] } }\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", dimensions = { LoadBalancer = \"{tag:lb}\" }, when_missing = \"zero\" }]\n"
     {
         /// Each of these tags must have one of its values. An empty list takes any value.

@@ -7,8 +7,8 @@ sections! {
     /// A calendar: the time zone that people live in, their days of rest and their holidays.
     /// Services and schedules name it.
     zh "日历：人们所在的时区、休息日和节假日，供服务和时间表引用。";
-    calendar "[calendar.NAME]" at ["calendar", "cn"]
-    rules [Rule::AtMostOne(&[&[&HOLIDAYS], &[&HOLIDAYS_FILE]])]
+    calendar "`[calendar.NAME]`" at ["calendar", "cn"]
+    rules [Rule::Apart(&[&HOLIDAYS], &[&HOLIDAYS_FILE])]
     example "[calendar.cn]\ntimezone = \"Asia/Shanghai\"\nholidays = \"CN\"\n"
     {
         /// The zone of its days.
@@ -29,7 +29,7 @@ sections! {
     /// A time in which changes are restrained. It comes every week (`weekly`) or once (`from` and
     /// `until`).
     zh "限制更改的时段：每周一次（`weekly`）或仅一次（`from` 与 `until`）。";
-    freeze "[[freeze]]" at ["freeze"]
+    freeze "`[[freeze]]`" at ["freeze"]
     rules [Rule::OneOf(&[&[&WEEKLY], &[&FROM, &UNTIL]])]
     example "[[freeze]]\nname = \"office\"\ntimezone = \"Europe/Berlin\"\nweekly = \"Mon-Fri 08:30-20:00\"\n"
     {
@@ -61,7 +61,7 @@ sections! {
     /// one name are the same event: forecasts learn from its last times. It comes every week
     /// (`weekly`), every year (`yearly`) or once (`from` and `until`).
     zh "事先已知的事件，neap 会在其开始前备好容量。同名的事件视为同一事件，预测会借鉴它以往的情况。可以每周（`weekly`）、每年（`yearly`）或仅一次（`from` 与 `until`）。";
-    event "[[event]]" at ["event"]
+    event "`[[event]]`" at ["event"]
     rules [Rule::OneOf(&[&[&WEEKLY], &[&YEARLY], &[&FROM, &UNTIL]])]
     example "[[event]]\nname = \"singles-day\"\ntimezone = \"Asia/Shanghai\"\nyearly = \"11-10 20:00-11-12 02:00\"\nservices = [\"checkout\"]\nfloor = 30\nexpires = \"2027-11-13\"\n"
     {
@@ -89,7 +89,7 @@ sections! {
         /// The least number of units while it lasts. The floor is in force early enough for its
         /// units to be in service when it begins.
         zh "事件期间的最少单元数。会提前生效，使单元在事件开始时已投入服务。";
-        FLOOR "floor": Kind::Whole(1, 1_000_000), ["no floor", "没有"], 30;
+        FLOOR "floor": Kind::Whole(1, 1_000_000), ["no floor", "没有"], 30, in "units" "个单元";
         /// From when on the floor is void, in local time. An event that comes back must have one
         /// if it has a `floor`, so that a forgotten floor is not paid for.
         zh "下限从何时起失效（当地时间）。重复发生的事件若有 `floor` 则必填，以免遗忘后一直付费。";

@@ -29,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   neap check --config /etc/neap/neap.toml
   neap check --format json | jq '.faults'
+  neap check --schema > neap.schema.json
 
 Reads the file, and the files of holidays that it names. Calls no cloud; `neap plan` tries the
 credentials. Exits with 1 if there are faults.";
@@ -43,6 +44,9 @@ pub struct Args {
     /// How the answer looks.
     #[command(flatten)]
     pub format: FormatOption,
+    /// Print the JSON Schema of the configuration, for editors, and read no file.
+    #[arg(long, conflicts_with_all = ["path", "format"])]
+    pub schema: bool,
 }
 
 /// Checks a configuration.
@@ -50,6 +54,11 @@ pub struct Args {
 /// # Errors
 /// Where stdout cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.schema {
+        let schema = serde_json::to_string_pretty(&config::schema())?;
+        writeln!(std::io::stdout(), "{schema}")?;
+        return Ok(ExitCode::from(crate::cli::DONE));
+    }
     let parsed = crate::settings::load(&args.config.path).and_then(with_sound_secrets);
     let text = match (&parsed, args.format.format) {
         (Ok(config), Format::Human) => {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, ProviderName, Region, Step, Timestamp};
 
+/// The namespace of a query in PromQL, whose text is the metric's name.
+pub const PROMQL: &str = "promql";
+
 /// How a source folds what happened within an interval into one number.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Statistic {

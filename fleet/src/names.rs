@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+/// What stands for the account and the region of a source that has neither.
+pub const NOWHERE: &str = "default";
+/// The account of the simulated cloud.
+pub const SIMULATED_ACCOUNT: &str = "default";
+/// The region of the simulated cloud.
+pub const SIMULATED_REGION: &str = "sim-1";
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

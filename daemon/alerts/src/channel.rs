@@ -86,6 +86,15 @@ impl Channel {
             Some(url) => Address::read(url).map_err(|fault| faults.push(fault)).ok(),
             None => Some(Address::known(kinds::PAGERDUTY)),
         };
+        if let (Some(url), Some(Address { local: false, .. })) = (&config.url, &address)
+            && !cfg!(feature = "tls")
+        {
+            let hint = "build neap with its feature `tls`, as `cargo build --release` does";
+            faults.push(url.fault(
+                "holds an address elsewhere, and this neap has no TLS",
+                Some(hint.to_owned()),
+            ));
+        }
         let bearer = config.bearer.as_ref().map(authorization).transpose();
         let bearer = bearer.map_err(|fault| faults.push(fault)).ok();
         let salt = config.message.salt.as_ref().map(SecretFile::read).transpose();

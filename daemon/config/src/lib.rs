@@ -32,6 +32,8 @@ mod schema;
 mod secret;
 mod service;
 mod template;
+#[cfg(test)]
+mod test_checks;
 mod trace;
 mod value;
 mod zone;
@@ -47,7 +49,7 @@ use serde::Serialize;
 pub use alert::{AlertChannel, ChannelKind, Field, Message, Rate, Template};
 pub use calendar::CalendarRule;
 pub use calendars::Calendars;
-pub use checks::{BodyFault, Checks};
+pub use checks::{BodyFault, Checks, NotARole, NotAStore, NotPromql, StoreUrl};
 pub use defaults::Defaults;
 pub use difference::{Difference, differences};
 pub use digest::{DigestRule, Period, Span};
@@ -195,13 +197,8 @@ pub fn parse(file_name: &str, text: &str, checks: &Checks) -> Result<Config, Vec
     root::parse(file_name, text, checks)
 }
 
-/// Checks for tests: every kind is built in, and every template does.
-#[cfg(test)]
-const TEST_CHECKS: Checks =
-    Checks { built: &["alibaba", "aws", "prometheus", "sim"], template: |_| Ok(()) };
-
 /// Parses a text of a test, of which others check nothing.
 #[cfg(test)]
 fn tests_parse(text: &str) -> Result<Config, Vec<ConfigFault>> {
-    parse("neap.toml", text, &TEST_CHECKS)
+    parse("neap.toml", text, &test_checks::CHECKS)
 }

@@ -11,6 +11,7 @@ use super::keys::service::metric as of_metric;
 use super::prometheus::promql;
 use super::provider::{ProviderConfig, Providers};
 use super::reader::{Entry, Table, did_you_mean, either};
+use crate::Checks;
 
 /// Somewhere in a cloud.
 #[derive(Clone, Debug)]
@@ -223,7 +224,7 @@ pub(super) fn metric(
     let name = table
         .required(&of_metric::METRIC, "the name of a metric such as `\"RequestCount\"`")
         .and_then(|entry| entry.text("the name of a metric"));
-    let limits = place.as_ref().and_then(|place| Limits::of(around, place));
+    let limits = place.as_ref().and_then(|place| Limits::of(around, place, table.checks()));
     let stat = table.get(&of_metric::STAT);
     let default = match namespace.zip(name) {
         Some((namespace, name)) if is_rate(namespace, name) => Statistic::Average,
@@ -263,11 +264,9 @@ struct Limits {
 }
 
 impl Limits {
-    fn of(around: &Surroundings<'_>, place: &Place) -> Option<Limits> {
-        match around.providers.read.get(&place.provider)? {
-            ProviderConfig::Alibaba(_) => Some(Limits { periods: &providers::alibaba::PERIODS }),
-            ProviderConfig::Aws(_) | ProviderConfig::Prometheus(_) | ProviderConfig::Sim(_) => None,
-        }
+    fn of(around: &Surroundings<'_>, place: &Place, checks: &Checks) -> Option<Limits> {
+        let kind = around.providers.read.get(&place.provider)?.kind();
+        (checks.metric_periods)(kind).map(|periods| Limits { periods })
     }
 
     fn statistic(&self, entry: &Entry<'_>, statistic: Statistic) -> bool {
@@ -382,7 +381,7 @@ pub(super) fn own_utilisation(
 /// Whether a metric is itself a rate of total load, so that its average is, too.
 pub fn known_rate(query: &MetricQuery) -> bool {
     is_rate(&query.namespace, &query.metric)
-        || (query.namespace == providers::prometheus::NAMESPACE && !is_mean(&query.metric))
+        || (query.namespace == fleet::metric::PROMQL && !is_mean(&query.metric))
 }
 
 /// Whether the outermost of a query folds what it finds into a mean or an extreme.

@@ -1,14 +1,11 @@
 //! `kind = "prometheus"`: stores that measure, and the PromQL that they are asked.
 
-use std::path::PathBuf;
-
+use fleet::metric::PROMQL as NAMESPACE;
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::{Seconds, Step};
-use providers::prometheus::{
-    ClientCertificate, Credential, Endpoint, NAMESPACE, NotAQuery, NotAnEndpoint, Query,
-};
 use serde::Serialize;
 
+use super::StoreUrl;
 use super::keys::Key;
 use super::keys::provider::{basic as of_basic, prometheus as known};
 use super::keys::service::metric as of_metric;
@@ -20,7 +17,7 @@ use super::secret::SecretFile;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrometheusConfig {
     /// What stands before `/api/v1/query_range`.
-    pub url: Endpoint,
+    pub url: StoreUrl,
     /// What is sent with every request.
     pub proof: Option<Proof>,
     /// The certificate that the connection is made with, and its key.
@@ -57,24 +54,6 @@ impl PrometheusConfig {
         };
         proof.into_iter().chain(self.client_certificate.iter().flatten()).chain(&self.ca_file)
     }
-
-    /// What the adapter sends with every request.
-    pub fn credential(&self) -> Option<Credential> {
-        let path = |file: &SecretFile| file.path().to_owned();
-        self.proof.as_ref().map(|proof| match proof {
-            Proof::Basic { user, password_file } => {
-                Credential::Basic { user: user.clone(), password_file: path(password_file) }
-            }
-            Proof::BearerTokenFile(file) => Credential::Bearer { token_file: path(file) },
-        })
-    }
-
-    /// What the adapter makes its connections with.
-    pub fn certificate(&self) -> Option<ClientCertificate> {
-        let [certificate, key] = self.client_certificate.as_ref()?.each_ref();
-        let path = |file: &SecretFile| PathBuf::from(file.path());
-        Some(ClientCertificate { certificate_file: path(certificate), key_file: path(key) })
-    }
 }
 
 const URL: &str = "an address such as `\"https://prometheus.example.com\"`";
@@ -92,9 +71,9 @@ pub(super) fn prometheus(table: &Table<'_>) -> Option<PrometheusConfig> {
     let ca_file = ca.as_ref().and_then(|entry| entry.secret_file("certificates that are trusted"));
     let tenant = table.get(&known::TENANT).and_then(|entry| tenant(&entry));
     let (place, url) = (place?, url?);
-    if !url.is_encrypted() {
+    if !url.encrypted {
         let hint = "`http://` with a credential is for a store on this machine alone".to_owned();
-        if proof.is_some() && !url.is_local() {
+        if proof.is_some() && !url.local {
             let message = format!(
                 "{} is not encrypted, and everybody on the way could read the credential; expected \
                  `https://`",
@@ -111,15 +90,16 @@ pub(super) fn prometheus(table: &Table<'_>) -> Option<PrometheusConfig> {
 }
 
 /// The address; a faulty one is not repeated, for a password may stand in it.
-fn url(entry: &Entry<'_>) -> Option<Endpoint> {
+fn url(entry: &Entry<'_>) -> Option<StoreUrl> {
     let found = entry.text(URL)?;
-    let fault = match Endpoint::parse(found) {
+    let fault = match (entry.checks().store_url)(found) {
         Ok(url) => return Some(url),
         Err(fault) => fault,
     };
-    let hint = (fault == NotAnEndpoint::Credential)
+    let hint = fault
+        .credential
         .then(|| "name them in `basic = { user = …, password_file = … }`".to_owned());
-    entry.fault(format!("`url` holds {fault}, expected {URL}"), hint);
+    entry.fault(format!("`url` holds {}, expected {URL}", fault.holds), hint);
     None
 }
 
@@ -191,7 +171,7 @@ pub(super) fn promql(table: &Table<'_>, place: Option<Place>) -> Option<MetricQu
         account: place.account,
         region: place.region,
         namespace: NAMESPACE.to_owned(),
-        metric: text?.to_string(),
+        metric: text?,
         // What the query says is what counts: a rate is per second already.
         statistic: Statistic::Average,
         dimensions: std::collections::BTreeMap::new(),
@@ -200,13 +180,14 @@ pub(super) fn promql(table: &Table<'_>, place: Option<Place>) -> Option<MetricQu
     })
 }
 
-fn query(entry: &Entry<'_>) -> Option<Query> {
-    let fault = match Query::parse(entry.text(QUERY)?) {
+fn query(entry: &Entry<'_>) -> Option<String> {
+    let fault = match (entry.checks().promql)(entry.text(QUERY)?) {
         Ok(query) => return Some(query),
         Err(fault) => fault,
     };
-    let hint = matches!(fault, NotAQuery::Variable(_))
+    let hint = fault
+        .variable
         .then(|| format!("write out what it stands for, such as `[{}]`", Seconds::minutes(1)));
-    entry.fault(format!("{}: {fault}, expected {QUERY}", entry.found()), hint);
+    entry.fault(format!("{}: {}, expected {QUERY}", entry.found(), fault.what), hint);
     None
 }

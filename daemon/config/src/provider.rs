@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::names::{NOWHERE, SIMULATED_ACCOUNT, SIMULATED_REGION};
 use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
-use providers::prometheus::NOWHERE;
-use providers::sim::Preset;
 use serde::Serialize;
 
 use super::keys::provider::{
@@ -104,9 +103,9 @@ fn is_zero(machines: &u32) -> bool {
 
 impl SimConfig {
     /// The account of every simulated group.
-    pub const ACCOUNT: &str = providers::sim::ACCOUNT;
+    pub const ACCOUNT: &str = SIMULATED_ACCOUNT;
     /// The region of every simulated group.
-    pub const REGION: &str = providers::sim::REGION;
+    pub const REGION: &str = SIMULATED_REGION;
     /// The seed where none is given.
     const SEED: u64 = 1;
     /// A Monday at midnight UTC, so that a week begins at its beginning.
@@ -289,7 +288,8 @@ fn not_built(kind: Kind, word: &str, built: &[&str]) -> Option<(String, String)>
 }
 
 fn alibaba(table: &Table<'_>) -> AlibabaConfig {
-    let free = providers::alibaba::FREE_METRIC_CALLS_A_MONTH;
+    let checks = table.checks();
+    let free = checks.alibaba_free_metric_calls_monthly;
     let budget = table.get(&of_alibaba::API_BUDGET).and_then(|entry| entry.table());
     let metric_calls = budget.and_then(|table| {
         let calls =
@@ -297,7 +297,7 @@ fn alibaba(table: &Table<'_>) -> AlibabaConfig {
         table.finish();
         calls
     });
-    let role = |arn: &str| Some(providers::alibaba::RoleArn::parse(arn).ok()?.account().clone());
+    let role = |arn: &str| (checks.role_account)("alibaba", arn).ok();
     AlibabaConfig {
         regions: regions(table, "ap-southeast-1"),
         accounts: accounts(table, "acs:ram::1234567890123456:role/neap", role),
@@ -311,7 +311,7 @@ fn alibaba(table: &Table<'_>) -> AlibabaConfig {
 }
 
 fn aws(table: &Table<'_>) -> AwsConfig {
-    let role = |arn: &str| Some(providers::aws::RoleArn::parse(arn).ok()?.account().clone());
+    let role = |arn: &str| (table.checks().role_account)("aws", arn).ok();
     AwsConfig {
         regions: regions(table, "eu-west-1"),
         accounts: accounts(table, "arn:aws:iam::111122223333:role/neap", role),
@@ -409,6 +409,7 @@ fn api_budget(table: &Table<'_>) -> ApiBudget {
 
 fn sim(table: &Table<'_>) -> SimConfig {
     let day = Seconds::days(1);
+    let scenarios = table.checks().scenarios;
     SimConfig {
         seed: table
             .get(&of_sim::SEED)
@@ -427,9 +428,11 @@ fn sim(table: &Table<'_>) -> SimConfig {
         scenario: table
             .get(&of_sim::SCENARIO)
             .and_then(|entry| {
-                entry.choice(&Preset::ALL.map(|preset| (preset.name(), preset.name())))
+                let known: Vec<_> = scenarios.iter().map(|name| (*name, *name)).collect();
+                entry.choice(&known)
             })
-            .unwrap_or(Preset::default().name())
+            .or(scenarios.first().copied())
+            .unwrap_or_default()
             .to_owned(),
         machines: table
             .get(&of_sim::MACHINES)

@@ -119,6 +119,11 @@ impl<'a> Table<'a> {
         Table { source, path, start: 0, entries, asked }
     }
 
+    /// What others check of what is read.
+    pub fn checks(&self) -> &'a Checks {
+        self.source.checks
+    }
+
     /// The dotted key of the table itself.
     pub fn path(&self) -> &str {
         &self.path

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fleet::metric::PROMQL as NAMESPACE;
 use planner::group::GroupState;
 use planner::metric::MetricQuery;
 use planner::policy::{PoolPolicy, ServicePolicy};
 use planner::{AccountId, GroupRef, ProviderName, Region, ServiceName};
-use providers::prometheus::{NAMESPACE, Query};
 use serde::Serialize;
 
 use super::ModelChoice;
@@ -142,7 +142,7 @@ impl ServiceTemplate {
             rest = match inside {
                 Some((inside, behind)) => {
                     let value = self.fill(&format!("{{{inside}}}"), group)?;
-                    filled.push_str(&Query::quoted(&value));
+                    filled.push_str(&quoted(&value));
                     behind
                 }
                 None => {
@@ -314,4 +314,26 @@ fn unknown_placeholder(text: &str) -> Option<&str> {
 fn is_placeholder(name: &str) -> bool {
     let of_tag = name.strip_prefix("tag:").is_some_and(|key| !key.is_empty());
     of_tag || matches!(name, "group" | "account" | "region")
+}
+/// A value as it may stand between quotes of a PromQL query, whichever they are.
+fn quoted(value: &str) -> String {
+    let escaped = |c: char| match c {
+        '\\' | '"' | '\'' | '`' => format!("\\x{:02x}", u32::from(c)),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    value.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_between_quotes_cannot_end_them() {
+        let value = "a\"} or vector(1) or x{b='\\`\n";
+        let escaped = quoted(value);
+        assert_eq!(escaped, r"a\x22} or vector(1) or x{b=\x27\x5c\x60\u000a");
+        assert_eq!(quoted("checkout-v2"), "checkout-v2");
+    }
 }

@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use config::calendars::Calendars;
-use config::{
-    self, AlibabaConfig, AwsConfig, CloudAccount, Config, ModelChoice, PrometheusConfig,
-    ProviderConfig, SimConfig,
-};
+use config::{self, Config, ModelChoice, ProviderConfig, SimConfig};
 use forecaster::ModelKind;
 use journal::{self, PolicyDigest};
 use planner::policy::Policy;
@@ -19,6 +16,7 @@ use providers::sim::World;
 use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
 
+use crate::adapters;
 use crate::clock::{Clock, Shared, Simulated, System};
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
@@ -82,17 +80,6 @@ pub fn clouds(
         Clouds { clock, providers: BTreeMap::new(), worlds: BTreeMap::new(), ends_at: None };
     for (name, provider) in &config.providers {
         let built: Arc<dyn Provider> = match provider {
-            ProviderConfig::Alibaba(alibaba) => {
-                let settings = alibaba_settings(name, alibaba);
-                Arc::new(providers::alibaba::Alibaba::new(settings, Arc::clone(&now)))
-            }
-            ProviderConfig::Aws(aws) => {
-                Arc::new(providers::aws::Aws::new(aws_settings(name, aws), Arc::clone(&now)))
-            }
-            ProviderConfig::Prometheus(prometheus) => {
-                let settings = prometheus_settings(name, prometheus);
-                Arc::new(providers::prometheus::Prometheus::new(settings, Arc::clone(&now)))
-            }
             ProviderConfig::Sim(sim) => {
                 let settings = sim_settings(sim)?;
                 clouds.ends_at = Some(settings.ends_at());
@@ -103,6 +90,7 @@ pub fn clouds(
                 clouds.worlds.insert(name.clone(), world.clone());
                 Arc::new(world)
             }
+            real => adapters::adapter(name, real, Arc::clone(&now))?,
         };
         clouds.providers.insert(name.clone(), Traced::new(name, built));
     }
@@ -156,63 +144,6 @@ fn sim_settings(sim: &SimConfig) -> anyhow::Result<providers::sim::Settings> {
         scenario: sim.scenario.parse()?,
         machines: sim.machines,
     })
-}
-
-/// What the adapter needs to know of a parsed `[provider.NAME]`.
-pub fn alibaba_settings(
-    name: &ProviderName,
-    alibaba: &AlibabaConfig,
-) -> providers::alibaba::Settings {
-    use providers::alibaba::{Network, RoleAccount, RoleArn, Settings};
-    let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
-    settings.endpoint_url.clone_from(&alibaba.endpoint_url);
-    settings.budget.per_month = Some(alibaba.metric_calls_monthly);
-    if alibaba.vpc_endpoints {
-        settings.network = Network::Vpc;
-    }
-    settings.accounts = roles(&alibaba.accounts, |role, external_id| {
-        Some(RoleAccount { role_arn: RoleArn::parse(role).ok()?, external_id })
-    });
-    settings
-}
-
-/// What the adapter needs to know of a parsed `[provider.NAME]`.
-pub fn aws_settings(name: &ProviderName, aws: &AwsConfig) -> providers::aws::Settings {
-    let mut settings = providers::aws::Settings::new(name.clone(), aws.regions.clone());
-    settings.endpoint_url.clone_from(&aws.endpoint_url);
-    settings.budget.per_month = metrics_monthly(aws);
-    settings.accounts = roles(&aws.accounts, |role, external_id| {
-        let role_arn = providers::aws::RoleArn::parse(role).ok()?;
-        Some(providers::aws::RoleAccount { role_arn, external_id })
-    });
-    settings
-}
-
-/// What the adapter needs to know of a parsed `[provider.NAME]`.
-pub fn prometheus_settings(
-    name: &ProviderName,
-    prometheus: &PrometheusConfig,
-) -> providers::prometheus::Settings {
-    let mut settings = providers::prometheus::Settings::new(name.clone(), prometheus.url.clone());
-    settings.credential = prometheus.credential();
-    settings.client_certificate = prometheus.certificate();
-    settings.ca_file = prometheus.ca_file.as_ref().map(|file| file.path().to_owned());
-    settings.tenant.clone_from(&prometheus.tenant);
-    settings
-}
-
-/// The roles of accounts that are entered through one. The configuration's parser has checked
-/// their form.
-fn roles<R>(accounts: &[CloudAccount], read: impl Fn(&str, Option<String>) -> Option<R>) -> Vec<R> {
-    let entered = accounts.iter();
-    entered.filter_map(|a| read(a.role_arn.as_deref()?, a.external_id.clone())).collect()
-}
-
-/// The stricter of a limit in metrics and one in money, at $0.01 for 1,000 metrics.
-fn metrics_monthly(aws: &AwsConfig) -> Option<u64> {
-    const USD_MICROS_PER_METRIC: u64 = 10;
-    let by_money = aws.api_budget.usd_micros_monthly.map(|usd| usd / USD_MICROS_PER_METRIC);
-    [aws.api_budget.metrics_monthly, by_money].into_iter().flatten().min()
 }
 
 /// The policy with every group that matches a template, the models that the operator named, and

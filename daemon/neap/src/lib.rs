@@ -1,5 +1,6 @@
 //! The daemon: configuration, cycle, journal and command line around the pure core.
 
+pub mod adapters;
 pub mod assemble;
 pub mod cli;
 pub mod clock;

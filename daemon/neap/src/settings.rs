@@ -4,20 +4,19 @@ use std::path::Path;
 
 use config::{Checks, Config, ConfigFault};
 
-/// What adapters and receivers of this program check.
-pub const CHECKS: Checks = Checks { built: BUILT, template: alerts::check };
+use crate::adapters;
 
-/// Kinds of providers that this program is built with.
-const BUILT: &[&str] = &[
-    #[cfg(feature = "alibaba")]
-    "alibaba",
-    #[cfg(feature = "aws")]
-    "aws",
-    #[cfg(feature = "prometheus")]
-    "prometheus",
-    #[cfg(feature = "sim")]
-    "sim",
-];
+/// What adapters and receivers of this program check.
+pub const CHECKS: Checks = Checks {
+    built: adapters::BUILT,
+    role_account: adapters::role_account,
+    metric_periods: adapters::metric_periods,
+    alibaba_free_metric_calls_monthly: adapters::ALIBABA_FREE_METRIC_CALLS_MONTHLY,
+    store_url: adapters::store_url,
+    promql: adapters::promql,
+    scenarios: &providers::sim::Preset::NAMES,
+    template: alerts::check,
+};
 
 /// Reads and parses a configuration file.
 ///

@@ -95,6 +95,13 @@ impl Traces {
             .thread_name("traces")
             .enable_all()
             .build()?;
+        if trace.endpoint.starts_with("https:") && !cfg!(feature = "tls") {
+            anyhow::bail!(
+                "traces go to `{}`, and this neap has no TLS\n\nhint: build neap with its feature \
+                 `tls`, as `cargo build --release` does",
+                trace.endpoint
+            );
+        }
         // A header that lets spans in must not follow a redirect.
         let client = reqwest::Client::builder()
             .timeout(ANSWER_WITHIN)

@@ -22,6 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+#[cfg(feature = "tls")]
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::sync::oneshot;
 
@@ -113,6 +114,12 @@ async fn serve(
             patience(server.http_builder());
             tokio::spawn(server.serve(service));
         }
+        #[cfg(not(feature = "tls"))]
+        Some(_) => anyhow::bail!(
+            "the page has a certificate, and this neap has no TLS\n\nhint: build neap with its \
+             feature `tls`, as `cargo build --release` does"
+        ),
+        #[cfg(feature = "tls")]
         Some(files) => {
             let tls = RustlsAcceptor::new(certificate(&files).await?).acceptor(gate);
             let mut server = server.acceptor(tls);
@@ -123,6 +130,7 @@ async fn serve(
     Ok(())
 }
 
+#[cfg(feature = "tls")]
 async fn certificate(files: &config::Tls) -> anyhow::Result<RustlsConfig> {
     use anyhow::Context;
     let (certificate, key) = (files.certificate.path(), files.key.path());

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::access::{Access, Seat};
 use super::endpoint::Product;
 use super::params::Params;
+use super::settings::PERIODS;
 use crate::Deadline;
 use crate::call::Call;
 use crate::intervals;
@@ -27,8 +28,6 @@ const LENGTH: usize = 1440;
 const SPAN: Seconds = Seconds::days(31);
 /// Pages of one call: a month of minutes for every resource that it may name.
 const PAGES_MAX: usize = 1600;
-/// The periods that CMS folds samples into, in seconds. [CMS API reference]
-pub const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
 
 /// One answer, in samples or why not.
 pub(super) type Answer = Result<Vec<Sample>, Fault>;

@@ -39,10 +39,9 @@ use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
 pub use endpoint::{Network, Product};
-pub use metrics::PERIODS;
 pub use params::Params;
 pub use settings::{
-    Environment, FREE_METRIC_CALLS_A_MONTH, RamRoles, RoleAccount, RoleArn, Settings,
+    Environment, FREE_METRIC_CALLS_A_MONTH, PERIODS, RamRoles, RoleAccount, RoleArn, Settings,
 };
 
 use access::Access;

@@ -10,6 +10,8 @@ use crate::{Budget, RoleSyntax, Timeouts};
 
 /// Calls for metrics that are free in a month, over all calls that read metrics.
 pub const FREE_METRIC_CALLS_A_MONTH: u64 = 1_000_000;
+/// The periods that CMS folds samples into, in seconds. [CMS API reference]
+pub const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
 /// Where an instance asks about itself.
 const METADATA_URL: &str = "http://100.100.100.200";
 

@@ -24,7 +24,9 @@ use tokio::task::JoinSet;
 
 pub use access::FaultyFile;
 pub use query::{NotAQuery, Query};
-pub use settings::{ClientCertificate, Credential, Endpoint, NotAnEndpoint, Settings};
+pub use settings::{
+    ClientCertificate, Credential, Endpoint, NAMESPACE, NOWHERE, NotAnEndpoint, Settings,
+};
 
 use access::{Access, QUERY_RANGE, Session};
 use answer::Labels;
@@ -34,11 +36,6 @@ use crate::cost::MONTH;
 use crate::{
     Deadline, Expected, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Volume,
 };
-
-/// The namespace of every query, whose text is the metric's name.
-pub const NAMESPACE: &str = "promql";
-/// What stands for the account and the region: a store has neither.
-pub const NOWHERE: &str = "default";
 
 /// Intervals that late scrapes and corrections may still change.
 const SETTLING_PERIODS: u64 = 2;

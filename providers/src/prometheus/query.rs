@@ -7,7 +7,7 @@
 use std::fmt;
 
 use fleet::{Seconds, Step, Timestamp};
-use reqwest::Url;
+use url::Url;
 
 use crate::intervals;
 
@@ -76,16 +76,6 @@ impl Query {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// A value as it may stand between quotes of a query, whichever they are.
-    pub fn quoted(value: &str) -> String {
-        let escaped = |c: char| match c {
-            '\\' | '"' | '\'' | '`' => format!("\\x{:02x}", u32::from(c)),
-            c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
-            c => c.to_string(),
-        };
-        value.chars().map(escaped).collect()
     }
 }
 
@@ -241,14 +231,6 @@ mod tests {
             assert!(found.starts_with(why), "{text}: {found}");
         }
         assert!(read(&"x".repeat(4097)).unwrap_err().starts_with("4097 characters"));
-    }
-
-    #[test]
-    fn a_value_between_quotes_cannot_end_them() {
-        let value = "a\"} or vector(1) or x{b='\\`\n";
-        let escaped = Query::quoted(value);
-        assert_eq!(escaped, r"a\x22} or vector(1) or x{b=\x27\x5c\x60\u000a");
-        assert_eq!(Query::quoted("checkout-v2"), "checkout-v2");
     }
 
     #[test]

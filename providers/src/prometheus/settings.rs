@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use fleet::ProviderName;
-use reqwest::Url;
 use serde::{Serialize, Serializer};
+use url::Url;
 
 use crate::Timeouts;
+
+pub use fleet::metric::PROMQL as NAMESPACE;
+pub use fleet::names::NOWHERE;
 
 /// Calls under way at the same time.
 const CALLS_AT_ONCE: usize = 8;

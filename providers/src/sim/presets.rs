@@ -15,10 +15,7 @@ use super::scenario::{
     Trouble, TroubleSpec, Workload,
 };
 
-/// The account of the ready-made worlds.
-pub const ACCOUNT: &str = "default";
-/// The region of the ready-made worlds.
-pub const REGION: &str = "sim-1";
+pub use fleet::names::{SIMULATED_ACCOUNT as ACCOUNT, SIMULATED_REGION as REGION};
 
 /// How much history a ready-made world has at its start: three weeks, so that weekly models work.
 const HISTORY: Seconds = Seconds::days(21);
@@ -95,6 +92,10 @@ impl Preset {
         Preset::RoughDay,
         Preset::Fleet,
     ];
+
+    /// Their names in a configuration, the default first.
+    pub const NAMES: [&str; 6] =
+        ["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet"];
 
     /// The name in a configuration.
     pub fn name(self) -> &'static str {

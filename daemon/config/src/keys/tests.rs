@@ -57,7 +57,11 @@ impl Judges {
 
     fn read(&self, document: &Table) -> Result<Config, Vec<ConfigFault>> {
         let file = self.folder.path().join("neap.toml");
-        parse(&file.display().to_string(), &toml::to_string(document).unwrap(), &crate::TEST_CHECKS)
+        parse(
+            &file.display().to_string(),
+            &toml::to_string(document).unwrap(),
+            &crate::test_checks::CHECKS,
+        )
     }
 
     fn faults_by_schema(&self, document: &Table) -> Vec<String> {

@@ -16,9 +16,10 @@ use config::{
 use planner::metric::{MetricQuery, Statistic, WhenMissing};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use planner::{ProviderName, ServiceName, Timestamp};
-use providers::{Expected, Volume, alibaba, aws, prometheus};
+use providers::{Expected, Volume};
 use serde::Serialize;
 
+use crate::adapters;
 use crate::assemble;
 use crate::cli::{ConfigOption, FormatOption, NO};
 use crate::terminal::Format;
@@ -270,7 +271,7 @@ fn lines(
 
 fn shown(query: &MetricQuery) -> String {
     let zero = if query.when_missing == WhenMissing::Zero { ", missing is zero" } else { "" };
-    if query.namespace == prometheus::NAMESPACE {
+    if query.namespace == fleet::metric::PROMQL {
         let (text, every) = (&query.metric, query.period.span());
         return format!("`{text}` (PromQL, {every}{zero}) from {}", query.provider);
     }
@@ -313,8 +314,8 @@ fn costs(config: &Config) -> Vec<Cost> {
                 metrics_read_monthly: expected.metrics,
                 usd_monthly: expected.usd_micros as f64 / 1e6,
                 free_calls: matches!(provider, ProviderConfig::Alibaba(_)).then(|| FreeCalls {
-                    expected: alibaba::metric_calls(&expected),
-                    free: alibaba::FREE_METRIC_CALLS_A_MONTH,
+                    expected: adapters::alibaba_metric_calls(&expected),
+                    free: adapters::ALIBABA_FREE_METRIC_CALLS_MONTHLY,
                 }),
                 metrics_each_templated_group: templated.count() as u64,
             }
@@ -330,12 +331,7 @@ fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Ex
         metric_kinds: u64::try_from(seen.kinds.len()).unwrap_or(u64::MAX),
         poll_interval: config.policy.poll_interval,
     });
-    let of_volume: fn(Volume) -> Expected = match provider {
-        ProviderConfig::Alibaba(_) => alibaba::expected_calls,
-        ProviderConfig::Aws(_) => aws::expected_calls,
-        ProviderConfig::Prometheus(_) => prometheus::expected_calls,
-        ProviderConfig::Sim(_) => return Expected::default(),
-    };
+    let of_volume = |volume| adapters::expected_calls(provider, volume);
     volumes.map(of_volume).fold(Expected::default(), |sum, place| sum.plus(&place))
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults};
+use config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults, ProviderConfig};
 use planner::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
 use planner::{AccountId, Fault, ProviderName, Region, Seconds};
-use providers::{Deadline, Inventory, alibaba, aws};
+use providers::Deadline;
 
-use crate::assemble;
+use crate::adapters;
 use crate::cli::{self, WrongUsage};
 use crate::clock::System;
 
@@ -108,18 +108,14 @@ const LOOK_WITHIN: Duration = Duration::from_secs(60);
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let name = args.provider.name();
     let name = ProviderName::new(name).with_context(|| format!("`{name}` is a sound name"))?;
-    let cloud: Box<dyn Inventory> = match args.provider {
-        Cloud::Alibaba => {
-            let settings = assemble::alibaba_settings(&name, &alibaba_config(args)?);
-            Box::new(alibaba::Alibaba::new(settings, Arc::new(System)))
-        }
-        Cloud::Aws => {
-            let settings = assemble::aws_settings(&name, &aws_config(args)?);
-            Box::new(aws::Aws::new(settings, Arc::new(System)))
-        }
+    let provider = match args.provider {
+        Cloud::Alibaba => ProviderConfig::Alibaba(alibaba_config(args)?),
+        Cloud::Aws => ProviderConfig::Aws(aws_config(args)?),
     };
+    let cloud = adapters::adapter(&name, &provider, Arc::new(System))
+        .map_err(|error| WrongUsage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let found = runtime.block_on(cloud.discover(Deadline::within(LOOK_WITHIN)));
+    let found = runtime.block_on(cloud.inventory().discover(Deadline::within(LOOK_WITHIN)));
     std::io::stdout().write_all(render(args, &found).as_bytes())?;
     for fault in found.iter().filter_map(|place| place.as_ref().err()) {
         writeln!(std::io::stderr(), "{fault}")?;
@@ -131,9 +127,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn aws_config(args: &Args) -> Result<AwsConfig, WrongUsage> {
     Ok(AwsConfig {
         regions: regions(args)?,
-        accounts: accounts(args, |arn| {
-            aws::RoleArn::parse(arn).map(|role| role.account().clone()).map_err(|e| e.to_string())
-        })?,
+        accounts: accounts(args, |arn| account_of("aws", arn))?,
         endpoint_url: args.endpoint_url.clone(),
         api_budget: ApiBudget::default(),
     })
@@ -142,14 +136,15 @@ fn aws_config(args: &Args) -> Result<AwsConfig, WrongUsage> {
 fn alibaba_config(args: &Args) -> Result<AlibabaConfig, WrongUsage> {
     Ok(AlibabaConfig {
         regions: regions(args)?,
-        accounts: accounts(args, |arn| {
-            let role = alibaba::RoleArn::parse(arn);
-            role.map(|role| role.account().clone()).map_err(|error| error.to_string())
-        })?,
+        accounts: accounts(args, |arn| account_of("alibaba", arn))?,
         vpc_endpoints: false,
         endpoint_url: args.endpoint_url.clone(),
-        metric_calls_monthly: alibaba::FREE_METRIC_CALLS_A_MONTH,
+        metric_calls_monthly: adapters::ALIBABA_FREE_METRIC_CALLS_MONTHLY,
     })
+}
+
+fn account_of(kind: &str, arn: &str) -> Result<AccountId, String> {
+    adapters::role_account(kind, arn).map_err(|error| error.to_string())
 }
 
 fn regions(args: &Args) -> Result<Vec<Region>, WrongUsage> {

@@ -8,7 +8,6 @@ use planner::idle::rule::{
 };
 use planner::policy::{Mode, Share};
 use planner::{ProviderName, Seconds, Timestamp};
-use providers::aws;
 use serde::Serialize;
 
 use config::schedule::{Hours, LocalSwitch};
@@ -67,7 +66,7 @@ impl Idle {
         });
         let schedules = idle.policy.schedules.iter().map(|rule| schedule(rule, idle, mode, now));
         let prices = &idle.prices;
-        let usd = |every| aws::usage_usd_micros(100, every) as f64 / 1e6;
+        let usd = |every| crate::adapters::aws_usage_usd_micros(100, every) as f64 / 1e6;
         let looked_at = |name: &ProviderName| {
             let selects = idle.policy.rules.iter().map(|rule| &rule.select);
             selects

@@ -1,18 +1,28 @@
 //! What is wrong with the files that sources of metrics name, as far as they can be read from here.
 
-use std::sync::Arc;
+use config::Config;
 
-use config::{Config, ProviderConfig};
-use providers::prometheus::Prometheus;
+use super::Advice;
 
-use super::{Advice, Severity};
-use crate::assemble;
-use crate::clock::System;
+/// Without Prometheus built in no configuration names a source.
+#[cfg(not(feature = "prometheus"))]
+pub(super) fn faulty_files(_: &Config) -> Vec<Advice> {
+    Vec::new()
+}
 
 /// A warning for each source of which a file is of no use; no source is asked anything.
 ///
 /// It is no fault of the configuration: files come and go, and the daemon reads them every time.
+#[cfg(feature = "prometheus")]
 pub(super) fn faulty_files(config: &Config) -> Vec<Advice> {
+    use std::sync::Arc;
+
+    use config::ProviderConfig;
+
+    use super::Severity;
+    use crate::adapters;
+    use crate::clock::System;
+
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
@@ -29,8 +39,9 @@ pub(super) fn faulty_files(config: &Config) -> Vec<Advice> {
             advice.push(Advice { severity: Severity::Warning, about, text });
             continue;
         }
-        let settings = assemble::prometheus_settings(name, prometheus);
-        let source = Prometheus::new(settings, Arc::new(System));
+        let Ok(source) = adapters::prometheus::source(name, prometheus, Arc::new(System)) else {
+            continue;
+        };
         if let Err(faulty) = runtime.block_on(source.check_files()) {
             advice.push(Advice { severity: Severity::Warning, about, text: faulty.to_string() });
         }

@@ -1,0 +1,42 @@
+//! AWS as a configuration has it, and what its adapter knows of such a text.
+
+use std::sync::Arc;
+
+use config::{AwsConfig, NotARole};
+use planner::{AccountId, ProviderName};
+use providers::aws::{Aws, RoleAccount, RoleArn, Settings};
+use providers::{Now, Provider};
+
+use super::roles;
+
+pub use providers::aws::{expected_calls, usage_usd_micros};
+
+/// The adapter.
+pub fn adapter(name: &ProviderName, aws: &AwsConfig, now: Arc<dyn Now>) -> Arc<dyn Provider> {
+    Arc::new(Aws::new(settings(name, aws), now))
+}
+
+/// The account of a role.
+pub fn role_account(arn: &str) -> Result<AccountId, NotARole> {
+    let role = RoleArn::parse(arn).map_err(|why| NotARole { why: why.to_string() })?;
+    Ok(role.account().clone())
+}
+
+/// What the adapter needs to know of a parsed `[provider.NAME]`.
+fn settings(name: &ProviderName, aws: &AwsConfig) -> Settings {
+    let mut settings = Settings::new(name.clone(), aws.regions.clone());
+    settings.endpoint_url.clone_from(&aws.endpoint_url);
+    settings.budget.per_month = metrics_monthly(aws);
+    settings.accounts = roles(&aws.accounts, |role, external_id| {
+        let role_arn = RoleArn::parse(role).ok()?;
+        Some(RoleAccount { role_arn, external_id })
+    });
+    settings
+}
+
+/// The stricter of a limit in metrics and one in money, at $0.01 for 1,000 metrics.
+fn metrics_monthly(aws: &AwsConfig) -> Option<u64> {
+    const USD_MICROS_PER_METRIC: u64 = 10;
+    let by_money = aws.api_budget.usd_micros_monthly.map(|usd| usd / USD_MICROS_PER_METRIC);
+    [aws.api_budget.metrics_monthly, by_money].into_iter().flatten().min()
+}

@@ -1,0 +1,163 @@
+//! The adapters that this program is built with: the one place that knows which.
+//!
+//! Each is a cargo feature. A configuration that names another is refused when it is read, so that what
+//! is said here of a missing adapter is never shown.
+
+#[cfg(feature = "alibaba")]
+mod alibaba;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
+
+use std::sync::Arc;
+
+use config::{NotARole, NotAStore, NotPromql, ProviderConfig, StoreUrl};
+use planner::{AccountId, ProviderName, Seconds};
+use providers::{Expected, Now, Provider, Volume};
+
+/// Kinds of providers that this program is built with.
+pub const BUILT: &[&str] = &[
+    #[cfg(feature = "alibaba")]
+    "alibaba",
+    #[cfg(feature = "aws")]
+    "aws",
+    #[cfg(feature = "prometheus")]
+    "prometheus",
+    #[cfg(feature = "sim")]
+    "sim",
+];
+
+/// Metric calls that Alibaba Cloud makes free in a month.
+#[cfg(feature = "alibaba")]
+pub const ALIBABA_FREE_METRIC_CALLS_MONTHLY: u64 = alibaba::FREE_METRIC_CALLS_A_MONTH;
+/// Nobody asks.
+#[cfg(not(feature = "alibaba"))]
+pub const ALIBABA_FREE_METRIC_CALLS_MONTHLY: u64 = 0;
+
+/// The adapter of a provider that is not simulated.
+///
+/// # Errors
+/// Where it is not built in.
+pub fn adapter(
+    name: &ProviderName,
+    provider: &ProviderConfig,
+    now: Arc<dyn Now>,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    match provider {
+        #[cfg(feature = "alibaba")]
+        ProviderConfig::Alibaba(alibaba) => Ok(alibaba::adapter(name, alibaba, now)),
+        #[cfg(feature = "aws")]
+        ProviderConfig::Aws(aws) => Ok(aws::adapter(name, aws, now)),
+        #[cfg(feature = "prometheus")]
+        ProviderConfig::Prometheus(prometheus) => prometheus::adapter(name, prometheus, now),
+        other => {
+            drop(now);
+            anyhow::bail!("`{name}`: this neap was built without the adapter `{}`", other.kind())
+        }
+    }
+}
+
+/// What watching a volume takes; what is simulated takes nothing.
+pub fn expected_calls(provider: &ProviderConfig, volume: Volume) -> Expected {
+    match provider {
+        #[cfg(feature = "alibaba")]
+        ProviderConfig::Alibaba(_) => alibaba::expected_calls(volume),
+        #[cfg(feature = "aws")]
+        ProviderConfig::Aws(_) => aws::expected_calls(volume),
+        #[cfg(feature = "prometheus")]
+        ProviderConfig::Prometheus(_) => prometheus::expected_calls(volume),
+        _ => {
+            let _ = volume;
+            Expected::default()
+        }
+    }
+}
+
+/// The metric calls among those of Alibaba Cloud.
+#[cfg_attr(not(feature = "alibaba"), expect(unused_variables, reason = "nobody asks"))]
+pub fn alibaba_metric_calls(expected: &Expected) -> u64 {
+    #[cfg(feature = "alibaba")]
+    return alibaba::metric_calls(expected);
+    #[cfg(not(feature = "alibaba"))]
+    0
+}
+
+/// What reading the usage of so many instances of AWS costs in a month, in millionths of a US dollar.
+#[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "nobody asks"))]
+pub fn aws_usage_usd_micros(instances: u64, every: Seconds) -> u64 {
+    #[cfg(feature = "aws")]
+    return aws::usage_usd_micros(instances, every);
+    #[cfg(not(feature = "aws"))]
+    0
+}
+
+/// The account of a role of a kind of cloud.
+///
+/// # Errors
+/// Where it is no role of such a cloud.
+pub fn role_account(kind: &str, arn: &str) -> Result<AccountId, NotARole> {
+    match kind {
+        #[cfg(feature = "alibaba")]
+        "alibaba" => alibaba::role_account(arn),
+        #[cfg(feature = "aws")]
+        "aws" => aws::role_account(arn),
+        _ => Err(NotARole { why: format!("`{arn}` is no role of `{kind}`") }),
+    }
+}
+
+/// The periods in seconds that a kind of cloud folds samples into, where it has only some.
+pub fn metric_periods(kind: &str) -> Option<&'static [u32]> {
+    match kind {
+        #[cfg(feature = "alibaba")]
+        "alibaba" => Some(&alibaba::PERIODS),
+        _ => None,
+    }
+}
+
+/// Where a Prometheus store answers.
+///
+/// # Errors
+/// Where the text is no such address.
+#[cfg(feature = "prometheus")]
+pub fn store_url(text: &str) -> Result<StoreUrl, NotAStore> {
+    prometheus::store_url(text)
+}
+
+/// Nobody asks.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "prometheus"))]
+pub fn store_url(_: &str) -> Result<StoreUrl, NotAStore> {
+    Err(NotAStore { holds: "an address that this neap cannot ask".to_owned(), credential: false })
+}
+
+/// A query in one line.
+///
+/// # Errors
+/// Where the text is none.
+#[cfg(feature = "prometheus")]
+pub fn promql(text: &str) -> Result<String, NotPromql> {
+    prometheus::promql(text)
+}
+
+/// Nobody asks.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "prometheus"))]
+pub fn promql(_: &str) -> Result<String, NotPromql> {
+    Err(NotPromql { what: "no Prometheus is built in".to_owned(), variable: false })
+}
+
+/// The roles of accounts that are entered through one. The configuration's parser has checked
+/// their form.
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+fn roles<R>(
+    accounts: &[config::CloudAccount],
+    read: impl Fn(&str, Option<String>) -> Option<R>,
+) -> Vec<R> {
+    let entered = accounts.iter();
+    entered.filter_map(|a| read(a.role_arn.as_deref()?, a.external_id.clone())).collect()
+}

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::group::GroupState;
+use fleet::metric::Sample;
 use fleet::{AccountId, Fault, GroupRef, Region};
 use tokio::task::JoinSet;
 
@@ -118,8 +119,11 @@ where
     (0..count).map(|n| answers.remove(&n).unwrap_or_else(|| Err(lost.clone()))).collect()
 }
 
+/// The samples of one query, or why there are none.
+pub(crate) type SamplesAnswer = Result<Vec<Sample>, Fault>;
+
 /// What the groups of one place came to, by name.
-pub(crate) type Answers = BTreeMap<String, Result<GroupState, Fault>>;
+pub(crate) type GroupAnswers = BTreeMap<String, Result<GroupState, Fault>>;
 
 /// Reads groups place by place: one answer each, in the order asked.
 pub(crate) async fn groups<F>(
@@ -128,7 +132,7 @@ pub(crate) async fn groups<F>(
     read: impl Fn(Place, BTreeSet<String>) -> F,
 ) -> Vec<Result<GroupState, Fault>>
 where
-    F: Future<Output = Answers> + Send + 'static,
+    F: Future<Output = GroupAnswers> + Send + 'static,
 {
     let mut places: BTreeMap<Place, BTreeSet<String>> = BTreeMap::new();
     for group in wanted {

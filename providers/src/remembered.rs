@@ -28,7 +28,7 @@ const ACTIVITIES_AGE: Seconds = Seconds::minutes(10);
 pub(crate) const ACTIVITIES_SPAN: Seconds = Seconds::hours(1);
 
 /// A group as a listing shows it, as far as its activities go.
-pub(crate) trait Listed {
+pub(crate) trait ListedGroup {
     /// Its id, which a group made anew does not share.
     fn id(&self) -> &str;
     /// Desired, minimum and maximum.
@@ -117,7 +117,7 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     /// Groups whose activities must be read again.
-    pub(crate) fn activities_due<'a, G: Listed>(
+    pub(crate) fn activities_due<'a, G: ListedGroup>(
         &self,
         groups: &'a [G],
         now: Timestamp,
@@ -125,7 +125,7 @@ impl Remembered {
         groups.iter().filter(|group| self.activities_are_due(*group, now)).collect()
     }
 
-    fn activities_are_due(&self, group: &impl Listed, now: Timestamp) -> bool {
+    fn activities_are_due(&self, group: &impl ListedGroup, now: Timestamp) -> bool {
         let Some(known) = self.activities.get(group.id()) else { return true };
         let under_way = known.list.iter().any(|a| a.status == ActivityStatus::InProgress);
         under_way
@@ -136,7 +136,7 @@ impl Remembered {
 
     pub(crate) fn keep_activities(
         &mut self,
-        group: &impl Listed,
+        group: &impl ListedGroup,
         now: Timestamp,
         list: Vec<Activity>,
     ) {
@@ -198,7 +198,7 @@ mod tests {
         members: Vec<Instance>,
     }
 
-    impl Listed for Group {
+    impl ListedGroup for Group {
         fn id(&self) -> &str {
             "web"
         }

@@ -17,7 +17,7 @@ use super::translate::{
 };
 use crate::Deadline;
 use crate::call::Call;
-use crate::places::Answers;
+use crate::places::GroupAnswers;
 use crate::remembered::ACTIVITIES_SPAN;
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("ess", "DescribeScalingGroups");
@@ -43,14 +43,14 @@ const ACTIVITY_PAGES_MAX: usize = 10;
 const ID_PREFIX: &str = "asg-";
 
 /// A page of a numbered listing: how many records there are, and those of the page.
-trait Page: DeserializeOwned {
+trait NumberedPage: DeserializeOwned {
     type Record;
     fn take(self) -> (usize, Vec<Self::Record>);
 }
 
 macro_rules! page {
     ($page:ty, $record:ty, $field:ident) => {
-        impl Page for $page {
+        impl NumberedPage for $page {
             type Record = $record;
             fn take(self) -> (usize, Vec<$record>) {
                 (self.total_count, self.$field)
@@ -66,7 +66,7 @@ page!(RulesPage, Rule, scaling_rules);
 page!(TasksPage, translate::Task, scheduled_tasks);
 
 /// Reads a listing page by page, until it is whole or `enough` says so.
-async fn listed<P: Page>(
+async fn listed<P: NumberedPage>(
     seat: &Seat,
     call: Call,
     params: Params,
@@ -117,7 +117,7 @@ pub(super) async fn by_name(
     account: &AccountId,
     names: BTreeSet<String>,
     deadline: Deadline,
-) -> Answers {
+) -> GroupAnswers {
     let now = seat.now();
     let soft = deadline.of_details();
     // Of many groups the region's members are listed, beside the groups themselves.
@@ -130,7 +130,7 @@ pub(super) async fn by_name(
     };
     let (bases, members, ()) =
         tokio::join!(bases(seat, names, deadline), of_region, sweeps(seat, soft));
-    let mut answers = Answers::new();
+    let mut answers = GroupAnswers::new();
     let (mut found, mut asked) = (Vec::new(), Vec::new());
     for (name, base) in bases {
         match base {
@@ -458,7 +458,7 @@ pub(super) async fn of_place(
     region: &Region,
     names: BTreeSet<String>,
     deadline: Deadline,
-) -> Answers {
+) -> GroupAnswers {
     let wanted = names.clone();
     let read = async {
         let seat = access.seat(DESCRIBE_GROUPS, account, region)?;

@@ -17,6 +17,7 @@ use super::settings::PERIODS;
 use crate::Deadline;
 use crate::call::Call;
 use crate::intervals;
+use crate::places::SamplesAnswer;
 
 pub(super) const DESCRIBE_METRICS: Call = Call::read("cms", "DescribeMetricList");
 
@@ -28,9 +29,6 @@ const LENGTH: usize = 1440;
 const SPAN: Seconds = Seconds::days(31);
 /// Pages of one call: a month of minutes for every resource that it may name.
 const PAGES_MAX: usize = 1600;
-
-/// One answer, in samples or why not.
-pub(super) type Answer = Result<Vec<Sample>, Fault>;
 
 /// What several series that match one query come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +67,7 @@ pub(super) async fn of_place(
     several: fn(&MetricQuery) -> Several,
     span: (Timestamp, Timestamp),
     deadline: Deadline,
-) -> Vec<Answer> {
+) -> Vec<SamplesAnswer> {
     let count = queries.len();
     let Some(first) = queries.first() else { return Vec::new() };
     let (account, region) = (first.account.clone(), first.region.clone());
@@ -92,8 +90,8 @@ async fn samples(
     several: fn(&MetricQuery) -> Several,
     (from, to): (Timestamp, Timestamp),
     deadline: Deadline,
-) -> Vec<Answer> {
-    let mut answers: Vec<Answer> = Vec::with_capacity(queries.len());
+) -> Vec<SamplesAnswer> {
+    let mut answers: Vec<SamplesAnswer> = Vec::with_capacity(queries.len());
     let mut batches: BTreeMap<Batch, Vec<usize>> = BTreeMap::new();
     for (index, query) in queries.iter().enumerate() {
         match askable(query) {
@@ -121,7 +119,7 @@ async fn samples(
             }
         }
     }
-    let mut parts: BTreeMap<(usize, Timestamp), Answer> = BTreeMap::new();
+    let mut parts: BTreeMap<(usize, Timestamp), SamplesAnswer> = BTreeMap::new();
     while let Some(done) = jobs.join_next().await {
         let Ok((part, start, read)) = done else {
             let fault = DESCRIBE_METRICS.fault(FaultKind::Unreadable, "reading was broken off");
@@ -190,7 +188,7 @@ fn windows(
 /// A page of datapoints; they come as a text that holds a list.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Page {
+struct MetricsPage {
     #[serde(default)]
     datapoints: String,
     next_token: Option<String>,
@@ -202,7 +200,7 @@ struct Page {
     request_id: Option<String>,
 }
 
-impl Page {
+impl MetricsPage {
     fn points(&self) -> Result<Vec<Map<String, Value>>, Fault> {
         let code = self.code.as_str().map_or_else(|| self.code.to_string(), str::to_owned);
         let unreadable = |why: String| Fault {
@@ -228,7 +226,7 @@ async fn read(
     several: fn(&MetricQuery) -> Several,
     (start, end): (Timestamp, Timestamp),
     deadline: Deadline,
-) -> Vec<Answer> {
+) -> Vec<SamplesAnswer> {
     let first = queries[0];
     let resources: BTreeSet<&BTreeMap<String, String>> =
         queries.iter().map(|query| &query.dimensions).filter(|d| !d.is_empty()).collect();
@@ -280,7 +278,7 @@ async fn pages(
     for _ in 0..PAGES_MAX {
         seat.count_metric_call(DESCRIBE_METRICS)?;
         let asked = params.clone().with_some("NextToken", token);
-        let page: Page = seat.call(DESCRIBE_METRICS, Product::Cms, asked, deadline).await?;
+        let page: MetricsPage = seat.call(DESCRIBE_METRICS, Product::Cms, asked, deadline).await?;
         points.append(&mut page.points()?);
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
@@ -296,7 +294,7 @@ fn of_query(
     several: Several,
     points: &[Map<String, Value>],
     (start, end): (Timestamp, Timestamp),
-) -> Answer {
+) -> SamplesAnswer {
     let unreadable = |why: String| DESCRIBE_METRICS.fault(FaultKind::Unreadable, why);
     let mut samples: BTreeMap<Timestamp, f64> = BTreeMap::new();
     for point in points.iter().filter(|point| matches(query, point)) {
@@ -384,7 +382,7 @@ mod tests {
     }
 
     fn answer(query: &MetricQuery, points: &str) -> String {
-        let page = Page {
+        let page = MetricsPage {
             datapoints: points.to_owned(),
             next_token: None,
             success: Some(true),

@@ -81,7 +81,7 @@ impl Alibaba {
         several: fn(&MetricQuery) -> Several,
         span: (Timestamp, Timestamp),
         deadline: Deadline,
-    ) -> Vec<metrics::Answer> {
+    ) -> Vec<places::SamplesAnswer> {
         let mut places: BTreeMap<(AccountId, Region), Vec<usize>> = BTreeMap::new();
         for (index, query) in queries.iter().enumerate() {
             let place = (query.account.clone(), query.region.clone());

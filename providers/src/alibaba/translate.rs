@@ -10,7 +10,7 @@ use fleet::{Timestamp, Units};
 use serde::Deserialize;
 
 use super::owner;
-use crate::remembered::Listed;
+use crate::remembered::ListedGroup;
 
 /// The longest cause of an activity, in characters.
 const CAUSE_CHARS: usize = 300;
@@ -193,7 +193,7 @@ pub(super) struct Base {
     pub(super) owner: Option<Owner>,
 }
 
-impl Listed for Base {
+impl ListedGroup for Base {
     fn id(&self) -> &str {
         &self.id
     }

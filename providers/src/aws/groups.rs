@@ -18,7 +18,7 @@ use super::metrics::{self, GET_METRIC_DATA};
 use super::translate::{self, Base};
 use crate::Deadline;
 use crate::call::Call;
-use crate::places::Answers;
+use crate::places::GroupAnswers;
 use crate::remembered::ACTIVITIES_SPAN;
 
 pub(super) const DESCRIBE_REFRESHES: Call = Call::read("autoscaling", "DescribeInstanceRefreshes");
@@ -39,7 +39,7 @@ pub(super) async fn by_name(
     account: &AccountId,
     names: BTreeSet<String>,
     deadline: Deadline,
-) -> Answers {
+) -> GroupAnswers {
     let now = seat.now();
     let soft = deadline.of_details();
     let (bases, ()) = tokio::join!(bases(seat, names, deadline), sweeps(seat, soft));
@@ -111,8 +111,8 @@ fn unreadable(why: String) -> Fault {
     DESCRIBE_GROUPS.fault(FaultKind::Unreadable, why)
 }
 
-fn sorted_out(bases: BTreeMap<String, Result<Base, Fault>>) -> (Vec<Base>, Answers) {
-    let (mut found, mut answers) = (Vec::new(), Answers::new());
+fn sorted_out(bases: BTreeMap<String, Result<Base, Fault>>) -> (Vec<Base>, GroupAnswers) {
+    let (mut found, mut answers) = (Vec::new(), GroupAnswers::new());
     for (name, base) in bases {
         match base {
             Ok(base) => found.push(base),
@@ -352,7 +352,7 @@ pub(super) async fn of_place(
     region: &Region,
     names: BTreeSet<String>,
     deadline: Deadline,
-) -> Answers {
+) -> GroupAnswers {
     let wanted = names.clone();
     let read = async {
         let seat = access.seat(DESCRIBE_GROUPS, account, region).await?;

@@ -16,6 +16,7 @@ use super::batches::{Batch, batches, window};
 use super::pages::{Page, pages_of};
 use crate::Deadline;
 use crate::call::Call;
+use crate::places::SamplesAnswer;
 
 pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
 
@@ -28,7 +29,7 @@ pub(super) async fn of_place(
     queries: Vec<MetricQuery>,
     span: (Timestamp, Timestamp),
     deadline: Deadline,
-) -> Vec<Answer> {
+) -> Vec<SamplesAnswer> {
     let count = queries.len();
     let Some(first) = queries.first() else { return Vec::new() };
     let (account, region, period) = (first.account.clone(), first.region.clone(), first.period);
@@ -61,9 +62,6 @@ pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> 
     seat.call(GET_METRIC_DATA, deadline, send).await.map(drop)
 }
 
-/// One answer, in samples or why not.
-pub(super) type Answer = Result<Vec<Sample>, Fault>;
-
 /// Reads these queries of one period, one answer each, in their order.
 pub(super) async fn samples(
     seat: &Arc<Seat>,
@@ -71,7 +69,7 @@ pub(super) async fn samples(
     queries: Vec<MetricQuery>,
     (from, to): (Timestamp, Timestamp),
     deadline: Deadline,
-) -> Vec<Answer> {
+) -> Vec<SamplesAnswer> {
     let Some((start, end)) = window(period, from, to, seat.now()) else {
         return vec![Ok(Vec::new()); queries.len()];
     };
@@ -84,7 +82,7 @@ pub(super) async fn samples(
             (batch.queries.clone(), batch.from, answers.await)
         });
     }
-    let mut parts: Vec<BTreeMap<Timestamp, Answer>> = vec![BTreeMap::new(); queries.len()];
+    let mut parts: Vec<BTreeMap<Timestamp, SamplesAnswer>> = vec![BTreeMap::new(); queries.len()];
     let mut broken = false;
     while let Some(done) = jobs.join_next().await {
         let Ok((range, from, answers)) = done else {
@@ -99,7 +97,7 @@ pub(super) async fn samples(
 }
 
 /// The windows of one query, oldest first; one that failed fails it, for a gap would lie.
-fn joined(parts: BTreeMap<Timestamp, Answer>, broken: bool) -> Answer {
+fn joined(parts: BTreeMap<Timestamp, SamplesAnswer>, broken: bool) -> SamplesAnswer {
     if parts.is_empty() || broken {
         return Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, "reading was broken off"));
     }
@@ -117,7 +115,7 @@ async fn read(
     period: Step,
     batch: &Batch,
     deadline: Deadline,
-) -> Vec<Answer> {
+) -> Vec<SamplesAnswer> {
     let all = |fault: Fault| queries.iter().map(|_| Err(fault.clone())).collect();
     let wire: Vec<MetricDataQuery> =
         queries.iter().enumerate().map(|(index, query)| asked(index, query)).collect();
@@ -201,7 +199,7 @@ impl Series {
     ///
     /// `PartialData` on the last page means that points are missing and will not follow: taken as
     /// gaps they would pass for silence, so the query fails and is repeated.
-    fn answer(self, period: Step, batch: &Batch) -> Answer {
+    fn answer(self, period: Step, batch: &Batch) -> SamplesAnswer {
         let detail = |what: &str| match self.messages.as_slice() {
             [] => what.to_owned(),
             messages => format!("{what}: {}", messages.join("; ")),

@@ -11,7 +11,7 @@ use fleet::group::{
 use fleet::{AccountId, Seconds, Timestamp, Units};
 
 use super::{cause, owner};
-use crate::remembered::Listed;
+use crate::remembered::ListedGroup;
 
 /// The longest cause of an activity, in characters.
 const CAUSE_CHARS: usize = 300;
@@ -36,7 +36,7 @@ pub(super) struct Base {
     pub(super) mixed_templates: bool,
 }
 
-impl Listed for Base {
+impl ListedGroup for Base {
     fn id(&self) -> &str {
         &self.arn
     }

@@ -9,7 +9,7 @@ use reqwest::{Certificate, Client, Identity, Response, Url};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::answer::{self, Answer};
+use super::answer::{self, SeriesAnswer};
 use super::query;
 use super::settings::{ClientCertificate, Credential, Settings};
 use crate::Deadline;
@@ -186,7 +186,7 @@ impl Session {
         period: Step,
         window: (Timestamp, Timestamp),
         deadline: Deadline,
-    ) -> Answer {
+    ) -> SeriesAnswer {
         let timeouts = &self.access.settings.timeouts;
         let form = query::form(query, period, window, Seconds(timeouts.attempt.as_secs()));
         let limit = deadline.0.min(tokio::time::Instant::now() + timeouts.read);
@@ -201,7 +201,7 @@ impl Session {
         period: Step,
         window: (Timestamp, Timestamp),
         deadline: Deadline,
-    ) -> Answer {
+    ) -> SeriesAnswer {
         let room = tokio::time::timeout_at(deadline.0, self.access.under_way.acquire()).await;
         let Ok(_room) = room else {
             return Err(QUERY_RANGE.unsent("not sent before the deadline"));

@@ -25,7 +25,7 @@ pub(super) type Labels = BTreeMap<String, String>;
 
 /// The samples of one request, with the labels of the series they are of; `None` where there are
 /// none.
-pub(super) type Answer = Result<Option<(Labels, Vec<Sample>)>, Fault>;
+pub(super) type SeriesAnswer = Result<Option<(Labels, Vec<Sample>)>, Fault>;
 
 /// The body of every answer.
 #[derive(Debug, Deserialize)]
@@ -65,7 +65,7 @@ pub(super) fn read(
     body: &[u8],
     period: Step,
     window: (Timestamp, Timestamp),
-) -> Answer {
+) -> SeriesAnswer {
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     match envelope {
         Some(envelope) if status.is_success() && envelope.status == "success" => {
@@ -142,7 +142,7 @@ fn one_series(
     data: Option<Data>,
     period: Step,
     window: (Timestamp, Timestamp),
-) -> Answer {
+) -> SeriesAnswer {
     let unreadable = |why: String| call.fault(FaultKind::Unreadable, why);
     let data = data.ok_or_else(|| unreadable("an answer without data".to_owned()))?;
     if data.result_type != "matrix" {
@@ -215,7 +215,7 @@ mod tests {
     const START: Timestamp = Timestamp(1_772_798_400);
     const WINDOW: (Timestamp, Timestamp) = (START, Timestamp(START.0 + 300));
 
-    fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+    fn of(status: u16, headers: &[(&'static str, &str)], body: &str) -> SeriesAnswer {
         let status = StatusCode::from_u16(status).unwrap();
         let pairs = headers.iter().map(|(name, value)| {
             (name.parse().unwrap(), reqwest::header::HeaderValue::from_str(value).unwrap())

@@ -85,7 +85,7 @@ impl Prometheus {
                 });
             }
         }
-        let mut parts: Vec<BTreeMap<Timestamp, answer::Answer>> = Vec::new();
+        let mut parts: Vec<BTreeMap<Timestamp, answer::SeriesAnswer>> = Vec::new();
         parts.resize_with(queries.len(), BTreeMap::new);
         while let Some(done) = jobs.join_next().await {
             let Ok(((index, start), answer)) = done else {
@@ -98,7 +98,7 @@ impl Prometheus {
 }
 
 /// The parts of an answer, in the order of time; where one failed all do, for a gap would lie.
-fn put_together(parts: BTreeMap<Timestamp, answer::Answer>) -> Result<Vec<Sample>, Fault> {
+fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Vec<Sample>, Fault> {
     let (mut all, mut of): (Vec<Sample>, Option<Labels>) = (Vec::new(), None);
     for part in parts.into_values() {
         let Some((labels, samples)) = part? else { continue };

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::agents;
-use super::instance::OnWire;
-use super::pages::Listed;
+use super::instance::InstanceOnWire;
+use super::pages::ListingCall;
 use super::targets;
 use super::types;
 use crate::Deadline;
@@ -22,16 +22,16 @@ use crate::alibaba::groups;
 use crate::alibaba::known::{Alarm, Registered, TypeFacts};
 use crate::alibaba::params::Params;
 
-pub(in crate::alibaba) const ALARMS: Listed =
-    Listed::by_number(("cms", Product::Cms), "DescribeMetricRuleList", "/Alarms/Alarm", 100)
+pub(in crate::alibaba) const ALARMS: ListingCall =
+    ListingCall::by_number(("cms", Product::Cms), "DescribeMetricRuleList", "/Alarms/Alarm", 100)
         .numbered("Page", "/Total");
-pub(in crate::alibaba) const ROUTE_TABLES: Listed = Listed::by_number(
+pub(in crate::alibaba) const ROUTE_TABLES: ListingCall = ListingCall::by_number(
     ("vpc", Product::Vpc),
     "DescribeRouteTableList",
     "/RouterTableList/RouterTableListType",
     50,
 );
-pub(in crate::alibaba) const ROUTES: Listed = Listed::by_token(
+pub(in crate::alibaba) const ROUTES: ListingCall = ListingCall::by_token(
     ("vpc", Product::Vpc),
     "DescribeRouteEntryList",
     "/RouteEntrys/RouteEntry",
@@ -98,9 +98,9 @@ struct Hop {
 pub(super) async fn read(
     seat: &Arc<Seat>,
     only: Option<&str>,
-    instances: impl Future<Output = Result<Vec<OnWire>, Fault>>,
+    instances: impl Future<Output = Result<Vec<InstanceOnWire>, Fault>>,
     deadline: Deadline,
-) -> Result<(Vec<OnWire>, Around), Fault> {
+) -> Result<(Vec<InstanceOnWire>, Around), Fault> {
     let soft = deadline.of_details();
     // Types are read as soon as it is known which, whatever else takes its time.
     let instances = async {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::Home;
 use super::instance::{Tags, said};
-use super::pages::Listed;
+use super::pages::ListingCall;
 use super::parts::Listing;
 use super::targets::{Backend, CLASSIC, CLASSIC_HEALTH};
 use crate::Deadline;
@@ -21,14 +21,14 @@ use crate::alibaba::translate::{Tag, stamp};
 const ALB: (&str, Product) = ("alb", Product::Alb);
 const NLB: (&str, Product) = ("nlb", Product::Nlb);
 
-pub(in crate::alibaba) const APPLICATION: Listed =
-    Listed::by_token(ALB, "ListLoadBalancers", "/LoadBalancers", ("MaxResults", 100));
-pub(in crate::alibaba) const APPLICATION_GROUPS: Listed =
-    Listed::by_token(ALB, "ListServerGroups", "/ServerGroups", ("MaxResults", 100));
-pub(in crate::alibaba) const NETWORK: Listed =
-    Listed::by_token(NLB, "ListLoadBalancers", "/LoadBalancers", ("MaxResults", 100));
-pub(in crate::alibaba) const NETWORK_GROUPS: Listed =
-    Listed::by_token(NLB, "ListServerGroups", "/ServerGroups", ("MaxResults", 100));
+pub(in crate::alibaba) const APPLICATION: ListingCall =
+    ListingCall::by_token(ALB, "ListLoadBalancers", "/LoadBalancers", ("MaxResults", 100));
+pub(in crate::alibaba) const APPLICATION_GROUPS: ListingCall =
+    ListingCall::by_token(ALB, "ListServerGroups", "/ServerGroups", ("MaxResults", 100));
+pub(in crate::alibaba) const NETWORK: ListingCall =
+    ListingCall::by_token(NLB, "ListLoadBalancers", "/LoadBalancers", ("MaxResults", 100));
+pub(in crate::alibaba) const NETWORK_GROUPS: ListingCall =
+    ListingCall::by_token(NLB, "ListServerGroups", "/ServerGroups", ("MaxResults", 100));
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -133,8 +133,8 @@ impl Classic {
 
 async fn modern(
     seat: &Seat,
-    (product, balancers, params): (&str, Listed, Params),
-    groups: Listed,
+    (product, balancers, params): (&str, ListingCall, Params),
+    groups: ListingCall,
     deadline: Deadline,
 ) -> Result<Vec<Listing>, Fault> {
     let (found, groups) = tokio::join!(

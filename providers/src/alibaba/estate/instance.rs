@@ -11,12 +11,12 @@ use serde::Deserialize;
 
 use super::Home;
 use super::around::Around;
-use super::pages::Listed;
+use super::pages::ListingCall;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::known::TypeFacts;
 use crate::alibaba::translate::{Tag, stamp};
 
-pub(in crate::alibaba) const INSTANCES: Listed = Listed::by_token(
+pub(in crate::alibaba) const INSTANCES: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
     "DescribeInstances",
     "/Instances/Instance",
@@ -33,7 +33,7 @@ const ALWAYS: [Signal; 4] = [Signal::Cpu, Signal::NetworkIn, Signal::NetworkOut,
 /// An instance as ECS shows it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct OnWire {
+pub(super) struct InstanceOnWire {
     pub(super) instance_id: String,
     pub(super) instance_type: String,
     status: String,
@@ -121,7 +121,7 @@ pub(super) struct Tags {
 
 /// The instance with everything known of it.
 pub(super) fn resource(
-    wire: OnWire,
+    wire: InstanceOnWire,
     around: &Around,
     home: &Home<'_>,
     read_at: Timestamp,
@@ -163,7 +163,7 @@ pub(super) fn by_key(tags: Vec<Tag>) -> BTreeMap<String, String> {
 
 /// A stopped instance costs less in economical mode alone. Where that was asked for and does not
 /// apply, the cloud says `Not-applicable` and goes on charging.
-fn power(wire: &OnWire) -> Power {
+fn power(wire: &InstanceOnWire) -> Power {
     match wire.status.as_str() {
         "Running" => Power::Running,
         "Pending" | "Starting" => Power::Starting,
@@ -178,7 +178,7 @@ fn power(wire: &OnWire) -> Power {
     }
 }
 
-fn facts(wire: &OnWire, around: &Around) -> Facts {
+fn facts(wire: &InstanceOnWire, around: &Around) -> Facts {
     let kind = around.types.get(&wire.instance_type).cloned().unwrap_or(Fact::Unasked);
     let local_disk = either(wire.local_storage_amount.unwrap_or(0) > 0, &kind, |t| t.local_disks);
     let gpu = wire.gpu_amount.is_some_and(|count| count > 0.0) || !wire.gpu_spec.is_empty();
@@ -244,7 +244,7 @@ fn either(
     if said { Fact::Known(true) } else { of(kind, of_type) }
 }
 
-fn purchase(wire: &OnWire) -> Fact<Purchase> {
+fn purchase(wire: &InstanceOnWire) -> Fact<Purchase> {
     let spot = !matches!(wire.spot_strategy.as_str(), "" | "NoSpot");
     match wire.instance_charge_type.as_str() {
         "PrePaid" => Fact::Known(Purchase::Subscription),
@@ -264,7 +264,7 @@ fn purchase(wire: &OnWire) -> Fact<Purchase> {
 }
 
 /// Economical mode is for what is paid by use, in a VPC and without local disks.
-fn saves(wire: &OnWire, purchase: &Fact<Purchase>, local_disk: &Fact<bool>) -> Fact<Saves> {
+fn saves(wire: &InstanceOnWire, purchase: &Fact<Purchase>, local_disk: &Fact<bool>) -> Fact<Saves> {
     let no = |why: &str| Fact::Known(Saves::No(why.to_owned()));
     match (purchase, local_disk) {
         (Fact::Known(Purchase::Subscription), _) => no("subscription"),
@@ -276,7 +276,7 @@ fn saves(wire: &OnWire, purchase: &Fact<Purchase>, local_disk: &Fact<bool>) -> F
     }
 }
 
-fn address(wire: &OnWire) -> PublicAddress {
+fn address(wire: &InstanceOnWire) -> PublicAddress {
     let eip = &wire.eip_address;
     if !eip.allocation_id.is_empty() || !eip.ip_address.is_empty() {
         PublicAddress::Elastic

@@ -124,7 +124,7 @@ impl Estate for Alibaba {
         step: Seconds,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let asked = usage::Asked::of(queries, step);
+        let asked = usage::SignalsAsked::of(queries, step);
         let read = self.read_metrics(&asked.metrics, usage::several, (from, to), deadline).await;
         asked.answers(&read)
     }
@@ -183,7 +183,7 @@ async fn one(
     let read_at = seat.now();
     let wanted = INSTANCES.all(seat, seat.params().with("InstanceIds", json!([id])), deadline);
     let (found, around) = around::read(seat, Some(id), wanted, deadline).await?;
-    let own = found.into_iter().find(|wire: &instance::OnWire| wire.instance_id == id);
+    let own = found.into_iter().find(|wire: &instance::InstanceOnWire| wire.instance_id == id);
     let own = own.ok_or_else(|| {
         INSTANCES.call.fault(FaultKind::Missing, format!("no instance `{id}` in `{}`", home.region))
     })?;

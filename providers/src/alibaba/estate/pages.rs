@@ -15,7 +15,7 @@ const PAGES_MAX: usize = 1000;
 
 /// A listing: the call, and where its answer has what.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::alibaba) struct Listed {
+pub(in crate::alibaba) struct ListingCall {
     pub(in crate::alibaba) call: Call,
     product: Product,
     /// Where the records are in an answer, as a JSON pointer.
@@ -34,15 +34,15 @@ enum Paging {
     Whole,
 }
 
-impl Listed {
+impl ListingCall {
     pub(super) const fn by_token(
         service: (&'static str, Product),
         operation: &'static str,
         records: &'static str,
         size: (&'static str, usize),
-    ) -> Listed {
+    ) -> ListingCall {
         let call = Call::read(service.0, operation);
-        Listed { call, product: service.1, records, paging: Paging::Token(size.0, size.1) }
+        ListingCall { call, product: service.1, records, paging: Paging::Token(size.0, size.1) }
     }
 
     pub(super) const fn by_number(
@@ -50,28 +50,28 @@ impl Listed {
         operation: &'static str,
         records: &'static str,
         size: usize,
-    ) -> Listed {
+    ) -> ListingCall {
         let call = Call::read(service.0, operation);
         let paging = Paging::Number("PageNumber", size, "/TotalCount");
-        Listed { call, product: service.1, records, paging }
+        ListingCall { call, product: service.1, records, paging }
     }
 
     /// With another name for a page's number, and another place for how many records there are.
-    pub(super) const fn numbered(self, number: &'static str, total: &'static str) -> Listed {
+    pub(super) const fn numbered(self, number: &'static str, total: &'static str) -> ListingCall {
         let paging = match self.paging {
             Paging::Number(_, size, _) => Paging::Number(number, size, total),
             other => other,
         };
-        Listed { paging, ..self }
+        ListingCall { paging, ..self }
     }
 
     pub(super) const fn whole(
         service: (&'static str, Product),
         operation: &'static str,
         records: &'static str,
-    ) -> Listed {
+    ) -> ListingCall {
         let call = Call::read(service.0, operation);
-        Listed { call, product: service.1, records, paging: Paging::Whole }
+        ListingCall { call, product: service.1, records, paging: Paging::Whole }
     }
 
     /// Every record of every page.

@@ -10,25 +10,25 @@ use serde_json::{Value, json};
 
 use super::Home;
 use super::instance::{Tags, by_key, said};
-use super::pages::Listed;
+use super::pages::ListingCall;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::translate::stamp;
 
-pub(in crate::alibaba) const DISKS: Listed = Listed::by_token(
+pub(in crate::alibaba) const DISKS: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
     "DescribeDisks",
     "/Disks/Disk",
     ("MaxResults", DISKS_PAGE),
 );
-pub(in crate::alibaba) const SNAPSHOTS: Listed = Listed::by_token(
+pub(in crate::alibaba) const SNAPSHOTS: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
     "DescribeSnapshots",
     "/Snapshots/Snapshot",
     ("MaxResults", 100),
 );
-pub(in crate::alibaba) const ADDRESSES: Listed = Listed::by_number(
+pub(in crate::alibaba) const ADDRESSES: ListingCall = ListingCall::by_number(
     ("vpc", Product::Vpc),
     "DescribeEipAddresses",
     "/EipAddresses/EipAddress",
@@ -103,7 +103,7 @@ pub(super) async fn disks(
 
 /// What a listing has that nothing uses.
 async fn available<T: DeserializeOwned>(
-    listed: Listed,
+    listed: ListingCall,
     listing: fn(T) -> Listing,
     seat: &Seat,
     home: &Home<'_>,

@@ -6,7 +6,7 @@ use fleet::{Fault, FaultKind};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::pages::Listed;
+use super::pages::ListingCall;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
@@ -15,23 +15,23 @@ use crate::alibaba::params::Params;
 
 const CLB: (&str, Product) = ("slb", Product::Slb);
 
-pub(in crate::alibaba) const CLASSIC: Listed =
-    Listed::by_number(CLB, "DescribeLoadBalancers", "/LoadBalancers/LoadBalancer", 100);
-pub(in crate::alibaba) const CLASSIC_SERVERS: Listed =
-    Listed::whole(CLB, "DescribeLoadBalancerAttribute", "/BackendServers/BackendServer");
-pub(in crate::alibaba) const CLASSIC_HEALTH: Listed =
-    Listed::whole(CLB, "DescribeHealthStatus", "/BackendServers/BackendServer");
-pub(in crate::alibaba) const CLASSIC_GROUPS: Listed =
-    Listed::whole(CLB, "DescribeVServerGroups", "/VServerGroups/VServerGroup");
-pub(in crate::alibaba) const CLASSIC_GROUP: Listed =
-    Listed::whole(CLB, "DescribeVServerGroupAttribute", "/BackendServers/BackendServer");
-pub(in crate::alibaba) const APPLICATION_SERVERS: Listed = Listed::by_token(
+pub(in crate::alibaba) const CLASSIC: ListingCall =
+    ListingCall::by_number(CLB, "DescribeLoadBalancers", "/LoadBalancers/LoadBalancer", 100);
+pub(in crate::alibaba) const CLASSIC_SERVERS: ListingCall =
+    ListingCall::whole(CLB, "DescribeLoadBalancerAttribute", "/BackendServers/BackendServer");
+pub(in crate::alibaba) const CLASSIC_HEALTH: ListingCall =
+    ListingCall::whole(CLB, "DescribeHealthStatus", "/BackendServers/BackendServer");
+pub(in crate::alibaba) const CLASSIC_GROUPS: ListingCall =
+    ListingCall::whole(CLB, "DescribeVServerGroups", "/VServerGroups/VServerGroup");
+pub(in crate::alibaba) const CLASSIC_GROUP: ListingCall =
+    ListingCall::whole(CLB, "DescribeVServerGroupAttribute", "/BackendServers/BackendServer");
+pub(in crate::alibaba) const APPLICATION_SERVERS: ListingCall = ListingCall::by_token(
     ("alb", Product::Alb),
     "ListServerGroupServers",
     "/Servers",
     ("MaxResults", 100),
 );
-pub(in crate::alibaba) const NETWORK_SERVERS: Listed = Listed::by_token(
+pub(in crate::alibaba) const NETWORK_SERVERS: ListingCall = ListingCall::by_token(
     ("nlb", Product::Nlb),
     "ListServerGroupServers",
     "/Servers",

@@ -7,14 +7,14 @@ use fleet::resource::Fact;
 use fleet::{Fault, FaultKind, Seconds};
 use serde::Deserialize;
 
-use super::pages::Listed;
+use super::pages::ListingCall;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::known::{KnownTypes, TypeFacts};
 use crate::alibaba::params::Params;
 
-pub(in crate::alibaba) const TYPES: Listed = Listed::by_token(
+pub(in crate::alibaba) const TYPES: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
     "DescribeInstanceTypes",
     "/InstanceTypes/InstanceType",
@@ -28,7 +28,7 @@ const AGE: Seconds = Seconds::days(1);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct OnWire {
+struct TypeOnWire {
     instance_type_id: String,
     #[serde(default, rename = "GPUAmount")]
     gpu_amount: Option<f64>,
@@ -44,8 +44,8 @@ struct OnWire {
     baseline_credit: Option<u32>,
 }
 
-impl From<&OnWire> for TypeFacts {
-    fn from(wire: &OnWire) -> TypeFacts {
+impl From<&TypeOnWire> for TypeFacts {
+    fn from(wire: &TypeOnWire) -> TypeFacts {
         let category = wire.instance_category.as_deref().unwrap_or_default().to_ascii_lowercase();
         let positive = |number: Option<u32>| number.is_some_and(|number| number > 0);
         TypeFacts {
@@ -76,7 +76,7 @@ pub(super) async fn of(
     let mut faults: BTreeMap<String, Fault> = BTreeMap::new();
     for batch in due.chunks(NAMES) {
         let params = Params::new().with_list("InstanceTypes", batch);
-        match TYPES.all::<OnWire>(seat, params, deadline).await {
+        match TYPES.all::<TypeOnWire>(seat, params, deadline).await {
             Ok(read) => {
                 let known = &mut seat.estate().types;
                 for name in batch {
@@ -110,7 +110,7 @@ mod tests {
         for (name, value) in more.as_object().unwrap() {
             wire[name] = value.clone();
         }
-        TypeFacts::from(&serde_json::from_value::<OnWire>(wire).unwrap())
+        TypeFacts::from(&serde_json::from_value::<TypeOnWire>(wire).unwrap())
     }
 
     #[test]

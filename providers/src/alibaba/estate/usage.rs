@@ -13,7 +13,8 @@ use fleet::resource::ResourceKind;
 use fleet::usage::{Signal, UsageQuery};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 
-use crate::alibaba::metrics::{Answer, DESCRIBE_METRICS, Several};
+use crate::alibaba::metrics::{DESCRIBE_METRICS, Several};
+use crate::places::SamplesAnswer;
 
 /// The metrics of instances.
 pub(super) const NAMESPACE: &str = "acs_ecs_dashboard";
@@ -94,16 +95,16 @@ pub(super) fn of_agent(signal: Signal) -> Option<&'static str> {
 }
 
 /// The metrics that these queries come to, and which of them belong to which query.
-pub(super) struct Asked {
+pub(super) struct SignalsAsked {
     /// One query after the other.
     pub(super) metrics: Vec<MetricQuery>,
     /// By query: what it needs of them, or why it cannot be asked.
     plans: Vec<Result<(Signal, std::ops::Range<usize>), Fault>>,
 }
 
-impl Asked {
-    pub(super) fn of(queries: &[UsageQuery], step: Seconds) -> Asked {
-        let mut asked = Asked { metrics: Vec::new(), plans: Vec::new() };
+impl SignalsAsked {
+    pub(super) fn of(queries: &[UsageQuery], step: Seconds) -> SignalsAsked {
+        let mut asked = SignalsAsked { metrics: Vec::new(), plans: Vec::new() };
         for query in queries {
             let plan = asked.add(query, step);
             asked.plans.push(plan);
@@ -144,7 +145,7 @@ impl Asked {
     }
 
     /// One answer a query.
-    pub(super) fn answers(self, read: &[Answer]) -> Vec<Answer> {
+    pub(super) fn answers(self, read: &[SamplesAnswer]) -> Vec<SamplesAnswer> {
         let of = |plan: Result<(Signal, std::ops::Range<usize>), Fault>| {
             let (signal, range) = plan?;
             let read = read.get(range).unwrap_or_default();
@@ -155,7 +156,7 @@ impl Asked {
 }
 
 /// The sums of a signal's metrics, where all that are needed have a value.
-fn together(recipe: &Recipe, read: &[Answer]) -> Answer {
+fn together(recipe: &Recipe, read: &[SamplesAnswer]) -> SamplesAnswer {
     let mut sums: BTreeMap<Timestamp, (usize, f64)> = BTreeMap::new();
     for (Part(_, needed), answer) in recipe.parts.iter().zip(read) {
         for sample in answer.as_ref().map_err(Fault::clone)? {
@@ -190,7 +191,7 @@ mod tests {
         }
     }
 
-    fn samples(values: &[(i64, f64)]) -> Answer {
+    fn samples(values: &[(i64, f64)]) -> SamplesAnswer {
         Ok(values
             .iter()
             .map(|(at, value)| Sample { start: Timestamp(*at), value: *value })
@@ -222,7 +223,7 @@ mod tests {
             query(ResourceKind::Instance, Signal::CreditsLeft),
             query(ResourceKind::Instance, Signal::Connections),
         ];
-        let asked = Asked::of(&queries, Seconds(3600));
+        let asked = SignalsAsked::of(&queries, Seconds(3600));
         let names: Vec<(&str, Statistic)> =
             asked.metrics.iter().map(|m| (m.metric.as_str(), m.statistic)).collect();
         assert_eq!(
@@ -244,7 +245,7 @@ mod tests {
     #[test]
     fn every_network_address_counts_and_the_busiest_gpu() {
         let of = |signal| {
-            let asked = Asked::of(&[query(ResourceKind::Instance, signal)], Seconds(300));
+            let asked = SignalsAsked::of(&[query(ResourceKind::Instance, signal)], Seconds(300));
             several(&asked.metrics[0])
         };
         assert_eq!((of(Signal::Gpu), of(Signal::NetworkIn)), (Several::Greatest, Several::Sum));

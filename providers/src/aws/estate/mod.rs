@@ -196,7 +196,7 @@ async fn site(
 }
 
 /// What was listed of each kind.
-type Listed = Vec<(ResourceKind, Result<Vec<Resource>, Fault>)>;
+type KindsListed = Vec<(ResourceKind, Result<Vec<Resource>, Fault>)>;
 
 /// Reads these kinds of one account and region; whatever happens, each has an answer.
 async fn of_place(
@@ -205,7 +205,7 @@ async fn of_place(
     region: &Region,
     kinds: &BTreeSet<ResourceKind>,
     deadline: Deadline,
-) -> Listed {
+) -> KindsListed {
     let read = async {
         let site = site(access, DESCRIBE_INSTANCES, account, region).await?;
         Ok(listed(&site, kinds, deadline).await)
@@ -216,7 +216,7 @@ async fn of_place(
     }
 }
 
-async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline) -> Listed {
+async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline) -> KindsListed {
     let wants = |kind| kinds.contains(&kind);
     let machines = wants(ResourceKind::Instance) || wants(ResourceKind::Database);
     let balanced = wants(ResourceKind::Instance) || wants(ResourceKind::LoadBalancer);

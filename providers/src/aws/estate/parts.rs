@@ -14,7 +14,7 @@ use super::super::known::{Balancer, Balancing};
 use super::super::pages::pages_of;
 use super::super::translate::stamp;
 use super::balancing;
-use super::{Listed, Site, facts, when};
+use super::{KindsListed, Site, facts, when};
 use crate::Deadline;
 use crate::call::Call;
 
@@ -62,7 +62,7 @@ pub(super) async fn read(
     site: &Site,
     kinds: &BTreeSet<ResourceKind>,
     deadline: Deadline,
-) -> Listed {
+) -> KindsListed {
     let wants = |kind| kinds.contains(&kind);
     let snapshots = wants(ResourceKind::Snapshot);
     let seat = &site.seat;
@@ -72,7 +72,7 @@ pub(super) async fn read(
         when(snapshots, self::snapshots(seat, deadline)),
         when(snapshots, images(seat, deadline.of_details())),
     );
-    let mut answers = Listed::new();
+    let mut answers = KindsListed::new();
     if let (Some(found), Some(images), Some(volumes)) = (found, images, &volumes) {
         let users = users(images, volumes);
         let put = |found: Vec<Snapshot>| {

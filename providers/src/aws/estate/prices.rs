@@ -31,7 +31,7 @@ const TARGET: &str = "AWSPriceListService";
 
 /// A question to the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Question {
+struct PriceQuestion {
     service: &'static str,
     filters: Vec<(&'static str, String)>,
     /// Only products whose kind of usage ends so.
@@ -93,7 +93,7 @@ async fn seat(access: &Access, account: &AccountId, region: &Region) -> Result<A
     access.seat(GET_PRODUCTS, account, &home).await
 }
 
-fn question(query: &PriceQuery) -> Option<Question> {
+fn question(query: &PriceQuery) -> Option<PriceQuestion> {
     let region = ("regionCode", query.region.to_string());
     match query.kind {
         ResourceKind::Instance => {
@@ -105,7 +105,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
                 // What comes with other software has prices of its own.
                 Some(_) => return None,
             };
-            Some(Question {
+            Some(PriceQuestion {
                 service: "AmazonEC2",
                 filters: vec![
                     region,
@@ -133,7 +133,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
                 // The others' prices depend on the licence, which is not told here.
                 _ => return None,
             };
-            Some(Question {
+            Some(PriceQuestion {
                 service: "AmazonRDS",
                 filters: vec![
                     region,
@@ -145,7 +145,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
                 monthly: false,
             })
         }
-        ResourceKind::Volume => Some(Question {
+        ResourceKind::Volume => Some(PriceQuestion {
             service: "AmazonEC2",
             filters: vec![
                 region,
@@ -155,7 +155,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
             usage: None,
             monthly: true,
         }),
-        ResourceKind::Snapshot => Some(Question {
+        ResourceKind::Snapshot => Some(PriceQuestion {
             service: "AmazonEC2",
             filters: vec![region, ("productFamily", "Storage Snapshot".to_owned())],
             usage: Some(match query.class.as_str() {
@@ -164,7 +164,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
             }),
             monthly: true,
         }),
-        ResourceKind::Address => Some(Question {
+        ResourceKind::Address => Some(PriceQuestion {
             service: "AmazonVPC",
             filters: vec![region, ("group", "VPCPublicIPv4Address".to_owned())],
             usage: Some("PublicIPv4:IdleAddress"),
@@ -177,7 +177,7 @@ fn question(query: &PriceQuery) -> Option<Question> {
 
 async fn products(
     seat: &Seat,
-    question: &Question,
+    question: &PriceQuestion,
     deadline: Deadline,
 ) -> Result<Vec<Value>, Fault> {
     let filters: Vec<Value> = question
@@ -214,7 +214,7 @@ async fn products(
 }
 
 /// The one price on demand that the products agree on; none where they do not.
-fn price(products: &[Value], question: &Question, as_of: Timestamp) -> Option<Price> {
+fn price(products: &[Value], question: &PriceQuestion, as_of: Timestamp) -> Option<Price> {
     let mut found: Vec<(u64, Currency)> = products
         .iter()
         .filter(|product| {
@@ -288,7 +288,7 @@ mod tests {
     fn a_price_is_what_the_products_agree_on() {
         let at = Timestamp(7);
         let hourly = question(&query(ResourceKind::Instance, "t3.micro", None)).unwrap();
-        let of = |products: &[Value], question: &Question| {
+        let of = |products: &[Value], question: &PriceQuestion| {
             price(products, question, at).map(|found| (found.hourly_micro, found.currency))
         };
         let usd = product("BoxUsage:t3.micro", "USD", "0.0114000000");

@@ -17,7 +17,7 @@ use super::super::world::{CallAnswer, State, World, all_by, one_by, refusal};
 use super::body::{Frame, MachineBody};
 use super::faults::{ListingFault, OrderFault, fault, throttled};
 use super::prices::price;
-use super::usage::Told;
+use super::usage::SignalTold;
 use crate::{Deadline, Estate, Listing, PowerOrder, PowerSwitch};
 
 const LIST: &str = "DescribeMachines";
@@ -157,7 +157,7 @@ impl World {
         let from = from.max(now - keeps(step));
         let gaps = self.shared.source.gaps.iter();
         let of_it = |gap: &&Gap| gap.group.as_deref().is_none_or(|name| name == id);
-        let told = Told {
+        let told = SignalTold {
             profile: brief.profile,
             chance: brief.chance,
             signal: query.signal,

@@ -16,7 +16,7 @@ const BLOCK: i64 = 300;
 const BLOCKS: i64 = HOUR / BLOCK;
 
 /// A signal of a machine, and all that its samples depend on.
-pub(super) struct Told<'a> {
+pub(super) struct SignalTold<'a> {
     pub profile: Profile,
     pub chance: Stream,
     pub signal: Signal,
@@ -33,7 +33,7 @@ pub(super) struct Told<'a> {
     pub now: Timestamp,
 }
 
-impl Told<'_> {
+impl SignalTold<'_> {
     /// Samples of intervals of `step`, a whole number of minutes, that start in `[from, to)`.
     pub fn samples(&self, from: Timestamp, to: Timestamp, step: Seconds) -> Vec<Sample> {
         let step = step.0 as i64;

@@ -490,7 +490,7 @@ fn no_machines_is_said_and_the_order_stands() {
         w.view().out_of_capacity = true;
     }), @r"
     > web: desired 14 -> 16, forecast wants 16 units for 1550/s at p98.81 within 7m, demand now 1550/s, a unit serves 100/s
-    - web: the cloud has no machines now, 4 units ordered and missing
+    - web: the cloud has no machines now: 4 units ordered and missing
     ");
 }
 

@@ -172,9 +172,15 @@ fn anchor(heading: &str) -> String {
 }
 
 fn anchors(text: &str) -> BTreeSet<String> {
-    let headings =
-        lines(text).into_iter().filter(|(is_code, line)| !is_code && line.starts_with('#'));
-    headings.map(|(_, line)| anchor(line.trim_start_matches('#'))).collect()
+    let mut found = BTreeSet::new();
+    for (_, line) in lines(text).into_iter().filter(|(is_code, _)| !is_code) {
+        if line.starts_with('#') {
+            found.insert(anchor(line.trim_start_matches('#')));
+        }
+        let ids = line.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        found.extend(ids.map(str::to_owned));
+    }
+    found
 }
 
 #[test]

@@ -124,7 +124,9 @@ pub(crate) fn install(missing: &[&Need]) -> Result<(), String> {
 
 /// Services that a package brings are not started: tests start their own.
 fn apt_get(arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new("apt-get");
+    // Packaging may install what it needs at the same time, and two runs of apt do not mix.
+    let mut command = Command::new("flock");
+    command.arg(std::env::temp_dir().join("neap-apt.lock")).arg("apt-get");
     command.arg("--quiet").args(arguments);
     command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
     let run = command.stdin(Stdio::null()).output().map_err(|error| format!("apt-get: {error}"))?;

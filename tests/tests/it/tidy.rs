@@ -290,3 +290,39 @@ fn each_crate_has_one_program_of_tests_or_says_why_not() {
     assert!(programs > 3, "only {programs} programs of tests found");
     none(faults);
 }
+
+/// Words in backquotes that begin like a path of the repository.
+fn paths_in(text: &str) -> Vec<&str> {
+    let tops = [
+        ".ci/",
+        "daemon/",
+        "docs/",
+        "fleet/",
+        "forecaster/",
+        "packaging/",
+        "planner/",
+        "providers/",
+        "systemd/",
+        "tests/",
+    ];
+    let words = text.split('`').skip(1).step_by(2);
+    words.filter(|word| tops.iter().any(|top| word.starts_with(top))).collect()
+}
+
+#[test]
+fn every_file_that_guides_and_records_of_decisions_name_is_there() {
+    let mut documents = vec![root().join("CONTRIBUTING.md"), root().join("SECURITY.md")];
+    files(&root().join("docs/adr"), &mut documents);
+    let (mut named, mut faults) = (0, Vec::new());
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("the document reads");
+        for path in paths_in(&text).into_iter().filter(|path| !path.contains("NAME")) {
+            named += 1;
+            if !root().join(path).exists() {
+                faults.push(format!("{}: there is no `{path}`", shown(&document)));
+            }
+        }
+    }
+    assert!(named > 40, "only {named} paths found");
+    none(faults);
+}

@@ -129,6 +129,13 @@ impl Timestamp {
     }
 
     /// Reads `YYYY-MM-DDTHH:MM:SSZ` (any RFC 3339 offset is accepted; fractions are cut).
+    ///
+    /// ```
+    /// use fleet::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::parse("1970-01-02T00:00:00Z"), Some(Timestamp(86_400)));
+    /// assert_eq!(Timestamp::parse("yesterday"), None);
+    /// ```
     pub fn parse(text: &str) -> Option<Timestamp> {
         let stamp: jiff::Timestamp = text.parse().ok()?;
         Some(Timestamp(stamp.as_second()))

@@ -121,6 +121,23 @@ impl Backtest {
 
 /// Forecasts `steps` ahead from the end of `series`, with the model refitted to all of it.
 ///
+/// ```
+/// use forecaster::{Level, ModelKind, Series, Step, Timestamp, forecast_once};
+///
+/// let start = Timestamp::parse("2026-03-02T00:00:00Z").expect("a time");
+/// let hour = Step::new(3600).expect("a step");
+/// // Eight days in which demand is 100/s by night and 300/s by day.
+/// let demand = (0..8 * 24).map(|n| Some(if (6..18).contains(&(n % 24)) { 300.0 } else { 100.0 }));
+/// let series = Series::from_values(start, hour, demand).expect("sound samples");
+///
+/// let levels = [Level::new(0.5).expect("a level"), Level::new(0.95).expect("a level")];
+/// let (forecast, _) = forecast_once(&series, ModelKind::SeasonalDay, 12, &levels).expect("enough of it");
+///
+/// // The last sample is that of 23:00; noon is thirteen hours after it, nine o'clock ten.
+/// assert_eq!(forecast.horizon(), 12);
+/// assert_eq!(forecast.at_step(10).expect("within the horizon")[0], 300.0);
+/// ```
+///
 /// # Errors
 /// [`SeriesFault::TooShort`] with what would have been enough; a horizon or levels out of range.
 pub fn forecast_once(

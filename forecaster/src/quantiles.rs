@@ -104,6 +104,15 @@ impl QuantileForecast {
 /// Twice the pinball loss of quantile forecast `q` at `level`, in the demand's unit (Gneiting
 /// and Raftery, JASA 2007): zero for a perfect forecast, and smallest on average for the true
 /// quantile.
+///
+/// ```
+/// use forecaster::{Level, pinball};
+///
+/// let level = Level::new(0.9).expect("a level");
+/// // Too low by 10 costs nine times what too high by 10 costs.
+/// assert!((pinball(level, 90.0, 100.0) - 18.0).abs() < 1e-9);
+/// assert!((pinball(level, 110.0, 100.0) - 2.0).abs() < 1e-9);
+/// ```
 pub fn pinball(level: Level, q: f64, actual: f64) -> f64 {
     let error = actual - q;
     2.0 * (level.get() * error).max((level.get() - 1.0) * error)

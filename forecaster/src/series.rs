@@ -122,6 +122,16 @@ impl Series {
     /// A series of settled samples from `start` on; `None` is a missing one. Missing samples at
     /// either end are kept as part of the grid, except before the first value.
     ///
+    /// ```
+    /// use forecaster::{Series, Step, Timestamp};
+    ///
+    /// let start = Timestamp::parse("2026-03-02T00:00:00Z").expect("a time");
+    /// let series = Series::from_values(start, Step::MINUTE, [Some(4.0), None, Some(6.0)])?;
+    /// assert_eq!(series.len(), 3);
+    /// assert!(Series::from_values(start, Step::MINUTE, [Some(f64::NAN)]).is_err());
+    /// # Ok::<(), forecaster::SeriesFault>(())
+    /// ```
+    ///
     /// # Errors
     /// The first value that is negative, absurd or not a number.
     pub fn from_values(

@@ -19,6 +19,41 @@ use crate::{AccountId, ProviderName, ServiceName, Timestamp, Units, guards, outa
 ///
 /// The second value is the memory for the next cycle. It is to be kept whether or not the actions
 /// are carried out; what became of them comes back in the next snapshot's outcomes.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use planner::policy::{Budgets, Mode, Policy};
+/// use planner::snapshot::{Disk, KillSwitch, Snapshot};
+/// use planner::stage::Promotion;
+/// use planner::{Memory, Seconds, Timestamp, check_plan, plan};
+///
+/// let policy = Policy {
+///     mode: Mode::Act,
+///     poll_interval: Seconds(60),
+///     budgets: Budgets { group: None, account: None, fleet: None },
+///     spend_ceiling_usd_milli_hourly: None,
+///     services: BTreeMap::new(),
+///     promotion: Promotion::default(),
+/// };
+/// let snapshot = Snapshot {
+///     taken_at: Timestamp::parse("2026-03-02T12:00:00Z").expect("a time"),
+///     kill_switch: KillSwitch::Clear,
+///     freezes: Vec::new(),
+///     floors: Vec::new(),
+///     disk: Disk::Ample,
+///     acknowledged: Vec::new(),
+///     requests: Vec::new(),
+///     services: BTreeMap::new(),
+/// };
+/// let memory = Memory::default();
+///
+/// // A fleet without services: nothing to do, twice the same, and nothing for the judge.
+/// let (decided, after) = plan(&policy, &snapshot, &memory);
+/// assert!(decided.actions.is_empty());
+/// assert_eq!(plan(&policy, &snapshot, &memory), (decided.clone(), after));
+/// assert!(check_plan(&policy, &snapshot, &memory, &decided).is_empty());
+/// ```
 pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Memory) {
     let at = snapshot.taken_at;
     let mut next = memory.clone();

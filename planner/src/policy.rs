@@ -49,6 +49,13 @@ impl fmt::Display for Mode {
 }
 
 /// A share between 0 and 1, in millionths, so that it compares and journals exactly.
+///
+/// ```
+/// use planner::policy::Share;
+///
+/// assert_eq!(Share::from_fraction(0.25), Some(Share::percent(25)));
+/// assert_eq!(Share::from_fraction(1.5), None);
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

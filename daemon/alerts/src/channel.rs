@@ -274,6 +274,7 @@ fn rest(value: &HeaderValue) -> Option<Duration> {
 }
 
 /// The world's time, which receivers and signatures go by whatever a simulation's clock shows.
+#[expect(clippy::disallowed_methods, reason = "a simulation's clock is not the receivers' clock")]
 fn world_now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_second())
 }

@@ -145,6 +145,7 @@ impl Site {
 }
 
 /// The world's time: when a cycle really ended, whatever a simulation's clock shows.
+#[expect(clippy::disallowed_methods, reason = "a simulation's clock is not the visitors' clock")]
 fn world_now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_second())
 }

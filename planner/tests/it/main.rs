@@ -9,6 +9,7 @@ mod world;
 
 mod assembly;
 mod encodings;
+mod golden;
 mod idle_invariants;
 mod idle_reasons;
 mod idle_stories;

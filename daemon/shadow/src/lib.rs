@@ -3,6 +3,8 @@
 
 pub mod baselines;
 mod doubts;
+#[cfg(test)]
+mod golden;
 mod group;
 mod offer;
 mod recall;

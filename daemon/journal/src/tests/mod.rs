@@ -4,6 +4,7 @@ mod damage;
 #[path = "fleet.rs"]
 mod fleet;
 mod full;
+mod golden;
 mod kill;
 mod live;
 mod older;

@@ -1,0 +1,217 @@
+//! The bytes of every record: samples of each, and of each variant of each enum.
+//!
+//! What stands here is on disks: a record whose bytes change cannot be read from journals of before.
+//! New variants and fields go to the end, and only with a way to read older records. The planner's
+//! own types have their bytes in its tests.
+
+mod samples;
+mod told;
+
+use std::fmt::{Debug, Write};
+
+use planner::{AccountId, GroupId, ProviderName, Region, Seconds, ServiceName, Timestamp, Units};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::super::fold::{CheckpointBody, CycleBody, PolicyBody};
+use super::super::head::{self, Head, Mark};
+use super::*;
+
+/// Lines of `what bytes`.
+#[derive(Default)]
+struct Golden {
+    lines: String,
+}
+
+impl Golden {
+    /// Adds a sample, which must be the same when it is read back.
+    fn add<T>(&mut self, value: &T)
+    where
+        T: Serialize + DeserializeOwned + Debug,
+    {
+        let path = std::any::type_name::<T>();
+        self.named(path.rsplit("::").next().unwrap_or(path), value);
+    }
+
+    fn named<T>(&mut self, name: &str, value: &T)
+    where
+        T: Serialize + DeserializeOwned + Debug,
+    {
+        let bytes = postcard::to_stdvec(value).unwrap();
+        let back: T = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{value:?}"), "{name}");
+        self.bytes(name, &bytes);
+    }
+
+    /// Adds a record whose fields only its own module knows, from the same fields in a tuple; what
+    /// it is read as stands beside its bytes.
+    fn read<T>(&mut self, fields: &impl Serialize) -> T
+    where
+        T: Serialize + DeserializeOwned + Debug,
+    {
+        let bytes = postcard::to_stdvec(fields).unwrap();
+        let record: T = postcard::from_bytes(&bytes).unwrap();
+        writeln!(self.lines, "{record:?}").unwrap();
+        self.add(&record);
+        record
+    }
+
+    fn bytes(&mut self, name: &str, bytes: &[u8]) {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(self.lines, "{name} {hex}").unwrap();
+    }
+
+    #[track_caller]
+    fn assert(self, name: &str) {
+        insta::with_settings!({
+            snapshot_path => "bytes",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(name, self.lines);
+        });
+    }
+}
+
+/// Adds a sample of every variant of an enum. A variant that has none here does not compile.
+macro_rules! every {
+    ($golden:ident, $Type:ident {
+        $($Variant:ident $(($($tuple:expr),+ $(,)?))? $({$($field:ident: $value:expr),+ $(,)?})?),+ $(,)?
+    }) => {{
+        fn name_of(value: &$Type) -> &'static str {
+            match value {
+                $($Type::$Variant { .. } => concat!(stringify!($Type), "::", stringify!($Variant)),)+
+            }
+        }
+        $(
+            let value = $Type::$Variant $(($($tuple),+))? $({$($field: $value),+})?;
+            $golden.named(name_of(&value), &value);
+        )+
+    }};
+}
+use every;
+
+/// Text that tells which field it is of.
+fn text(field: &str) -> String {
+    field.to_owned()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    START + Seconds(seconds.unsigned_abs())
+}
+
+fn provider() -> ProviderName {
+    ProviderName::new("aws").unwrap()
+}
+
+fn account() -> AccountId {
+    AccountId::new("111122223333").unwrap()
+}
+
+fn region() -> Region {
+    Region::new("eu-west-1").unwrap()
+}
+
+fn service() -> ServiceName {
+    ServiceName::new("web").unwrap()
+}
+
+fn group() -> GroupId {
+    GroupId { provider: provider(), account: account(), region: region(), id: text("arn") }
+}
+
+fn record_id(sequence: u64) -> RecordId {
+    RecordId::new(at(0), Instance(0x5f3e_9a10), sequence)
+}
+
+fn cycle_id() -> CycleId {
+    CycleId(record_id(300))
+}
+
+fn desired() -> Change {
+    Change::Desired { from: Units(3), to: Units(4) }
+}
+
+fn sample_intent() -> Intent {
+    Intent {
+        id: cycle_id().decision(2),
+        at: at(1),
+        service: service(),
+        group: group(),
+        change: desired(),
+    }
+}
+
+fn mark(sequence: u64) -> Mark {
+    let counts = std::array::from_fn(|tree| 10 + tree as u64);
+    Mark { id: record_id(sequence), hash: [7; 16], counts }
+}
+
+#[test]
+fn ids_heads_and_frames_keep_their_bytes() {
+    let mut golden = Golden::default();
+    for tree in engine::Tree::ALL {
+        golden.bytes(&format!("Tree {}", tree.name()), &[tree.index() as u8]);
+    }
+    golden.add(&Instance(0x5f3e_9a10));
+    golden.add(&record_id(300));
+    golden.bytes("RecordId as a key", &record_id(300).to_key());
+    golden.add(&cycle_id());
+    golden.add(&cycle_id().decision(2));
+    golden.add(&PolicyDigest([9; 16]));
+    every!(golden, World { Real, Simulation { seed: 300, scenario: text("scenario") } });
+    golden.add(&mark(5));
+    let head = Head {
+        format: head::FORMAT,
+        writes: 300,
+        instance: Instance(0x5f3e_9a10),
+        world: World::Real,
+        anchor: mark(6),
+        end: mark(7),
+    };
+    golden.add(&head);
+    let dir = tempfile::tempdir().unwrap();
+    HeadFile::open(dir.path()).unwrap().write(&mut head.clone()).unwrap();
+    let file = std::fs::read(dir.path().join(head::FILE)).unwrap();
+    let place = &file[file.len() / 2..];
+    let (body, hash) = place.split_at(place.len() - 16);
+    let end = body.iter().rposition(|byte| *byte != 0).unwrap();
+    golden.bytes("a place of the high-water file", &body[..=end]);
+    golden.bytes("and its checksum", hash);
+    let (frame, _) = frame::seal(engine::Tree::Alerts, record_id(300), 9, [3; 16], b"body");
+    golden.bytes("a frame", &frame);
+    golden.assert("frames");
+}
+
+#[test]
+fn bodies_keep_their_bytes() {
+    let mut golden = Golden::default();
+    golden.add(&sample_intent());
+    golden.add(&outcome(cycle_id().decision(2), at(3), OrderResult::Moved { found: Units(5) }));
+    let policy =
+        PolicyBody { digest: PolicyDigest([9; 16]), policy: vec![1, 2, 3], source: text("source") };
+    golden.add(&policy);
+    golden.add(&CheckpointBody {
+        before: mark(5),
+        memory: Memory::default(),
+        metrics: vec![planner::metric::MetricKey(text("metric"))],
+        open: vec![sample_intent()],
+        last_cycle: Some(cycle_id()),
+    });
+    let patch = (vec![service()], 1u32, vec![2u8], 3u32, vec![4u8, 5]);
+    golden.read::<CycleBody>(&(at(1), PolicyDigest([9; 16]), 3u32, patch));
+    golden.bytes("a body packed whole, unpacked", &fold::unwrap(&fold::encode(&policy)).unwrap());
+    samples::cycle(&mut golden);
+    samples::metrics(&mut golden);
+    samples::usage(&mut golden);
+    golden.assert("bodies");
+}
+
+#[test]
+fn what_others_record_keeps_its_bytes() {
+    let mut golden = Golden::default();
+    told::alerts(&mut golden);
+    told::stories(&mut golden);
+    told::idle(&mut golden);
+    golden.assert("told");
+}

@@ -1,0 +1,227 @@
+//! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
+
+use planner::idle::resource::{ResourceId, ResourceKind};
+use planner::idle::usage::{Code, Day, Signal};
+use planner::metric::{MetricKey, Sample};
+use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
+use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
+use planner::snapshot::{
+    DemandPoint, DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record,
+    ReducedForecast, SignalsView, Trend, Window,
+};
+use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
+use planner::{Level, Step};
+
+use super::super::super::dictionary::Dictionary;
+use super::super::super::mirror::Patch;
+use super::super::super::{pack, samples, usage};
+use super::*;
+
+fn window() -> Window {
+    Window {
+        sample_age: Seconds(1),
+        poll_interval: Seconds(2),
+        lead_time: Seconds(3),
+        hold: Seconds(4),
+    }
+}
+
+fn point(start: i64) -> DemandPoint {
+    DemandPoint { start: at(start), value: 20.5, censored: true }
+}
+
+pub(super) fn observation() -> Observation {
+    let group = GroupView {
+        id: group(),
+        read_at: at(50),
+        desired: Units(1),
+        min: Units(2),
+        max: Units(3),
+        in_service: Units(4),
+        pending: Units(5),
+        terminating: Units(6),
+        protected: Units(7),
+        unknown: Units(8),
+        warming: Units(9),
+        launch_suspended: true,
+        terminate_suspended: false,
+        refresh: None,
+        policies: Vec::new(),
+        scheduled: Vec::new(),
+        owner: None,
+        newest_foreign_activity: None,
+        out_of_capacity: true,
+    };
+    let demand = DemandView {
+        step: Step::MINUTE,
+        settled: Some(point(1)),
+        provisional: vec![point(2)],
+        newly_settled: vec![point(3)],
+        fastest_rise: 1.5,
+        recent_low: Some(2.5),
+        missing: Share::percent(5),
+        fault: None,
+        utilisation: Some(0.75),
+        settling: Seconds(6),
+    };
+    let forecast = ReducedForecast {
+        origin: at(1),
+        levels: vec![Level::new(0.5).unwrap(), Level::new(0.9).unwrap()],
+        lead_milli: vec![100, 200],
+        hold_milli: vec![300, 500],
+        next_milli: vec![50, 60],
+        model: text("model"),
+        window: window(),
+        recent_loss_milli: 7,
+        last_value_loss_milli: 8,
+        record: Some(Record { covered_milli: 900, bias_milli: -10 }),
+    };
+    let applied = OrderOutcome {
+        decision: text("decision"),
+        at: at(7),
+        change: desired(),
+        result: OrderResult::Applied,
+    };
+    Observation {
+        group: Ok(group),
+        demand,
+        forecast: Ok(forecast),
+        signals: SignalsView { errors: Trend::Usual, healthy_hosts: Trend::Worse },
+        outcomes: vec![applied],
+        lead_times: vec![Seconds(200)],
+    }
+}
+
+fn sizing() -> Sizing {
+    Sizing {
+        demand_milli: Some(1),
+        capacity_milli: Some(2),
+        level: None,
+        sized_for_milli: Some(3),
+        needed_lead: Some(Units(4)),
+        needed_hold: Some(Units(5)),
+        needed_reactive: Some(Units(6)),
+        decided_by: DecidedBy::LastTrusted,
+        wanted: Units(7),
+        trade: None,
+        window: window(),
+    }
+}
+
+pub(super) fn action() -> Action {
+    Action {
+        service: service(),
+        group: group(),
+        change: desired(),
+        sizing: sizing(),
+        dry_run: true,
+    }
+}
+
+pub(super) fn finding(service: Option<ServiceName>) -> Finding {
+    Finding { service, what: What::Noted, hold: Hold::Provisional, sizing: None }
+}
+
+pub(super) fn stage() -> StageMemory {
+    StageMemory {
+        stage: Stage::Promoted,
+        since: at(1),
+        why: Why::Demoted { by: text("by") },
+        shrank_at: Some(at(2)),
+        regretted: 3,
+    }
+}
+
+pub(super) fn request() -> StageRequest {
+    StageRequest { by: text("by"), at: at(1), ask: StageAsk::DemoteAll }
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        taken_at: at(60),
+        kill_switch: KillSwitch::Thrown { why: text("kill switch") },
+        freezes: vec![ActiveFreeze {
+            name: text("freeze"),
+            scope: FreezeScope::All,
+            services: vec![service()],
+            until: at(61),
+        }],
+        floors: vec![EventFloor {
+            name: text("event"),
+            services: vec![service()],
+            floor: Units(9),
+            from: at(62),
+            until: at(63),
+        }],
+        disk: Disk::ReserveOnly,
+        acknowledged: vec![service()],
+        services: [(service(), observation())].into(),
+        requests: vec![request()],
+    }
+}
+
+/// The first cycle of a journal, whose record tells every part that there is.
+pub(super) fn cycle(golden: &mut Golden) {
+    let plan =
+        Plan { actions: vec![action()], findings: vec![finding(Some(service())), finding(None)] };
+    let mut memory = Memory::default();
+    memory.services.insert(service(), planner::memory::ServiceMemory::default());
+    memory.stages = Stages {
+        all: Some(stage()),
+        services: [(service(), stage())].into(),
+        rules: [(planner::idle::rule::RuleName(text("rule")), stage())].into(),
+    };
+    let patch: Patch = Mirror::default().advance(&snapshot(), &plan, &memory);
+    type Fields = (Vec<ServiceName>, u32, Vec<u8>, u32, Vec<u8>);
+    let bytes = postcard::to_stdvec(&patch).unwrap();
+    let (new, list_length, list, length, packed): Fields = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(new, []);
+    // How the packing spells it may differ from one version of zstd to the next.
+    let list = pack::unpack(&[], &list, list_length as usize).unwrap();
+    golden.bytes("a cycle's list of parts", &list);
+    golden.bytes("a cycle's parts", &pack::unpack(&[], &packed, length as usize).unwrap());
+    let mut mirror = Mirror::default();
+    mirror.follow(&patch).unwrap();
+    let back = mirror.reflect().unwrap();
+    assert_eq!((back.snapshot, back.plan, back.memory), (snapshot(), plan, memory));
+}
+
+pub(super) fn metrics(golden: &mut Golden) {
+    let sample = |start: i64, value: f64| Sample { start: at(start), value };
+    let batch = |metric: &str, samples: Vec<Sample>| SampleBatch {
+        metric: MetricKey(text(metric)),
+        seen_at: at(200),
+        samples,
+    };
+    let batches = [
+        batch("whole", vec![sample(0, 12.0), sample(60, 0.0)]),
+        batch("single", vec![sample(0, 0.5)]),
+        batch("double", vec![sample(60, 0.1), sample(0, -0.0)]),
+    ];
+    let body = samples::encode(&mut Dictionary::default(), &batches);
+    golden.bytes("samples", &fold::unwrap(&body).unwrap());
+    assert_eq!(samples::decode(&mut Dictionary::default(), &body).unwrap(), batches);
+}
+
+pub(super) fn resource() -> ResourceId {
+    ResourceId {
+        provider: provider(),
+        account: account(),
+        region: region(),
+        kind: ResourceKind::Database,
+        id: text("i-0abc"),
+    }
+}
+
+pub(super) fn usage(golden: &mut Golden) {
+    let day = |signal: Signal, day: i64| {
+        let mut hours = Day::EMPTY;
+        hours.set(3, Code::from_raw(700));
+        hours.set(23, Code::from_raw(2047));
+        UsageDay { resource: resource(), signal, day, hours }
+    };
+    let days: Vec<UsageDay> = (20_000..).zip(Signal::ALL).map(|(n, s)| day(s, n)).collect();
+    let body = usage::encode(&mut usage::Told::default(), &days);
+    golden.bytes("usage", &fold::unwrap(&body).unwrap());
+    assert_eq!(usage::decode(&mut usage::Told::default(), &body).unwrap(), days);
+}

@@ -1,20 +1,20 @@
 //! What the records say when they are read in order: the state that the next one builds on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use planner::ServiceName;
-use planner::Timestamp;
 use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::metric::MetricKey;
-use planner::policy::Policy;
-use planner::stage::{Promotion, Stages};
+use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
+use planner::stage::{Gate, Promotion, RegretLimits, Stages};
+use planner::{Seconds, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::dictionary::Dictionary;
 use super::engine::Tree;
-use super::frame::{Frame, VERSION_OF_NINE, VERSION_OF_SEVEN, VERSION_OF_TEN};
-use super::head::{Mark, MarkOfNine, MarkOfSeven, MarkOfTen};
+use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
+use super::frame::Frame;
+use super::head::{Mark, OlderMark};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -54,7 +54,7 @@ struct OlderCheckpoint<At, Learned> {
     last_cycle: Option<CycleId>,
 }
 
-/// A memory without promotions.
+/// A memory of the first two formats, which knows of no promotions.
 #[derive(Deserialize)]
 struct OlderMemory {
     fleet: FleetMemory,
@@ -79,11 +79,11 @@ impl CheckpointBody {
     /// The checkpoint that a record holds.
     pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, String> {
         let body = &frame.body;
-        match frame.version {
-            VERSION_OF_SEVEN => older::<MarkOfSeven, OlderMemory>(body),
-            VERSION_OF_NINE => older::<MarkOfNine, OlderMemory>(body),
-            VERSION_OF_TEN => older::<MarkOfTen, Memory>(body),
-            _ => decode(body),
+        match frame.format {
+            Format::V1 => older::<OlderMark<CountsOfV1>, OlderMemory>(body),
+            Format::V2 => older::<OlderMark<CountsOfV2>, OlderMemory>(body),
+            Format::V3 => older::<OlderMark<CountsOfV3>, Memory>(body),
+            Format::V4 => decode(body),
         }
     }
 }
@@ -248,17 +248,46 @@ fn plain<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
 }
 
-/// The policy in its plain encoding; one from before rules were promoted, or before there were
-/// promotions at all, ends where they begin.
+/// A policy of the first two formats; a later one begins so, too.
+#[derive(Deserialize)]
+struct PolicyOfV2 {
+    mode: Mode,
+    poll_interval: Seconds,
+    budgets: Budgets,
+    spend_ceiling_usd_milli_hourly: Option<u64>,
+    services: BTreeMap<ServiceName, ServicePolicy>,
+}
+
+/// What the third format has behind it; what a later one has begins so, too.
+#[derive(Deserialize)]
+struct PromotionOfV3 {
+    gated: BTreeSet<ServiceName>,
+    gate: Gate,
+    regret: RegretLimits,
+}
+
+/// The policy in its plain encoding.
+///
+/// Where it ends tells its format. Its frame does not: a checkpoint carries a policy on as it is, and
+/// the first programs that wrote format 4 had no promotions of rules.
 pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, String> {
-    let whole = Promotion::default();
-    let none = postcard::to_stdvec(&whole).map_err(|why| why.to_string())?;
-    let rules = postcard::to_stdvec(&(&whole.rules, whole.wrong_stops));
-    let rules = rules.map_err(|why| why.to_string())?;
-    postcard::from_bytes(plain).or_else(|error| {
-        let mut ended = [rules, none].into_iter().map(|rest| [plain, &rest].concat());
-        ended.find_map(|whole| postcard::from_bytes(&whole).ok()).ok_or(error.to_string())
-    })
+    read_policy(plain).map_err(|error| error.to_string())
+}
+
+fn read_policy(plain: &[u8]) -> Result<Policy, postcard::Error> {
+    let (policy, rest) = postcard::take_from_bytes::<PolicyOfV2>(plain)?;
+    let PolicyOfV2 { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, services } =
+        policy;
+    let promotion = if rest.is_empty() { Promotion::default() } else { read_promotion(rest)? };
+    Ok(Policy { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, services, promotion })
+}
+
+fn read_promotion(bytes: &[u8]) -> Result<Promotion, postcard::Error> {
+    let (promotion, rest) = postcard::take_from_bytes::<PromotionOfV3>(bytes)?;
+    let PromotionOfV3 { gated, gate, regret } = promotion;
+    let (rules, wrong_stops) =
+        if rest.is_empty() { Default::default() } else { postcard::from_bytes(rest)? };
+    Ok(Promotion { gated, gate, regret, rules, wrong_stops })
 }
 
 /// The identity of a policy in its plain encoding.
@@ -268,8 +297,6 @@ pub(crate) fn digest_of(policy: &[u8]) -> PolicyDigest {
 
 #[cfg(test)]
 mod tests {
-    use planner::policy::{Budgets, Mode};
-
     use super::*;
 
     #[test]

@@ -10,19 +10,7 @@
 
 use super::RecordId;
 use super::engine::Tree;
-
-/// The version that this program writes. Earlier ones are read, too: their checkpoints count fewer
-/// trees, and those of the first two know of no promotions.
-pub(crate) const VERSION: u8 = 4;
-
-/// The third version.
-pub(crate) const VERSION_OF_TEN: u8 = 3;
-
-/// The second version.
-pub(crate) const VERSION_OF_NINE: u8 = 2;
-
-/// The first version.
-pub(crate) const VERSION_OF_SEVEN: u8 = 1;
+use super::format::Format;
 
 const HEAD: usize = 26;
 const HASH: usize = 16;
@@ -38,7 +26,7 @@ pub(crate) const NO_HASH: Hash = [0; HASH];
 pub(crate) struct Frame {
     pub(crate) id: RecordId,
     pub(crate) tree: Tree,
-    pub(crate) version: u8,
+    pub(crate) format: Format,
     /// The record's number in its tree, from 1, without gaps.
     pub(crate) number: u64,
     pub(crate) before: Hash,
@@ -55,7 +43,7 @@ pub(crate) enum BadFrame {
     Short(usize),
     #[error("its checksum is wrong")]
     Checksum,
-    #[error("its version is {0}, expected at most {VERSION}")]
+    #[error("its version is {0}, expected at most {newest}", newest = Format::NEWEST.number())]
     Version(u8),
     #[error("it belongs to tree `{0}`")]
     Tree(String),
@@ -70,7 +58,7 @@ pub(crate) fn seal(
     body: &[u8],
 ) -> (Vec<u8>, Hash) {
     let mut value = Vec::with_capacity(HEAD + body.len() + HASH);
-    value.push(VERSION);
+    value.push(Format::NEWEST.number());
     // The trees are fewer than 256.
     value.push(tree.index() as u8);
     value.extend_from_slice(&number.to_le_bytes());
@@ -92,10 +80,7 @@ pub(crate) fn unseal(tree: Tree, key: &[u8], value: &[u8]) -> Result<Frame, BadF
     if hash != stored {
         return Err(BadFrame::Checksum);
     }
-    let version = covered[0];
-    if !(VERSION_OF_SEVEN..=VERSION).contains(&version) {
-        return Err(BadFrame::Version(version));
-    }
+    let format = Format::of(u32::from(covered[0])).ok_or(BadFrame::Version(covered[0]))?;
     if Tree::from_index(usize::from(covered[1])) != Some(tree) {
         let found = Tree::from_index(usize::from(covered[1])).map_or("unknown", Tree::name);
         return Err(BadFrame::Tree(found.to_string()));
@@ -103,7 +88,7 @@ pub(crate) fn unseal(tree: Tree, key: &[u8], value: &[u8]) -> Result<Frame, BadF
     let number = covered[2..10].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
     let mut before = NO_HASH;
     before.copy_from_slice(&covered[10..HEAD]);
-    Ok(Frame { id, tree, version, number, before, hash, body: covered[HEAD..].to_vec() })
+    Ok(Frame { id, tree, format, number, before, hash, body: covered[HEAD..].to_vec() })
 }
 
 fn hash_of(key: &[u8], covered: &[u8]) -> Hash {

@@ -7,24 +7,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::engine::TREES;
+use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::{Hash, NO_HASH, truncated};
 use super::{Damage, Instance, JournalFault, RecordId, World};
 
-/// The format of the journal as a whole. Earlier ones are read, too, and go on as this one once they
-/// are opened for writing.
-pub(crate) const FORMAT: u32 = 4;
-
-/// The first format: it counts seven trees, and is otherwise as the second.
-pub(crate) const FORMAT_OF_SEVEN: u32 = 1;
-
-/// The second format: it counts nine trees and knows of no promotions.
-pub(crate) const FORMAT_OF_NINE: u32 = 2;
-
-/// The third format: it counts ten trees and tells no stories.
-pub(crate) const FORMAT_OF_TEN: u32 = 3;
+/// The number of the newest format, as the file names it.
+pub(crate) const FORMAT: u32 = Format::NEWEST.number() as u32;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "high-water";
@@ -53,15 +45,6 @@ pub(crate) struct OlderMark<Counts> {
     hash: Hash,
     counts: Counts,
 }
-
-/// A mark of the first format.
-pub(crate) type MarkOfSeven = OlderMark<[u64; 7]>;
-
-/// A mark of the second format.
-pub(crate) type MarkOfNine = OlderMark<[u64; 9]>;
-
-/// A mark of the third format.
-pub(crate) type MarkOfTen = OlderMark<[u64; 10]>;
 
 impl<Counts: AsRef<[u64]>> From<OlderMark<Counts>> for Mark {
     fn from(old: OlderMark<Counts>) -> Mark {
@@ -202,27 +185,32 @@ fn unseal(place: &[u8]) -> Result<Option<Head>, String> {
 
 fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
     let (format, rest) = postcard::take_from_bytes::<u32>(body)?;
-    match format {
-        FORMAT => postcard::from_bytes(body),
-        FORMAT_OF_SEVEN => {
-            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfSeven>| head.into_head(format))
-        }
-        FORMAT_OF_NINE => {
-            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfNine>| head.into_head(format))
-        }
-        FORMAT_OF_TEN => {
-            postcard::from_bytes(rest).map(|head: OlderHead<MarkOfTen>| head.into_head(format))
-        }
-        // What else it holds only another version knows; which one it is, is enough to refuse it.
-        _ => Ok(Head {
-            format,
-            writes: postcard::from_bytes(rest)?,
-            instance: Instance(0),
-            world: World::Real,
-            anchor: Mark::START,
-            end: Mark::START,
-        }),
+    let Some(known) = Format::of(format) else { return unknown(format, rest) };
+    match known {
+        Format::V1 => older::<CountsOfV1>(format, rest),
+        Format::V2 => older::<CountsOfV2>(format, rest),
+        Format::V3 => older::<CountsOfV3>(format, rest),
+        Format::V4 => postcard::from_bytes(body),
     }
+}
+
+fn older<Counts>(format: u32, rest: &[u8]) -> Result<Head, postcard::Error>
+where
+    Counts: DeserializeOwned + AsRef<[u64]>,
+{
+    postcard::from_bytes(rest).map(|head: OlderHead<OlderMark<Counts>>| head.into_head(format))
+}
+
+/// What else a head of another version holds, only that one knows. Its number is enough to refuse it.
+fn unknown(format: u32, rest: &[u8]) -> Result<Head, postcard::Error> {
+    Ok(Head {
+        format,
+        writes: postcard::from_bytes(rest)?,
+        instance: Instance(0),
+        world: World::Real,
+        anchor: Mark::START,
+        end: Mark::START,
+    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod engine;
 mod fault;
 mod fold;
 mod forecast;
+mod format;
 mod frame;
 mod head;
 pub mod idle;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::audit::Audit;
 use super::engine::{Engine, EngineFault, MemoryEngine, Tree, Write};
+use super::format::Format;
 use super::frame::{truncated, unseal};
-use super::head::{self, FORMAT, FORMAT_OF_SEVEN, Head, HeadFile, Mark};
+use super::head::{self, FORMAT, Head, HeadFile, Mark};
 use super::log::{Opener, Shared};
 use super::sled_engine::SledEngine;
 use super::source::{Source, Walk};
@@ -103,13 +104,11 @@ pub(crate) fn make_directory(state_dir: &Path) -> Result<PathBuf, JournalFault> 
 pub(crate) fn read_head(dir: &Path) -> Result<(Option<Head>, Vec<Damage>), JournalFault> {
     let (head, damage) = head::read(dir)?;
     match head {
-        Some(head) if !(FORMAT_OF_SEVEN..=FORMAT).contains(&head.format) => {
-            Err(JournalFault::OtherFormat {
-                path: dir.to_path_buf(),
-                found: head.format,
-                expected: FORMAT,
-            })
-        }
+        Some(head) if Format::of(head.format).is_none() => Err(JournalFault::OtherFormat {
+            path: dir.to_path_buf(),
+            found: head.format,
+            expected: FORMAT,
+        }),
         None if !damage.is_empty() => {
             Err(JournalFault::Damaged { path: dir.join(head::FILE), damage })
         }

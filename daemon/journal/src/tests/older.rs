@@ -30,7 +30,7 @@ fn an_older_journal_is_read_as_it_is() {
     let records = older(&bench);
     let write = |(tree, (key, value))| engine::Write { tree, key, value };
     let writes: Vec<engine::Write> = records.into_iter().map(write).collect();
-    assert!(writes.iter().all(|write| write.value[0] == frame::VERSION_OF_SEVEN));
+    assert!(writes.iter().all(|write| write.value[0] == format::Format::V1.number()));
     engine::Engine::apply(&*engine, &writes).unwrap();
     let reader = bench.reader();
     let report = reader.verify().unwrap();
@@ -42,7 +42,7 @@ fn an_older_journal_is_read_as_it_is() {
     assert_eq!(reader.idle::<u8>(Timestamp(0)..Timestamp(i64::MAX)).count(), 0);
     assert_eq!(reader.idle_newest_first::<u8>(Timestamp(0)..Timestamp(i64::MAX)).count(), 0);
     drop(reader);
-    assert_eq!(format_of(&bench), head::FORMAT_OF_SEVEN, "reading changes nothing");
+    assert_eq!(format_of(&bench), 1, "reading changes nothing");
     let (journal, recovered) = bench.open();
     assert_eq!(format_of(&bench), head::FORMAT);
     assert_eq!(recovered.open_intents.len(), 1);
@@ -98,8 +98,8 @@ fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
     let bench = Bench::new(EngineKind::Sled);
     copied("format-2", &bench);
     let records = tail::read(&bench.path().join(DIRECTORY));
-    assert!(records.iter().all(|(_, (_, value))| value[0] == frame::VERSION_OF_NINE));
-    assert_eq!(format_of(&bench), head::FORMAT_OF_NINE);
+    assert!(records.iter().all(|(_, (_, value))| value[0] == format::Format::V2.number()));
+    assert_eq!(format_of(&bench), 2);
     let world = World::Simulation { seed: 7, scenario: "day".to_string() };
     let (journal, recovered) = Journal::open(bench.path(), world.clone(), bench.options()).unwrap();
     assert_eq!(format_of(&bench), head::FORMAT);
@@ -150,8 +150,8 @@ fn a_journal_without_stories_is_followed_and_tells_them_from_then_on() {
     let bench = Bench::new(EngineKind::Sled);
     copied("format-3", &bench);
     let records = tail::read(&bench.path().join(DIRECTORY));
-    assert!(records.iter().all(|(_, (_, value))| value[0] == frame::VERSION_OF_TEN));
-    assert_eq!(format_of(&bench), head::FORMAT_OF_TEN);
+    assert!(records.iter().all(|(_, (_, value))| value[0] == format::Format::V3.number()));
+    assert_eq!(format_of(&bench), 3);
     let world = World::Simulation { seed: 7, scenario: "day".to_string() };
     let (journal, recovered) = Journal::open(bench.path(), world, bench.options()).unwrap();
     assert_eq!(format_of(&bench), head::FORMAT);

@@ -1,0 +1,58 @@
+//! The formats of the journal, by number, and what each lacks.
+
+/// A format. Its number is the first byte of a record and the first number of the high-water file.
+///
+/// A journal of an earlier format is read as it is, and goes on in the newest one once it is opened
+/// for writing. What each has more than the one before:
+///
+/// | format | trees | more |
+/// |---|---|---|
+/// | 1 | 7 | |
+/// | 2 | 9 | usage and idle resources |
+/// | 3 | 10 | the shadow's tree; promotions of services, in policies and memories |
+/// | 4 | 11 | stories; promotions of idle rules, in policies |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Format {
+    V1 = 1,
+    V2 = 2,
+    V3 = 3,
+    V4 = 4,
+}
+
+/// What a mark of the first format counts: the records of each tree.
+pub(crate) type CountsOfV1 = [u64; 7];
+
+/// What a mark of the second format counts.
+pub(crate) type CountsOfV2 = [u64; 9];
+
+/// What a mark of the third format counts.
+pub(crate) type CountsOfV3 = [u64; 10];
+
+impl Format {
+    /// The format that this program writes.
+    pub(crate) const NEWEST: Format = Format::V4;
+
+    /// Its number on disk.
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The format of a number; `None` for one that this program does not know.
+    pub(crate) fn of(number: u32) -> Option<Format> {
+        let all = [Format::V1, Format::V2, Format::V3, Format::V4];
+        all.into_iter().find(|format| u32::from(format.number()) == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_known_by_its_number_and_no_other_is() {
+        for format in [Format::V1, Format::V2, Format::V3, Format::V4] {
+            assert_eq!(Format::of(u32::from(format.number())), Some(format));
+        }
+        assert_eq!([0, u32::from(Format::NEWEST.number()) + 1].map(Format::of), [None, None]);
+    }
+}

@@ -3,6 +3,7 @@
 //! No clock, no I/O, no async, no logging, no global state: now is [`Snapshot::taken_at`], and
 //! the same arguments give the same plan on every machine.
 
+pub mod agreement;
 mod buckets;
 pub mod check;
 pub mod cursor;

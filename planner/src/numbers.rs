@@ -20,14 +20,6 @@ pub(crate) fn milli(value: f64) -> Option<u64> {
     sane(value).map(|v| (v * 1000.0).round() as u64)
 }
 
-/// A short name for a text: a hash (FNV-1a), so that it stands for nothing else.
-pub(crate) fn name_of(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:012x}", hash >> 16)
-}
-
 /// The smallest count whose capacity covers `demand_milli`.
 pub(crate) fn units_for(demand_milli: u64, capacity: f64) -> Units {
     // A billionth of slack, so that rounding does not buy a unit.

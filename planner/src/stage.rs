@@ -9,10 +9,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agreement::{agrees, name_of, older};
 use crate::alert::{Alert, Severity};
 use crate::idle::rule::RuleName;
 use crate::memory::{Memory, ServiceMemory};
-use crate::numbers::name_of;
 use crate::plan::{Finding, Hold, What};
 use crate::policy::{Mode, Policy, ServicePolicy, Share};
 use crate::snapshot::{Observation, OrderResult, Snapshot};
@@ -348,14 +348,13 @@ pub fn bound_to(policy: &Policy, stages: &Stages, name: &ServiceName) -> String 
     let gated = policy.promotion.gated.contains(name);
     let Promotion { gate, regret, .. } = &policy.promotion;
     let stage = stages.service(name).map(|memory| (memory.stage, memory.since));
-    let mode = policy.mode;
-    let budgets = &policy.budgets;
-    name_of(&format!("{name}|{mode}|{gated}|{gate:?}|{regret:?}|{budgets:?}|{stage:?}|{service:?}"))
+    let (mode, budgets) = (policy.mode, &policy.budgets);
+    name_of("service", &(name, mode, gated, gate, regret, budgets, stage, service))
 }
 
 /// The name of a promotion's offer: what is agreed to, and the day of the scorecard it was agreed on.
 pub fn offer(policy: &Policy, stages: &Stages, name: &ServiceName, day: i64) -> String {
-    name_of(&format!("{}|{day}", bound_to(policy, stages, name)))
+    name_of("offer", &(bound_to(policy, stages, name), day))
 }
 
 /// Takes in what people asked for, and puts what is new in shadow.
@@ -406,7 +405,8 @@ fn request_taken(
         || StageMemory::new(Stage::Shadow, request.at, Why::Demoted { by: request.by.clone() });
     match &request.ask {
         StageAsk::Promote { service, share, anyway, bound_to: agreed } => {
-            if bound_to(policy, stages, service) != *agreed {
+            let now = || bound_to(policy, stages, service);
+            if !agrees(agreed, now, || older::bound_to(policy, stages, service)) {
                 findings.push(Finding { service: Some(service.clone()), ..void(by) });
                 return;
             }
@@ -428,8 +428,10 @@ fn request_taken(
         StageAsk::DemoteAll => {
             *stages = Stages { all: Some(demoted()), ..Stages::default() };
         }
-        StageAsk::PromoteGatedRule { rule, anyway, bound_to } => {
-            if bound_to_rule(policy, stages, rule) != *bound_to {
+        StageAsk::PromoteGatedRule { rule, anyway, bound_to: agreed } => {
+            let now = || bound_to_rule(policy, stages, rule);
+            let terms = policy.promotion.rules.get(rule);
+            if !agrees(agreed, now, || older::bound_to_rule(policy, stages, rule, terms)) {
                 findings.push(void(by));
                 return;
             }

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use journal::Journal;
+use planner::agreement::older;
 use planner::policy::{Policy, Share};
 use planner::stage::{self, Stage, StageAsk, StageRequest};
 use planner::{ServiceName, Timestamp};
@@ -122,11 +123,13 @@ fn admitted<Card>(
     agreed: Option<&str>,
     anyway: bool,
 ) -> Result<bool, String> {
-    if agreed.is_some_and(|agreed| agreed != offer.id) {
+    if let Some(agreed) = agreed.filter(|agreed| *agreed != offer.id) {
+        let why = match older::is_one(agreed) {
+            true => "an earlier version made it",
+            false => "configuration, stage or day of the scorecard are others by now",
+        };
         return Err(format!(
-            "offer `{}` is void: configuration, stage or day of the scorecard are others by now; \
-             `neap promote` shows what is offered",
-            agreed.unwrap_or_default()
+            "offer `{agreed}` is void: {why}; `neap promote` shows what is offered"
         ));
     }
     let wanted = share.map_or(Stage::Promoted, |share| Stage::Canary { share });

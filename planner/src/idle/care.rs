@@ -2,7 +2,7 @@
 
 use super::decide::{Look, is_down, is_up};
 use super::evidence::{Evidence, Lack, Verdict};
-use super::memory::{Approval, Care, Exempt, Mark};
+use super::memory::{Approval, Care, Exempt, Mark, NAMED_BY_BYTES};
 use super::money::Saving;
 use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
@@ -13,6 +13,7 @@ use super::schedule::ScheduleView;
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
 use crate::Seconds;
+use crate::agreement::{name_of, older};
 use crate::alert::Severity;
 
 /// The tag that a mark is written as, where a rule says so.
@@ -196,7 +197,7 @@ impl Look<'_> {
     fn mark(&mut self, seen: &Seen, rule: &IdleRule, evidence: &Evidence, mode: StopMode) {
         let (now, watched) = (self.now, self.memory.watch.watched);
         let id = &seen.resource.id;
-        let approval = approval_id(&seen.resource, &rule.name, mode, now.0);
+        let approval = approval_id(self.revision, &seen.resource, &rule.name, mode, now.0);
         let needs = self.who_decides(rule, id);
         self.care(id).mark = Some(Mark {
             rule: rule.name.clone(),
@@ -441,13 +442,15 @@ fn saving_line(saving: Option<&Saving>) -> String {
 
 /// The name of an approval: a hash of what is agreed to, so that it stands for nothing else.
 pub(super) fn approval_id(
+    revision: u32,
     resource: &Resource,
     rule: &RuleName,
     mode: StopMode,
     since: i64,
 ) -> String {
-    let born = resource.created_at.map_or(0, |at| at.0);
-    let started = resource.started_at.map_or(0, |at| at.0);
-    let text = format!("{}|{born}|{started}|{rule}|{mode:?}|{since}", resource.id);
-    crate::numbers::name_of(&text)
+    if revision < NAMED_BY_BYTES {
+        return older::approval(resource, rule, mode, since);
+    }
+    let Resource { id, created_at, started_at, .. } = resource;
+    name_of("approval", &(id, created_at, started_at, rule, mode, since))
 }

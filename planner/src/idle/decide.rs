@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::memory::{Care, IdleMemory, Open, RuleMemory, Scope};
+use super::memory::{Care, IdleMemory, Open, REVISION, RuleMemory, Scope};
 use super::plan::{IdleFinding, IdleHold, IdlePlan, Stage, Verb};
 use super::radius::{self, Due};
 use super::resource::{Power, ResourceId};
@@ -33,7 +33,19 @@ pub fn plan(
     snapshot: &IdleSnapshot,
     memory: &IdleMemory,
 ) -> (IdlePlan, IdleMemory) {
+    plan_of(REVISION, policy, snapshot, memory)
+}
+
+/// What the rules of a revision up to [`REVISION`] make of a look: for recorded ones that are
+/// computed again.
+pub fn plan_of(
+    revision: u32,
+    policy: &IdlePolicy,
+    snapshot: &IdleSnapshot,
+    memory: &IdleMemory,
+) -> (IdlePlan, IdleMemory) {
     let mut look = Look {
+        revision,
         policy,
         snapshot,
         now: snapshot.taken_at,
@@ -72,6 +84,8 @@ pub(super) type Places = BTreeMap<ResourceId, Vec<usize>>;
 
 /// A look in the making.
 pub(super) struct Look<'a> {
+    /// The revision of the rules that it is made by.
+    pub revision: u32,
     pub policy: &'a IdlePolicy,
     pub snapshot: &'a IdleSnapshot,
     pub now: Timestamp,

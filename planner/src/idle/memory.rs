@@ -8,8 +8,13 @@ use super::resource::{Power, ResourceId};
 use super::rule::{RuleName, StopMode};
 use crate::{AccountId, Fault, ProviderName, Seconds, Timestamp};
 
-/// The revision of the rules: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 1;
+/// The revision of the rules. Plans of a later revision need not be equal on replay; those of
+/// earlier ones are, by [`plan_of`](super::plan_of).
+pub const REVISION: u32 = 2;
+
+/// From this revision on, approvals are named by the bytes of what is agreed to. Before it, by text;
+/// nothing else differs.
+pub(super) const NAMED_BY_BYTES: u32 = 2;
 
 /// All that outlives a look. [`plan`](super::plan()) takes it and gives the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

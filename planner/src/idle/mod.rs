@@ -26,7 +26,7 @@ mod touch;
 pub use again::{StartedAgain, WRONG_WITHIN, started_again};
 pub use care::MARK_TAG;
 pub use check::{IdleViolation, check_idle};
-pub use decide::plan;
+pub use decide::{plan, plan_of};
 pub use evidence::judge;
 pub use fleet::{money, resource, usage};
 pub use recheck::recheck;

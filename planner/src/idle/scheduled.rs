@@ -13,6 +13,7 @@ use super::rule::{RuleMode, RuleName, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
+use crate::agreement::older;
 use crate::alert::Severity;
 use crate::{Seconds, Timestamp};
 
@@ -302,16 +303,16 @@ impl Look<'_> {
             (_, RuleMode::Approve) => "the schedule asks for it",
             _ => return None,
         };
-        let approval = approval_id(&seen.resource, &rule.name, mode, switch.0);
+        let approval = approval_id(self.revision, &seen.resource, &rule.name, mode, switch.0);
+        // One that was asked for before names were made of bytes is the same.
+        let before = older::approval(&seen.resource, &rule.name, mode, switch.0);
         let care = self.care(id);
-        let known = care.asked.as_ref().filter(|asked| asked.id == approval);
-        if known.is_some_and(|asked| asked.given.is_some()) {
+        let asked = care.asked.take().filter(|asked| [&approval, &before].contains(&&asked.id));
+        let asked = care.asked.insert(asked.unwrap_or(Approval { id: approval, given: None }));
+        if asked.given.is_some() {
             return None;
         }
-        if known.is_none() {
-            care.asked = Some(Approval { id: approval.clone(), given: None });
-        }
-        Some(IdleHold::NeedsApproval { id: approval, why: why.to_owned() })
+        Some(IdleHold::NeedsApproval { id: asked.id.clone(), why: why.to_owned() })
     }
 
     /// The machine of the same schedule that has to be up before this one is at `wanted`, or down.

@@ -1,21 +1,19 @@
 //! Stages of idle rules and schedules: what they must have shown, what is agreed to, and regret.
 
-use std::fmt::Debug;
-
 use serde::{Deserialize, Serialize};
 
 use super::gate::millionths;
 use super::{Missing, Promotion, Stage, StageMemory, Stages, Why};
+use crate::agreement::name_of;
 use crate::alert::{Alert, Severity};
 use crate::idle::WRONG_WITHIN;
 use crate::idle::rule::RuleName;
-use crate::numbers::name_of;
 use crate::policy::Policy;
 use crate::{Seconds, Timestamp};
 
 /// What a rule's promotion is agreed to by: a short hash of its configuration.
-pub fn terms(rule: &impl Debug) -> String {
-    name_of(&format!("{rule:?}"))
+pub fn terms(rule: &impl Serialize) -> String {
+    name_of("terms", rule)
 }
 
 /// What somebody who promotes a rule agrees to, as a short hash: its configuration, the gate, the
@@ -24,13 +22,13 @@ pub fn bound_to_rule(policy: &Policy, stages: &Stages, name: &RuleName) -> Strin
     let Promotion { gate, regret, rules, wrong_stops, .. } = &policy.promotion;
     let stage = stages.rule(name).map(|memory| (memory.stage, memory.since));
     let (mode, terms) = (policy.mode, rules.get(name));
-    name_of(&format!("rule {name}|{mode}|{gate:?}|{regret:?}|{wrong_stops}|{stage:?}|{terms:?}"))
+    name_of("rule", &(name, mode, gate, regret, wrong_stops, stage, terms))
 }
 
 /// The name of the offer of a rule's promotion: what is agreed to, and the day of the scorecard it
 /// was agreed on.
 pub fn offer_of_rule(policy: &Policy, stages: &Stages, name: &RuleName, day: i64) -> String {
-    name_of(&format!("{}|{day}", bound_to_rule(policy, stages, name)))
+    name_of("offer", &(bound_to_rule(policy, stages, name), day))
 }
 
 /// What a rule has shown in shadow: the sum of its days there.

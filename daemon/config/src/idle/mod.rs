@@ -7,6 +7,7 @@ mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use planner::agreement::older;
 use planner::idle::money::Currency;
 use planner::idle::rule::{IdlePolicy, IdleRule, Radius, Resource, RuleName, ScheduleKind};
 use planner::idle::rule::{ScheduleRule, Select};
@@ -50,9 +51,28 @@ impl IdleConfig {
         let rules = self.policy.rules.iter().map(|rule| (&rule.name, stage::terms(rule)));
         let schedules = self.policy.schedules.iter().map(|rule| {
             let hours = self.hours.get(&rule.name);
-            (&rule.name, stage::terms(&(rule, hours)))
+            // Hours are written with the calendar's name alone.
+            let calendar = hours.and_then(Hours::calendar);
+            (&rule.name, stage::terms(&(rule, hours, calendar)))
         });
-        let gated = rules.chain(schedules).filter(|(name, _)| self.gated.contains(name));
+        self.of_gated(rules.chain(schedules))
+    }
+
+    /// The same by the names that earlier versions gave, for what was agreed to under them.
+    pub fn older_terms(&self) -> BTreeMap<RuleName, String> {
+        let rules = self.policy.rules.iter().map(|rule| (&rule.name, older::terms(rule)));
+        let schedules = self.policy.schedules.iter().map(|rule| {
+            let hours = self.hours.get(&rule.name);
+            (&rule.name, older::terms(&(rule, hours)))
+        });
+        self.of_gated(rules.chain(schedules))
+    }
+
+    fn of_gated<'a>(
+        &self,
+        terms: impl Iterator<Item = (&'a RuleName, String)>,
+    ) -> BTreeMap<RuleName, String> {
+        let gated = terms.filter(|(name, _)| self.gated.contains(*name));
         gated.map(|(name, terms)| (name.clone(), terms)).collect()
     }
 

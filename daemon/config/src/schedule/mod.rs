@@ -17,6 +17,8 @@ use planner::idle::schedule::{ScheduleView, Span};
 use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
+use crate::CalendarRule;
+
 pub use custodian::{Edges, OffHours, Reading};
 pub use hours::{Days, NamedCalendar, UpHours, UpWindow};
 pub use switches::LocalSwitch;
@@ -35,6 +37,14 @@ pub enum Hours {
 }
 
 impl Hours {
+    /// The calendar that they follow.
+    pub fn calendar(&self) -> Option<&CalendarRule> {
+        match self {
+            Hours::Own(hours) => hours.calendar.as_ref().map(|calendar| &calendar.rule),
+            Hours::CloudCustodian(_) => None,
+        }
+    }
+
     /// The hours of one resource around `now`; `None` where it has no tag that would give it any.
     pub fn view(
         &self,

@@ -1,5 +1,6 @@
 //! `neap run`: the daemon.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,8 @@ use config::calendars::Calendars;
 use config::{self, Config};
 use journal::{self, Journal, JournalFault, Recovered};
 use page::{Board, Page, Site};
+use planner::agreement::older;
+use planner::idle::rule::RuleName;
 use planner::{Memory, Seconds, Timestamp};
 use report::Turn;
 use report::digest::{Desk, Standing};
@@ -246,7 +249,7 @@ async fn start(
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
     recall_orders(&mut engine, &reader, recovered, now)?;
-    recall_requests(&mut engine, &journal, recovered)?;
+    recall_requests(&mut engine, &journal, recovered, &config.idle.older_terms())?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
     idle.restore(&reader, now)?;
     idle.obey(&engine.recall);
@@ -342,9 +345,13 @@ fn recall_requests(
     engine: &mut Engine,
     journal: &Journal,
     recovered: &Recovered,
+    older_terms: &BTreeMap<RuleName, String>,
 ) -> anyhow::Result<()> {
     engine.recall.stand(&engine.memory.stages);
-    engine.requests = shadow::unanswered(&journal.reader(), recovered.last_cycle)?;
+    let requests = shadow::unanswered(&journal.reader(), recovered.last_cycle)?;
+    let (policy, stages) = (&engine.standing.policy, &engine.memory.stages);
+    let renamed = |request| older::renamed(request, policy, stages, older_terms);
+    engine.requests = requests.into_iter().map(renamed).collect();
     for request in &engine.requests {
         engine.recall.note(&request.ask);
     }

@@ -13,7 +13,7 @@ use journal::{JournalFault, Reader};
 pub struct Again {
     /// Looks whose plan and memory are the same.
     pub same: u64,
-    /// Looks of another revision of the rules, and looks before the first checkpoint.
+    /// Looks of a later revision of the rules, and looks before the first checkpoint.
     pub not_compared: u64,
     /// What differs, a line a look.
     pub different: Vec<String>,
@@ -32,7 +32,7 @@ pub fn again(reader: &Reader, range: Range<Timestamp>) -> Result<Again, JournalF
                 folded.get_or_insert_default().restart(&checkpoint);
             }
             IdleEntry::Look(look) => match &mut folded {
-                Some(folded) if look.revision == REVISION => {
+                Some(folded) if (1..=REVISION).contains(&look.revision) => {
                     match difference(folded, &look) {
                         None => told.same += 1,
                         Some(what) => told.different.push(what),
@@ -53,7 +53,8 @@ pub fn again(reader: &Reader, range: Range<Timestamp>) -> Result<Again, JournalF
 
 fn difference(folded: &Folded, look: &LookRecord) -> Option<String> {
     let snapshot = folded.snapshot(look);
-    let (plan, memory) = planner::idle::plan(&folded.policy, &snapshot, &folded.memory);
+    let (policy, memory) = (&folded.policy, &folded.memory);
+    let (plan, memory) = planner::idle::plan_of(look.revision, policy, &snapshot, memory);
     let head = format!("look at {}", look.snapshot.taken_at);
     if plan.actions != look.plan.actions {
         let orders = |actions: &[planner::idle::plan::PowerAction]| {

@@ -30,6 +30,7 @@ mod promotion;
 mod rule_promotion;
 mod service;
 mod signals;
+mod taken_over;
 mod the_day;
 mod tidy;
 mod traces;

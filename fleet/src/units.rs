@@ -77,7 +77,8 @@ impl fmt::Display for NoDuration {
 
 impl std::error::Error for NoDuration {}
 
-/// Reads what [`Seconds`] shows: `45s`, `4m`, `1h30m`, `2d`, units from large to small.
+/// Reads what [`Seconds`] shows, and weeks: `45s`, `4m`, `1h30m`, `2d`, `1w`, units from large to
+/// small.
 impl FromStr for Seconds {
     type Err = NoDuration;
     fn from_str(text: &str) -> Result<Seconds, NoDuration> {
@@ -87,6 +88,7 @@ impl FromStr for Seconds {
             let end = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fault)?;
             let count: u64 = rest[..end].parse().map_err(|_| fault())?;
             let unit = match rest.as_bytes()[end] {
+                b'w' => 604_800,
                 b'd' => 86_400,
                 b'h' => 3600,
                 b'm' => 60,

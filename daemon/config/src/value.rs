@@ -18,24 +18,7 @@ pub(super) const BUDGET: &str =
 
 /// Reads `45s`, `4m`, `1h30m`, `2d`: whole numbers, each with its unit, from large to small.
 pub(super) fn duration(text: &str) -> Option<Seconds> {
-    const UNITS: [(char, u64); 5] =
-        [('w', 604_800), ('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
-    let mut total = 0_u64;
-    let mut smallest = u64::MAX;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let count: u64 = rest[..digits].parse().ok()?;
-        let unit = rest[digits..].chars().next()?;
-        let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        if *seconds >= smallest {
-            return None;
-        }
-        smallest = *seconds;
-        total = total.checked_add(count.checked_mul(*seconds)?)?;
-        rest = &rest[digits + 1..];
-    }
-    (smallest != u64::MAX && total <= DURATION_MAX.0).then_some(Seconds(total))
+    text.parse().ok().filter(|span: &Seconds| *span <= DURATION_MAX)
 }
 
 /// Reads `0.5%`: from 0 to 100, no finer than a millionth of the whole.

@@ -1,6 +1,7 @@
 //! A scaling group as a cloud shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,18 @@ pub enum Process {
     ScheduledActions,
     /// Another one, by the cloud's name.
     Other(String),
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Process::Launch => "Launch",
+            Process::Terminate => "Terminate",
+            Process::AlarmNotification => "AlarmNotification",
+            Process::ScheduledActions => "ScheduledActions",
+            Process::Other(name) => name,
+        })
+    }
 }
 
 /// A scaling policy of the cloud's own.

@@ -155,6 +155,14 @@ pub struct ServicePolicy {
     pub upstreams: Vec<String>,
 }
 
+impl ServicePolicy {
+    /// Every metric of the service.
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricQuery> {
+        let Signals { errors, healthy_hosts } = &self.signals;
+        self.demand.iter().chain(&self.utilisation).chain(errors).chain(healthy_hosts)
+    }
+}
+
 /// Metrics that tell an outage from a quiet hour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Signals {

@@ -115,6 +115,34 @@ pub struct GroupView {
     pub out_of_capacity: bool,
 }
 
+impl GroupView {
+    /// A group at rest: all that it is told to have is in service, and nothing restrains it. For
+    /// simulated groups and tests.
+    pub fn at_rest(id: GroupId, read_at: Timestamp, desired: Units) -> GroupView {
+        GroupView {
+            id,
+            read_at,
+            desired,
+            min: Units(0),
+            max: Units(u32::MAX),
+            in_service: desired,
+            pending: Units(0),
+            terminating: Units(0),
+            protected: Units(0),
+            unknown: Units(0),
+            warming: Units(0),
+            launch_suspended: false,
+            terminate_suspended: false,
+            refresh: None,
+            policies: Vec::new(),
+            scheduled: Vec::new(),
+            owner: None,
+            newest_foreign_activity: None,
+            out_of_capacity: false,
+        }
+    }
+}
+
 /// A value of one interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DemandPoint {

@@ -42,6 +42,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fleet::Retention;
+use forecaster::ModelKind;
 use planner::policy::Policy;
 use planner::{ProviderName, Seconds, ServiceName};
 use serde::Serialize;
@@ -101,7 +102,7 @@ pub struct Config {
     /// How long a cycle may take before what is missing counts as unread.
     pub cycle_deadline: Seconds,
     /// Services whose forecasting model is named by the operator; all others use `auto`.
-    pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+    pub forecasters: BTreeMap<ServiceName, ModelKind>,
     /// Zones, days of rest and holidays, by name.
     pub calendars: BTreeMap<String, CalendarRule>,
     /// Events that are known beforehand.
@@ -151,25 +152,6 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
-}
-
-/// The model that forecasts a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelChoice {
-    /// The best by backtest.
-    #[default]
-    Auto,
-    /// Tomorrow is as now: the model that all others must beat.
-    LastValue,
-    /// The value a day ago.
-    SeasonalDay,
-    /// The value a week ago.
-    SeasonalWeek,
-    /// Exponential smoothing with damped trend.
-    Ets,
-    /// Direct linear model on lags and time of day and week.
-    Linear,
 }
 
 /// Reads a duration such as `45s`, `1h30m` or `2d`.

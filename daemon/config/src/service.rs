@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use forecaster::ModelKind;
 use planner::metric::MetricQuery;
 use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
 use planner::{GroupRef, ServiceName, Step};
 
-use super::ModelChoice;
 use super::calendar;
 use super::defaults::Defaults;
 use super::keys::Key;
@@ -22,13 +22,13 @@ use super::reader::{Entry, Table};
 
 pub(super) const MODES: [(&str, Mode); 2] = [("observe", Mode::Observe), ("act", Mode::Act)];
 
-const MODELS: [(&str, ModelChoice); 6] = [
-    ("auto", ModelChoice::Auto),
-    ("last-value", ModelChoice::LastValue),
-    ("seasonal-day", ModelChoice::SeasonalDay),
-    ("seasonal-week", ModelChoice::SeasonalWeek),
-    ("ets", ModelChoice::Ets),
-    ("linear", ModelChoice::Linear),
+const MODELS: [(&str, ModelKind); 6] = [
+    ("auto", ModelKind::Auto),
+    ("last-value", ModelKind::LastValue),
+    ("seasonal-day", ModelKind::SeasonalDay),
+    ("seasonal-week", ModelKind::SeasonalWeek),
+    ("ets", ModelKind::Ets),
+    ("linear", ModelKind::Linear),
 ];
 
 /// The keys of a service that `[service_defaults]` may set for all.
@@ -38,7 +38,7 @@ pub(super) struct ServiceKeys {
     /// Whether it acts only once promoted.
     gated: bool,
     violation_budget: Share,
-    forecaster: ModelChoice,
+    forecaster: ModelKind,
     upstreams: Vec<String>,
     calendar: Option<String>,
     /// The calendars there are.
@@ -53,7 +53,7 @@ impl ServiceKeys {
             mode,
             gated: false,
             violation_budget: Defaults::violation_budget(),
-            forecaster: ModelChoice::default(),
+            forecaster: ModelKind::default(),
             upstreams: Vec::new(),
             calendar: None,
             calendars,
@@ -115,7 +115,7 @@ fn names(entry: &Entry<'_>) -> Vec<String> {
 #[derive(Default)]
 pub(super) struct Services {
     pub policies: BTreeMap<ServiceName, ServicePolicy>,
-    pub forecasters: BTreeMap<ServiceName, ModelChoice>,
+    pub forecasters: BTreeMap<ServiceName, ModelKind>,
     pub calendars: BTreeMap<ServiceName, String>,
     /// Those that act only once promoted.
     pub gated: BTreeSet<ServiceName>,
@@ -141,7 +141,7 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
             );
             table.fault(message, None);
         }
-        if model != ModelChoice::Auto {
+        if model != ModelKind::Auto {
             services.forecasters.insert(name.clone(), model);
         }
         if keys.gated {
@@ -292,7 +292,7 @@ impl ServiceKeys {
     }
 
     /// The model that forecasts.
-    pub fn forecaster(&self) -> ModelChoice {
+    pub fn forecaster(&self) -> ModelKind {
         self.forecaster
     }
 

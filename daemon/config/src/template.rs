@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use fleet::metric::PROMQL as NAMESPACE;
+use forecaster::ModelKind;
 use planner::group::GroupState;
 use planner::metric::MetricQuery;
 use planner::policy::{PoolPolicy, ServicePolicy};
 use planner::{AccountId, GroupRef, ProviderName, Region, ServiceName};
 use serde::Serialize;
 
-use super::ModelChoice;
 use super::keys::root::top;
 use super::keys::service::{template as known, template_match};
 use super::metric::{Place, Surroundings};
@@ -32,7 +32,7 @@ pub struct ServiceTemplate {
     /// The service; its pool's group is replaced.
     pub service: ServicePolicy,
     /// The model that forecasts it.
-    pub forecaster: ModelChoice,
+    pub forecaster: ModelKind,
     /// The calendar that its users live by.
     pub calendar: Option<String>,
     /// Whether it acts only once promoted.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use config::calendars::Calendars;
-use config::{self, Config, ModelChoice, ProviderConfig, SimConfig};
+use config::{self, Config, ProviderConfig, SimConfig};
 use forecaster::ModelKind;
 use journal::{self, PolicyDigest};
-use planner::policy::Policy;
-use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
+use planner::policy::{Policy, ServicePolicy};
+use planner::{Memory, ProviderName, ServiceName, Timestamp};
 use providers::sim::World;
 use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
@@ -21,6 +21,7 @@ use crate::clock::{Clock, Shared, Simulated, System};
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;
+use crate::store;
 
 /// How long looking for groups that match a template may take.
 const DISCOVERY_WITHIN: Duration = Duration::from_secs(60);
@@ -155,8 +156,7 @@ pub async fn expanded(
     let mut calendars = Calendars::of(config);
     let mut policy = config.policy.clone();
     policy.promotion.rules = config.idle.terms();
-    let mut models: BTreeMap<ServiceName, ModelKind> =
-        config.forecasters.iter().map(|(name, choice)| (name.clone(), model(*choice))).collect();
+    let mut models = config.forecasters.clone();
     for (name, provider) in providers {
         let templates: Vec<_> =
             config.templates.iter().filter(|template| &template.provider == name).collect();
@@ -179,7 +179,7 @@ pub async fn expanded(
                 match template.expand(group) {
                     None => {}
                     Some(Ok((service, made))) => {
-                        models.entry(service.clone()).or_insert(model(template.forecaster));
+                        models.entry(service.clone()).or_insert(template.forecaster);
                         let written = config.policy.services.contains_key(&service);
                         if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
                             calendars.assign(&service, name);
@@ -246,10 +246,10 @@ pub fn restore_samples(
         .policy
         .services
         .values()
-        .flat_map(crate::gather::queries)
+        .flat_map(ServicePolicy::metrics)
         .map(|query| (query.key(), query.clone()))
         .collect();
-    for stored in reader.samples(now - Seconds::days(64)) {
+    for stored in reader.samples(now - store::RESTORED) {
         let stored = stored.context("reading samples back")?;
         if let Some(query) = known.get(&stored.metric) {
             engine.observer.restore(query, stored.sample);
@@ -261,15 +261,4 @@ pub fn restore_samples(
 /// An engine that knows what `memory` knows.
 pub fn engine(standing: Standing, providers: &Providers, memory: Memory) -> Engine {
     Engine::new(standing, providers.clone(), memory)
-}
-
-fn model(choice: ModelChoice) -> ModelKind {
-    match choice {
-        ModelChoice::Auto => ModelKind::Auto,
-        ModelChoice::LastValue => ModelKind::LastValue,
-        ModelChoice::SeasonalDay => ModelKind::SeasonalDay,
-        ModelChoice::SeasonalWeek => ModelKind::SeasonalWeek,
-        ModelChoice::Ets => ModelKind::Ets,
-        ModelChoice::Linear => ModelKind::Linear,
-    }
 }

@@ -31,7 +31,8 @@ use crate::gather::{Observer, Providers, Question};
 /// Actions carried out at the same time.
 const CONCURRENT_ACTIONS: usize = 8;
 
-/// How long our own orders are told from other people's changes.
+/// How long our own orders are told from other people's changes. A group shows what an order did
+/// within minutes; two hours leave room for a cloud that is late, or that could not be read.
 const OURS_REMEMBERED: Seconds = Seconds::hours(2);
 
 /// What is in force until the next reload.

@@ -142,7 +142,7 @@ fn still_right(change: Change, group: &GroupState) -> Result<(), OrderResult> {
     }
     let process = if change.is_increase() { Process::Launch } else { Process::Terminate };
     if group.suspended.contains(&process) {
-        return refuse(format!("the group's process `{process:?}` is suspended"));
+        return refuse(format!("the group's process `{process}` is suspended"));
     }
     if let (Some(id), false) = (&group.refresh, change.is_increase()) {
         return refuse(format!("instance refresh `{id}` is under way"));

@@ -37,7 +37,8 @@ const REFITS_PER_CYCLE: usize = 16;
 pub struct Observer {
     store: Store,
     services: BTreeMap<ServiceName, Watched>,
-    launches_seen: BTreeSet<String>,
+    /// Launches whose lead time was taken, by id, and when they ended.
+    launches_seen: BTreeMap<String, Timestamp>,
 }
 
 struct Watched {
@@ -110,6 +111,8 @@ impl Observer {
     /// Asks everything that `question` needs, and builds the observations.
     pub async fn gather(&mut self, question: &Question<'_>) -> Gathered {
         self.follow(question);
+        // An activity that ended before the last cycle is not looked at again.
+        self.launches_seen.retain(|_, ended| question.last_taken_at.is_none_or(|at| *ended > at));
         let asking = async { tokio::join!(read_groups(question), self.read_metrics(question)) };
         let (groups, samples) = asking.instrument(info_span!(target: SPANS, "gather")).await;
         let forecasting = info_span!(target: SPANS, "forecast");
@@ -161,7 +164,7 @@ impl Observer {
             });
         }
         let wanted: BTreeSet<MetricKey> =
-            services.values().flat_map(queries).map(MetricQuery::key).collect();
+            services.values().flat_map(ServicePolicy::metrics).map(MetricQuery::key).collect();
         self.store.retain(&|key| wanted.contains(key));
     }
 
@@ -217,7 +220,7 @@ impl Observer {
         let key = query.key();
         for (name, service) in &question.policy.services {
             let Some(watched) = self.services.get_mut(name) else { continue };
-            if queries(service).any(|used| used.key() == key) {
+            if service.metrics().any(|used| used.key() == key) {
                 let from = watched.changed_from.map_or(oldest, |known| known.min(oldest));
                 watched.changed_from = Some(from);
                 watched.complete &= !first;
@@ -233,7 +236,7 @@ impl Observer {
     ) -> BTreeMap<(ProviderName, Timestamp), Vec<MetricQuery>> {
         let mut asked = BTreeSet::new();
         let mut batches: BTreeMap<_, Vec<MetricQuery>> = BTreeMap::new();
-        for query in question.policy.services.values().flat_map(queries) {
+        for query in question.policy.services.values().flat_map(ServicePolicy::metrics) {
             if asked.insert(query.key()) {
                 let from = self.read_from(query, question);
                 batches.entry((query.provider.clone(), from)).or_default().push(query.clone());
@@ -323,10 +326,13 @@ impl Observer {
                 question.policy.poll_interval,
                 settling(watched.demand.step()),
             );
-            // What makes a series unusable shows again, and is told, when it is to be forecast.
-            let _refit = window
+            let refitted = window
                 .steps(watched.demand.step())
                 .and_then(|windows| watched.forecaster.refit(&watched.demand, windows));
+            // What makes a series unusable is told to people when it is to be forecast.
+            if let Err(fault) = refitted {
+                tracing::debug!(service = %name, %fault, "no model could be made");
+            }
         }
     }
 
@@ -357,7 +363,7 @@ impl Observer {
             let launched = activity.kind == ActivityKind::Launch
                 && activity.status == ActivityStatus::Successful;
             let new = question.last_taken_at.is_none_or(|last| ended > last);
-            if launched && new && self.launches_seen.insert(activity.id.clone()) {
+            if launched && new && self.launches_seen.insert(activity.id.clone(), ended).is_none() {
                 found.push(ended.since(activity.started_at));
             }
         }
@@ -445,17 +451,6 @@ impl Observer {
                 .map_or(Trend::Unknown, |query| self.store.hosts_trend(query, in_service, now)),
         }
     }
-}
-
-/// Every metric of a service.
-pub fn queries(service: &ServicePolicy) -> impl Iterator<Item = &MetricQuery> {
-    let signals = &service.signals;
-    service
-        .demand
-        .iter()
-        .chain(&service.utilisation)
-        .chain(&signals.errors)
-        .chain(&signals.healthy_hosts)
 }
 
 /// The groups of all services, each asked once, all providers at the same time.

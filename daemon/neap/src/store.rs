@@ -18,6 +18,10 @@ const HISTORY_FINE: Seconds = Seconds::days(15);
 /// How much history is held of steps from five minutes on: as long as any source keeps them.
 const HISTORY_COARSE: Seconds = Seconds::days(63);
 
+/// How far back samples are read from the journal at a start: the longest history that is held, and a
+/// day for those that arrived late.
+pub const RESTORED: Seconds = Seconds::days(64);
+
 /// How much history is held of samples this far apart.
 pub fn history(step: Step) -> Seconds {
     if step < Step::FIVE_MINUTES { HISTORY_FINE } else { HISTORY_COARSE }

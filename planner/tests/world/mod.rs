@@ -265,33 +265,14 @@ pub fn service_policy(service: &str) -> ServicePolicy {
 
 pub fn observation(service: &str, at: Timestamp) -> Observation {
     let group = group_ref(service);
+    let id = GroupId {
+        provider: group.provider,
+        account: group.account,
+        region: group.region,
+        id: format!("arn:{service}"),
+    };
     Observation {
-        group: Ok(GroupView {
-            id: GroupId {
-                provider: group.provider,
-                account: group.account,
-                region: group.region,
-                id: format!("arn:{service}"),
-            },
-            read_at: at,
-            desired: Units(10),
-            min: Units(0),
-            max: Units(50),
-            in_service: Units(10),
-            pending: Units(0),
-            terminating: Units(0),
-            protected: Units(0),
-            unknown: Units(0),
-            warming: Units(0),
-            launch_suspended: false,
-            terminate_suspended: false,
-            refresh: None,
-            policies: Vec::new(),
-            scheduled: Vec::new(),
-            owner: None,
-            newest_foreign_activity: None,
-            out_of_capacity: false,
-        }),
+        group: Ok(GroupView { max: Units(50), ..GroupView::at_rest(id, at, Units(10)) }),
         demand: DemandView {
             step: Step::MINUTE,
             settled: Some(settled_at(at, 950.0)),

@@ -90,26 +90,11 @@ fn units(service: usize, minute: i64) -> u32 {
 
 fn group(service: usize, minute: i64) -> GroupView {
     let desired = Units(units(service, minute));
+    let read_at = Timestamp(minute * 60 - (service % 3) as i64);
     GroupView {
-        id: group_id(service),
-        read_at: Timestamp(minute * 60 - (service % 3) as i64),
-        desired,
         min: Units(2),
         max: Units(60),
-        in_service: desired,
-        pending: Units(0),
-        terminating: Units(0),
-        protected: Units(0),
-        unknown: Units(0),
-        warming: Units(0),
-        launch_suspended: false,
-        terminate_suspended: false,
-        refresh: None,
-        policies: Vec::new(),
-        scheduled: Vec::new(),
-        owner: None,
-        newest_foreign_activity: None,
-        out_of_capacity: false,
+        ..GroupView::at_rest(group_id(service), read_at, desired)
     }
 }
 

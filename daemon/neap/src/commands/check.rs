@@ -286,17 +286,6 @@ fn shown(query: &MetricQuery) -> String {
     )
 }
 
-/// Every metric that a service is watched by.
-fn metrics(service: &ServicePolicy) -> impl Iterator<Item = &MetricQuery> {
-    let signals = &service.signals;
-    service
-        .demand
-        .iter()
-        .chain(&service.utilisation)
-        .chain(&signals.errors)
-        .chain(&signals.healthy_hosts)
-}
-
 fn costs(config: &Config) -> Vec<Cost> {
     config
         .providers
@@ -339,7 +328,7 @@ fn metrics_of<'s>(
     service: &'s ServicePolicy,
     provider: &'s ProviderName,
 ) -> impl Iterator<Item = &'s MetricQuery> {
-    metrics(service).filter(move |query| query.provider == *provider)
+    service.metrics().filter(move |query| query.provider == *provider)
 }
 
 /// What is watched by account and region, as calls go to each place by itself.

@@ -341,31 +341,16 @@ impl<'a> Run<'a> {
 
     fn view(&self, at: Timestamp) -> GroupView {
         let of = &self.policy.services[&self.name].pool.group;
+        let id = GroupId {
+            provider: of.provider.clone(),
+            account: of.account.clone(),
+            region: of.region.clone(),
+            id: of.name.clone(),
+        };
         GroupView {
-            id: GroupId {
-                provider: of.provider.clone(),
-                account: of.account.clone(),
-                region: of.region.clone(),
-                id: of.name.clone(),
-            },
-            read_at: at,
-            desired: Units(self.desired),
-            min: Units(0),
-            max: Units(u32::MAX),
             in_service: Units(self.group.in_service),
             pending: Units(self.group.pending()),
-            terminating: Units(0),
-            protected: Units(0),
-            unknown: Units(0),
-            warming: Units(0),
-            launch_suspended: false,
-            terminate_suspended: false,
-            refresh: None,
-            policies: Vec::new(),
-            scheduled: Vec::new(),
-            owner: None,
-            newest_foreign_activity: None,
-            out_of_capacity: false,
+            ..GroupView::at_rest(id, at, Units(self.desired))
         }
     }
 }

@@ -16,7 +16,6 @@ use super::super::{Place, explain};
 use super::study::Case;
 use super::{Args, LEAD_TIME};
 use crate::cli::ConfigRefused;
-use crate::gather::queries;
 use crate::series_file;
 use crate::store::{Store, demand_step};
 
@@ -100,7 +99,7 @@ fn demand(
     until: Timestamp,
 ) -> Result<Series, JournalFault> {
     let known: BTreeMap<MetricKey, &MetricQuery> =
-        queries(service).map(|query| (query.key(), query)).collect();
+        service.metrics().map(|query| (query.key(), query)).collect();
     let mut store = Store::default();
     reader.visit_samples(until - HISTORY, |metric, _, sample| {
         if let Some(query) = known.get(metric) {

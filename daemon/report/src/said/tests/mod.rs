@@ -295,25 +295,11 @@ fn observation(group: Result<GroupView, Fault>, fault: Option<Fault>, known: boo
 
 fn view() -> GroupView {
     GroupView {
-        id: group(),
-        read_at: AT,
-        desired: Units(9),
         min: Units(2),
         max: Units(80),
         in_service: Units(8),
         pending: Units(1),
-        terminating: Units(0),
-        protected: Units(0),
-        unknown: Units(0),
-        warming: Units(0),
-        launch_suspended: false,
-        terminate_suspended: false,
-        refresh: None,
-        policies: Vec::new(),
-        scheduled: Vec::new(),
-        owner: None,
-        newest_foreign_activity: None,
-        out_of_capacity: false,
+        ..GroupView::at_rest(group(), AT, Units(9))
     }
 }
 

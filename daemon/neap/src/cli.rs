@@ -1,10 +1,11 @@
 //! The command line: what can be typed, its help, and what the exit code means.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand, ValueEnum};
 use config::{Config, ConfigFault, LogFormat, LogLevel};
 use planner::Timestamp;
@@ -102,6 +103,16 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> ColorChoice {
+        match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
 }
 
 /// The option that names the configuration.
@@ -253,8 +264,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { DONE });
         }
     };
-    // Only the first command line of a process counts.
-    let _ = COLOR.set(cli.global.color);
+    ColorChoice::from(cli.global.color).write_global();
     telemetry::start(cli.global.log_format, cli.global.log_level);
     match cli.command.run() {
         Ok(code) => code,
@@ -293,16 +303,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-static COLOR: OnceLock<Color> = OnceLock::new();
-
 /// Whether to colour what goes to `stream`: by `--color`, `NO_COLOR` and whether it is a terminal.
-pub fn colored(stream: &impl IsTerminal) -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    match COLOR.get().copied().unwrap_or_default() {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => !no_color && stream.is_terminal(),
-    }
+pub fn colored(stream: &impl RawStream) -> bool {
+    AutoStream::choice(stream) != ColorChoice::Never
 }
 
 /// Reads a moment typed on the command line.

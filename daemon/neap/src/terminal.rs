@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use anstyle::{AnsiColor, Style};
 use config::ConfigFault;
 use planner::plan::Action;
 use planner::policy::{Mode, Policy};
@@ -108,12 +109,12 @@ impl Reporter {
     }
 
     fn paint(&self, action: &Action) -> String {
-        let text = action.change.to_string();
-        match (self.colour, action.change.is_increase()) {
-            (false, _) => text,
-            (true, true) => format!("\x1b[32m{text}\x1b[0m"),
-            (true, false) => format!("\x1b[36m{text}\x1b[0m"),
-        }
+        let style = match (self.colour, action.change.is_increase()) {
+            (false, _) => Style::new(),
+            (true, true) => AnsiColor::Green.on_default(),
+            (true, false) => AnsiColor::Cyan.on_default(),
+        };
+        format!("{style}{}{style:#}", action.change)
     }
 
     /// After a simulation: what it cost and what it missed.

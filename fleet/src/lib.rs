@@ -14,13 +14,18 @@ pub mod money;
 pub mod names;
 pub mod resource;
 mod retention;
+pub mod signs;
 pub mod stop;
+pub mod told;
 pub mod units;
 pub mod usage;
 
 pub use change::Change;
 pub use clock::Now;
 pub use fault::{Fault, FaultKind};
-pub use names::{AccountId, GroupId, GroupRef, ProviderName, Region, RuleName, ServiceName, Units};
+pub use names::{
+    AccountId, AccountKey, GroupId, GroupRef, ProviderName, Region, RuleName, ServiceName, Units,
+};
 pub use retention::Retention;
+pub use told::OrTold;
 pub use units::{Level, LevelOutOfRange, NoDuration, Seconds, Step, Timestamp};

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::resource::{ResourceId, ResourceKind};
-use crate::{AccountId, ProviderName, Region, Timestamp};
+use crate::signs::{PriceSource, StillPaid};
+use crate::{AccountId, OrTold, ProviderName, Region, Timestamp};
 
 /// A currency that the clouds bill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,8 +54,8 @@ pub struct Price {
     pub hourly_micro: u64,
     /// The currency.
     pub currency: Currency,
-    /// Where it was read: a file's name, or an API.
-    pub source: String,
+    /// Where it was read.
+    pub source: OrTold<PriceSource>,
     /// When it was read or written down.
     pub as_of: Timestamp,
 }
@@ -100,6 +101,6 @@ pub struct Saving {
     pub price: Option<Price>,
     /// Millionths an hour, net of what goes on being paid; `None` where the price is unknown.
     pub hourly_micro: Option<u64>,
-    /// What goes on being paid, in a few words.
-    pub still_paid: Vec<String>,
+    /// What goes on being paid.
+    pub still_paid: Vec<OrTold<StillPaid>>,
 }

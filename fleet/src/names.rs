@@ -85,6 +85,25 @@ impl fmt::Display for RuleName {
     }
 }
 
+/// An account of a provider: what budgets of an account are kept under. It is written, and sorts, as
+/// `provider/account`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountKey(String);
+
+impl AccountKey {
+    /// The account of a provider.
+    pub fn of(provider: &ProviderName, account: &AccountId) -> AccountKey {
+        AccountKey(format!("{provider}/{account}"))
+    }
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Where to look for a group, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupRef {

@@ -6,8 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::signs::{Clue, Holder, NoSaving, RoleSign};
 use crate::usage::Signal;
-use crate::{AccountId, Fault, ProviderName, Region, Seconds, Timestamp};
+use crate::{AccountId, Fault, OrTold, ProviderName, Region, Seconds, Timestamp};
 
 /// What kind of thing it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -242,7 +243,7 @@ pub struct Facts {
     /// Alarms about it in state ALARM, by name.
     pub alarms: Fact<Vec<String>>,
     /// Whether it is a replica, standby or member of a cluster by what the cloud says; what it is.
-    pub replica: Fact<Option<String>>,
+    pub replica: Fact<Option<OrTold<RoleSign>>>,
     /// Whether it can be hibernated: switched on at its launch and the prerequisites hold.
     pub hibernation: Fact<bool>,
     /// Whether a stop ends the payment for processors and memory; why not, where it does not.
@@ -329,8 +330,8 @@ pub enum Purchase {
 pub enum Saves {
     /// It does.
     Yes,
-    /// It does not, and why: `subscription`, `not in a VPC`, `local disks`.
-    No(String),
+    /// It does not, and why.
+    No(OrTold<NoSaving>),
 }
 
 /// A machine's public address.
@@ -348,9 +349,9 @@ pub enum PublicAddress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What uses it, or `None` where nothing does.
-    pub used_by: Fact<Option<String>>,
+    pub used_by: Fact<Option<OrTold<Holder>>>,
     /// Since when nothing does, where the cloud tells.
     pub unused_since: Option<Timestamp>,
-    /// What was looked at, in a few words: `attachments`, `targets in service: 0 of 3`.
-    pub looked_at: String,
+    /// What was looked at.
+    pub looked_at: OrTold<Clue>,
 }

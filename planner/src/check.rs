@@ -11,7 +11,7 @@ use crate::snapshot::{
     Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
 use crate::stage::{Stage, StageAsk, Why};
-use crate::{Seconds, ServiceName, Timestamp};
+use crate::{AccountKey, Seconds, ServiceName, Timestamp};
 
 /// An invariant that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,11 +288,11 @@ impl<'a> Bench<'a> {
     }
 
     fn budgets(&mut self) {
-        let mut accounts: BTreeMap<String, (u64, Vec<&Action>)> = BTreeMap::new();
+        let mut accounts: BTreeMap<AccountKey, (u64, Vec<&Action>)> = BTreeMap::new();
         let mut fleet = 0u64;
         for seen in self.snapshot.services.iter().filter(|(n, _)| self.knows(n)).map(|(_, s)| s) {
             if let Ok(view) = &seen.group {
-                let key = format!("{}/{}", view.id.provider, view.id.account);
+                let key = AccountKey::of(&view.id.provider, &view.id.account);
                 accounts.entry(key).or_default().0 += u64::from(view.desired.0);
                 fleet += u64::from(view.desired.0);
             }
@@ -302,7 +302,7 @@ impl<'a> Bench<'a> {
             plan.actions.iter().filter(|a| !a.dry_run && !a.change.is_increase()).collect();
         let nothing = Bucket::default();
         for action in &removals {
-            let key = format!("{}/{}", action.group.provider, action.group.account);
+            let key = AccountKey::of(&action.group.provider, &action.group.account);
             accounts.entry(key).or_default().1.push(action);
             let seen = self.snapshot.services.get(&action.service);
             let Some(Ok(view)) = seen.map(|s| &s.group) else { continue };

@@ -12,7 +12,7 @@ use crate::policy::{Actuate, Mode, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
 use crate::stage::{self, Stage, Stages};
-use crate::{AccountId, ProviderName, ServiceName, Timestamp, Units, guards, outage};
+use crate::{AccountId, AccountKey, ProviderName, ServiceName, Timestamp, Units, guards, outage};
 
 /// Decides what to change now, and says why nothing else. Same arguments, same result, on every
 /// machine.
@@ -176,8 +176,8 @@ fn took_effect(outcome: &OrderOutcome) -> bool {
     }
 }
 
-fn account_of(id: &crate::GroupId) -> String {
-    format!("{}/{}", id.provider, id.account)
+fn account_of(id: &crate::GroupId) -> AccountKey {
+    AccountKey::of(&id.provider, &id.account)
 }
 
 /// The spend ceiling, the one limit across services that may stop an increase.

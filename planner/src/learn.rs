@@ -9,10 +9,11 @@ use crate::memory::{
 use crate::numbers::{HALVING, depth_of, milli, sane};
 use crate::plan::Change;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
+use crate::reasons::{Author, ForeignChange};
 use crate::snapshot::{
     DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
 };
-use crate::{Level, Seconds, Timestamp, Units};
+use crate::{Level, OrTold, Seconds, Timestamp, Units};
 
 /// Violations are accounted over so many quarters of a day: 28 days.
 const QUARTERS_KEPT: u32 = 112;
@@ -115,7 +116,7 @@ fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut Se
             lease(
                 memory,
                 Lease {
-                    who: "its size between our look and our call".to_owned(),
+                    who: ForeignChange::Raced.into(),
                     from: outcome.change.from(),
                     to: *found,
                     until: outcome.at + service.pool.override_lease,
@@ -199,11 +200,11 @@ fn foreign_change(
         Actuate::Desired => cause.is_some_and(|a| a.cause == Cause::NativePolicy),
     };
     let change = if expected.min != shows.min {
-        Some(("its minimum", expected.min, shows.min))
+        Some((Number::Minimum, expected.min, shows.min))
     } else if expected.max != shows.max {
-        Some(("its maximum", expected.max, shows.max))
+        Some((Number::Maximum, expected.max, shows.max))
     } else if !native {
-        Some(("its desired capacity", expected.desired, shows.desired))
+        Some((Number::Desired, expected.desired, shows.desired))
     } else {
         None
     };
@@ -222,14 +223,33 @@ fn lease(memory: &mut ServiceMemory, new: Lease) {
     }
 }
 
-fn whom(number: &str, cause: Option<&Activity>) -> String {
-    let by = match cause {
-        Some(a) if !a.cause_text.is_empty() => a.cause_text.clone(),
-        Some(a) if a.cause == Cause::Schedule => "a scheduled action".to_owned(),
-        Some(a) if a.cause == Cause::UserRequest => "a user's request".to_owned(),
-        _ => "somebody the cloud does not name".to_owned(),
+/// A number of a group that somebody can change.
+#[derive(Clone, Copy)]
+enum Number {
+    Desired,
+    Minimum,
+    Maximum,
+}
+
+fn whom(number: Number, cause: Option<&Activity>) -> OrTold<ForeignChange> {
+    /// Room for what was changed and who did it.
+    const CHARS: usize = 120;
+    let change = |by| match number {
+        Number::Desired => ForeignChange::Desired { by },
+        Number::Minimum => ForeignChange::Minimum { by },
+        Number::Maximum => ForeignChange::Maximum { by },
     };
-    format!("{number}, by {by}").chars().filter(|c| !c.is_control()).take(120).collect()
+    let by = match cause {
+        Some(a) if !a.cause_text.is_empty() => {
+            let taken = change(Author::Described(String::new())).to_string().chars().count();
+            let text = a.cause_text.chars().filter(|c| !c.is_control());
+            Author::Described(text.take(CHARS.saturating_sub(taken)).collect())
+        }
+        Some(a) if a.cause == Cause::Schedule => Author::Schedule,
+        Some(a) if a.cause == Cause::UserRequest => Author::User,
+        _ => Author::Unnamed,
+    };
+    change(by).into()
 }
 
 fn take_lead_times(seen: &[Seconds], memory: &mut ServiceMemory) {

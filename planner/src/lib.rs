@@ -4,6 +4,7 @@
 //! the same arguments give the same plan on every machine.
 
 pub mod agreement;
+pub mod answer;
 mod buckets;
 pub mod check;
 pub mod cursor;
@@ -21,6 +22,7 @@ pub mod observe;
 mod outage;
 pub mod plan;
 pub mod policy;
+pub mod reasons;
 mod sizing;
 pub mod snapshot;
 pub mod stage;
@@ -28,8 +30,10 @@ pub mod stage;
 pub use check::{Violation, check_plan};
 pub use decide::plan;
 pub use display::{Milli, Missed, TradeSize, When};
-pub use fleet::{AccountId, GroupId, GroupRef, ProviderName, Region, ServiceName, Units};
-pub use fleet::{Fault, FaultKind, Level, LevelOutOfRange, Seconds, Step, Timestamp};
+pub use fleet::{
+    AccountId, AccountKey, GroupId, GroupRef, ProviderName, Region, ServiceName, Units,
+};
+pub use fleet::{Fault, FaultKind, Level, LevelOutOfRange, OrTold, Seconds, Step, Timestamp};
 pub use fleet::{alert, fault, group, metric, names};
 pub use memory::Memory;
 pub use observe::window;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, delta};
 
 use crate::plan::Change;
+use crate::reasons::ForeignChange;
 use crate::stage::Stages;
-use crate::{Seconds, ServiceName, Timestamp, Units};
+use crate::{AccountKey, OrTold, Seconds, ServiceName, Timestamp, Units};
 
 /// The planner's revision: plans of another revision need not be equal on replay.
 pub const REVISION: u32 = 3;
@@ -31,7 +32,7 @@ pub struct FleetMemory {
     /// The fleet's budget of removals.
     pub removals: Bucket,
     /// The accounts' budgets of removals, by `provider/account`.
-    pub accounts: BTreeMap<String, Bucket>,
+    pub accounts: BTreeMap<AccountKey, Bucket>,
 }
 
 /// What a service's past teaches. At most 4 KiB; every field changes seldom.
@@ -182,7 +183,7 @@ pub struct OpenOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Who, where the activity says so; at most 120 characters.
-    pub who: String,
+    pub who: OrTold<ForeignChange>,
     /// From what.
     pub from: Units,
     /// To what.

@@ -6,8 +6,9 @@ use crate::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Li
 use crate::memory::ServiceMemory;
 use crate::numbers::milli;
 use crate::policy::PoolPolicy;
+use crate::reasons::UnusableForecast;
 use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
-use crate::{Seconds, Step, Timestamp, Units};
+use crate::{OrTold, Seconds, Step, Timestamp, Units};
 
 /// Group activity that starts within this time after our order is attributed to us: clouds report
 /// our own calls as a user's request.
@@ -107,7 +108,7 @@ impl ReducedForecast {
     /// # Errors
     /// Values that cannot be demand.
     pub fn of(made: &WindowForecast, window: Window) -> Result<ReducedForecast, NoForecast> {
-        let unusable = || NoForecast::Unusable { why: "its values cannot be demand".to_owned() };
+        let unusable = || NoForecast::Unusable { why: UnusableForecast::Values.into() };
         let all = |values: &[f64]| -> Result<Vec<u64>, NoForecast> {
             values.iter().map(|&v| milli(v).ok_or_else(unusable)).collect()
         };
@@ -136,7 +137,7 @@ impl From<SeriesFault> for NoForecast {
                 have: u32::try_from(found).unwrap_or(u32::MAX),
                 need: u32::try_from(needed).unwrap_or(u32::MAX),
             },
-            other => NoForecast::Unusable { why: other.to_string() },
+            other => NoForecast::Unusable { why: OrTold::Told(other.to_string()) },
         }
     }
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 use crate::policy::{FreezeScope, Share};
+use crate::reasons::{AbsurdNumber, ForeignChange, SwitchThrown};
 use crate::snapshot::{NoForecast, Window};
 use crate::stage::Why;
-use crate::{GroupId, Level, Seconds, ServiceName, Timestamp, Units};
+use crate::{AccountKey, GroupId, Level, OrTold, Seconds, ServiceName, Timestamp, Units};
 
 pub use fleet::Change;
 
@@ -141,7 +142,7 @@ pub enum Hold {
     /// The kill switch is thrown.
     KillSwitch {
         /// Path and what was found.
-        why: String,
+        why: OrTold<SwitchThrown>,
     },
     /// Mode `observe`: the action is shown only.
     ObserveOnly,
@@ -168,8 +169,8 @@ pub enum Hold {
     },
     /// Somebody else changed the group.
     Override {
-        /// Who, where the activity says so.
-        who: String,
+        /// What, and who, where the activity says so.
+        who: OrTold<ForeignChange>,
         /// From what.
         from: Units,
         /// To what.
@@ -208,7 +209,7 @@ pub enum Hold {
     /// A number that cannot be true.
     Absurd {
         /// What was found.
-        what: String,
+        what: OrTold<AbsurdNumber>,
     },
     /// There is no forecast; demand now decides alone.
     NoForecast {
@@ -389,7 +390,7 @@ pub enum BudgetOf {
     /// The group's.
     Group,
     /// The account's.
-    Account(String),
+    Account(AccountKey),
     /// The fleet's.
     Fleet,
 }

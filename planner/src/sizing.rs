@@ -8,6 +8,7 @@ use crate::numbers::{
 };
 use crate::plan::{DecidedBy, Hold, Sizing, Trade};
 use crate::policy::ServicePolicy;
+use crate::reasons::{AbsurdNumber, UnusableForecast};
 use crate::snapshot::{GroupView, NoForecast, Observation, ReducedForecast};
 use crate::{Seconds, Timestamp, Units};
 
@@ -161,8 +162,8 @@ fn demand_known(at: Timestamp, seen: &Observation) -> Known {
     let absurd = points().find(|point| milli(point.value).is_none());
     let no_decrease = match (absurd, demand.settled) {
         (Some(point), _) => {
-            let what = format!("demand of {} at {}", point.value, point.start);
-            Some(Hold::Absurd { what })
+            let what = AbsurdNumber::Demand { value: point.value.to_string(), at: point.start };
+            Some(Hold::Absurd { what: what.into() })
         }
         (None, None) => Some(Hold::Provisional),
         (None, Some(_)) => None,
@@ -204,7 +205,7 @@ fn forecast_need(
     let needs = at(&forecast.lead_milli, depth)
         .zip(at(&forecast.hold_milli, depth.saturating_sub(HOLD_SHALLOWER)));
     let Some((lead, hold)) = needs else {
-        let why = "its levels and values do not match".to_owned();
+        let why = UnusableForecast::Levels.into();
         notes.push(Hold::NoForecast { why: NoForecast::Unusable { why } });
         return None;
     };

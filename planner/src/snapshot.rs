@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::group::{Activity, NativePolicy, ScheduledAction};
 use crate::policy::{ActiveFreeze, EventFloor, Share};
+use crate::reasons::{SwitchThrown, UnusableForecast};
 use crate::stage::StageRequest;
-use crate::{GroupId, Level, Seconds, ServiceName, Step, Timestamp, Units};
+use crate::{GroupId, Level, OrTold, Seconds, ServiceName, Step, Timestamp, Units};
 
 /// The world at `taken_at`, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ pub enum KillSwitch {
     /// Thrown, or it cannot be checked, which counts as thrown.
     Thrown {
         /// The path, and what was found there.
-        why: String,
+        why: OrTold<SwitchThrown>,
     },
 }
 
@@ -247,8 +248,8 @@ pub enum NoForecast {
     WaitingForRefit,
     /// The samples cannot be used, and why.
     Unusable {
-        /// The forecaster's own words.
-        why: String,
+        /// What is wrong with it, or the forecaster's own words.
+        why: OrTold<UnusableForecast>,
     },
     /// Nothing arrives.
     NoData,

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use planner::Timestamp;
 use planner::idle::money::{Currency, Price, PriceQuery};
 use planner::idle::resource::ResourceKind;
+use planner::idle::signs::PriceSource;
 use serde::Serialize;
 
 use super::fault::ConfigFault;
@@ -173,7 +174,15 @@ fn row(fields: &[&str], source: &str) -> Result<(Row, Price), (usize, String)> {
         class: (*class).to_owned(),
         platform: (*platform).to_owned(),
     };
-    Ok((row, Price { hourly_micro, currency, source: source.to_owned(), as_of }))
+    Ok((
+        row,
+        Price {
+            hourly_micro,
+            currency,
+            source: PriceSource::File(source.to_owned()).into(),
+            as_of,
+        },
+    ))
 }
 
 fn midnight(date: Date) -> Option<Timestamp> {
@@ -237,7 +246,10 @@ mod tests {
         assert_eq!(found("aws", "x", ResourceKind::Instance, "m5.large", None), None);
         assert_eq!(found("alibaba", "x", ResourceKind::Instance, "t3.micro", None), None);
         let query = prices.listed.values().next().unwrap();
-        assert_eq!((query.source.as_str(), query.currency), ("prices.csv", Currency::Cny));
+        assert_eq!(
+            (query.source.to_string().as_str(), query.currency),
+            ("prices.csv", Currency::Cny)
+        );
         assert!(!prices.is_empty() && Prices::default().is_empty());
     }
 

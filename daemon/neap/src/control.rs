@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User};
+use planner::answer::NotTaken;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -106,7 +107,7 @@ impl Gate {
     ///
     /// # Errors
     /// Why not.
-    fn admits(&self, uid: u32, gid: u32) -> Result<String, String> {
+    fn admits(&self, uid: u32, gid: u32) -> Result<String, NotTaken> {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let name = user.map_or_else(|| format!("uid {uid}"), |user| user.name);
         if uid == 0 || Uid::from_raw(uid) == Uid::effective() {
@@ -116,7 +117,11 @@ impl Gate {
         let group = Group::from_name(&self.approvers).ok().flatten();
         let member =
             group.is_some_and(|group| group.mem.contains(&name) || group.gid == Gid::from_raw(gid));
-        if member { Ok(name) } else { Err(format!("{name} is not in group `{}`", self.approvers)) }
+        if member {
+            Ok(name)
+        } else {
+            Err(NotTaken::NoRight { name, group: self.approvers.clone() })
+        }
     }
 }
 
@@ -150,7 +155,7 @@ async fn converse(
     tokio::time::timeout(REQUEST_WITHIN, read.read_line(&mut line)).await??;
     let answer = match gate.admits(peer.uid(), peer.gid()) {
         Ok(by) => answer(&line, by, sender).await,
-        Err(why) => Answer::Refused { why },
+        Err(why) => Answer::Refused { why: why.into() },
     };
     // An answer holds nothing that JSON refuses.
     let mut line = serde_json::to_string(&answer)?;
@@ -161,7 +166,9 @@ async fn converse(
 async fn answer(line: &str, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
     match serde_json::from_str::<Asking>(line) {
         Ok(ask) => put(ask, by, sender).await,
-        Err(error) => Answer::Refused { why: format!("not a request: {error}") },
+        Err(error) => {
+            Answer::Refused { why: NotTaken::NoRequest { error: error.to_string() }.into() }
+        }
     }
 }
 
@@ -219,6 +226,7 @@ pub fn ask(state_dir: &Path, ask: &impl Serialize) -> Result<Answer, ControlFaul
 
 #[cfg(test)]
 mod tests {
+    use planner::OrTold;
     use planner::idle::rule::RuleName;
     use planner::idle::snapshot::Ask;
 
@@ -240,8 +248,12 @@ mod tests {
         assert_eq!(request.ask, Asking::Idle(release()));
         let own = User::from_uid(Uid::effective()).unwrap().unwrap().name;
         assert_eq!(request.by, own);
-        request.answer.send(Err("no rule".to_owned())).unwrap();
-        assert_eq!(client.await.unwrap(), Answer::Refused { why: "no rule".to_owned() });
+        let why = NotTaken::NoRule { rule: RuleName("dev".to_owned()) };
+        request.answer.send(Err(why.clone())).unwrap();
+        let answer = client.await.unwrap();
+        assert_eq!(answer, Answer::Refused { why: why.into() });
+        // The sentence comes along, the value does not.
+        let Answer::Refused { why: OrTold::Told(_) } = answer else { panic!("{answer:?}") };
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -262,7 +274,7 @@ mod tests {
     fn strangers_are_told_which_group_it_takes() {
         let gate = Gate { approvers: "no-such-group-here".to_owned() };
         let why = gate.admits(54_321, 54_321).unwrap_err();
-        assert_eq!(why, "uid 54321 is not in group `no-such-group-here`");
+        assert_eq!(why.to_string(), "uid 54321 is not in group `no-such-group-here`");
         assert!(gate.admits(0, 0).is_ok());
     }
 }

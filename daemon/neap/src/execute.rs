@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use planner::group::{GroupState, Process};
 use planner::plan::{Action, Change};
+use planner::reasons::SwitchThrown;
 use planner::snapshot::{KillSwitch, OrderResult};
 use planner::{Fault, FaultKind, GroupId, ServiceName, Units};
 use providers::traced::Traced;
@@ -42,11 +43,13 @@ impl Handles {
 
 /// Reads the kill switch. A path that cannot be checked counts as thrown.
 pub fn kill_switch(path: &Path) -> KillSwitch {
+    let shown = || path.display().to_string();
     match path.try_exists() {
         Ok(false) => KillSwitch::Clear,
-        Ok(true) => KillSwitch::Thrown { why: format!("`{}` exists", path.display()) },
+        Ok(true) => KillSwitch::Thrown { why: SwitchThrown::Exists { path: shown() }.into() },
         Err(error) => {
-            KillSwitch::Thrown { why: format!("`{}` cannot be checked: {error}", path.display()) }
+            let why = SwitchThrown::Unchecked { path: shown(), error: error.to_string() };
+            KillSwitch::Thrown { why: why.into() }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use journal::Journal;
 use planner::agreement::older;
+use planner::answer::{ActsOnce, AskedFor, NotTaken};
 use planner::policy::{Policy, Share};
 use planner::stage::{self, Stage, StageAsk, StageRequest};
 use planner::{ServiceName, Timestamp};
@@ -25,7 +26,7 @@ pub fn ask(
     watch: &Watch,
     journal: &Journal,
     rules: &Rules<'_>,
-) -> Result<String, String> {
+) -> Result<AskedFor, NotTaken> {
     let told = resolve(wish, now, engine, watch, rules);
     let kept = told.as_ref().ok().map(|(ask, _)| ask);
     for recalled in wish.recalls().iter().filter(|recalled| Some(*recalled) != kept) {
@@ -37,9 +38,9 @@ pub fn ask(
     let written = journal.record_shadow(now, &ShadowEntry::Asked(request.clone()), true);
     if let Err(fault) = written {
         if !takes_back {
-            return Err(fault.to_string());
+            return Err(NotTaken::NotWritten { fault: fault.to_string() });
         }
-        about = format!("{about} (not written down: {fault})");
+        about = AskedFor::Unwritten { about: Box::new(about), fault: fault.to_string() };
     }
     engine.requests.push(request);
     Ok(about)
@@ -51,7 +52,7 @@ fn resolve(
     engine: &Engine,
     watch: &Watch,
     rules: &Rules<'_>,
-) -> Result<(StageAsk, String), String> {
+) -> Result<(StageAsk, AskedFor), NotTaken> {
     let policy = &engine.standing.policy;
     let service =
         |name: &str| ServiceName::new(name).filter(|service| policy.services.contains_key(service));
@@ -60,18 +61,18 @@ fn resolve(
         known.map(|(rule, _)| rule.clone())
     };
     let unknown = |name: &str| {
-        let known: Vec<&str> = policy.services.keys().map(ServiceName::as_str).take(5).collect();
-        format!("no service or rule `{name}`; there are {}", known.join(", "))
+        let known = policy.services.keys().map(ToString::to_string).take(5).collect();
+        NotTaken::Unknown { name: name.to_owned(), known }
     };
     match wish {
         StageWish::DemoteAll => {
             let (services, rules) = (policy.services.len(), rules.modes().count());
-            let about = format!("{services} services, {rules} rules");
+            let about = AskedFor::Everything { services: services as u64, rules: rules as u64 };
             Ok((StageAsk::DemoteAll, about))
         }
         StageWish::Demote { name } => match (service(name), rule(name)) {
-            (Some(service), _) => Ok((StageAsk::Demote { service }, format!("service `{name}`"))),
-            (None, Some(rule)) => Ok((StageAsk::DemoteRule { rule }, format!("rule `{name}`"))),
+            (Some(service), _) => Ok((StageAsk::Demote { service }, of_service(name, None))),
+            (None, Some(rule)) => Ok((StageAsk::DemoteRule { rule }, of_rule(name, None))),
             (None, None) => Err(unknown(name)),
         },
         StageWish::Promote { name, share, offer: agreed, anyway } => {
@@ -80,23 +81,20 @@ fn resolve(
                 let scores = watch.scores();
                 let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
                 let offer = offer(policy, &engine.memory, &scores, &service, now);
-                let offer = offer.ok_or_else(|| {
-                    format!("`{name}` needs no promotion: its `mode` alone decides")
-                })?;
+                let offer = offer.ok_or_else(|| NotTaken::UngatedService { name: name.clone() })?;
                 let anyway = admitted(name, &offer, *share, agreed.as_deref(), *anyway)?;
                 let bound_to = stage::bound_to(policy, stages, &service);
-                let about = about(&format!("service `{name}`"), &offer, policy);
+                let about = of_service(name, acts_once(&offer, policy));
                 return Ok((StageAsk::Promote { service, share: *share, anyway, bound_to }, about));
             }
             let rule = rule(name).ok_or_else(|| unknown(name))?;
             if share.is_some() {
-                return Err(format!("`{name}` is a rule, and a canary is of a service"));
+                return Err(NotTaken::CanaryOfRule { name: name.clone() });
             }
-            let offer = rule_offer(policy, &engine.memory, rules, &rule, now).ok_or_else(|| {
-                format!("rule `{name}` needs no promotion: its `mode` alone decides")
-            })?;
+            let offer = rule_offer(policy, &engine.memory, rules, &rule, now)
+                .ok_or_else(|| NotTaken::UngatedRule { name: name.clone() })?;
             let anyway = admitted(name, &offer, None, agreed.as_deref(), *anyway)?;
-            let about = about(&format!("rule `{name}`"), &offer, policy);
+            let about = of_rule(name, acts_once(&offer, policy));
             if !policy.promotion.rules.contains_key(&rule) {
                 return Ok((StageAsk::PromoteRule { rule }, about));
             }
@@ -106,13 +104,18 @@ fn resolve(
     }
 }
 
-/// What is promoted, and whose `mode` keeps it from acting all the same, where one does.
-fn about<Card>(what: &str, offer: &Offer<Card>, policy: &Policy) -> String {
-    if offer.may_act {
-        return what.to_owned();
-    }
-    let whose = if policy.mode == planner::policy::Mode::Act { "its" } else { "the global" };
-    format!("{what} (which acts once {whose} `mode` is `act`)")
+fn of_service(name: &str, once: Option<ActsOnce>) -> AskedFor {
+    AskedFor::Service { name: name.to_owned(), once }
+}
+
+fn of_rule(name: &str, once: Option<ActsOnce>) -> AskedFor {
+    AskedFor::Rule { name: name.to_owned(), once }
+}
+
+/// Whose `mode` keeps what is promoted from acting all the same, where one does.
+fn acts_once<Card>(offer: &Offer<Card>, policy: &Policy) -> Option<ActsOnce> {
+    let own = policy.mode == planner::policy::Mode::Act;
+    (!offer.may_act).then_some(if own { ActsOnce::Own } else { ActsOnce::Global })
 }
 
 /// Checks the promotion's gate. Returns whether it was overridden.
@@ -122,19 +125,17 @@ fn admitted<Card>(
     share: Option<Share>,
     agreed: Option<&str>,
     anyway: bool,
-) -> Result<bool, String> {
-    if let Some(agreed) = agreed.filter(|agreed| *agreed != offer.id) {
-        let why = match older::is_one(agreed) {
-            true => "an earlier version made it",
-            false => "configuration, stage or day of the scorecard are others by now",
-        };
-        return Err(format!(
-            "offer `{agreed}` is void: {why}; `neap promote` shows what is offered"
-        ));
+) -> Result<bool, NotTaken> {
+    if let Some(void) = agreed.filter(|agreed| *agreed != offer.id) {
+        let id = void.to_owned();
+        return Err(match older::is_one(void) {
+            true => NotTaken::OfferOlder { id },
+            false => NotTaken::OfferVoid { id },
+        });
     }
     let wanted = share.map_or(Stage::Promoted, |share| Stage::Canary { share });
     if offer.stage == wanted {
-        return Err(format!("`{name}` is there already: {}", offer.stage));
+        return Err(NotTaken::ThereAlready { name: name.to_owned(), stage: offer.stage });
     }
     if offer.missing.is_empty() {
         return Ok(false);
@@ -142,9 +143,5 @@ fn admitted<Card>(
     if anyway {
         return Ok(true);
     }
-    let missing: Vec<String> = offer.missing.iter().map(ToString::to_string).collect();
-    Err(format!(
-        "the gate is not met: {}; `--anyway` promotes it all the same, and that is written down",
-        missing.join("; ")
-    ))
+    Err(NotTaken::GateNotMet { missing: offer.missing.clone() })
 }

@@ -10,7 +10,7 @@ use planner::Seconds;
 use planner::idle::rule::RuleName;
 use planner::idle::snapshot::Ask;
 use report::StageWish;
-use report::said;
+use report::said::Said;
 use report::{Answer, Asking};
 use serde::Deserialize;
 
@@ -75,12 +75,12 @@ pub(super) async fn take(
     };
     let (status, title, text) = match site.tell(ask, name).await {
         Some(Answer::Taken { about, by }) => {
-            let about = said::text(&about, visit.language);
+            let about = about.said(visit.language);
             let (colon, taken) = (visit.word("colon"), visit.word("answer.by"));
             (StatusCode::OK, "answer.taken", format!("{about}{colon}{taken} {by}"))
         }
         Some(Answer::Refused { why }) => {
-            (StatusCode::CONFLICT, "answer.refused", said::text(&why, visit.language))
+            (StatusCode::CONFLICT, "answer.refused", why.said(visit.language))
         }
         None => {
             let text = visit.word("answer.waits").to_owned();

@@ -8,7 +8,7 @@ use minijinja::{
 };
 use planner::snapshot::KillSwitch;
 use report::Language;
-use report::said;
+use report::said::Said;
 
 use super::access::Caller;
 use super::board::Latest;
@@ -165,7 +165,7 @@ impl Site {
 fn killed(latest: &Latest, language: Language) -> Option<String> {
     match &latest.turn.snapshot.kill_switch {
         KillSwitch::Clear => None,
-        KillSwitch::Thrown { why } => Some(said::text(why, language)),
+        KillSwitch::Thrown { why } => Some(why.said(language)),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use planner::ServiceName;
+use planner::answer::{AskedFor, NotTaken};
 use planner::idle::rule::RuleName;
 use planner::idle::snapshot::Ask;
 use planner::policy::Share;
 use planner::stage::StageAsk;
+use planner::{OrTold, ServiceName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,24 +46,24 @@ pub struct Asked {
     /// Who.
     pub by: String,
     /// What it is about, or why it cannot be done.
-    pub answer: oneshot::Sender<Result<String, String>>,
+    pub answer: oneshot::Sender<Result<AskedFor, NotTaken>>,
 }
 
 /// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It is taken in and carried out at the next look.
     Taken {
         /// What it is about.
-        about: String,
+        about: OrTold<AskedFor>,
         /// Who asked, as it is written down.
         by: String,
     },
     /// It is not.
     Refused {
         /// Why.
-        why: String,
+        why: OrTold<NotTaken>,
     },
 }
 
@@ -111,14 +112,14 @@ impl StageWish {
 pub async fn put(ask: impl Into<Asking>, by: String, sender: &mpsc::Sender<Asked>) -> Answer {
     let ask = ask.into();
     let (answer, told) = oneshot::channel();
-    let gone = || Answer::Refused { why: "the daemon is ending".to_owned() };
+    let gone = || Answer::Refused { why: NotTaken::Ending.into() };
     if sender.send(Asked { ask, by: by.clone(), answer }).await.is_err() {
         return gone();
     }
     match tokio::time::timeout(ANSWER_WITHIN, told).await {
-        Ok(Ok(Ok(about))) => Answer::Taken { about, by },
-        Ok(Ok(Err(why))) => Answer::Refused { why },
+        Ok(Ok(Ok(about))) => Answer::Taken { about: about.into(), by },
+        Ok(Ok(Err(why))) => Answer::Refused { why: why.into() },
         Ok(Err(_)) => gone(),
-        Err(_) => Answer::Refused { why: "a look takes too long, try again".to_owned() },
+        Err(_) => Answer::Refused { why: NotTaken::Slow.into() },
     }
 }

@@ -4,6 +4,7 @@ use journal::ledger::LookSeen;
 use planner::idle::evidence::Use;
 use planner::idle::money::{Currency, Price, Saving};
 use planner::idle::rule::Radius;
+use planner::idle::signs::{Holder, PriceSource};
 use planner::idle::snapshot::PowerResult;
 use planner::idle::started_again;
 
@@ -29,7 +30,7 @@ impl Bench {
         let price = Price {
             hourly_micro,
             currency: Currency::Usd,
-            source: "prices.csv".to_owned(),
+            source: PriceSource::File("prices.csv".to_owned()).into(),
             as_of: world.now(),
         };
         world.seen("a").saving = Some(Saving {
@@ -69,7 +70,7 @@ impl Bench {
 }
 
 fn in_use() -> Verdict {
-    Verdict::InUse { by: Use::Holder("somebody".to_owned()) }
+    Verdict::InUse { by: Use::Holder(Holder::Resource("somebody".to_owned()).into()) }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::decide::Look;
 use super::memory::{Exempt, Stopped, Wake};
 use super::plan::Because;
+use super::reasons::ExemptReason;
 use super::resource::ResourceId;
 use super::risk::starts_key;
 use super::rule::StopMode;
@@ -116,7 +117,7 @@ impl Look<'_> {
             Ask::Exempt { resource, until } => {
                 let until = *until;
                 for id in self.named(resource) {
-                    let why = format!("{by} asked for it");
+                    let why = ExemptReason::Asked { by: by.clone() }.into();
                     self.care(&id).exempt = Some(Exempt { until, why });
                     self.drop_mark(&id);
                 }
@@ -152,7 +153,8 @@ impl Look<'_> {
         self.drop_mark(&resource);
         let care = self.care(&resource);
         care.asked = None;
-        care.exempt = Some(Exempt { until, why: format!("{by} said no to a stop") });
+        care.exempt =
+            Some(Exempt { until, why: ExemptReason::Refused { by: by.to_owned() }.into() });
     }
 
     /// Resources by their own id or by their whole name.

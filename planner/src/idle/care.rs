@@ -6,15 +6,17 @@ use super::memory::{Approval, Care, Exempt, Mark, NAMED_BY_BYTES};
 use super::money::Saving;
 use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
+use super::reasons::{ApprovalReason, ExemptReason};
 use super::resource::{Power, Resource, ResourceId, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk};
 use super::rule::{IdleRule, RuleMode, RuleName, ScheduleRule, StopMode};
 use super::schedule::ScheduleView;
+use super::signs::Clue;
 use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
-use crate::Seconds;
 use crate::agreement::{name_of, older};
 use crate::alert::Severity;
+use crate::{OrTold, Seconds};
 
 /// The tag that a mark is written as, where a rule says so.
 pub const MARK_TAG: &str = "neap:marked";
@@ -29,7 +31,7 @@ impl Look<'_> {
     ) -> Option<Due> {
         let id = &seen.resource.id;
         let Some(evidence) = seen.evidence.as_ref() else {
-            let lack = Lack::Unread("what it did".to_owned());
+            let lack = Lack::Unread(Clue::Usage.into());
             let stage = self.stage(id, rule, Stage::Kept);
             self.find(id, &rule.name, stage, vec![IdleHold::NotEnoughData(lack)]);
             return None;
@@ -249,18 +251,16 @@ impl Look<'_> {
     }
 
     /// Why a person has to agree to a stop; `None` where the rule decides.
-    fn who_decides(&self, rule: &IdleRule, id: &ResourceId) -> Option<String> {
+    fn who_decides(&self, rule: &IdleRule, id: &ResourceId) -> Option<OrTold<ApprovalReason>> {
         if id.kind == ResourceKind::Database {
-            return Some("databases are never stopped without a person".to_owned());
+            return Some(ApprovalReason::Database.into());
         }
         if rule.mode == RuleMode::Approve {
-            return Some("the rule asks for it".to_owned());
+            return Some(ApprovalReason::Rule.into());
         }
         let memory = self.memory.rules.get(&rule.name)?;
         let (back, stops) = (memory.taken_back, memory.stops);
-        memory
-            .is_distrusted()
-            .then(|| format!("{back} of the rule's {stops} stops were taken back by hand"))
+        memory.is_distrusted().then(|| ApprovalReason::TakenBack { back, stops }.into())
     }
 
     fn stage(&mut self, id: &ResourceId, rule: &IdleRule, otherwise: Stage) -> Stage {
@@ -379,15 +379,15 @@ impl Look<'_> {
         };
         let rule = self.policy.rules.iter().find(|rule| rule.name == stopped.rule);
         let exempt = rule.map_or(Seconds::days(14), |rule| rule.exempt_after_restart);
-        let why = format!("somebody started it again after rule `{}` had stopped it", stopped.rule);
+        let why = ExemptReason::StartedAgain { rule: stopped.rule.clone() };
         let until = now + exempt;
-        self.care(id).exempt = Some(Exempt { until, why: why.clone() });
+        self.care(id).exempt = Some(Exempt { until, why: why.clone().into() });
         if let Some(memory) = self.memory.rules.get_mut(&stopped.rule) {
             memory.taken_back += 1;
         }
         let title = format!("{} ({id}) is left alone until {until}", seen.resource.name);
         let about = format!("{}/taken-back", stopped.rule);
-        self.alert(Severity::Warning, &about, Some(seen), title, vec![why]);
+        self.alert(Severity::Warning, &about, Some(seen), title, vec![why.to_string()]);
     }
 
     /// The cloud took a stop, and the machine runs on.

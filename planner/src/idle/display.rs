@@ -4,9 +4,15 @@ use std::fmt;
 
 use fleet::usage::Signal;
 
-use super::evidence::{Lack, Row, Use, Verdict};
+use super::evidence::{Lack, Row, Use, Verdict, VerdictKind};
 use super::plan::{IdleHold, Risk, Stage};
 use super::snapshot::PowerResult;
+
+impl fmt::Display for VerdictKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,13 +28,25 @@ impl fmt::Display for Verdict {
 }
 
 impl Verdict {
-    /// A short, stable word for tables and JSON.
-    pub fn word(&self) -> &'static str {
+    /// What it comes to, without its numbers.
+    pub fn kind(&self) -> VerdictKind {
         match self {
-            Verdict::AlwaysIdle => "always idle",
-            Verdict::IdleByTheClock(_) => "idle by the clock",
-            Verdict::InUse { .. } => "in use",
-            Verdict::NotEnoughData(_) => "not enough data",
+            Verdict::AlwaysIdle => VerdictKind::AlwaysIdle,
+            Verdict::IdleByTheClock(_) => VerdictKind::IdleByTheClock,
+            Verdict::InUse { .. } => VerdictKind::InUse,
+            Verdict::NotEnoughData(_) => VerdictKind::NotEnoughData,
+        }
+    }
+}
+
+impl VerdictKind {
+    /// A short, stable word for tables and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            VerdictKind::AlwaysIdle => "always idle",
+            VerdictKind::IdleByTheClock => "idle by the clock",
+            VerdictKind::InUse => "in use",
+            VerdictKind::NotEnoughData => "not enough data",
         }
     }
 }
@@ -103,7 +121,8 @@ impl fmt::Display for Risk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a start may fail with a chance of {:.1} %", f64::from(self.milli) / 10.0)?;
         if !self.why.is_empty() {
-            write!(f, ": {}", self.why.join("; "))?;
+            let why: Vec<String> = self.why.iter().map(ToString::to_string).collect();
+            write!(f, ": {}", why.join("; "))?;
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::pattern::{Offsets, Pattern, pattern};
 use super::resource::{Part, Resource, Subject};
 use super::rule::IdleRule;
+use super::signs::{Clue, Holder};
 use super::usage::{Code, HOUR, Hours, Signal};
-use crate::{Seconds, Step, Timestamp};
+use crate::{OrTold, Seconds, Step, Timestamp};
 
 /// What a resource did over a rule's look-back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct Evidence {
     /// A row a signal that counts or was measured.
     pub rows: Vec<Row>,
     /// For parts: what was looked at.
-    pub looked_at: Option<String>,
+    pub looked_at: Option<OrTold<Clue>>,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -62,6 +63,19 @@ pub enum Verdict {
     NotEnoughData(Lack),
 }
 
+/// What a resource is, without the numbers that say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictKind {
+    /// [`Verdict::AlwaysIdle`].
+    AlwaysIdle,
+    /// [`Verdict::IdleByTheClock`].
+    IdleByTheClock,
+    /// [`Verdict::InUse`].
+    InUse,
+    /// [`Verdict::NotEnoughData`].
+    NotEnoughData,
+}
+
 /// What shows that a resource is in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Use {
@@ -86,7 +100,7 @@ pub enum Use {
         at: Timestamp,
     },
     /// Something uses it.
-    Holder(String),
+    Holder(OrTold<Holder>),
 }
 
 /// What is missing for a verdict.
@@ -121,7 +135,7 @@ pub enum Lack {
         newest: Option<Timestamp>,
     },
     /// What uses it could not be read.
-    Unread(String),
+    Unread(OrTold<Clue>),
 }
 
 /// Signals that must be measured of every machine.
@@ -347,7 +361,7 @@ fn in_use(scans: &[Scan]) -> Verdict {
             hours: row.above,
         },
         (None, Some(row)) => Use::Starved { credits_milli: row.most_milli, at: row.most_at },
-        (None, None) => Use::Holder("nothing".to_owned()),
+        (None, None) => Use::Holder(Holder::Nothing.into()),
     };
     Verdict::InUse { by }
 }

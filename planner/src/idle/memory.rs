@@ -1,12 +1,14 @@
 //! All that outlives a look at the resources, as plain data; and what changed of it in one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::reasons::ExemptReason;
 use super::resource::{Power, ResourceId};
 use super::rule::{RuleName, StopMode};
-use crate::{AccountId, Fault, ProviderName, Seconds, Timestamp};
+use crate::{AccountId, Fault, OrTold, ProviderName, Seconds, Timestamp};
 
 /// The revision of the rules. Plans of a later revision need not be equal on replay; those of
 /// earlier ones are, by [`plan_of`](super::plan_of).
@@ -158,8 +160,8 @@ pub struct Stopped {
 pub struct Exempt {
     /// When it ends.
     pub until: Timestamp,
-    /// Why, in a few words.
-    pub why: String,
+    /// Why.
+    pub why: OrTold<ExemptReason>,
 }
 
 /// An order whose result is not known.
@@ -234,6 +236,18 @@ pub enum Scope {
         /// The value.
         value: String,
     },
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Account { provider, account } => write!(f, "account {provider}/{account}"),
+            Scope::Rule { rule, provider, account } => {
+                write!(f, "rule `{rule}` in account {provider}/{account}")
+            }
+            Scope::Tag { rule, value } => write!(f, "group `{value}` of rule `{rule}`"),
+        }
+    }
 }
 
 /// How starts of one type in one zone went.

@@ -5,12 +5,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Lack, Use};
+use super::memory::Scope;
 use super::pattern::Pattern;
+use super::reasons::{
+    ApprovalReason, ExemptReason, NotIdle, RiskReason, ScheduleGap, StartFailure,
+};
 use super::resource::{Power, ResourceId};
 use super::rule::{Limits, RuleMode, RuleName, StopMode};
 use super::schedule::Switch;
+use super::signs::{NoSaving, Protection, RoleSign, UnknownFact};
 use crate::alert::Alert;
-use crate::{Seconds, Timestamp};
+use crate::reasons::SwitchThrown;
+use crate::{OrTold, Seconds, Timestamp};
 
 /// What to stop and start now, and why nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -177,7 +183,7 @@ pub struct Risk {
     /// The chance that a start fails, in thousandths.
     pub milli: u32,
     /// What makes it so, and what else a stop loses.
-    pub why: Vec<String>,
+    pub why: Vec<OrTold<RiskReason>>,
 }
 
 impl RuleMode {
@@ -234,17 +240,17 @@ pub enum IdleHold {
     /// A spot machine that would end for good.
     SpotTerminates,
     /// Stop or termination protection is on.
-    Protected(String),
+    Protected(OrTold<Protection>),
     /// A standby, a replica, or a role that is idle by its nature.
-    PassiveRole(String),
+    PassiveRole(OrTold<RoleSign>),
     /// An alarm about it is in state ALARM.
     Alarm(String),
     /// neap runs on it.
     OwnHost,
     /// A fact could not be read.
-    Unread(String),
+    Unread(OrTold<UnknownFact>),
     /// A stop would save nothing.
-    SavesNothing(String),
+    SavesNothing(OrTold<NoSaving>),
     /// Hibernation is asked for, and not possible.
     CannotHibernate,
     /// It may not come back.
@@ -252,7 +258,7 @@ pub enum IdleHold {
     /// Left alone for a while.
     Exempt {
         /// Why.
-        why: String,
+        why: OrTold<ExemptReason>,
         /// Until when.
         until: Timestamp,
     },
@@ -275,10 +281,10 @@ pub enum IdleHold {
         /// The approval to name.
         id: String,
         /// Why, beside the rule's mode.
-        why: String,
+        why: OrTold<ApprovalReason>,
     },
     /// The kill switch is thrown.
-    KillSwitch(String),
+    KillSwitch(OrTold<SwitchThrown>),
     /// A freeze window is open.
     Frozen {
         /// Its name.
@@ -309,12 +315,12 @@ pub enum IdleHold {
         /// What a day allows.
         cap: u32,
         /// Where.
-        scope: String,
+        scope: OrTold<Scope>,
     },
     /// An hour or a day allows no more.
     BlastRadius {
         /// Where.
-        scope: String,
+        scope: OrTold<Scope>,
         /// Stops in the span.
         done: u32,
         /// Stops allowed in it.
@@ -353,7 +359,7 @@ pub enum IdleHold {
         /// When.
         at: Timestamp,
         /// What the cloud said.
-        why: String,
+        why: OrTold<StartFailure>,
     },
     /// It waits for another one of its schedule.
     WaitsFor {
@@ -361,7 +367,7 @@ pub enum IdleHold {
         resource: String,
     },
     /// The schedule's text is not understood.
-    ScheduleUnread(String),
+    ScheduleUnread(OrTold<ScheduleGap>),
     /// It opted out of its schedule.
     OptedOut,
     /// The schedule only goes the other way.
@@ -369,7 +375,7 @@ pub enum IdleHold {
     /// It is as its schedule wants it.
     AsScheduled,
     /// The schedule stops what is idle, and this is not.
-    NotIdleNow(String),
+    NotIdleNow(OrTold<NotIdle>),
     /// It is gone: ended by others, or not listed any more.
     Gone,
     /// neap has stopped it.

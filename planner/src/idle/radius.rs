@@ -70,17 +70,15 @@ fn hold_whole(look: &mut Look<'_>, places: &Places, due: &mut Vec<Due>) {
         if count <= cap || released {
             continue;
         }
-        let hold = IdleHold::AboveDayCap { due: count, cap, scope: name(&scope) };
+        let hold = IdleHold::AboveDayCap { due: count, cap, scope: scope.clone().into() };
         let of = |due: &Due| rule_scope(&due.rule, &due.action.resource) == scope;
         let (held, rest): (Vec<Due>, Vec<Due>) = std::mem::take(due).into_iter().partition(of);
         *due = rest;
         for held in held {
             look.hold(places, &held, &hold);
         }
-        let title = format!(
-            "rule `{rule}` is held: {count} stops fall due in {}, a day allows {cap}",
-            name(&scope)
-        );
+        let title =
+            format!("rule `{rule}` is held: {count} stops fall due in {scope}, a day allows {cap}");
         let lines = vec![format!("after a look at `neap idle`: `neap release {rule}`")];
         look.alert(Severity::Warning, &format!("{rule}/day-cap"), None, title, lines);
     }
@@ -102,7 +100,12 @@ fn full(
         let recent: Vec<&Timestamp> = past.iter().filter(|at| **at > look.now - span).collect();
         let done = u32::try_from(recent.len()).unwrap_or(u32::MAX).saturating_add(now);
         let until = recent.first().map_or(look.now, |first| **first) + span;
-        (done >= cap).then(|| IdleHold::BlastRadius { scope: name(scope), done, cap, until })
+        (done >= cap).then(|| IdleHold::BlastRadius {
+            scope: scope.clone().into(),
+            done,
+            cap,
+            until,
+        })
     };
     check(radius.hour, Seconds::hours(1)).or_else(|| check(radius.day, Seconds::days(1)))
 }
@@ -127,14 +130,4 @@ fn population(look: &Look<'_>, scope: &Scope) -> u32 {
         other => other.clone(),
     };
     look.snapshot.population.get(&counted).copied().unwrap_or(0)
-}
-
-fn name(scope: &Scope) -> String {
-    match scope {
-        Scope::Account { provider, account } => format!("account {provider}/{account}"),
-        Scope::Rule { rule, provider, account } => {
-            format!("rule `{rule}` in account {provider}/{account}")
-        }
-        Scope::Tag { rule, value } => format!("group `{value}` of rule `{rule}`"),
-    }
 }

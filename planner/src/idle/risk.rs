@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::memory::Starts;
 use super::plan::Risk;
+use super::reasons::RiskReason;
 use super::resource::{Facts, Purchase, Resource, Subject};
 use super::touch::losses;
+use crate::OrTold;
 
 /// Above this chance, in thousandths, a stop is proposed and not done.
 pub(super) const RISK_MOST_MILLI: u32 = 50;
@@ -55,31 +57,31 @@ pub(super) fn risk(resource: &Resource, starts: &BTreeMap<String, Starts>) -> Ri
     let class = resource.class.as_deref().unwrap_or_default();
     let scarce = SCARCE.iter().find(|(prefix, _)| class.starts_with(prefix));
     if let Some((_, milli)) = scarce.filter(|_| !class.is_empty()) {
-        risk.add(*milli, format!("type `{class}` is scarce"));
+        risk.add(*milli, RiskReason::Scarce { class: class.to_owned() });
     } else if class.contains("metal") {
-        risk.add(100, format!("type `{class}` is bare metal"));
+        risk.add(100, RiskReason::BareMetal { class: class.to_owned() });
     }
     by_purchase(facts, &mut risk);
     if let Some(seen) = starts.get(&starts_key(resource)).filter(|s| s.without_capacity > 0) {
         let (bad, all) = (seen.without_capacity, seen.good + seen.without_capacity);
         // Laplace's rule of succession, so that one failure is no certainty.
         let milli = (u64::from(bad) + 1) * 1000 / (u64::from(all) + 2);
-        let of = format!("{bad} of {all} starts of this type in this zone found no capacity");
+        let of = RiskReason::NoCapacity { failed: bad, of: all };
         risk.add(u32::try_from(milli).unwrap_or(1000), of);
     }
-    risk.why.extend(losses(facts));
+    risk.why.extend(losses(facts).into_iter().map(OrTold::Value));
     risk
 }
 
 fn by_purchase(facts: &Facts, risk: &mut Risk) {
     if let Some(Purchase::Spot { .. }) = facts.purchase.known() {
-        risk.add(100, "a spot machine starts only while there is spare capacity".to_owned());
+        risk.add(100, RiskReason::Spot);
     }
 }
 
 impl Risk {
-    fn add(&mut self, milli: u32, why: String) {
+    fn add(&mut self, milli: u32, why: RiskReason) {
         self.milli = (self.milli + milli).min(1000);
-        self.why.push(why);
+        self.why.push(why.into());
     }
 }

@@ -7,6 +7,7 @@ use super::decide::{Look, is_down, is_up, schedule_scopes};
 use super::memory::{Approval, Starting};
 use super::plan::{Because, IdleHold, PowerAction, Stage, Verb};
 use super::radius::Due;
+use super::reasons::{ApprovalReason, ScheduleGap, StartFailure};
 use super::resource::{Power, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk, starts_key};
 use super::rule::{RuleMode, RuleName, ScheduleRule};
@@ -15,7 +16,7 @@ use super::snapshot::Seen;
 use super::touch::{Asked, stop_mode, untouchable};
 use crate::agreement::older;
 use crate::alert::Severity;
-use crate::{Seconds, Timestamp};
+use crate::{OrTold, Seconds, Timestamp};
 
 impl Look<'_> {
     /// A machine that somebody wants up, whatever its rules say; `None` where nobody does or it is
@@ -82,14 +83,14 @@ impl Look<'_> {
         let now = self.now;
         let power = &seen.resource.power;
         if let Some(fault) = &view.fault {
-            return Err(vec![IdleHold::ScheduleUnread(fault.clone())]);
+            return Err(vec![IdleHold::ScheduleUnread(OrTold::Told(fault.clone()))]);
         }
         if view.opted_out {
             return Err(vec![IdleHold::OptedOut]);
         }
         if view.is_up(now).is_none() {
-            let text = format!("nothing is known of it at {now}");
-            return Err(vec![IdleHold::ScheduleUnread(text)]);
+            let gap = ScheduleGap::Uncovered { at: now };
+            return Err(vec![IdleHold::ScheduleUnread(gap.into())]);
         }
         let care = self.care(&seen.resource.id);
         if let Some(since) = care.open.as_ref().map(|open| open.at).or(care.ordered_down(power)) {
@@ -174,7 +175,8 @@ impl Look<'_> {
         let tired = now.since(starting.since) >= escalation && !starting.escalated;
         starting.escalated |= tired;
         let (since, tries) = (starting.since, starting.tries);
-        let why = starting.fault.as_ref().map_or_else(String::new, ToString::to_string);
+        let fault = starting.fault.clone().map(Box::new);
+        let why = fault.map_or(StartFailure::Unsaid, StartFailure::Fault);
         let ready = starting.next <= now;
         if ready {
             starting.tries += 1;
@@ -190,7 +192,7 @@ impl Look<'_> {
             self.alert(Severity::Critical, "no-start", Some(seen), title, lines);
         }
         if !ready {
-            return Err(vec![IdleHold::RetryLater { at: next, why }]);
+            return Err(vec![IdleHold::RetryLater { at: next, why: why.into() }]);
         }
         Ok(Due {
             otherwise: Stage::Acting(Verb::Start),
@@ -299,8 +301,8 @@ impl Look<'_> {
     ) -> Option<IdleHold> {
         let id = &seen.resource.id;
         let why = match (id.kind, rule.mode) {
-            (ResourceKind::Database, _) => "databases are never stopped without a person",
-            (_, RuleMode::Approve) => "the schedule asks for it",
+            (ResourceKind::Database, _) => ApprovalReason::Database,
+            (_, RuleMode::Approve) => ApprovalReason::Schedule,
             _ => return None,
         };
         let approval = approval_id(self.revision, &seen.resource, &rule.name, mode, switch.0);
@@ -312,7 +314,7 @@ impl Look<'_> {
         if asked.given.is_some() {
             return None;
         }
-        Some(IdleHold::NeedsApproval { id: asked.id.clone(), why: why.to_owned() })
+        Some(IdleHold::NeedsApproval { id: asked.id.clone(), why: why.into() })
     }
 
     /// The machine of the same schedule that has to be up before this one is at `wanted`, or down.

@@ -8,12 +8,13 @@ use super::evidence::Evidence;
 use super::memory::Scope;
 use super::money::Saving;
 use super::plan::Because;
+use super::reasons::{LastLook, NotIdle};
 use super::resource::{Resource, ResourceId, ResourceKind};
 use super::rule::{RuleName, StopMode};
 use super::schedule::ScheduleView;
 use crate::policy::ActiveFreeze;
 use crate::snapshot::{Disk, KillSwitch};
-use crate::{AccountId, Fault, ProviderName, Region, Timestamp};
+use crate::{AccountId, Fault, OrTold, ProviderName, Region, Timestamp};
 
 /// Everything observed that a decision on idle resources may depend on.
 ///
@@ -82,7 +83,7 @@ pub struct Seen {
     pub schedule: Option<ScheduleView>,
     /// What its last hour says by the schedule's `only_if_idle`: `Ok` is idle, otherwise what
     /// shows use or is missing. `None` where the schedule stops by the clock alone.
-    pub last_hour: Option<Result<(), String>>,
+    pub last_hour: Option<Result<(), OrTold<NotIdle>>>,
     /// What a stop would save.
     pub saving: Option<Saving>,
 }
@@ -160,7 +161,7 @@ pub enum PowerResult {
     /// Not sent: the machine was no longer as the plan saw it.
     Moved {
         /// What was found instead.
-        found: String,
+        found: OrTold<LastLook>,
     },
     /// Not sent: the kill switch or a stop of the daemon came first.
     Withheld,

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::plan::IdleHold;
+use super::reasons::RiskReason;
 use super::resource::{Fact, Facts, PublicAddress, Purchase, Resource, Saves, Subject};
 use super::rule::{IdlePolicy, StopMode, StopPreference};
+use super::signs::{FactName, Protection, RoleSign, UnknownFact};
+use crate::Fault;
 
 /// Tags of orchestrators: how a key begins, and whose it is.
 const ORCHESTRATORS: [(&str, &str); 20] = [
@@ -94,51 +97,54 @@ pub(super) fn untouchable(resource: &Resource, asked: &Asked<'_>) -> Vec<IdleHol
 }
 
 fn by_facts(facts: &Facts, asked: &Asked<'_>, holds: &mut Vec<IdleHold>) {
-    let mut fact = |name: &str, hold: Result<Option<IdleHold>, String>| match hold {
+    let mut fact = |fact: FactName, hold: Result<Option<IdleHold>, Unread>| match hold {
         Ok(hold) => holds.extend(hold),
-        Err(why) => holds.push(IdleHold::Unread(format!("{name}: {why}"))),
+        Err(Unread(fault)) => holds.push(IdleHold::Unread(UnknownFact { fact, fault }.into())),
     };
     let yes = |fact: &Fact<bool>, hold: IdleHold| read(fact).map(|yes| yes.then_some(hold));
     let group = read(&facts.scaling_group);
-    fact("scaling group", group.map(|group| group.clone().map(IdleHold::InScalingGroup)));
+    fact(FactName::ScalingGroup, group.map(|group| group.clone().map(IdleHold::InScalingGroup)));
     let targets = read(&facts.targets).map(|targets| targets.first().cloned());
-    fact("target groups", targets.map(|target| target.map(IdleHold::InTargetGroup)));
-    fact("local disks", yes(&facts.local_disk, IdleHold::LocalDisk));
+    fact(FactName::TargetGroups, targets.map(|target| target.map(IdleHold::InTargetGroup)));
+    fact(FactName::LocalDisks, yes(&facts.local_disk, IdleHold::LocalDisk));
     let accelerator = yes(&facts.accelerator, IdleHold::Accelerator);
     let accelerator = accelerator.map(|hold| hold.filter(|_| !asked.accept_restart_risk));
-    fact("accelerators", accelerator);
-    fact("forwarding", yes(&facts.forwards_traffic, IdleHold::ForwardsTraffic));
+    fact(FactName::Accelerators, accelerator);
+    fact(FactName::Forwarding, yes(&facts.forwards_traffic, IdleHold::ForwardsTraffic));
     let spot = read(&facts.purchase).map(|purchase| {
         let ends = *purchase == Purchase::Spot { terminates: true };
         ends.then_some(IdleHold::SpotTerminates)
     });
-    fact("purchase", spot);
-    let word = |word: &str| IdleHold::Protected(word.to_owned());
-    fact("stop protection", yes(&facts.stop_protected, word("stop protection")));
-    let termination = yes(&facts.termination_protected, word("termination protection"));
-    fact("termination protection", termination);
+    fact(FactName::Purchase, spot);
+    let on = |protection: Protection| IdleHold::Protected(protection.into());
+    fact(FactName::StopProtection, yes(&facts.stop_protected, on(Protection::Stop)));
+    let termination = yes(&facts.termination_protected, on(Protection::Termination));
+    fact(FactName::TerminationProtection, termination);
     let alarm = read(&facts.alarms).map(|alarms| alarms.first().cloned().map(IdleHold::Alarm));
-    fact("alarms", alarm);
+    fact(FactName::Alarms, alarm);
     let replica = read(&facts.replica).map(|what| what.clone().map(IdleHold::PassiveRole));
-    fact("replica", replica);
+    fact(FactName::Replica, replica);
     let saves = read(&facts.saves).map(|saves| match saves {
         Saves::Yes => None,
         Saves::No(why) => Some(IdleHold::SavesNothing(why.clone())),
     });
-    fact("billing", saves);
+    fact(FactName::Billing, saves);
     if asked.stop == StopPreference::Hibernate {
         let can = read(&facts.hibernation);
-        fact("hibernation", can.map(|can| (!can).then_some(IdleHold::CannotHibernate)));
+        fact(FactName::Hibernation, can.map(|can| (!can).then_some(IdleHold::CannotHibernate)));
     }
-    fact("public address", read(&facts.public_address).map(|_| None));
-    fact("burst credits", read(&facts.burstable).map(|_| None));
+    fact(FactName::PublicAddress, read(&facts.public_address).map(|_| None));
+    fact(FactName::BurstCredits, read(&facts.burstable).map(|_| None));
 }
 
-fn read<T>(fact: &Fact<T>) -> Result<&T, String> {
+/// Why a fact is not known; `None` where it was not asked yet.
+struct Unread(Option<Box<Fault>>);
+
+fn read<T>(fact: &Fact<T>) -> Result<&T, Unread> {
     match fact {
         Fact::Known(fact) => Ok(fact),
-        Fact::Unread(fault) => Err(fault.to_string()),
-        Fact::Unasked => Err("not read yet".to_owned()),
+        Fact::Unread(fault) => Err(Unread(Some(fault.clone()))),
+        Fact::Unasked => Err(Unread(None)),
     }
 }
 
@@ -175,7 +181,8 @@ fn passive_role(tags: &BTreeMap<String, String>, name: &str) -> Option<IdleHold>
     for key in ROLE_TAGS {
         let Some(value) = tags.get(key) else { continue };
         if is_passive(value) || words(value).any(&is_passive) {
-            return Some(IdleHold::PassiveRole(format!("tag `{key}={value}`")));
+            let tag = RoleSign::Tag { key: key.to_owned(), value: value.clone() };
+            return Some(IdleHold::PassiveRole(tag.into()));
         }
         if key == "neap:role" {
             return None;
@@ -184,7 +191,8 @@ fn passive_role(tags: &BTreeMap<String, String>, name: &str) -> Option<IdleHold>
     let telling = |word: &&str| {
         is_passive(word) && !NOT_IN_NAMES.contains(&word.to_ascii_lowercase().as_str())
     };
-    words(name).find(telling).map(|_| IdleHold::PassiveRole(format!("name `{name}`")))
+    let sign = || IdleHold::PassiveRole(RoleSign::Name(name.to_owned()).into());
+    words(name).find(telling).map(|_| sign())
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -192,13 +200,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What a stop loses besides time, for people.
-pub(super) fn losses(facts: &Facts) -> Vec<String> {
+pub(super) fn losses(facts: &Facts) -> Vec<RiskReason> {
     let mut losses = Vec::new();
     if facts.public_address.known() == Some(&PublicAddress::Ephemeral) {
-        losses.push("its public address changes".to_owned());
+        losses.push(RiskReason::AddressChanges);
     }
     if facts.burstable.known() == Some(&true) {
-        losses.push("its CPU credits may be lost".to_owned());
+        losses.push(RiskReason::CreditsLost);
     }
     losses
 }

@@ -14,6 +14,7 @@ use planner::idle::rule::{
     ScheduleRule, Select, StopPreference,
 };
 use planner::idle::schedule::{ScheduleView, Span};
+use planner::idle::signs::Clue;
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen};
 use planner::idle::usage::Signal;
 use planner::idle::{check_idle, plan};
@@ -83,7 +84,7 @@ pub fn volume(text: &str) -> Resource {
     let part = Part {
         used_by: Fact::Known(None),
         unused_since: Some(START - Seconds::days(100)),
-        looked_at: "attachments".to_owned(),
+        looked_at: Clue::Attachments.into(),
     };
     Resource {
         id: id_of(ResourceKind::Volume, text),

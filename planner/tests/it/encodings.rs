@@ -1,9 +1,12 @@
 //! What is journaled and shown: small, and the same when read back.
 
+use planner::idle::plan::IdleHold;
+use planner::idle::reasons::LastLook;
 use planner::memory::{Memory, MemoryDelta, delta};
 use planner::plan::{DecidedBy, Hold, Plan};
+use planner::reasons::{Author, ForeignChange};
 use planner::snapshot::Snapshot;
-use planner::{Seconds, Timestamp, Units};
+use planner::{OrTold, Seconds, Timestamp, Units};
 
 use crate::world::{World, name};
 
@@ -69,4 +72,39 @@ fn reasons_keep_their_numbers() {
     let floor = Hold::EventFloor { name, floor: Units(1), until };
     let holds = [Hold::RightSize, Hold::SpendCeiling { usd_milli_hourly: 1 }, floor];
     assert_eq!(holds.map(|hold| held(&hold)), [0, 35, 36]);
+}
+
+/// What an old record tells as a text stays the text that it was, byte for byte, and compares equal
+/// to the value that says the same now; a value is no sentence on the wire.
+#[test]
+fn texts_of_old_records_stay_and_values_are_no_sentences() {
+    let text = "its minimum, by a scheduled action".to_owned();
+    let old = postcard::to_allocvec(&(Units(7), &text, Units(9))).unwrap();
+    type Kept = (Units, OrTold<ForeignChange>, Units);
+    let read: Kept = postcard::from_bytes(&old).unwrap();
+    assert!(matches!(&read, (Units(7), OrTold::Told(told), Units(9)) if *told == text));
+    assert_eq!(postcard::to_allocvec(&read).unwrap(), old);
+    let value = ForeignChange::Minimum { by: Author::Schedule };
+    let new: Kept = (Units(7), value.clone().into(), Units(9));
+    assert_eq!(new, read);
+    let other = OrTold::Value(ForeignChange::Maximum { by: Author::Schedule });
+    assert_ne!(read.1, other);
+    let bytes = postcard::to_allocvec(&new).unwrap();
+    // A text of one character, 1, and the value behind it.
+    assert_eq!(bytes, [7, 1, 1, 2, 0, 9]);
+    let again: Kept = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(again.1.value(), Some(&value));
+    // Of a reason inside a reason, too.
+    let hold: OrTold<LastLook> = LastLook::Held(Box::new(IdleHold::Exempt {
+        why: OrTold::Told("li asked for it".to_owned()),
+        until: Timestamp(60),
+    }))
+    .into();
+    let (again, _) = through_postcard(&hold);
+    assert!(again.value().is_some());
+    assert_eq!(again, hold);
+    // Who reads JSON reads the sentence.
+    let json = serde_json::to_string(&new.1).unwrap();
+    assert_eq!(json, format!("\"{text}\""));
+    assert_eq!(serde_json::from_str::<OrTold<ForeignChange>>(&json).unwrap(), new.1);
 }

@@ -6,13 +6,15 @@ use planner::idle::evidence::{Lack, Use, Verdict};
 use planner::idle::memory::IdleMemory;
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::IdlePlan;
+use planner::idle::reasons::LastLook;
 use planner::idle::resource::{Fact, Power, ResourceKind, Subject};
 use planner::idle::rule::{Radius, RuleMode, ScheduleKind};
 use planner::idle::schedule::ScheduleView;
+use planner::idle::signs::{Clue, Holder};
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerResult, Unread};
 use planner::policy::{ActiveFreeze, FreezeScope, Mode};
 use planner::snapshot::{Disk, KillSwitch};
-use planner::{FaultKind, Seconds, Timestamp};
+use planner::{FaultKind, OrTold, Seconds, Timestamp};
 
 use crate::idle_world::{
     EVERY, START, World, account, cap, fault, id, machine, name, office, volume,
@@ -102,7 +104,7 @@ fn result() -> impl Strategy<Value = PowerResult> {
     prop_oneof![
         6 => Just(PowerResult::Taken),
         1 => Just(PowerResult::Withheld),
-        1 => Just(PowerResult::Moved { found: "something else".to_owned() }),
+        1 => Just(PowerResult::Moved { found: LastLook::Gone.into() }),
         1 => Just(PowerResult::Failed { fault: fault(FaultKind::OutOfCapacity) }),
         1 => Just(PowerResult::Failed { fault: fault(FaultKind::Refused) }),
         2 => prop::option::of(any::<bool>())
@@ -166,7 +168,7 @@ fn fleet(terms: &Terms, kinds: &[Kind]) -> World {
         if kind.under == 1 && !kind.part {
             (seen.rule, seen.evidence) = (None, None);
         } else if !kind.idle {
-            let by = Use::Holder("somebody".to_owned());
+            let by = Use::Holder(Holder::Nothing.into());
             world.verdict(&text, Verdict::InUse { by });
         }
     }
@@ -205,7 +207,7 @@ fn happen(world: &mut World, event: &Event, vanished: &mut Vec<planner::idle::sn
         }
         Event::Kill(on) => {
             world.snapshot.kill_switch = match on {
-                true => KillSwitch::Thrown { why: "test".to_owned() },
+                true => KillSwitch::Thrown { why: OrTold::Told("test".to_owned()) },
                 false => KillSwitch::Clear,
             };
         }
@@ -265,9 +267,9 @@ fn happen(world: &mut World, event: &Event, vanished: &mut Vec<planner::idle::sn
             let seen = &mut world.snapshot.seen[place(n)];
             let Some(evidence) = &mut seen.evidence else { return };
             evidence.verdict = match verdict {
-                0 => Verdict::InUse { by: Use::Holder("somebody".to_owned()) },
+                0 => Verdict::InUse { by: Use::Holder(Holder::Nothing.into()) },
                 1 => Verdict::IdleByTheClock(Pattern { up: [1; 7], weeks: 4 }),
-                2 => Verdict::NotEnoughData(Lack::Unread("x".to_owned())),
+                2 => Verdict::NotEnoughData(Lack::Unread(Clue::Usage.into())),
                 _ => Verdict::AlwaysIdle,
             };
         }

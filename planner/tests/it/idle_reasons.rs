@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use planner::FaultKind;
-use planner::Seconds;
 use planner::idle::evidence::{Lack, Use, Verdict};
+use planner::idle::memory::Scope;
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::{IdleHold, PowerAction, Risk, Stage};
+use planner::idle::reasons::{ApprovalReason, ExemptReason, NotIdle, RiskReason, StartFailure};
 use planner::idle::resource::{Fact, Power, Purchase, Saves};
 use planner::idle::rule::{Radius, RuleMode, ScheduleKind, StopPreference};
 use planner::idle::schedule::ScheduleView;
+use planner::idle::signs::{Clue, FactName, Holder, NoSaving, Protection, RoleSign, UnknownFact};
 use planner::idle::snapshot::{Ask, PowerResult, Unread};
 use planner::idle::usage::Signal;
 use planner::policy::{ActiveFreeze, FreezeScope, Mode};
+use planner::reasons::SwitchThrown;
 use planner::snapshot::{Disk, KillSwitch};
+use planner::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 
 use crate::idle_world::{EVERY, START, World, cap, fault, id, machine, name, office, volume};
 
@@ -76,16 +79,29 @@ const REASONS: usize = 50;
 
 type Change = Box<dyn Fn(&mut World)>;
 
+fn thrown() -> OrTold<SwitchThrown> {
+    SwitchThrown::Exists { path: "/etc/neap/stop".to_owned() }.into()
+}
+
+fn sim() -> ProviderName {
+    ProviderName::new("sim").unwrap()
+}
+
+fn one() -> AccountId {
+    AccountId::new("one").unwrap()
+}
+
 /// What is changed about the world of one idle machine, and why it is left alone then.
 fn idle_table() -> Vec<(Change, IdleHold)> {
     fn case(hold: IdleHold, change: impl Fn(&mut World) + 'static) -> (Change, IdleHold) {
         (Box::new(change), hold)
     }
-    let used = Use::Holder("somebody".to_owned());
+    let used = Use::Holder(Holder::Resource("somebody".to_owned()).into());
     let pattern = Pattern { up: [1 << 9; 7], weeks: 5 };
     let lack = Lack::Unmeasured { signal: Signal::Cpu };
     let text = str::to_owned;
-    let risk = Risk { milli: 152, why: vec![text("type `g5.large` is scarce")] };
+    let risk =
+        Risk { milli: 152, why: vec![RiskReason::Scarce { class: text("g5.large") }.into()] };
     let until = START + Seconds::hours(9);
     let (by_use, by_clock, by_lack) = (used.clone(), pattern.clone(), lack.clone());
     vec![
@@ -98,7 +114,7 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
         case(IdleHold::NotEnoughData(lack), move |w| {
             w.verdict("a", Verdict::NotEnoughData(by_lack.clone()));
         }),
-        case(IdleHold::NotEnoughData(Lack::Unread(text("what it did"))), |w| {
+        case(IdleHold::NotEnoughData(Lack::Unread(Clue::Usage.into())), |w| {
             w.seen("a").evidence = None;
         }),
         case(IdleHold::NotRunning(Power::Stopped { charged: Some(false) }), |w| w.down("a")),
@@ -127,35 +143,38 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
         case(IdleHold::SpotTerminates, |w| {
             w.facts().purchase = Fact::Known(Purchase::Spot { terminates: true });
         }),
-        case(IdleHold::Protected(text("stop protection")), |w| {
+        case(IdleHold::Protected(Protection::Stop.into()), |w| {
             w.facts().stop_protected = Fact::Known(true);
         }),
-        case(IdleHold::Protected(text("termination protection")), |w| {
+        case(IdleHold::Protected(Protection::Termination.into()), |w| {
             w.facts().termination_protected = Fact::Known(true);
         }),
-        case(IdleHold::PassiveRole(text("standby of b")), |w| {
-            w.facts().replica = Fact::Known(Some("standby of b".to_owned()));
+        case(IdleHold::PassiveRole(RoleSign::StandbyOf(text("b")).into()), |w| {
+            w.facts().replica = Fact::Known(Some(RoleSign::StandbyOf("b".to_owned()).into()));
         }),
-        case(IdleHold::PassiveRole(text("name `bastion-1`")), |w| {
+        case(IdleHold::PassiveRole(RoleSign::Name(text("bastion-1")).into()), |w| {
             w.resource("a").name = "bastion-1".to_owned();
         }),
         case(IdleHold::Alarm(text("down")), |w| {
             w.facts().alarms = Fact::Known(vec!["down".to_owned()]);
         }),
         case(IdleHold::OwnHost, |w| w.policy.own_host = Some("i-a".to_owned())),
-        case(IdleHold::Unread(text("alarms: not read yet")), |w| {
+        case(IdleHold::Unread(UnknownFact { fact: FactName::Alarms, fault: None }.into()), |w| {
             w.facts().alarms = Fact::Unasked;
         }),
-        case(IdleHold::SavesNothing(text("subscription")), |w| {
-            w.facts().saves = Fact::Known(Saves::No("subscription".to_owned()));
+        case(IdleHold::SavesNothing(NoSaving::Subscription.into()), |w| {
+            w.facts().saves = Fact::Known(Saves::No(NoSaving::Subscription.into()));
         }),
         case(IdleHold::CannotHibernate, |w| w.rule().stop = StopPreference::Hibernate),
         case(IdleHold::RestartRisk(risk), |w| {
             w.resource("a").class = Some("g5.large".to_owned());
         }),
-        case(IdleHold::Exempt { why: text("ann asked for it"), until }, move |w| {
-            w.ask(Ask::Exempt { resource: "i-a".to_owned(), until });
-        }),
+        case(
+            IdleHold::Exempt { why: ExemptReason::Asked { by: text("ann") }.into(), until },
+            move |w| {
+                w.ask(Ask::Exempt { resource: "i-a".to_owned(), until });
+            },
+        ),
         case(IdleHold::Woken { by: text("ann"), until }, move |w| {
             w.ask(Ask::Wake { resource: "i-a".to_owned(), until });
         }),
@@ -167,8 +186,8 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
             w.memory.rules.get_mut(&name("idle")).unwrap().since_watched = Seconds::days(30);
         }),
         case(IdleHold::InGrace { left: Seconds::hours(1) }, |_| ()),
-        case(IdleHold::KillSwitch(text("/etc/neap/stop")), |w| {
-            w.snapshot.kill_switch = KillSwitch::Thrown { why: "/etc/neap/stop".to_owned() };
+        case(IdleHold::KillSwitch(thrown()), |w| {
+            w.snapshot.kill_switch = KillSwitch::Thrown { why: thrown() };
         }),
         case(IdleHold::Frozen { name: text("sale"), until }, move |w| {
             w.snapshot.freezes.push(ActiveFreeze {
@@ -190,7 +209,7 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
         }),
         case(
             IdleHold::BlastRadius {
-                scope: text("account sim/one"),
+                scope: Scope::Account { provider: sim(), account: one() }.into(),
                 done: 0,
                 cap: 0,
                 until: START + Seconds::hours(1),
@@ -201,7 +220,11 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
             },
         ),
         case(
-            IdleHold::AboveDayCap { due: 2, cap: 1, scope: text("rule `idle` in account sim/one") },
+            IdleHold::AboveDayCap {
+                due: 2,
+                cap: 1,
+                scope: Scope::Rule { rule: name("idle"), provider: sim(), account: one() }.into(),
+            },
             |w| {
                 w.rule().grace = Seconds::ZERO;
                 w.rule().radius = Radius { hour: cap(1), day: cap(1) };
@@ -224,7 +247,7 @@ fn schedule_table() -> Vec<(Change, IdleHold)> {
     let evening = START + Seconds::hours(7);
     vec![
         case(IdleHold::AsScheduled, |_| ()),
-        case(IdleHold::ScheduleUnread(text("no zone")), |w| {
+        case(IdleHold::ScheduleUnread(OrTold::Told(text("no zone"))), |w| {
             w.seen("a").schedule.as_mut().unwrap().fault = Some("no zone".to_owned());
         }),
         case(IdleHold::OptedOut, |w| {
@@ -235,8 +258,8 @@ fn schedule_table() -> Vec<(Change, IdleHold)> {
             at_night(w);
         }),
         case(IdleHold::ByHand { up: false, until: evening }, |w| w.down("a")),
-        case(IdleHold::NotIdleNow(text("cpu at 40 %")), |w| {
-            w.seen("a").last_hour = Some(Err("cpu at 40 %".to_owned()));
+        case(IdleHold::NotIdleNow(NotIdle::NoSamples.into()), |w| {
+            w.seen("a").last_hour = Some(Err(NotIdle::NoSamples.into()));
             at_night(w);
         }),
         case(IdleHold::WaitsFor { resource: text("db") }, |w| {
@@ -276,7 +299,8 @@ fn a_permission_that_is_missing_comes_before_what_was_not_asked_without_it() {
     world.facts().stop_protected = Fact::Unasked;
     world.look();
     let tag = "neap:managed=true".to_owned();
-    let unasked = IdleHold::Unread("stop protection: not read yet".to_owned());
+    let unasked =
+        IdleHold::Unread(UnknownFact { fact: FactName::StopProtection, fault: None }.into());
     assert_eq!(world.holds(), [IdleHold::NotOptedIn { tag }, unasked]);
 }
 
@@ -329,7 +353,8 @@ fn retried() -> IdleHold {
     world.answer(&PowerResult::Failed { fault: fault(FaultKind::OutOfCapacity) });
     world.look();
     let at = world.now() + Seconds(30);
-    let hold = IdleHold::RetryLater { at, why: "`Call` out of capacity".to_owned() };
+    let why = StartFailure::Fault(Box::new(fault(FaultKind::OutOfCapacity)));
+    let hold = IdleHold::RetryLater { at, why: why.into() };
     assert_eq!(world.holds(), std::slice::from_ref(&hold));
     hold
 }
@@ -339,7 +364,7 @@ fn approved() -> IdleHold {
     world.rule().mode = RuleMode::Approve;
     world.look();
     let id = world.care("a").mark.unwrap().approval.id;
-    let hold = IdleHold::NeedsApproval { id, why: "the rule asks for it".to_owned() };
+    let hold = IdleHold::NeedsApproval { id, why: ApprovalReason::Rule.into() };
     assert_eq!(world.holds(), [IdleHold::InGrace { left: Seconds::hours(1) }, hold.clone()]);
     hold
 }

@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use planner::alert::Severity;
 use planner::idle::evidence::{Lack, Use, Verdict};
-use planner::idle::memory::IdleMemory;
+use planner::idle::memory::{IdleMemory, Scope};
 use planner::idle::money::Saving;
 use planner::idle::plan::{IdleHold, PowerAction, Stage, Verb};
+use planner::idle::reasons::{ApprovalReason, ExemptReason};
 use planner::idle::resource::{Fact, Power, Resource, ResourceKind};
 use planner::idle::rule::{Cap, Radius, RuleMode, ScheduleKind, StopMode};
 use planner::idle::schedule::{ScheduleView, Span};
+use planner::idle::signs::Holder;
 use planner::idle::snapshot::{Ask, PowerResult};
 use planner::idle::usage::Signal;
 use planner::idle::{MARK_TAG, check_idle, recheck};
 use planner::policy::{ActiveFreeze, FreezeScope, Share};
 use planner::snapshot::KillSwitch;
-use planner::{AccountId, FaultKind, Seconds};
+use planner::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 
 use crate::idle_world::{EVERY, START, World, account, cap, fault, id, machine, name, office};
 
@@ -92,7 +94,7 @@ fn an_agreement_stops_once_and_a_refusal_exempts() {
     world.ask(Ask::Reject { id: approval });
     world.wait(EVERY).look();
     let until = world.now() + Seconds::days(14);
-    let why = "ann said no to a stop".to_owned();
+    let why = ExemptReason::Refused { by: "ann".to_owned() }.into();
     assert_eq!(world.holds(), [IdleHold::Exempt { why, until }]);
     assert_eq!(world.care("a").mark, None);
 }
@@ -116,7 +118,12 @@ fn an_agreement_and_a_mark_are_void_after_a_restart() {
 #[test]
 fn a_mark_is_taken_back_on_use_on_a_lost_tag_and_on_a_group() {
     let changes: [fn(&mut World); 3] = [
-        |w| w.verdict("a", Verdict::InUse { by: Use::Holder("x".to_owned()) }),
+        |w| {
+            w.verdict(
+                "a",
+                Verdict::InUse { by: Use::Holder(Holder::Resource("x".to_owned()).into()) },
+            )
+        },
         |w| drop(w.resource("a").tags.remove("neap:managed")),
         |w| w.facts().scaling_group = Fact::Known(Some("g".to_owned())),
     ];
@@ -269,7 +276,12 @@ fn a_day_cap_holds_all_and_an_hour_cap_lets_the_dearest_go_first() {
     };
     assert_eq!(told(&world), ["i-b", "i-d"]);
     let held = IdleHold::BlastRadius {
-        scope: "rule `idle` in account sim/one".to_owned(),
+        scope: Scope::Rule {
+            rule: name("idle"),
+            provider: ProviderName::new("sim").unwrap(),
+            account: AccountId::new("one").unwrap(),
+        }
+        .into(),
         done: 2,
         cap: 2,
         until: START + Seconds::hours(1),
@@ -290,8 +302,8 @@ fn the_kill_switch_writes_nothing_at_all() {
     world.rule().mark_tag = true;
     world.look();
     world.add(machine("b"));
-    world.snapshot.kill_switch = KillSwitch::Thrown { why: "x".to_owned() };
-    world.verdict("a", Verdict::InUse { by: Use::Holder("x".to_owned()) });
+    world.snapshot.kill_switch = KillSwitch::Thrown { why: OrTold::Told("x".to_owned()) };
+    world.verdict("a", Verdict::InUse { by: Use::Holder(Holder::Resource("x".to_owned()).into()) });
     world.wait(EVERY).look();
     assert!(world.plan.tags.is_empty() && world.care("b").mark.is_none());
 }
@@ -301,8 +313,10 @@ fn databases_wait_for_a_person_whatever_the_rule_says() {
     let mut world = World::new();
     world.resource("a").id.kind = ResourceKind::Database;
     assert!(!world.run(Seconds::hours(2)));
-    let why = "databases are never stopped without a person";
-    let asks = |hold: &IdleHold| matches!(hold, IdleHold::NeedsApproval { why: w, .. } if w == why);
+    let asks = |hold: &IdleHold| {
+        let IdleHold::NeedsApproval { why, .. } = hold else { return false };
+        why.value() == Some(&ApprovalReason::Database)
+    };
     assert!(world.holds().iter().any(asks), "{:?}", world.holds());
 }
 
@@ -565,7 +579,7 @@ fn the_checker_finds_what_it_is_there_for() {
     let found = check_idle(&world.policy, &world.snapshot, &before, &plan);
     assert!(found.iter().any(|broken| broken.what == "stopped without a mark"), "{found:?}");
     world.facts().local_disk = Fact::Known(true);
-    world.verdict("a", Verdict::InUse { by: Use::Holder("x".to_owned()) });
+    world.verdict("a", Verdict::InUse { by: Use::Holder(Holder::Resource("x".to_owned()).into()) });
     world.policy.account_radius =
         Radius { hour: cap(0), day: Cap { share: Share::percent(1), at_least: 0 } };
     let found = check_idle(&world.policy, &world.snapshot, &world.memory, &plan);

@@ -7,6 +7,7 @@ use planner::idle::judge;
 use planner::idle::pattern::Offsets;
 use planner::idle::resource::{Fact, Resource, Subject};
 use planner::idle::rule::IdleRule;
+use planner::idle::signs::Clue;
 use planner::idle::usage::{HOUR, Hours, Signal};
 use planner::{FaultKind, Seconds, Timestamp};
 
@@ -159,5 +160,5 @@ fn every_lack_is_not_enough_data_and_never_idle() {
     let Subject::Part(facts) = &mut part.subject else { panic!() };
     facts.used_by = Fact::Unread(Box::new(fault(FaultKind::TimedOut)));
     let told = judged(&idle_rule(), &part, &BTreeMap::new()).verdict;
-    assert_eq!(told, Verdict::NotEnoughData(Lack::Unread("attachments".to_owned())));
+    assert_eq!(told, Verdict::NotEnoughData(Lack::Unread(Clue::Attachments.into())));
 }

@@ -12,11 +12,14 @@ use planner::plan::Change;
 use planner::policy::{
     ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy, Share,
 };
+use planner::reasons::{Author, ForeignChange};
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
 };
 use planner::stage::{self, Stage, StageAsk, StageMemory, StageRequest, Why};
-use planner::{Fault, FaultKind, Seconds, Timestamp, Units};
+use planner::{
+    AccountId, AccountKey, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp, Units,
+};
 
 use crate::world::{self, World, activity, forecast, name, native_policy};
 use proptest::prelude::*;
@@ -228,7 +231,8 @@ fn twist() -> impl Strategy<Value = Twist> {
     ];
     let fleet = prop_oneof![
         twist!(Just(()), |w, _s, ()| {
-            w.snapshot.kill_switch = KillSwitch::Thrown { why: "it exists".to_owned() };
+            w.snapshot.kill_switch =
+                KillSwitch::Thrown { why: OrTold::Told("it exists".to_owned()) };
         }),
         twist!(Just(()), |w, _s, ()| w.snapshot.disk = Disk::ReserveOnly),
         twist!(Just(()), |w, s, ()| w.snapshot.acknowledged.push(name(s))),
@@ -288,7 +292,7 @@ prop_compose! {
             expected.map(|(desired, min, max)| Expected { desired, min, max });
         memory.orders.open = open.map(|(change, at)| OpenOrder { decision: None, change, at });
         memory.orders.changed_at = changed_at;
-        let who = "its minimum, by alice".to_owned();
+        let who = ForeignChange::Minimum { by: Author::User }.into();
         memory.lease = lease.map(|until| Lease { who, from: Units(1), to: Units(2), until });
         memory.quality = if distrusted { Quality::Distrusted } else { Quality::Trusted };
         memory.bands = bands
@@ -337,7 +341,9 @@ fn case() -> impl Strategy<Value = (Policy, Snapshot, Memory)> {
         }
         world.memory.fleet.removals = fleet;
         if let Some(account) = account {
-            world.memory.fleet.accounts.insert("aws/111122223333".to_owned(), account);
+            let id = AccountId::new("111122223333").unwrap();
+            let key = AccountKey::of(&ProviderName::new("aws").unwrap(), &id);
+            world.memory.fleet.accounts.insert(key, account);
         }
         (world.policy, world.snapshot, world.memory)
     })
@@ -415,7 +421,8 @@ fn the_checker_objects_to_plans_that_break_an_invariant() {
         ("starts from", |w, _| w.units(9)),
         ("has dry_run false", |w, _| w.policy.mode = Mode::Observe),
         ("under the kill switch", |w, _| {
-            w.snapshot.kill_switch = KillSwitch::Thrown { why: "it exists".to_owned() };
+            w.snapshot.kill_switch =
+                KillSwitch::Thrown { why: OrTold::Told("it exists".to_owned()) };
         }),
         ("an orchestrator owns it", |w, _| {
             let (name, evidence) = ("EKS".to_owned(), "eks:nodegroup-name".to_owned());

@@ -10,7 +10,7 @@ use planner::policy::{
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
 };
-use planner::{Memory, Seconds, Timestamp, Units};
+use planner::{Memory, OrTold, Seconds, Timestamp, Units};
 
 use crate::world::{World, activity, name, native_policy, text};
 use insta::assert_snapshot;
@@ -500,7 +500,8 @@ fn no_machines_is_said_and_the_order_stands() {
 fn the_kill_switch_stops_both_ways_and_tells_what_would_have_been_done() {
     let thrown = |w: &mut World, demand| {
         w.set_demand(demand);
-        w.snapshot.kill_switch = KillSwitch::Thrown { why: "`/etc/neap/stop` exists".to_owned() };
+        w.snapshot.kill_switch =
+            KillSwitch::Thrown { why: OrTold::Told("`/etc/neap/stop` exists".to_owned()) };
     };
     assert_snapshot!(told(|w| thrown(w, 1450.0)), @"- web: held, the kill switch is thrown: `/etc/neap/stop` exists; released by removing the file of the kill switch");
     let mut world = World::new();

@@ -9,6 +9,7 @@ use planner::idle::resource::{
     Subject,
 };
 use planner::idle::rule::StopMode;
+use planner::idle::signs::{Clue, Holder, NoSaving};
 use planner::idle::usage::Signal;
 use planner::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::Alibaba as Adapter;
@@ -195,16 +196,19 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
     };
     assert_eq!(*facts(one), free);
 
-    let no = |why: &str| Fact::Known(Saves::No(why.to_owned()));
+    let no = |why: NoSaving| Fact::Known(Saves::No(why.into()));
     assert_eq!(
         *facts(of(&disks)),
-        Facts { local_disk: Fact::Known(true), saves: no("local disks"), ..free.clone() }
+        Facts { local_disk: Fact::Known(true), saves: no(NoSaving::LocalDisks), ..free.clone() }
     );
     assert_eq!(*facts(of(&gpu)), Facts { accelerator: Fact::Known(true), ..free.clone() });
     assert_eq!(*facts(of(&burst)), Facts { burstable: Fact::Known(true), ..free.clone() });
     assert!(of(&burst).signals.contains(&Signal::CreditsLeft));
     let purchase = Fact::Known(Purchase::Subscription);
-    assert_eq!(*facts(of(&paid)), Facts { purchase, saves: no("subscription"), ..free.clone() });
+    assert_eq!(
+        *facts(of(&paid)),
+        Facts { purchase, saves: no(NoSaving::Subscription), ..free.clone() }
+    );
     let purchase = Fact::Known(Purchase::Spot { terminates: false });
     assert_eq!(*facts(of(&spot)), Facts { purchase, ..free.clone() });
     assert_eq!(
@@ -214,7 +218,7 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
             termination_protected: Fact::Known(true),
             public_address: Fact::Known(PublicAddress::Elastic),
             purchase: Fact::Known(Purchase::Dedicated),
-            saves: no("dedicated host"),
+            saves: no(NoSaving::DedicatedHost),
             ..free.clone()
         }
     );
@@ -225,7 +229,11 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
     );
     assert_eq!(
         *facts(of(&gate)),
-        Facts { forwards_traffic: Fact::Known(true), saves: no("not in a VPC"), ..free.clone() }
+        Facts {
+            forwards_traffic: Fact::Known(true),
+            saves: no(NoSaving::NotInVpc),
+            ..free.clone()
+        }
     );
     let places = ["lb-1", "rsp-1", "sgp-a", "sgp-n"].map(str::to_owned).to_vec();
     let alarms = Fact::Known(vec!["cpu high".to_owned()]);
@@ -445,7 +453,7 @@ async fn what_saves_nothing_is_seen_afterwards_and_what_is_locked_is_refused() {
     let bench = Bench::new();
     let new = NewEcs { charge_type: "PrePaid".into(), ..NewEcs::new(REGION, TYPE) };
     let paid = bench.cloud.create_instance(&new);
-    let why = Fact::Known(Saves::No("subscription".to_owned()));
+    let why = Fact::Known(Saves::No(NoSaving::Subscription.into()));
     assert_eq!(facts(&bench.one(&paid).await).saves, why);
     assert_eq!(bench.order(&paid, STOP).await, Ok(()), "the cloud says nothing");
     assert_eq!(bench.one(&paid).await.power, Power::Stopped { charged: Some(true) });
@@ -545,9 +553,12 @@ async fn parts_that_nothing_uses_are_found() {
     };
     let snapshots = bench.list(ResourceKind::Snapshot).await;
     assert_eq!((snapshots[0].name.as_str(), snapshots[0].size_gib), ("s-1", Some(40)));
-    assert_eq!(used_by(&snapshots, "s-1"), Fact::Known(Some("d-used".to_owned())));
+    assert_eq!(
+        used_by(&snapshots, "s-1"),
+        Fact::Known(Some(Holder::Resource("d-used".to_owned()).into()))
+    );
     assert_eq!(used_by(&snapshots, "s-2"), Fact::Known(None));
-    assert_eq!(used_by(&snapshots, "s-3"), Fact::Known(Some("an image".to_owned())));
+    assert_eq!(used_by(&snapshots, "s-3"), Fact::Known(Some(Holder::Image.into())));
 
     for (id, status) in [("eip-1", "Available"), ("eip-2", "InUse")] {
         bench.cloud.create_address(json!({
@@ -579,14 +590,14 @@ async fn parts_that_nothing_uses_are_found() {
     bench.cloud.create_balancer(NewBalancer::new("nlb", REGION, "nlb-1"));
     let balancers = bench.list(ResourceKind::LoadBalancer).await;
     assert_eq!(balancers.len(), 7);
-    let known = |text: &str| Fact::Known(Some(text.to_owned()));
-    assert_eq!(used_by(&balancers, "lb-serves"), known("1 backends"));
-    assert_eq!(used_by(&balancers, "lb-unchecked"), known("1 backends"));
-    assert_eq!(used_by(&balancers, "alb-1"), known("sgp-alb-1"));
+    let known = |holder: Holder| Fact::Known(Some(holder.into()));
+    assert_eq!(used_by(&balancers, "lb-serves"), known(Holder::Backends(1)));
+    assert_eq!(used_by(&balancers, "lb-unchecked"), known(Holder::Backends(1)));
+    assert_eq!(used_by(&balancers, "alb-1"), known(Holder::Resource("sgp-alb-1".to_owned())));
     for unused in ["lb-fails", "lb-empty", "alb-2", "nlb-1"] {
         assert_eq!(used_by(&balancers, unused), Fact::Known(None), "{unused}");
     }
     let fails = balancers.iter().find(|one| one.id.id == "lb-fails").expect("it is listed");
-    assert_eq!(part(fails).looked_at, "backends in service: 0 of 2");
+    assert_eq!(part(fails).looked_at, Clue::BackendsServing { serving: 0, of: 2 }.into());
     assert_eq!(bench.list(ResourceKind::Database).await, []);
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use planner::idle::money::{Currency, PriceQuery};
 use planner::idle::resource::{ResourceId, ResourceKind};
+use planner::idle::signs::PriceSource;
 use planner::idle::usage::{Signal, UsageQuery};
 use planner::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::Alibaba as Adapter;
@@ -185,7 +186,7 @@ async fn prices_are_in_the_accounts_currency_and_unknown_ones_are_none() {
     let large = Some((400_000, Currency::Cny));
     assert_eq!(read, [large, Some((1_400, Currency::Cny)), None, None, large]);
     let first = prices[0].clone().expect("readable").expect("known");
-    assert_eq!((first.source.as_str(), first.as_of), ("ecs:DescribePrice", START));
+    assert_eq!((first.source, first.as_of), (PriceSource::AlibabaApi.into(), START));
     assert_eq!(bench.cloud.count("DescribePrice"), 3, "equal queries are asked once");
     bench.cloud.inject(Rule::on("DescribePrice", Fault::Denied));
     let denied = bench.estate().prices(&queries[..1], by()).await.remove(0);

@@ -94,7 +94,8 @@ impl Fleet {
         let Fleet { engine, watch, journal, now, .. } = self;
         let (policy, scores) = (&IdlePolicy::default(), &RuleScores::default());
         let rules = Rules { policy, scores };
-        neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules)
+        let told = neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules);
+        told.map(|about| about.to_string()).map_err(|why| why.to_string())
     }
 
     fn offers(&self) -> BTreeMap<ServiceName, Offer> {

@@ -151,7 +151,8 @@ impl Estate {
         let Estate { engine, watch, journal, now, config, .. } = self;
         wish.recalls().iter().for_each(|ask| engine.recall.note(ask));
         let rules = Rules { policy: &config.idle.policy, scores: &scores };
-        neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules)
+        let told = neap::promotion::ask(wish, "ann", *now, engine, watch, journal, &rules);
+        told.map(|about| about.to_string()).map_err(|why| why.to_string())
     }
 
     /// Somebody starts a machine, and not by neap.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use planner::Timestamp;
+use planner::idle::evidence::VerdictKind;
 use planner::idle::money::Savings;
 use serde_json::json;
 
@@ -172,13 +173,13 @@ fn csv(shown: &[&Row]) -> anyhow::Result<()> {
             &row.name,
             row.class.as_deref().unwrap_or_default(),
             &row.rule.0,
-            row.verdict.unwrap_or_default(),
+            row.verdict.map_or("", VerdictKind::word),
             &row.stage.to_string(),
             &row.holds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             &row.evidence(),
             &hourly.map_or_else(String::new, |micro| format!("{:.6}", micro as f64 / 1e6)),
             &price.map_or_else(String::new, |price| price.currency.to_string()),
-            price.map_or("", |price| &price.source),
+            &price.map_or_else(String::new, |price| price.source.to_string()),
             &price.map_or_else(String::new, |price| price.as_of.to_string()),
         ])?;
     }

@@ -450,8 +450,8 @@ impl Daemon {
         let rules = Rules { policy: &config.idle.policy, scores: &scores };
         let told = promotion::ask(wish, &asked.by, now, engine, shadow, journal, &rules);
         match &told {
-            Ok(about) => tracing::warn!(by = asked.by, about, ?wish, "asked for"),
-            Err(why) => tracing::info!(by = asked.by, why, ?wish, "request refused"),
+            Ok(about) => tracing::warn!(by = asked.by, %about, ?wish, "asked for"),
+            Err(why) => tracing::info!(by = asked.by, %why, ?wish, "request refused"),
         }
         // Who does not wait for the answer goes without.
         let _ = asked.answer.send(told);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use planner::idle::plan::{PowerAction, Verb};
+use planner::idle::reasons::LastLook;
 use planner::idle::resource::{Power, Resource};
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::PowerResult;
@@ -40,7 +41,7 @@ pub async fn carry_out(action: &PowerAction, decision: &str, terms: &Terms<'_>) 
     let fresh = match terms.estate.resource(&action.resource, deadline).await {
         Ok(fresh) => fresh,
         Err(fault) if fault.kind == FaultKind::Missing => {
-            return PowerResult::Moved { found: "it is gone".to_owned() };
+            return PowerResult::Moved { found: LastLook::Gone.into() };
         }
         Err(fault) => return PowerResult::Failed { fault },
     };
@@ -54,7 +55,7 @@ pub async fn carry_out(action: &PowerAction, decision: &str, terms: &Terms<'_>) 
         _ => BTreeMap::new(),
     };
     if let Err(hold) = planner::idle::recheck(terms.policy, action, &fresh, &newest) {
-        return PowerResult::Moved { found: hold.to_string() };
+        return PowerResult::Moved { found: LastLook::Held(Box::new(hold)).into() };
     }
     if !(terms.permitted)() {
         return PowerResult::Withheld;

@@ -18,11 +18,13 @@ use config::IdleConfig;
 use futures_util::StreamExt;
 use journal::ledger::{self, LookSeen};
 use journal::{Journal, JournalFault, RecordId, UsageDay};
-use planner::idle::evidence::{Evidence, Look as Judgement, Verdict, judge};
+use planner::answer::{AskedFor, NotTaken};
+use planner::idle::evidence::{Evidence, Look as Judgement, Verdict, VerdictKind, judge};
 use planner::idle::memory::{IdleMemory, Scope};
 use planner::idle::money::{PriceQuery, Saving};
 use planner::idle::pattern::Offsets;
 use planner::idle::plan::{IdlePlan, TagAction, Verb};
+use planner::idle::reasons::NotIdle;
 use planner::idle::resource::{Resource, ResourceId};
 use planner::idle::rule::{IdlePolicy, IdleRule, RuleMode, RuleName, ScheduleRule};
 use planner::idle::snapshot::{
@@ -33,7 +35,7 @@ use planner::idle::{StartedAgain, started_again};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::KillSwitch;
 use planner::stage::{StageAsk, StageRequest};
-use planner::{ProviderName, Seconds, Timestamp};
+use planner::{OrTold, ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
 use rayon::prelude::*;
 use shadow::{Recall, RuleScores, RuleWatch, ShadowEntry};
@@ -110,7 +112,7 @@ struct Judgment {
     rule: RuleName,
     evidence: Evidence,
     at: Timestamp,
-    recorded: Option<(Timestamp, &'static str)>,
+    recorded: Option<(Timestamp, VerdictKind)>,
 }
 
 /// A look that was recorded and carried out.
@@ -231,47 +233,44 @@ impl IdleEngine {
     ///
     /// # Errors
     /// Why it cannot be, for the person who asked.
-    pub fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<String, String> {
+    pub fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<AskedFor, NotTaken> {
         let told = match &ask {
             Ask::Approve { id } | Ask::Reject { id } => self.approval_subject(id)?,
             Ask::Wake { resource, until } | Ask::Exempt { resource, until } => {
                 if *until <= at {
-                    return Err(format!("{until} has passed, expected a time to come"));
+                    return Err(NotTaken::Passed { until: *until });
                 }
                 self.subject(resource)?
             }
             Ask::Release { rule } => {
-                let known = self.folded.memory.rules.contains_key(rule);
-                let hint = "`neap idle` names the rules";
-                known
-                    .then(|| format!("rule `{rule}`"))
-                    .ok_or(format!("no rule `{rule}`: {hint}"))?
+                if !self.folded.memory.rules.contains_key(rule) {
+                    return Err(NotTaken::NoRule { rule: rule.clone() });
+                }
+                AskedFor::Rule { name: rule.0.clone(), once: None }
             }
         };
         self.requests.push(Request { by: by.to_owned(), at, ask });
         Ok(told)
     }
 
-    fn approval_subject(&self, id: &str) -> Result<String, String> {
+    fn approval_subject(&self, id: &str) -> Result<AskedFor, NotTaken> {
         let mut cares = self.folded.memory.cares.iter();
         let found = cares.find(|(_, care)| care.approvals().any(|approval| approval.id == id));
-        found.map(|(resource, _)| resource.to_string()).ok_or_else(|| {
-            format!(
-                "nothing waits for approval `{id}`: the world may have moved on; `neap idle` shows \
-                 what waits"
-            )
-        })
+        found
+            .map(|(resource, _)| AskedFor::Resource(resource.clone()))
+            .ok_or_else(|| NotTaken::NoApproval { id: id.to_owned() })
     }
 
-    fn subject(&self, text: &str) -> Result<String, String> {
+    fn subject(&self, text: &str) -> Result<AskedFor, NotTaken> {
         let named = |(id, name): &(&ResourceId, &String)| {
             id.id == text || id.to_string() == text || *name == text
         };
+        let name = text.to_owned();
         let found: Vec<&ResourceId> = self.names.iter().filter(named).map(|(id, _)| id).collect();
         match found[..] {
-            [] => Err(format!("no resource `{text}` was seen at the last look")),
-            [one] => Ok(one.to_string()),
-            _ => Err(format!("`{text}` is {} resources: name one by its id", found.len())),
+            [] => Err(NotTaken::NoResource { name }),
+            [one] => Ok(AskedFor::Resource(one.clone())),
+            _ => Err(NotTaken::Ambiguous { name, count: found.len() as u64 }),
         }
     }
 
@@ -689,20 +688,25 @@ impl IdleEngine {
         rule: &ScheduleRule,
         id: &ResourceId,
         now: Timestamp,
-    ) -> Option<Result<(), String>> {
+    ) -> Option<Result<(), OrTold<NotIdle>>> {
         if rule.only_if_idle.0.is_empty() {
             return None;
         }
-        let Some(known) = self.store.get(id) else { return Some(Err("no samples".to_owned())) };
+        let Some(known) = self.store.get(id) else {
+            return Some(Err(NotIdle::NoSamples.into()));
+        };
         for (signal, limit_milli) in &rule.only_if_idle.0 {
             let values = [now, now - Seconds(HOUR as u64)]
                 .into_iter()
                 .filter_map(|at| known.hours.get(signal)?.get(at).value());
             let worst = values.reduce(f64::max);
-            let Some(worst) = worst else { return Some(Err(format!("no sample of {signal}"))) };
+            let Some(worst) = worst else {
+                return Some(Err(NotIdle::NoSampleOf { signal: *signal }.into()));
+            };
             if worst * 1000.0 > *limit_milli as f64 {
-                let limit = *limit_milli as f64 / 1000.0;
-                return Some(Err(format!("{signal} is {worst:.1}, limit {limit}")));
+                let (signal, limit_milli) = (*signal, *limit_milli);
+                let worst_milli = (worst * 1000.0).round() as u64;
+                return Some(Err(NotIdle::Above { signal, worst_milli, limit_milli }.into()));
             }
         }
         Some(Ok(()))
@@ -738,13 +742,13 @@ impl IdleEngine {
         for assigned in assigned {
             let resource = assigned.resource;
             let Some(judged) = self.judged.get(&resource.id) else { continue };
-            let word = judged.evidence.verdict.word();
+            let kind = judged.evidence.verdict.kind();
             let again = match judged.evidence.verdict {
                 Verdict::InUse { .. } => VERDICT_AGAIN,
                 _ => VERDICT_AGAIN_IDLE,
             };
             let fresh =
-                judged.recorded.is_some_and(|(at, before)| before == word && now.since(at) < again);
+                judged.recorded.is_some_and(|(at, before)| before == kind && now.since(at) < again);
             if fresh {
                 continue;
             }
@@ -759,9 +763,9 @@ impl IdleEngine {
             });
         }
         for judged in &due {
-            let word = judged.evidence.verdict.word();
+            let kind = judged.evidence.verdict.kind();
             if let Some(known) = self.judged.get_mut(&judged.resource) {
-                known.recorded = Some((now, word));
+                known.recorded = Some((now, kind));
             }
         }
         due

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use planner::idle::money::{Price, PriceQuery, Saving};
 use planner::idle::resource::{PublicAddress, Resource, ResourceKind, Saves, Subject};
+use planner::idle::signs::StillPaid;
 use planner::{Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
@@ -83,15 +84,15 @@ pub fn saving(resource: &Resource, price: Option<Price>) -> Saving {
     let mut units = 1;
     match &resource.subject {
         Subject::Machine(facts) => {
-            still_paid.push("its disks".to_owned());
+            still_paid.push(StillPaid::Disks.into());
             if facts.public_address.known() == Some(&PublicAddress::Elastic) {
-                still_paid.push("its elastic address".to_owned());
+                still_paid.push(StillPaid::ElasticAddress.into());
             }
             match facts.saves.known() {
                 Some(Saves::Yes) => {}
                 Some(Saves::No(why)) => {
                     saves = false;
-                    still_paid.push(format!("all of it: {why}"));
+                    still_paid.push(StillPaid::All(why.clone()).into());
                 }
                 None => {
                     return Saving {
@@ -103,7 +104,7 @@ pub fn saving(resource: &Resource, price: Option<Price>) -> Saving {
                 }
             }
             if resource.id.kind == ResourceKind::Database {
-                still_paid.push("its backups".to_owned());
+                still_paid.push(StillPaid::Backups.into());
             }
         }
         Subject::Part(_) => {

@@ -157,7 +157,7 @@ fn a_resource_gets_its_hours_order_and_way_from_its_tags() {
         subject: Subject::Part(Part {
             used_by: Fact::Unasked,
             unused_since: None,
-            looked_at: String::new(),
+            looked_at: planner::idle::signs::Clue::Attachments.into(),
         }),
     };
     let [office, nights, offhours] = &idle.policy.schedules[..] else { panic!("three schedules") };

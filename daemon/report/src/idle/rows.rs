@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use journal::records::idle::{Folded, Judged};
-use planner::idle::evidence::{Evidence, Row as Numbers, Verdict};
+use planner::idle::evidence::{Evidence, Row as Numbers, Verdict, VerdictKind};
 use planner::idle::money::{Saving, Savings};
 use planner::idle::plan::{IdleHold, Stage};
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::RuleName;
-use planner::{Seconds, Timestamp};
+use planner::idle::signs::Clue;
+use planner::{OrTold, Seconds, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::HOURS_A_MONTH;
@@ -27,7 +28,8 @@ pub struct Row {
     /// Which rule or schedule.
     pub rule: RuleName,
     /// The verdict, where a rule gave one.
-    pub verdict: Option<&'static str>,
+    #[serde(serialize_with = "kind_in_a_word")]
+    pub verdict: Option<VerdictKind>,
     /// Where it stands.
     #[serde(serialize_with = "in_words")]
     pub stage: Stage,
@@ -42,6 +44,13 @@ pub struct Row {
     pub saving: Option<Saving>,
     /// When neap stopped it, where it has not come up since.
     pub stopped_at: Option<Timestamp>,
+}
+
+fn kind_in_a_word<S: Serializer>(
+    kind: &Option<VerdictKind>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    kind.map(VerdictKind::word).serialize(serializer)
 }
 
 fn in_words<S: Serializer>(stage: &Stage, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,7 +71,7 @@ impl Row {
             Stage::Kept => true,
             _ => false,
         };
-        !routine || self.verdict == Some("idle by the clock")
+        !routine || self.verdict == Some(VerdictKind::IdleByTheClock)
     }
 
     /// What a stop saves per month; for what is idle by the clock, a schedule.
@@ -80,21 +89,21 @@ impl Row {
 
     /// The numbers in one line: each signal's most against its limit.
     pub fn evidence(&self) -> String {
-        self.evidence_by(&|row| row.brief(), &str::to_owned).join(", ")
+        self.evidence_by(&|row| row.brief(), &OrTold::to_string).join(", ")
     }
 
     /// Its parts, in the wording of a language.
     pub(crate) fn evidence_by(
         &self,
         brief: &dyn Fn(&Numbers) -> String,
-        text: &dyn Fn(&str) -> String,
+        clue: &dyn Fn(&OrTold<Clue>) -> String,
     ) -> Vec<String> {
         let Some(numbers) = &self.numbers else { return Vec::new() };
         let counted = numbers.rows.iter().filter(|row| row.limit_milli.is_some());
         let mut parts: Vec<String> = counted.map(brief).collect();
         let hours = numbers.rows.iter().map(|row| (row.hours, row.of)).min();
         parts.extend(hours.map(|(hours, of)| format!("{hours}/{of} h")));
-        parts.extend(numbers.looked_at.as_deref().map(text));
+        parts.extend(numbers.looked_at.as_ref().map(clue));
         parts
     }
 }
@@ -108,7 +117,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             name: judged.name.clone(),
             class: judged.class.clone(),
             rule: judged.rule.clone(),
-            verdict: Some(judged.evidence.verdict.word()),
+            verdict: Some(judged.evidence.verdict.kind()),
             stage: Stage::Kept,
             approval: None,
             // As a finding of it has it.
@@ -146,7 +155,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             row.saving.clone_from(&seen.saving);
             if seen.rule.as_ref() == Some(rule) {
                 row.numbers.clone_from(&seen.evidence);
-                row.verdict = seen.evidence.as_ref().map(|evidence| evidence.verdict.word());
+                row.verdict = seen.evidence.as_ref().map(|evidence| evidence.verdict.kind());
             }
         }
         if let Stage::Marked { approval, .. } = &finding.stage {
@@ -186,7 +195,7 @@ pub fn savings(rows: &[Row], now: Timestamp) -> Savings {
         let sum = match (&row.stage, row.verdict, row.stopped_at) {
             (_, _, Some(_)) => &mut savings.realised,
             (Stage::Marked { .. } | Stage::Acting(_), _, _) => &mut savings.marked,
-            (_, Some("always idle"), _) => &mut savings.found,
+            (_, Some(VerdictKind::AlwaysIdle), _) => &mut savings.found,
             _ => continue,
         };
         counted = Some(&row.resource);

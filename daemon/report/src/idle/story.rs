@@ -274,7 +274,10 @@ fn saving(row: &Row) -> String {
     let Some(saving) = &row.saving else { return "not reckoned".to_owned() };
     let paid = match saving.still_paid.is_empty() {
         true => String::new(),
-        false => format!("; still paid: {}", saving.still_paid.join(", ")),
+        false => {
+            let paid: Vec<String> = saving.still_paid.iter().map(ToString::to_string).collect();
+            format!("; still paid: {}", paid.join(", "))
+        }
     };
     match (row.monthly(), &saving.price) {
         (Some(monthly), Some(price)) => {

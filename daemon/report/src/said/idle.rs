@@ -1,6 +1,6 @@
 //! Idle resources: verdicts and their numbers, where they stand, and what holds them.
 
-use planner::idle::evidence::{Lack, Row as Numbers, Use, Verdict};
+use planner::idle::evidence::{Lack, Row as Numbers, Use, Verdict, VerdictKind};
 use planner::idle::money::Sum;
 use planner::idle::plan::{Because, IdleHold, Risk, Stage, Verb};
 use planner::idle::resource::Power;
@@ -8,7 +8,6 @@ use planner::idle::rule::StopMode;
 use planner::idle::usage::Signal;
 use shadow::RuleCard;
 
-use super::texts::text;
 use super::{Said, zh};
 use crate::Language;
 use crate::idle::rows::Row;
@@ -25,7 +24,7 @@ pub fn evidence(row: &Row, language: Language) -> String {
     };
     match language {
         Language::English => row.evidence(),
-        Language::Chinese => row.evidence_by(&brief, &text).join("，"),
+        Language::Chinese => row.evidence_by(&brief, &zh).join("，"),
     }
 }
 
@@ -66,13 +65,13 @@ impl Said for Verdict {
 
 /// A row's verdict in a word.
 pub fn verdict(row: &Row, language: Language) -> Option<&'static str> {
-    let verdict = &row.numbers.as_ref()?.verdict;
-    Some(match (language, verdict) {
-        (Language::English, verdict) => verdict.word(),
-        (Language::Chinese, Verdict::AlwaysIdle) => "一直闲置",
-        (Language::Chinese, Verdict::IdleByTheClock(_)) => "按钟点闲置",
-        (Language::Chinese, Verdict::InUse { .. }) => "在用",
-        (Language::Chinese, Verdict::NotEnoughData(_)) => "数据不足",
+    let kind = row.numbers.as_ref()?.verdict.kind();
+    Some(match (language, kind) {
+        (Language::English, kind) => kind.word(),
+        (Language::Chinese, VerdictKind::AlwaysIdle) => "一直闲置",
+        (Language::Chinese, VerdictKind::IdleByTheClock) => "按钟点闲置",
+        (Language::Chinese, VerdictKind::InUse) => "在用",
+        (Language::Chinese, VerdictKind::NotEnoughData) => "数据不足",
     })
 }
 
@@ -104,7 +103,7 @@ impl Said for Use {
                 "CPU 积分曾耗尽（{at} 剩 {}）：若有余量会做得更多",
                 Signal::CreditsLeft.amount(*credits_milli)
             ),
-            Use::Holder(holder) => format!("被 {} 使用", text(holder)),
+            Use::Holder(holder) => format!("被 {} 使用", zh(holder)),
         }
     }
 }
@@ -124,14 +123,14 @@ impl Said for Lack {
                 format!("{signal} 自 {newest} 起没有数据")
             }
             Lack::Stale { signal, newest: None } => format!("{signal} 没有新数据"),
-            Lack::Unread(what) => format!("无法读取{}", text(what)),
+            Lack::Unread(what) => format!("无法读取{}", zh(what)),
         }
     }
 }
 
 impl Said for Risk {
     fn chinese(&self) -> String {
-        let why: Vec<String> = self.why.iter().map(|why| text(why)).collect();
+        let why: Vec<String> = self.why.iter().map(zh).collect();
         let why = if why.is_empty() { String::new() } else { format!("：{}", why.join("；")) };
         format!("开机失败的可能性为 {:.1} %{why}", f64::from(self.milli) / 10.0)
     }
@@ -221,17 +220,17 @@ impl Said for IdleHold {
             IdleHold::Accelerator => "带有加速器，停机后可能再也拿不到".to_owned(),
             IdleHold::ForwardsTraffic => "它转发其他机器的流量".to_owned(),
             IdleHold::SpotTerminates => "抢占式实例，停机即永久释放".to_owned(),
-            IdleHold::Protected(what) => format!("已开启{}", text(what)),
+            IdleHold::Protected(what) => format!("已开启{}", zh(what)),
             IdleHold::PassiveRole(what) => {
-                format!("本来就应闲置（{}）：备机、副本或入口", text(what))
+                format!("本来就应闲置（{}）：备机、副本或入口", zh(what))
             }
             IdleHold::Alarm(name) => format!("它的告警 `{name}` 处于 ALARM 状态"),
             IdleHold::OwnHost => "neap 自己运行在上面".to_owned(),
-            IdleHold::Unread(what) => format!("有信息无法读取：{}", text(what)),
-            IdleHold::SavesNothing(why) => format!("停机不省钱：{}", text(why)),
+            IdleHold::Unread(what) => format!("有信息无法读取：{}", zh(what)),
+            IdleHold::SavesNothing(why) => format!("停机不省钱：{}", zh(why)),
             IdleHold::CannotHibernate => "无法休眠".to_owned(),
             IdleHold::RestartRisk(risk) => format!("可能开不回来：{}", zh(risk)),
-            IdleHold::Exempt { why, until } => format!("豁免至 {until}：{}", text(why)),
+            IdleHold::Exempt { why, until } => format!("豁免至 {until}：{}", zh(why)),
             other => held_back(other),
         }
     }
@@ -245,9 +244,9 @@ fn held_back(hold: &IdleHold) -> String {
         IdleHold::FirstDays { left } => format!("规则起初只观察，还剩 {left}"),
         IdleHold::InGrace { left } => format!("已标记，宽限期剩 {left}"),
         IdleHold::NeedsApproval { id, why } => {
-            format!("等待 `neap approve {id}`：{}", text(why))
+            format!("等待 `neap approve {id}`：{}", zh(why))
         }
-        IdleHold::KillSwitch(why) => format!("紧急开关已打开：{}", text(why)),
+        IdleHold::KillSwitch(why) => format!("紧急开关已打开：{}", zh(why)),
         IdleHold::Frozen { name, until } => format!("冻结期 `{name}`，至 {until}"),
         IdleHold::DiskFull => "日志所在磁盘已满".to_owned(),
         IdleHold::NotSteady { since, until } => {
@@ -258,10 +257,10 @@ fn held_back(hold: &IdleHold) -> String {
         ),
         IdleHold::AboveDayCap { due, cap, scope } => format!(
             "{}有 {due} 次停机到期，每天上限 {cap} 次：查看之后执行 `neap release RULE`",
-            text(scope)
+            zh(scope)
         ),
         IdleHold::BlastRadius { scope, done, cap, until } => {
-            format!("{}已用去 {cap} 次停机中的 {done} 次，下次在 {until}", text(scope))
+            format!("{}已用去 {cap} 次停机中的 {done} 次，下次在 {until}", zh(scope))
         }
         IdleHold::ScheduledUp { schedule } => format!("排程 `{schedule}` 要求开机"),
         IdleHold::Woken { by, until } => format!("{by} 要求开机至 {until}"),
@@ -269,13 +268,13 @@ fn held_back(hold: &IdleHold) -> String {
             format!("有人手动{}，保持至 {until}", up_or_down(*up))
         }
         IdleHold::OrderOpen { since } => format!("{since} 的指令尚无结果，先查明结果"),
-        IdleHold::RetryLater { at, why } => format!("{at} 再试：{}", text(why)),
+        IdleHold::RetryLater { at, why } => format!("{at} 再试：{}", zh(why)),
         IdleHold::WaitsFor { resource } => format!("等待 `{resource}`"),
-        IdleHold::ScheduleUnread(why) => format!("无法解读它的排程：{}", text(why)),
+        IdleHold::ScheduleUnread(why) => format!("无法解读它的排程：{}", zh(why)),
         IdleHold::OptedOut => "它已退出排程".to_owned(),
         IdleHold::OneSided => "排程只管另一个方向".to_owned(),
         IdleHold::AsScheduled => "与排程一致".to_owned(),
-        IdleHold::NotIdleNow(what) => format!("排程只停闲置的机器：{}", text(what)),
+        IdleHold::NotIdleNow(what) => format!("排程只停闲置的机器：{}", zh(what)),
         IdleHold::Gone => "已不存在".to_owned(),
         IdleHold::AlreadyStopped { at } => format!("neap 已于 {at} 将其停机"),
         IdleHold::InShadow => "规则处于影子，停机只作显示：`neap promote RULE`".to_owned(),

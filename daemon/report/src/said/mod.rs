@@ -5,15 +5,16 @@
 //! spans are written by the same functions in both; names, units, commands and what clouds answer
 //! stay as they are.
 
+mod answer;
 mod explain;
 mod idle;
 mod plan;
+mod reasons;
 mod records;
 mod stage;
 mod story;
 #[cfg(test)]
 mod tests;
-mod texts;
 
 use std::fmt;
 
@@ -36,14 +37,6 @@ pub trait Said: fmt::Display {
             Language::English => self.to_string(),
             Language::Chinese => self.chinese(),
         }
-    }
-}
-
-/// A text that stands in a record as a text.
-pub fn text(text: &str, language: Language) -> String {
-    match language {
-        Language::English => text.to_owned(),
-        Language::Chinese => texts::text(text),
     }
 }
 

@@ -5,7 +5,6 @@ use planner::policy::FreezeScope;
 use planner::snapshot::NoForecast;
 use planner::{Fault, FaultKind, Milli, Timestamp, TradeSize, When};
 
-use super::texts::text;
 use super::{Said, zh};
 use crate::{Reason, rate};
 
@@ -99,7 +98,7 @@ impl Said for NoForecast {
                 format!("目前有 {have} 个样本，需要 {need} 个")
             }
             NoForecast::WaitingForRefit => "模型尚在生成".to_owned(),
-            NoForecast::Unusable { why } => text(why),
+            NoForecast::Unusable { why } => zh(why),
             NoForecast::NoData => "没有样本到达".to_owned(),
         }
     }
@@ -138,7 +137,7 @@ impl Said for Hold {
         match self {
             Hold::RightSize => "规模合适".to_owned(),
             Hold::KillSwitch { why } => {
-                released(&format!("紧急开关已打开：{}", text(why)), "移除紧急开关的文件")
+                released(&format!("紧急开关已打开：{}", zh(why)), "移除紧急开关的文件")
             }
             Hold::ObserveOnly => {
                 released("模式为 `observe`，变更仅作展示", "设置 `mode = \"act\"`")
@@ -168,7 +167,7 @@ impl Said for Hold {
                 "设置 `actuate = \"floor\"`，或停用该策略的缩容",
             ),
             Hold::Override { who, from, to, until } => {
-                let what = format!("他人更改了{}（{} → {}）", text(who), from.0, to.0);
+                let what = format!("他人更改了{}（{} → {}）", zh(who), from.0, to.0);
                 timed(&what, *until)
             }
             Hold::Unobserved => released("本周期未观察", "下一个能观察到它的周期"),
@@ -197,7 +196,7 @@ fn of_data(hold: &Hold) -> String {
         Hold::Censored => {
             released("容量已满，实际需求至少等于所见", "出现利用率和错误都低于限值的样本")
         }
-        Hold::Absurd { what } => released(&format!("{}，不可能为真", text(what)), "出现可信的样本"),
+        Hold::Absurd { what } => released(&format!("{}，不可能为真", zh(what)), "出现可信的样本"),
         Hold::NoForecast { why } => format!("没有预测（{}），仅由当前需求决定", zh(why)),
         Hold::ForecastDistrusted { loss_percent } => {
             format!("预测暂不采信，近期损失为末值法的 {loss_percent}%")

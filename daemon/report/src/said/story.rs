@@ -3,7 +3,6 @@
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
 
 use super::explain::sent;
-use super::texts::text;
 use super::{Said, zh};
 use crate::idle::rows::Row;
 use crate::idle::story::{Event, StoryLine};
@@ -12,7 +11,7 @@ impl Said for PowerResult {
     fn chinese(&self) -> String {
         match self {
             PowerResult::Taken => "已受理".to_owned(),
-            PowerResult::Moved { found } => format!("未发出：{}", text(found)),
+            PowerResult::Moved { found } => format!("未发出：{}", zh(found)),
             PowerResult::Withheld => "未发出：被紧急开关或模式阻止".to_owned(),
             PowerResult::Failed { fault } => format!("失败：{}", zh(fault)),
             PowerResult::Unconfirmed { effect_seen } => sent(*effect_seen).to_owned(),
@@ -76,14 +75,14 @@ impl Said for StoryLine<'_> {
 
 fn saving(row: &Row) -> String {
     let Some(saving) = &row.saving else { return "未计算".to_owned() };
-    let still_paid: Vec<String> = saving.still_paid.iter().map(|paid| text(paid)).collect();
+    let still_paid: Vec<String> = saving.still_paid.iter().map(zh).collect();
     let paid = match still_paid.is_empty() {
         true => String::new(),
         false => format!("；仍需付费：{}", still_paid.join("、")),
     };
     match (row.monthly(), &saving.price) {
         (Some(monthly), Some(price)) => {
-            let source = text(&price.source);
+            let source = zh(&price.source);
             format!("每月 {monthly}，价格来自 {source}（{}）{paid}", price.as_of)
         }
         (Some(monthly), None) => format!("每月 {monthly}{paid}"),

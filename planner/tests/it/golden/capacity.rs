@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet::names::AccountKey;
 use planner::group::{
     Activity, ActivityKind, ActivityStatus, Cause, NativePolicy, NativePolicyKind, Owner,
     ScheduledAction,
@@ -30,7 +31,7 @@ use planner::stage::{
 };
 use planner::{GroupRef, Level, Seconds, Step, Units};
 
-use super::{Golden, account, at, every, fault, provider, region, service, text};
+use super::{Golden, account, at, every, fault, provider, region, service, text, told};
 
 fn metric(name: &str) -> MetricQuery {
     MetricQuery {
@@ -295,12 +296,12 @@ fn observation() -> Observation {
 }
 
 pub(super) fn snapshot(golden: &mut Golden) {
-    every!(golden, KillSwitch { Clear, Thrown { why: text("why") } });
+    every!(golden, KillSwitch { Clear, Thrown { why: told("why") } });
     every!(golden, Disk { Ample, ReserveOnly });
     every!(golden, NoForecast {
         TooLittleHistory { have: 1, need: 2 },
         WaitingForRefit,
-        Unusable { why: text("why") },
+        Unusable { why: told("why") },
         NoData,
     });
     every!(golden, Trend { Unknown, Usual, Worse });
@@ -323,7 +324,7 @@ pub(super) fn snapshot(golden: &mut Golden) {
     golden.add(&unread);
     golden.add(&Snapshot {
         taken_at: at(8),
-        kill_switch: KillSwitch::Thrown { why: text("kill switch") },
+        kill_switch: KillSwitch::Thrown { why: told("kill switch") },
         freezes: vec![freeze()],
         floors: vec![floor()],
         disk: Disk::ReserveOnly,
@@ -356,12 +357,12 @@ fn sizing() -> Sizing {
 fn holds(golden: &mut Golden) {
     every!(golden, Hold {
         RightSize,
-        KillSwitch { why: text("why") },
+        KillSwitch { why: told("why") },
         ObserveOnly,
         Frozen { name: text("name"), scope: FreezeScope::All, until: at(1) },
         Owned { owner: text("owner"), evidence: text("evidence") },
         NativePolicy { name: text("name") },
-        Override { who: text("who"), from: Units(1), to: Units(2), until: at(3) },
+        Override { who: told("who"), from: Units(1), to: Units(2), until: at(3) },
         Unobserved,
         GroupUnread { fault: fault() },
         NoDemand { fault: Some(fault()) },
@@ -369,7 +370,7 @@ fn holds(golden: &mut Golden) {
         DemandIncomplete { missing: Share::percent(1) },
         Provisional,
         Censored,
-        Absurd { what: text("what") },
+        Absurd { what: told("what") },
         NoForecast { why: NoForecast::NoData },
         ForecastDistrusted { loss_percent: 130 },
         CapacityUnknown { have: 1, need: 2 },
@@ -413,7 +414,7 @@ pub(super) fn plan(golden: &mut Golden) {
     });
     every!(golden, What { Held, Narrowed { wanted: Units(1), to: Units(2) }, Noted });
     every!(golden, Bound { PolicyMin, PolicyMax, CloudMin, CloudMax });
-    every!(golden, BudgetOf { Group, Account(text("account")), Fleet });
+    every!(golden, BudgetOf { Group, Account(account_key("account")), Fleet });
     holds(golden);
     golden.add(&sizing());
     let action = Action {
@@ -446,7 +447,7 @@ fn orders() -> Orders {
 }
 
 fn lease() -> Lease {
-    Lease { who: text("who"), from: Units(1), to: Units(2), until: at(3) }
+    Lease { who: told("who"), from: Units(1), to: Units(2), until: at(3) }
 }
 
 fn band() -> Band {
@@ -489,8 +490,16 @@ fn service_memory() -> ServiceMemory {
     }
 }
 
+/// A key as it stands in a record.
+fn account_key(key: &str) -> AccountKey {
+    postcard::from_bytes(&postcard::to_stdvec(key).unwrap()).unwrap()
+}
+
 fn fleet() -> FleetMemory {
-    FleetMemory { removals: bucket(1), accounts: [(text("aws/111122223333"), bucket(2))].into() }
+    FleetMemory {
+        removals: bucket(1),
+        accounts: [(account_key("aws/111122223333"), bucket(2))].into(),
+    }
 }
 
 fn list<T>(push: T) -> ListDelta<T> {

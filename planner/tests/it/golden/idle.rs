@@ -28,7 +28,7 @@ use planner::idle::usage::{Code, Signal};
 use planner::policy::{Mode, Share};
 use planner::snapshot::{Disk, KillSwitch};
 
-use super::{Golden, account, at, every, fault, provider, region, text};
+use super::{Golden, account, at, every, fault, provider, region, text, told};
 
 fn id() -> ResourceId {
     ResourceId {
@@ -55,9 +55,9 @@ fn facts() -> Facts {
         stop_protected: Fact::Unread(Box::new(fault())),
         termination_protected: Fact::Known(false),
         alarms: Fact::Known(vec![text("alarm")]),
-        replica: Fact::Known(Some(text("replica"))),
+        replica: Fact::Known(Some(told("replica"))),
         hibernation: Fact::Known(true),
-        saves: Fact::Known(Saves::No(text("saves"))),
+        saves: Fact::Known(Saves::No(told("saves"))),
         public_address: Fact::Known(PublicAddress::Elastic),
         burstable: Fact::Unasked,
     }
@@ -65,9 +65,9 @@ fn facts() -> Facts {
 
 fn part() -> Part {
     Part {
-        used_by: Fact::Known(Some(text("used by"))),
+        used_by: Fact::Known(Some(told("used by"))),
         unused_since: Some(at(1)),
-        looked_at: text("looked at"),
+        looked_at: told("looked at"),
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) fn resource(golden: &mut Golden) {
     });
     every!(golden, Subject { Machine(Box::new(facts())), Part(part()) });
     every!(golden, Purchase { OnDemand, Spot { terminates: true }, Subscription, Dedicated });
-    every!(golden, Saves { Yes, No(text("no")) });
+    every!(golden, Saves { Yes, No(told("no")) });
     every!(golden, PublicAddress { None, Ephemeral, Elastic });
     every!(
         golden,
@@ -222,7 +222,7 @@ fn judged() -> Evidence {
         from: at(1),
         until: at(2),
         rows: vec![row()],
-        looked_at: Some(text("looked at")),
+        looked_at: Some(told("looked at")),
         verdict: Verdict::AlwaysIdle,
     }
 }
@@ -231,20 +231,20 @@ pub(super) fn evidence(golden: &mut Golden) {
     every!(golden, Use {
         Above { signal: Signal::Cpu, value_milli: 1, limit_milli: 2, at: at(3), hours: 4 },
         Starved { credits_milli: 1, at: at(2) },
-        Holder(text("holder")),
+        Holder(told("holder")),
     });
     every!(golden, Lack {
         TooYoung { since: Some(at(1)), look_back: Seconds(2) },
         Unmeasured { signal: Signal::Gpu },
         Gaps { signal: Signal::Cpu, hours: 1, of: 2 },
         Stale { signal: Signal::Cpu, newest: Some(at(1)) },
-        Unread(text("unread")),
+        Unread(told("unread")),
     });
     every!(golden, Verdict {
         AlwaysIdle,
         IdleByTheClock(pattern()),
-        InUse { by: Use::Holder(text("holder")) },
-        NotEnoughData(Lack::Unread(text("unread"))),
+        InUse { by: Use::Holder(told("holder")) },
+        NotEnoughData(Lack::Unread(told("unread"))),
     });
     golden.add(&Offsets(vec![(at(1), -3600)]));
     golden.add(&judged());
@@ -256,11 +256,11 @@ fn saving() -> Saving {
         price: Some(Price {
             hourly_micro: 1,
             currency: Currency::Cny,
-            source: text("source"),
+            source: told("source"),
             as_of: at(2),
         }),
         hourly_micro: Some(3),
-        still_paid: vec![text("still paid")],
+        still_paid: vec![told("still paid")],
     }
 }
 
@@ -315,7 +315,7 @@ pub(super) fn snapshot(golden: &mut Golden) {
     });
     every!(golden, PowerResult {
         Taken,
-        Moved { found: text("found") },
+        Moved { found: told("found") },
         Withheld,
         Failed { fault: fault() },
         Unconfirmed { effect_seen: Some(false) },
@@ -326,7 +326,7 @@ pub(super) fn snapshot(golden: &mut Golden) {
         rule: Some(name("rule")),
         evidence: Some(judged()),
         schedule: Some(schedule_view()),
-        last_hour: Some(Err(text("last hour"))),
+        last_hour: Some(Err(told("last hour"))),
         saving: Some(saving()),
     };
     golden.add(&seen);
@@ -352,14 +352,14 @@ pub(super) fn snapshot(golden: &mut Golden) {
 }
 
 fn risk() -> Risk {
-    Risk { milli: 20, why: vec![text("why")] }
+    Risk { milli: 20, why: vec![told("why")] }
 }
 
 fn holds(golden: &mut Golden) {
     every!(golden, IdleHold {
-        InUse(Use::Holder(text("holder"))),
+        InUse(Use::Holder(told("holder"))),
         IdleByTheClock(pattern()),
-        NotEnoughData(Lack::Unread(text("unread"))),
+        NotEnoughData(Lack::Unread(told("unread"))),
         NotRunning(Power::Starting),
         FindingOnly,
         NotOptedIn { tag: text("tag") },
@@ -371,39 +371,39 @@ fn holds(golden: &mut Golden) {
         Accelerator,
         ForwardsTraffic,
         SpotTerminates,
-        Protected(text("protected")),
-        PassiveRole(text("role")),
+        Protected(told("protected")),
+        PassiveRole(told("role")),
         Alarm(text("alarm")),
         OwnHost,
-        Unread(text("unread")),
-        SavesNothing(text("nothing")),
+        Unread(told("unread")),
+        SavesNothing(told("nothing")),
         CannotHibernate,
         RestartRisk(risk()),
-        Exempt { why: text("why"), until: at(1) },
+        Exempt { why: told("why"), until: at(1) },
         ObserveMode,
         RuleObserves,
         FirstDays { left: Seconds(1) },
         InGrace { left: Seconds(1) },
-        NeedsApproval { id: text("id"), why: text("why") },
-        KillSwitch(text("kill switch")),
+        NeedsApproval { id: text("id"), why: told("why") },
+        KillSwitch(told("kill switch")),
         Frozen { name: text("name"), until: at(1) },
         DiskFull,
         NotSteady { since: at(1), until: at(2) },
         Surge { matched: 1, before: 2 },
-        AboveDayCap { due: 1, cap: 2, scope: text("scope") },
-        BlastRadius { scope: text("scope"), done: 1, cap: 2, until: at(3) },
+        AboveDayCap { due: 1, cap: 2, scope: told("scope") },
+        BlastRadius { scope: told("scope"), done: 1, cap: 2, until: at(3) },
         ScheduledUp { schedule: name("schedule") },
         Woken { by: text("by"), until: at(1) },
         ByHand { up: true, until: at(1) },
         OrderOpen { since: at(1) },
         Changing(Power::Stopping),
-        RetryLater { at: at(1), why: text("why") },
+        RetryLater { at: at(1), why: told("why") },
         WaitsFor { resource: text("resource") },
-        ScheduleUnread(text("unread")),
+        ScheduleUnread(told("unread")),
         OptedOut,
         OneSided,
         AsScheduled,
-        NotIdleNow(text("not idle")),
+        NotIdleNow(told("not idle")),
         Gone,
         AlreadyStopped { at: at(1) },
         InShadow,
@@ -482,7 +482,7 @@ fn care() -> Care {
             decision: text("decision"),
             mode: StopMode::Hibernate,
         }),
-        exempt: Some(Exempt { until: at(7), why: text("why") }),
+        exempt: Some(Exempt { until: at(7), why: told("why") }),
         open: Some(Open { up: true, at: at(8), drawn: vec![by_tag()] }),
         by_hand: Some(ByHand { up: true, at: at(9), until: at(10) }),
         wake: Some(Wake { until: at(11), by: text("by") }),

@@ -62,6 +62,11 @@ macro_rules! every {
 }
 pub(crate) use every;
 
+/// What an old record said in place of a value.
+pub(crate) fn told<T>(field: &str) -> planner::OrTold<T> {
+    planner::OrTold::Told(field.to_owned())
+}
+
 /// Text that tells which field it is of.
 pub(crate) fn text(field: &str) -> String {
     field.to_owned()

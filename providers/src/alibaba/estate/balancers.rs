@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fleet::Fault;
 use fleet::resource::{Fact, Part, Resource, ResourceKind};
+use fleet::signs::{Clue, Holder};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
@@ -104,15 +105,16 @@ async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<Listing>, F
 impl Classic {
     fn listing(self, health: &Result<Vec<Backend>, Fault>) -> Listing {
         let (used_by, looked_at) = match health {
-            Err(fault) => (Fact::Unread(Box::new(fault.clone())), "backends".to_owned()),
+            Err(fault) => (Fact::Unread(Box::new(fault.clone())), Clue::Backends),
             Ok(backends) => {
                 let count = |status: &str| {
                     backends.iter().filter(|one| one.server_health_status == status).count()
                 };
                 let failing = count("abnormal");
                 let serving = backends.len() - failing;
-                let used_by = (serving > 0).then(|| format!("{serving} backends"));
-                let looked_at = format!("backends in service: {serving} of {}", backends.len());
+                let used_by = (serving > 0).then(|| Holder::Backends(serving as u64).into());
+                let (serving, of) = (serving as u64, backends.len() as u64);
+                let looked_at = Clue::BackendsServing { serving, of };
                 (Fact::Known(used_by), looked_at)
             }
         };
@@ -123,7 +125,7 @@ impl Classic {
             class: self.load_balancer_spec.as_deref().and_then(said),
             platform: Some("clb".to_owned()),
             size_gib: None,
-            part: Part { used_by, unused_since: None, looked_at },
+            part: Part { used_by, unused_since: None, looked_at: looked_at.into() },
             id: self.load_balancer_id,
             name: self.load_balancer_name,
             tags: self.tags,
@@ -148,7 +150,7 @@ async fn modern(
 impl Modern {
     fn listing(self, product: &str, groups: &Result<Vec<Group>, Fault>) -> Listing {
         let (used_by, looked_at) = match groups {
-            Err(fault) => (Fact::Unread(Box::new(fault.clone())), "server groups".to_owned()),
+            Err(fault) => (Fact::Unread(Box::new(fault.clone())), Clue::ServerGroups),
             Ok(groups) => {
                 let own = groups.iter().filter(|group| {
                     group.related_load_balancer_ids.contains(&self.load_balancer_id)
@@ -156,9 +158,9 @@ impl Modern {
                 let own: Vec<&Group> = own.collect();
                 let servers: u64 = own.iter().map(|group| group.server_count).sum();
                 let used = own.iter().find(|group| group.server_count > 0);
-                let looked_at =
-                    format!("servers registered: {servers} in {} server groups", own.len());
-                (Fact::Known(used.map(|group| group.server_group_id.clone())), looked_at)
+                let looked_at = Clue::Servers { servers, groups: own.len() as u64 };
+                let used = used.map(|group| Holder::Resource(group.server_group_id.clone()).into());
+                (Fact::Known(used), looked_at)
             }
         };
         Listing {
@@ -168,7 +170,7 @@ impl Modern {
             class: self.load_balancer_edition.as_deref().and_then(said),
             platform: Some(product.to_owned()),
             size_gib: None,
-            part: Part { used_by, unused_since: None, looked_at },
+            part: Part { used_by, unused_since: None, looked_at: looked_at.into() },
             id: self.load_balancer_id,
             name: self.load_balancer_name,
             tags: Tags { tag: self.tags },

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
 };
+use fleet::signs::NoSaving;
 use fleet::usage::Signal;
 use fleet::{FaultKind, Seconds, Timestamp};
 use serde::Deserialize;
@@ -265,12 +266,12 @@ fn purchase(wire: &InstanceOnWire) -> Fact<Purchase> {
 
 /// Economical mode is for what is paid by use, in a VPC and without local disks.
 fn saves(wire: &InstanceOnWire, purchase: &Fact<Purchase>, local_disk: &Fact<bool>) -> Fact<Saves> {
-    let no = |why: &str| Fact::Known(Saves::No(why.to_owned()));
+    let no = |why: NoSaving| Fact::Known(Saves::No(why.into()));
     match (purchase, local_disk) {
-        (Fact::Known(Purchase::Subscription), _) => no("subscription"),
-        (Fact::Known(Purchase::Dedicated), _) => no("dedicated host"),
-        _ if wire.instance_network_type != "vpc" => no("not in a VPC"),
-        (_, Fact::Known(true)) => no("local disks"),
+        (Fact::Known(Purchase::Subscription), _) => no(NoSaving::Subscription),
+        (Fact::Known(Purchase::Dedicated), _) => no(NoSaving::DedicatedHost),
+        _ if wire.instance_network_type != "vpc" => no(NoSaving::NotInVpc),
+        (_, Fact::Known(true)) => no(NoSaving::LocalDisks),
         (Fact::Known(_), fact) => of(fact, |_| Saves::Yes),
         (fact, _) => of(fact, |_| Saves::Yes),
     }
@@ -396,7 +397,7 @@ mod tests {
     #[test]
     fn a_stop_that_saves_nothing_says_why() {
         let saves = |more: Value| match read(&more, &quiet()).1.saves {
-            Fact::Known(Saves::No(why)) => why,
+            Fact::Known(Saves::No(why)) => why.to_string(),
             other => panic!("{other:?}"),
         };
         assert_eq!(saves(json!({ "InstanceChargeType": "PrePaid" })), "subscription");

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
-use fleet::{Fault, Seconds, Timestamp};
+use fleet::signs::{Clue, Holder};
+use fleet::{Fault, OrTold, Seconds, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -127,7 +128,7 @@ impl Disk {
             part: Part {
                 used_by: Fact::Known(None),
                 unused_since: self.detached_time.as_deref().and_then(stamp),
-                looked_at: "attachments".to_owned(),
+                looked_at: Clue::Attachments.into(),
             },
             id: self.disk_id,
             name: self.disk_name,
@@ -174,7 +175,7 @@ impl Eip {
             part: Part {
                 used_by: Fact::Known(None),
                 unused_since: None,
-                looked_at: "what it is bound to".to_owned(),
+                looked_at: Clue::Binding.into(),
             },
             id: self.allocation_id,
             name: if self.name.is_empty() { self.ip_address } else { self.name },
@@ -222,10 +223,12 @@ pub(super) async fn snapshots(
     let there = still_there(seat, sources, deadline).await;
     let listing = |snapshot: Snapshot| {
         let used_by = match (snapshot.usage.contains("image"), &there) {
-            (true, _) => Fact::Known(Some("an image".to_owned())),
+            (true, _) => Fact::Known(Some(Holder::Image.into())),
             (false, Err(fault)) => Fact::Unread(Box::new(fault.clone())),
             (false, Ok(there)) => Fact::Known(
-                there.contains(&snapshot.source_disk_id).then(|| snapshot.source_disk_id.clone()),
+                there
+                    .contains(&snapshot.source_disk_id)
+                    .then(|| Holder::Resource(snapshot.source_disk_id.clone()).into()),
             ),
         };
         snapshot.listing(used_by).resource(home, read_at)
@@ -250,7 +253,7 @@ async fn still_there(
 }
 
 impl Snapshot {
-    fn listing(self, used_by: Fact<Option<String>>) -> Listing {
+    fn listing(self, used_by: Fact<Option<OrTold<Holder>>>) -> Listing {
         let size = match &self.source_disk_size {
             Value::String(text) => text.parse().ok(),
             other => other.as_u64().and_then(|size| u32::try_from(size).ok()),
@@ -262,7 +265,7 @@ impl Snapshot {
             class: self.category.as_deref().and_then(said),
             platform: None,
             size_gib: size,
-            part: Part { used_by, unused_since: None, looked_at: "its disk, images".to_owned() },
+            part: Part { used_by, unused_since: None, looked_at: Clue::DiskAndImages.into() },
             id: self.snapshot_id,
             name: self.snapshot_name,
             tags: self.tags,

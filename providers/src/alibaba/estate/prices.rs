@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fleet::money::{Currency, Price, PriceQuery};
 use fleet::resource::ResourceKind;
+use fleet::signs::PriceSource;
 use fleet::{Fault, FaultKind, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -18,7 +19,6 @@ use crate::call::Call;
 pub(in crate::alibaba) const PRICE: Call = Call::read("ecs", "DescribePrice");
 
 /// Where a price is from, for people.
-const SOURCE: &str = "ecs:DescribePrice";
 /// GiB of the disk that a price is asked for: small ones may be below what can be bought.
 const DISK_GIB: u32 = 1000;
 const MILLION: f64 = 1e6;
@@ -123,7 +123,7 @@ fn read(answer: &Value, kind: ResourceKind, as_of: Timestamp) -> Option<Price> {
     (micro >= 1.0 && micro.is_finite()).then(|| Price {
         hourly_micro: micro as u64,
         currency,
-        source: SOURCE.to_owned(),
+        source: PriceSource::AlibabaApi.into(),
         as_of,
     })
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
+use fleet::signs::RoleSign;
 use fleet::usage::Signal;
-use fleet::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::{Fault, FaultKind, OrTold, Seconds, Timestamp};
 use roxmltree::Node;
 
 use super::super::access::Seat;
@@ -36,7 +37,7 @@ pub(super) struct Database {
     size_gib: Option<u32>,
     multi_zone: bool,
     protected: Option<bool>,
-    replica: Option<String>,
+    replica: Option<RoleSign>,
     tags: BTreeMap<String, String>,
 }
 
@@ -99,15 +100,18 @@ fn database(node: Node<'_, '_>) -> Option<Database> {
 
 /// What it is besides a database of its own. A standby in another zone comes along with it and is
 /// none; one with read replicas cannot be stopped either.
-fn replica(node: Node<'_, '_>) -> Option<String> {
-    let of = |name: &str, what: &str| xml::text(node, name).map(|of| format!("{what} `{of}`"));
-    let replicas = |list: &str| {
-        let ids: Vec<&str> = xml::items(node, list).filter_map(|id| id.text()).collect();
-        (!ids.is_empty()).then(|| format!("source of the replicas `{}`", ids.join("`, `")))
+fn replica(node: Node<'_, '_>) -> Option<RoleSign> {
+    let of = |name: &str, sign: fn(String) -> RoleSign| {
+        xml::text(node, name).map(|of| sign(of.to_owned()))
     };
-    of("ReadReplicaSourceDBInstanceIdentifier", "replica of")
-        .or_else(|| of("ReadReplicaSourceDBClusterIdentifier", "replica of the cluster"))
-        .or_else(|| of("DBClusterIdentifier", "member of the cluster"))
+    let replicas = |list: &str| {
+        let ids = xml::items(node, list).filter_map(|id| id.text().map(str::to_owned));
+        let ids: Vec<String> = ids.collect();
+        (!ids.is_empty()).then(|| RoleSign::SourceOf(ids))
+    };
+    of("ReadReplicaSourceDBInstanceIdentifier", RoleSign::ReplicaOf)
+        .or_else(|| of("ReadReplicaSourceDBClusterIdentifier", RoleSign::ReplicaOfCluster))
+        .or_else(|| of("DBClusterIdentifier", RoleSign::MemberOfCluster))
         .or_else(|| replicas("ReadReplicaDBInstanceIdentifiers"))
         .or_else(|| replicas("ReadReplicaDBClusterIdentifiers"))
 }
@@ -165,7 +169,7 @@ pub(super) fn resource(site: &Site, raw: &Database, alarms: &Result<Alarms, Faul
             alarms: Fact::from(alarms.as_ref().map_err(Clone::clone).map(|alarms| {
                 alarms.get(&(DATABASE, raw.id.clone())).cloned().unwrap_or_default()
             })),
-            replica: Fact::Known(raw.replica.clone()),
+            replica: Fact::Known(raw.replica.clone().map(OrTold::Value)),
             hibernation: Fact::Known(false),
             saves: Fact::Known(Saves::Yes),
             // It is reached by a name, which stays.

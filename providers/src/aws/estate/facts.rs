@@ -9,6 +9,7 @@ use aws_sdk_ec2::types::{
 use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
+use fleet::signs::NoSaving;
 use fleet::usage::Signal;
 use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
@@ -220,14 +221,12 @@ fn purchase(
 
 fn saves(raw: &Instance) -> Saves {
     let why_not = match () {
-        () if is_rooted_in_store(raw) => {
-            Some("its root is an instance store: it cannot be stopped")
-        }
-        () if is_on_host(raw) => Some("on a dedicated host"),
-        () if is_reserved(raw) => Some("in a capacity reservation"),
+        () if is_rooted_in_store(raw) => Some(NoSaving::RootInStore),
+        () if is_on_host(raw) => Some(NoSaving::OnDedicatedHost),
+        () if is_reserved(raw) => Some(NoSaving::InReservation),
         () => None,
     };
-    why_not.map_or(Saves::Yes, |why| Saves::No(why.to_owned()))
+    why_not.map_or(Saves::Yes, |why| Saves::No(why.into()))
 }
 
 fn public_address(raw: &Instance) -> PublicAddress {

@@ -7,7 +7,8 @@ use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
 use aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput;
 use aws_sdk_ec2::types::{Address, Snapshot, Volume, VolumeState};
 use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
-use fleet::{Fault, Seconds, Timestamp};
+use fleet::signs::{Clue, Holder};
+use fleet::{Fault, OrTold, Seconds, Timestamp};
 
 use super::super::access::Seat;
 use super::super::known::{Balancer, Balancing};
@@ -159,7 +160,8 @@ fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
     let started = raw.start_time().map(stamp);
     let used_by = users.as_ref().map_err(Clone::clone).map(|(images, volumes)| {
         let source = raw.volume_id().filter(|source| volumes.contains(*source));
-        images.get(&id).cloned().or_else(|| source.map(str::to_owned))
+        let user = images.get(&id).cloned().or_else(|| source.map(str::to_owned));
+        user.map(|user| Holder::Resource(user).into())
     });
     let unused = matches!(used_by, Ok(None));
     Draft {
@@ -172,7 +174,7 @@ fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
         part: Part {
             used_by: Fact::from(used_by),
             unused_since: started.filter(|_| unused),
-            looked_at: "images, source volume".to_owned(),
+            looked_at: Clue::ImagesAndVolume.into(),
         },
         id,
     }
@@ -182,10 +184,13 @@ fn volume(raw: &Volume) -> Draft {
     let to: Vec<&str> = raw.attachments().iter().filter_map(|one| one.instance_id()).collect();
     let used_by = match raw.state() {
         // Without an instance it may be another service's, such as ECS.
-        Some(VolumeState::InUse) if to.is_empty() => Some("an attachment".to_owned()),
-        _ if !to.is_empty() => Some(to.join(", ")),
+        Some(VolumeState::InUse) if to.is_empty() => Some(Holder::Attachment),
+        _ if !to.is_empty() => Some(Holder::Resource(to.join(", "))),
         Some(VolumeState::Available | VolumeState::Error) => None,
-        other => Some(format!("state {}", other.map_or("unknown", |state| state.as_str()))),
+        other => {
+            let state = other.map_or("unknown", |state| state.as_str());
+            Some(Holder::State(state.to_owned()))
+        }
     };
     Draft {
         kind: ResourceKind::Volume,
@@ -196,9 +201,9 @@ fn volume(raw: &Volume) -> Draft {
         class: raw.volume_type().map(|name| name.as_str().to_owned()),
         size_gib: gib(raw.size()),
         part: Part {
-            used_by: Fact::Known(used_by),
+            used_by: Fact::Known(used_by.map(OrTold::Value)),
             unused_since: None,
-            looked_at: "attachments".to_owned(),
+            looked_at: Clue::Attachments.into(),
         },
     }
 }
@@ -207,7 +212,8 @@ fn address(raw: &Address) -> (Draft, String) {
     let named = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
     let used_by = named(raw.instance_id())
         .or_else(|| named(raw.network_interface_id()))
-        .or_else(|| named(raw.association_id()));
+        .or_else(|| named(raw.association_id()))
+        .map(Holder::Resource);
     let ip = named(raw.public_ip()).unwrap_or_default();
     let id = named(raw.allocation_id()).unwrap_or_else(|| ip.clone());
     let tags = facts::tags(raw.tags());
@@ -222,9 +228,9 @@ fn address(raw: &Address) -> (Draft, String) {
         class: None,
         size_gib: None,
         part: Part {
-            used_by: Fact::Known(used_by),
+            used_by: Fact::Known(used_by.map(OrTold::Value)),
             unused_since: None,
-            looked_at: "associations".to_owned(),
+            looked_at: Clue::Associations.into(),
         },
     };
     (draft, name)
@@ -259,9 +265,10 @@ fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancin
             Err(fault) => unread = Some(fault.clone()),
         }
     }
-    let looked_at = format!("targets in service: {serving} of {all}");
+    let (serving, of) = (serving as u64, all as u64);
+    let looked_at = Clue::Targets { serving, of }.into();
     let used_by = match (serving, unread) {
-        (1.., _) => Fact::Known(Some(looked_at.clone())),
+        (1.., _) => Fact::Known(Some(Holder::Targets { serving, of }.into())),
         (0, Some(fault)) => Fact::Unread(Box::new(fault)),
         (0, None) => Fact::Known(None),
     };

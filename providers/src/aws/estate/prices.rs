@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fleet::money::{Currency, Price, PriceQuery};
 use fleet::resource::ResourceKind;
+use fleet::signs::PriceSource;
 use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -21,7 +22,6 @@ pub(in super::super) const GET_PRODUCTS: Call = Call::read("pricing", "GetProduc
 pub(super) const MULTI_ZONE: &str = " multi-AZ";
 
 /// How its prices are called.
-const SOURCE: &str = "AWS price list";
 /// Hours of a month, by which AWS turns one into the other.
 const HOURS_A_MONTH: f64 = 730.0;
 /// Pages of products that one question may have.
@@ -225,7 +225,7 @@ fn price(products: &[Value], question: &PriceQuestion, as_of: Timestamp) -> Opti
         .collect();
     found.dedup();
     let [(hourly_micro, currency)] = found[..] else { return None };
-    Some(Price { hourly_micro, currency, source: SOURCE.to_owned(), as_of })
+    Some(Price { hourly_micro, currency, source: PriceSource::AwsPriceList.into(), as_of })
 }
 
 /// Prices of a product by use. A price of nothing is a tier's or a reservation's, and no price.

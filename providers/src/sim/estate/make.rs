@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::resource::{
     Fact, Facts, Part, Power, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
 };
+use fleet::signs::{Clue, Holder, NoSaving, RoleSign};
 use fleet::usage::Signal;
 use fleet::{AccountId, ProviderName, Region, Seconds, Timestamp};
 
@@ -96,7 +97,7 @@ pub(super) fn generated(
     }
     if let Subject::Part(part) = &mut resource.subject {
         if chance.one_in(8, 2) {
-            part.used_by = Fact::Known(Some("i-000000".to_owned()));
+            part.used_by = Fact::Known(Some(Holder::Resource("i-000000".to_owned()).into()));
         } else if chance.one_in(9, 2) {
             part.unused_since = Some(start - Seconds::days(1 + chance.bits(10) % 200));
         }
@@ -115,9 +116,10 @@ pub(super) fn born(chance: Stream, start: Timestamp) -> Timestamp {
 
 fn facts(profile: Profile) -> Facts {
     let group = (profile == Profile::InScalingGroup).then(|| "checkout-asg".to_owned());
-    let standby = (profile == Profile::StandbyDatabase).then(|| "standby of db-main".to_owned());
+    let standby = (profile == Profile::StandbyDatabase)
+        .then(|| RoleSign::StandbyOf("db-main".to_owned()).into());
     let (purchase, saves) = match profile {
-        Profile::Subscription => (Purchase::Subscription, Saves::No("subscription".to_owned())),
+        Profile::Subscription => (Purchase::Subscription, Saves::No(NoSaving::Subscription.into())),
         _ => (Purchase::OnDemand, Saves::Yes),
     };
     Facts {
@@ -133,12 +135,12 @@ fn facts(profile: Profile) -> Facts {
 
 fn unused_part(kind: ResourceKind) -> Part {
     let looked_at = match kind {
-        ResourceKind::Volume => "attachments",
-        ResourceKind::Address => "association",
-        ResourceKind::LoadBalancer => "targets in service: 0 of 3",
-        _ => "images made from it",
+        ResourceKind::Volume => Clue::Attachments,
+        ResourceKind::Address => Clue::Association,
+        ResourceKind::LoadBalancer => Clue::Targets { serving: 0, of: 3 },
+        _ => Clue::Images,
     };
-    Part { used_by: Fact::Known(None), unused_since: None, looked_at: looked_at.to_owned() }
+    Part { used_by: Fact::Known(None), unused_since: None, looked_at: looked_at.into() }
 }
 
 fn class(profile: Profile) -> Option<&'static str> {

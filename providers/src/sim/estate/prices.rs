@@ -3,6 +3,7 @@
 use fleet::Timestamp;
 use fleet::money::{Currency, Price, PriceQuery};
 use fleet::resource::ResourceKind;
+use fleet::signs::PriceSource;
 
 /// What a resource costs an hour; `None` where this cloud does not tell.
 pub(super) fn price(query: &PriceQuery, as_of: Timestamp) -> Option<Price> {
@@ -25,5 +26,5 @@ pub(super) fn price(query: &PriceQuery, as_of: Timestamp) -> Option<Price> {
         true => (usd_micro * 7, Currency::Cny),
         false => (usd_micro, Currency::Usd),
     };
-    Some(Price { hourly_micro, currency, source: "simulated cloud".to_owned(), as_of })
+    Some(Price { hourly_micro, currency, source: PriceSource::Simulated.into(), as_of })
 }

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use planner::OrTold;
 use planner::idle::resource::{Fact, Resource, ResourceKind};
+use planner::idle::signs::{Clue, Holder};
 use tests::peers::{Fault, Rule};
 
 use super::cloud::{Cloud, ELB, part, word};
+
+fn held_by(id: &str) -> Fact<Option<OrTold<Holder>>> {
+    Fact::Known(Some(Holder::Resource(id.to_owned()).into()))
+}
 
 #[test]
 fn what_nobody_uses_is_found() {
@@ -31,22 +37,21 @@ fn what_nobody_uses_is_found() {
         (volumes[&loose].size_gib, volumes[&loose].class.as_deref()),
         (Some(8), Some("gp3"))
     );
-    let attached =
-        volumes.values().filter(|one| part(one).used_by == Fact::Known(Some(owner.clone())));
+    let attached = volumes.values().filter(|one| part(one).used_by == held_by(&owner));
     assert_eq!(attached.count(), 1);
     assert!(!volumes.contains_key(&doomed));
 
     let addresses = cloud.listed(ResourceKind::Address);
     assert_eq!(used(&addresses, &free), Fact::Known(None));
-    assert_eq!(used(&addresses, &taken), Fact::Known(Some(owner.clone())));
+    assert_eq!(used(&addresses, &taken), held_by(&owner));
     assert!(addresses[&free].name.contains('.'), "it goes by its number");
 
     let snapshots = cloud.listed(ResourceKind::Snapshot);
-    assert_eq!(used(&snapshots, &backup), Fact::Known(Some(loose)));
+    assert_eq!(used(&snapshots, &backup), held_by(&loose));
     assert_eq!(used(&snapshots, &orphan), Fact::Known(None));
     assert_eq!(part(&snapshots[&orphan]).unused_since, snapshots[&orphan].created_at);
     let of_image = snapshots.values().filter_map(|one| part(one).used_by.known()?.clone());
-    assert_eq!(of_image.filter(|user| user.starts_with("ami-")).count(), 1);
+    assert_eq!(of_image.filter(|user| user.to_string().starts_with("ami-")).count(), 1);
 
     cloud.proxy.inject(Rule::on("DescribeImages", Fault::Denied));
     let snapshots = cloud.listed(ResourceKind::Snapshot);
@@ -99,10 +104,10 @@ fn a_load_balancer_without_healthy_targets_is_found() {
     let idle = balancer("idle", &[&ill]);
     let empty = balancer("empty", &[]);
     let all = cloud.listed(ResourceKind::LoadBalancer);
-    assert_eq!(part(&all[&busy]).looked_at, "targets in service: 1 of 2");
+    assert_eq!(part(&all[&busy]).looked_at, Clue::Targets { serving: 1, of: 2 }.into());
     assert!(matches!(&part(&all[&busy]).used_by, Fact::Known(Some(_))));
     assert_eq!(part(&all[&idle]).used_by, Fact::Known(None));
-    assert_eq!(part(&all[&idle]).looked_at, "targets in service: 0 of 1");
+    assert_eq!(part(&all[&idle]).looked_at, Clue::Targets { serving: 0, of: 1 }.into());
     assert_eq!(part(&all[&empty]).used_by, Fact::Known(None));
     assert_eq!(all[&idle].name, "idle");
     assert_eq!(all[&idle].tags.get("team").map(String::as_str), Some("idle"));

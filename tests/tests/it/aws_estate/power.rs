@@ -213,7 +213,9 @@ fn a_database_is_listed_stopped_and_started() {
     assert_eq!(facts(seen).replica, Fact::Known(None));
     assert_eq!(facts(seen).termination_protected, Fact::Known(false));
     assert_eq!(facts(seen).burstable, Fact::Known(true));
-    let of = |id: &str| facts(&all[id]).replica.known().cloned().flatten().unwrap_or_default();
+    let of = |id: &str| {
+        facts(&all[id]).replica.known().cloned().flatten().expect("it is one").to_string()
+    };
     assert!(of("orders-copy").starts_with("replica of `"), "{}", of("orders-copy"));
     assert_eq!(of("orders"), "source of the replicas `orders-copy`");
 

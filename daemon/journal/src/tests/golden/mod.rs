@@ -91,6 +91,11 @@ macro_rules! every {
 }
 use every;
 
+/// What an old record said in place of a value.
+fn told<T>(field: &str) -> planner::OrTold<T> {
+    planner::OrTold::Told(field.to_owned())
+}
+
 /// Text that tells which field it is of.
 fn text(field: &str) -> String {
     field.to_owned()

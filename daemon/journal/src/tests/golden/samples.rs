@@ -139,7 +139,7 @@ pub(super) fn request() -> StageRequest {
 fn snapshot() -> Snapshot {
     Snapshot {
         taken_at: at(60),
-        kill_switch: KillSwitch::Thrown { why: text("kill switch") },
+        kill_switch: KillSwitch::Thrown { why: told("kill switch") },
         freezes: vec![ActiveFreeze {
             name: text("freeze"),
             scope: FreezeScope::All,

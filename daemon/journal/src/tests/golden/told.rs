@@ -82,7 +82,7 @@ fn seen() -> Seen {
     let part = Part {
         used_by: Fact::Known(None),
         unused_since: Some(at(1)),
-        looked_at: text("looked at"),
+        looked_at: told("looked at"),
     };
     let resource = Resource {
         id: resource(),

@@ -2,15 +2,23 @@
 
 use ::journal::CycleBrief;
 use ::journal::records::idle::{Folded, IdleEntry, PowerIntent};
+use planner::OrTold;
 use planner::idle::evidence::{Evidence, Lack, Row as Numbers, Use, Verdict};
+use planner::idle::memory::Scope;
 use planner::idle::money::{Currency, Price, Saving, Sum};
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::{
     Because, IdleHold, IdlePlan, PowerAction, Risk, Stage as IdleStage, Verb,
 };
+use planner::idle::reasons::{
+    ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleGap, StartFailure,
+};
 use planner::idle::resource::{Power, ResourceId, ResourceKind};
 use planner::idle::rule::{Limits, RuleName, StopMode};
 use planner::idle::schedule::Switch;
+use planner::idle::signs::{
+    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
+};
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, PowerResult, Request};
 use planner::idle::usage::Signal;
 use planner::snapshot::{Disk, KillSwitch};
@@ -22,7 +30,7 @@ use crate::idle::story::{Event, StoryLine};
 const IDLE: &str = "planner/src/idle/plan.rs";
 const EVIDENCE: &str = "planner/src/idle/evidence.rs";
 
-fn rule() -> RuleName {
+pub(super) fn rule() -> RuleName {
     RuleName("forgotten-7".to_owned())
 }
 
@@ -43,7 +51,7 @@ fn uses() -> Vec<Use> {
         above(1),
         above(17),
         Use::Starved { credits_milli: 120, at },
-        Use::Holder("i-0123".to_owned()),
+        Use::Holder(Holder::Resource("i-0123".to_owned()).into()),
     ]
 }
 
@@ -56,13 +64,26 @@ fn lacks() -> Vec<Lack> {
         Lack::Gaps { signal, hours: 700, of: 840 },
         Lack::Stale { signal, newest: Some(AT) },
         Lack::Stale { signal, newest: None },
-        Lack::Unread("what it did".to_owned()),
+        Lack::Unread(Clue::Usage.into()),
     ]
 }
 
+pub(super) fn scopes() -> Vec<Scope> {
+    let GroupId { provider, account, .. } = group();
+    vec![
+        Scope::Account { provider: provider.clone(), account: account.clone() },
+        Scope::Rule { rule: rule(), provider, account },
+        Scope::Tag { rule: rule(), value: "team-5".to_owned() },
+    ]
+}
+
+pub(super) fn failed() -> StartFailure {
+    StartFailure::Fault(Box::new(fault(FaultKind::OutOfCapacity)))
+}
+
 fn risk() -> Risk {
-    let why = ["type `p4d.24xlarge` is scarce", "its public address changes"];
-    Risk { milli: 302, why: why.map(str::to_owned).into() }
+    let scarce = RiskReason::Scarce { class: "p4d.24xlarge".to_owned() };
+    Risk { milli: 302, why: [scarce, RiskReason::AddressChanges].map(OrTold::Value).into() }
 }
 
 fn powers() -> Vec<Power> {
@@ -91,44 +112,39 @@ fn idle_holds() -> Vec<IdleHold> {
         IdleHold::Accelerator,
         IdleHold::ForwardsTraffic,
         IdleHold::SpotTerminates,
-        IdleHold::Protected(text("termination protection")),
-        IdleHold::PassiveRole(text("replica of the cluster `db-2`")),
+        IdleHold::Protected(Protection::Termination.into()),
+        IdleHold::PassiveRole(RoleSign::ReplicaOfCluster(text("db-2")).into()),
         IdleHold::Alarm(text("disk-full-3")),
         IdleHold::OwnHost,
-        IdleHold::Unread(text("billing: not read yet")),
-        IdleHold::SavesNothing(text("subscription")),
+        IdleHold::Unread(UnknownFact { fact: FactName::Billing, fault: None }.into()),
+        IdleHold::SavesNothing(NoSaving::Subscription.into()),
         IdleHold::CannotHibernate,
         IdleHold::RestartRisk(risk()),
-        IdleHold::Exempt { why: text("li.wei said no to a stop"), until },
+        IdleHold::Exempt { why: ExemptReason::Refused { by: li() }.into(), until },
         IdleHold::ObserveMode,
         IdleHold::RuleObserves,
         IdleHold::FirstDays { left },
         IdleHold::InGrace { left },
-        IdleHold::NeedsApproval { id: text("3f2a9c01b7de"), why: text("the rule asks for it") },
-        IdleHold::KillSwitch(text("`/etc/neap/stop` exists")),
+        IdleHold::NeedsApproval { id: text("3f2a9c01b7de"), why: ApprovalReason::Rule.into() },
+        IdleHold::KillSwitch(thrown().into()),
         IdleHold::Frozen { name: text("year-end"), until },
         IdleHold::DiskFull,
         IdleHold::NotSteady { since: AT, until },
         IdleHold::Surge { matched: 100, before: 1 },
-        IdleHold::AboveDayCap { due: 12, cap: 5, scope: text("account aws/1234") },
-        IdleHold::BlastRadius {
-            scope: text("rule `forgotten` in account aws/1234"),
-            done: 3,
-            cap: 4,
-            until,
-        },
+        IdleHold::AboveDayCap { due: 12, cap: 5, scope: scopes().remove(0).into() },
+        IdleHold::BlastRadius { scope: scopes().remove(1).into(), done: 3, cap: 4, until },
         IdleHold::ScheduledUp { schedule: rule() },
         IdleHold::Woken { by: li(), until },
         IdleHold::ByHand { up: true, until },
         IdleHold::ByHand { up: false, until },
         IdleHold::OrderOpen { since: AT },
-        IdleHold::RetryLater { at: LATER, why: fault(FaultKind::OutOfCapacity).detail },
+        IdleHold::RetryLater { at: LATER, why: failed().into() },
         IdleHold::WaitsFor { resource: text("i-0456") },
-        IdleHold::ScheduleUnread(format!("nothing is known of it at {AT}")),
+        IdleHold::ScheduleUnread(ScheduleGap::Uncovered { at: AT }.into()),
         IdleHold::OptedOut,
         IdleHold::OneSided,
         IdleHold::AsScheduled,
-        IdleHold::NotIdleNow(text("cpu is 7.5, limit 5")),
+        IdleHold::NotIdleNow(NotIdle::NoSamples.into()),
         IdleHold::Gone,
         IdleHold::AlreadyStopped { at: AT },
         IdleHold::InShadow,
@@ -188,7 +204,7 @@ fn idle_findings_say_the_same() {
     assert!(named.iter().all(|power| power.chinese() == power.to_string()));
 }
 
-fn resource() -> ResourceId {
+pub(super) fn resource() -> ResourceId {
     let GroupId { provider, account, region, .. } = group();
     ResourceId { provider, account, region, kind: ResourceKind::Instance, id: "i-0789".to_owned() }
 }
@@ -214,7 +230,7 @@ fn row(saving: Option<Saving>) -> Row {
         name: "build-box".to_owned(),
         class: Some("t3.micro".to_owned()),
         rule: rule(),
-        verdict: Some(Verdict::AlwaysIdle.word()),
+        verdict: Some(Verdict::AlwaysIdle.kind()),
         stage: IdleStage::Candidate,
         approval: None,
         holds: idle_holds(),
@@ -222,7 +238,7 @@ fn row(saving: Option<Saving>) -> Row {
             from: AT,
             until: LATER,
             rows: signal_rows(),
-            looked_at: Some("targets in service: 0 of 3".to_owned()),
+            looked_at: Some(Clue::Targets { serving: 0, of: 3 }.into()),
             verdict: Verdict::AlwaysIdle,
         }),
         saving,
@@ -242,7 +258,7 @@ fn outcomes() -> Vec<PowerOutcome> {
     };
     let mut results = vec![
         PowerResult::Taken,
-        PowerResult::Moved { found: "it is gone".to_owned() },
+        PowerResult::Moved { found: LastLook::Gone.into() },
         PowerResult::Withheld,
         PowerResult::Failed { fault: fault(FaultKind::Refused) },
     ];
@@ -259,14 +275,13 @@ fn stories_of_resources_say_the_same() {
     let price = Price {
         hourly_micro: 10_400,
         currency: Currency::Usd,
-        source: "prices.toml".to_owned(),
+        source: PriceSource::File("prices.toml".to_owned()).into(),
         as_of: AT,
     };
-    let still_paid: Vec<String> =
-        ["its disks", "its elastic address", "its backups", "all of it: subscription"]
-            .map(str::to_owned)
-            .into();
-    let saving = |price: Option<Price>, hourly_micro, still_paid: &[String]| {
+    let all = StillPaid::All(NoSaving::Subscription.into());
+    let still_paid = [StillPaid::Disks, StillPaid::ElasticAddress, StillPaid::Backups, all];
+    let still_paid = still_paid.map(OrTold::Value);
+    let saving = |price: Option<Price>, hourly_micro, still_paid: &[OrTold<StillPaid>]| {
         let still_paid = still_paid.to_vec();
         Some(Saving { resource: resource(), price, hourly_micro, still_paid })
     };

@@ -2,6 +2,7 @@
 //! among the Chinese ones.
 
 mod idle;
+mod reasons;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -12,14 +13,15 @@ use planner::plan::{
     Action, Bound, BudgetOf, Change, DecidedBy, Finding, Hold, Sizing, Trade, What,
 };
 use planner::policy::{FreezeScope, Share};
+use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
 use planner::snapshot::{
     DemandPoint, DemandView, GroupView, NoForecast, Observation, OrderResult, Record, SignalsView,
     Window,
 };
 use planner::stage::{Missing, Stage, StageAsk, StageMemory, StageRequest, Why};
 use planner::{
-    AccountId, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step,
-    Timestamp, Units,
+    AccountId, AccountKey, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
+    ServiceName, Step, Timestamp, Units,
 };
 use shadow::ShadowEntry;
 
@@ -147,9 +149,17 @@ fn no_forecasts() -> Vec<NoForecast> {
     vec![
         NoForecast::TooLittleHistory { have: 17, need: 120 },
         NoForecast::WaitingForRefit,
-        NoForecast::Unusable { why: "its values cannot be demand".to_owned() },
+        NoForecast::Unusable { why: UnusableForecast::Values.into() },
         NoForecast::NoData,
     ]
+}
+
+fn thrown() -> SwitchThrown {
+    SwitchThrown::Exists { path: "/etc/neap/stop".to_owned() }
+}
+
+fn absurd() -> AbsurdNumber {
+    AbsurdNumber::Demand { value: "1000000000000000000".to_owned(), at: AT }
 }
 
 fn holds() -> Vec<Hold> {
@@ -158,14 +168,14 @@ fn holds() -> Vec<Hold> {
     let share = Share::percent(25);
     let mut holds = vec![
         Hold::RightSize,
-        Hold::KillSwitch { why: text("`/etc/neap/stop` exists") },
+        Hold::KillSwitch { why: thrown().into() },
         Hold::ObserveOnly,
         Hold::Frozen { name: text("year-end"), scope: FreezeScope::Decreases, until: LATER },
         Hold::Frozen { name: text("year-end"), scope: FreezeScope::All, until: FAR },
         Hold::Owned { owner: text("Karpenter"), evidence: text("karpenter.sh/nodepool") },
         Hold::NativePolicy { name: text("cpu-50") },
         Hold::Override {
-            who: text("its desired capacity, by a user's request"),
+            who: ForeignChange::Desired { by: Author::User }.into(),
             from: Units(3),
             to: Units(14),
             until: LATER,
@@ -178,7 +188,7 @@ fn holds() -> Vec<Hold> {
         Hold::DemandIncomplete { missing: share },
         Hold::Provisional,
         Hold::Censored,
-        Hold::Absurd { what: format!("demand of 1000000000000000000 at {AT}") },
+        Hold::Absurd { what: absurd().into() },
         Hold::ForecastDistrusted { loss_percent: 142 },
         Hold::CapacityUnknown { have: 3, need: 30 },
         Hold::GroupIsChanging { pending: Units(2), terminating: Units(1) },
@@ -206,7 +216,11 @@ fn holds() -> Vec<Hold> {
     holds.extend(whys().into_iter().map(|why| Hold::Shadow { why, since: AT }));
     let bounds = [Bound::PolicyMin, Bound::PolicyMax, Bound::CloudMin, Bound::CloudMax];
     holds.extend(bounds.map(|bound| Hold::AtBound { bound, value: Units(8) }));
-    let budgets = [BudgetOf::Group, BudgetOf::Account("1234-5".to_owned()), BudgetOf::Fleet];
+    let budgets = [
+        BudgetOf::Group,
+        BudgetOf::Account(AccountKey::of(&group().provider, &group().account)),
+        BudgetOf::Fleet,
+    ];
     let over = |budget| Hold::OverBudget { budget, left: Units(0), refills_at: LATER };
     holds.extend(budgets.map(over));
     holds
@@ -331,7 +345,11 @@ const STAGE: &str = "planner/src/stage.rs";
 fn decisions_and_holds_say_the_same() {
     all_agree(PLAN, "Hold", &holds());
     let (from, to) = (Units(9), Units(10));
-    all_agree(PLAN, "Change", &[Change::Desired { from, to }, Change::Minimum { from, to }]);
+    all_agree(
+        "fleet/src/change.rs",
+        "Change",
+        &[Change::Desired { from, to }, Change::Minimum { from, to }],
+    );
     all_agree("planner/src/snapshot.rs", "NoForecast", &no_forecasts());
     faults().iter().for_each(agree);
     let kinds: BTreeSet<String> =

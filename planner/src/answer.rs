@@ -1,0 +1,244 @@
+//! What people who ask for something are told: what it is about, or why it cannot be.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::idle::resource::ResourceId;
+use crate::idle::rule::RuleName;
+use crate::stage::{Missing, Stage};
+
+/// What a request is about that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AskedFor {
+    /// A service.
+    Service {
+        /// Its name.
+        name: String,
+        /// What keeps it from acting all the same.
+        once: Option<ActsOnce>,
+    },
+    /// A rule.
+    Rule {
+        /// Its name.
+        name: String,
+        /// What keeps it from acting all the same.
+        once: Option<ActsOnce>,
+    },
+    /// A resource.
+    Resource(ResourceId),
+    /// Everything that acts.
+    Everything {
+        /// Services.
+        services: u64,
+        /// Rules.
+        rules: u64,
+    },
+    /// What holds from now on, though the journal did not take it.
+    Unwritten {
+        /// What it is about.
+        about: Box<AskedFor>,
+        /// What the journal said.
+        fault: String,
+    },
+}
+
+/// Whose `mode` has to be `act` first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActsOnce {
+    /// Its own.
+    Own,
+    /// The global one.
+    Global,
+}
+
+impl fmt::Display for AskedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskedFor::Service { name, once } => {
+                write!(f, "service `{name}`")?;
+                once.as_ref().map_or(Ok(()), |once| once.fmt(f))
+            }
+            AskedFor::Rule { name, once } => {
+                write!(f, "rule `{name}`")?;
+                once.as_ref().map_or(Ok(()), |once| once.fmt(f))
+            }
+            AskedFor::Resource(id) => id.fmt(f),
+            AskedFor::Everything { services, rules } => {
+                write!(f, "{services} services, {rules} rules")
+            }
+            AskedFor::Unwritten { about, fault } => {
+                write!(f, "{about} (not written down: {fault})")
+            }
+        }
+    }
+}
+
+/// Behind the name of what waits for it.
+impl fmt::Display for ActsOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = match self {
+            ActsOnce::Own => "its",
+            ActsOnce::Global => "the global",
+        };
+        write!(f, " (which acts once {whose} `mode` is `act`)")
+    }
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum NotTaken {
+    /// It cannot be read.
+    NoRequest {
+        /// Why.
+        error: String,
+    },
+    /// Whoever asks is not in the group that may.
+    NoRight {
+        /// Who.
+        name: String,
+        /// Which group.
+        group: String,
+    },
+    /// The daemon is ending.
+    Ending,
+    /// The daemon is busy.
+    Slow,
+    /// The journal did not take it.
+    NotWritten {
+        /// What it said.
+        fault: String,
+    },
+    /// The end that is asked for has passed.
+    Passed {
+        /// Which one.
+        until: Timestamp,
+    },
+    /// There is no such rule.
+    NoRule {
+        /// Its name.
+        rule: RuleName,
+    },
+    /// There is no such approval.
+    NoApproval {
+        /// Its id.
+        id: String,
+    },
+    /// There is no such resource.
+    NoResource {
+        /// As it was named.
+        name: String,
+    },
+    /// A name that several resources have.
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// How many have it.
+        count: u64,
+    },
+    /// There is no such service or rule.
+    Unknown {
+        /// Its name.
+        name: String,
+        /// Some that there are.
+        known: Vec<String>,
+    },
+    /// A canary of a rule.
+    CanaryOfRule {
+        /// Its name.
+        name: String,
+    },
+    /// A service that waits for no promotion.
+    UngatedService {
+        /// Its name.
+        name: String,
+    },
+    /// A rule that waits for no promotion.
+    UngatedRule {
+        /// Its name.
+        name: String,
+    },
+    /// An offer that holds no longer.
+    OfferVoid {
+        /// Its id.
+        id: String,
+    },
+    /// An offer that an earlier version made, under a name of another kind.
+    OfferOlder {
+        /// Its id.
+        id: String,
+    },
+    /// It is as far already.
+    ThereAlready {
+        /// Its name.
+        name: String,
+        /// How far.
+        stage: Stage,
+    },
+    /// Its gate is not met.
+    GateNotMet {
+        /// What is missing.
+        missing: Vec<Missing>,
+    },
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotTaken::NoRequest { error } => write!(f, "not a request: {error}"),
+            NotTaken::NoRight { name, group } => write!(f, "{name} is not in group `{group}`"),
+            NotTaken::Ending => f.write_str("the daemon is ending"),
+            NotTaken::Slow => f.write_str("a look takes too long, try again"),
+            NotTaken::NotWritten { fault } => f.write_str(fault),
+            NotTaken::Passed { until } => {
+                write!(f, "{until} has passed, expected a time to come")
+            }
+            NotTaken::NoRule { rule } => write!(f, "no rule `{rule}`: `neap idle` names the rules"),
+            NotTaken::NoApproval { id } => write!(
+                f,
+                "nothing waits for approval `{id}`: the world may have moved on; `neap idle` shows \
+                 what waits"
+            ),
+            NotTaken::NoResource { name } => {
+                write!(f, "no resource `{name}` was seen at the last look")
+            }
+            NotTaken::Ambiguous { name, count } => {
+                write!(f, "`{name}` is {count} resources: name one by its id")
+            }
+            NotTaken::Unknown { name, known } => {
+                write!(f, "no service or rule `{name}`; there are {}", known.join(", "))
+            }
+            NotTaken::CanaryOfRule { name } => {
+                write!(f, "`{name}` is a rule, and a canary is of a service")
+            }
+            NotTaken::UngatedService { name } => {
+                write!(f, "`{name}` needs no promotion: its `mode` alone decides")
+            }
+            NotTaken::UngatedRule { name } => {
+                write!(f, "rule `{name}` needs no promotion: its `mode` alone decides")
+            }
+            NotTaken::OfferOlder { id } => write!(
+                f,
+                "offer `{id}` is void: an earlier version made it; `neap promote` shows what is offered"
+            ),
+            NotTaken::OfferVoid { id } => write!(
+                f,
+                "offer `{id}` is void: configuration, stage or day of the scorecard are others by \
+                 now; `neap promote` shows what is offered"
+            ),
+            NotTaken::ThereAlready { name, stage } => {
+                write!(f, "`{name}` is there already: {stage}")
+            }
+            NotTaken::GateNotMet { missing } => {
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "the gate is not met: {}; `--anyway` promotes it all the same, and that is \
+                     written down",
+                    missing.join("; ")
+                )
+            }
+        }
+    }
+}

@@ -189,7 +189,7 @@ impl Look<'_> {
                 because: Because::Idle { rule: rule.name.clone() },
                 limits: rule.limits.clone(),
             },
-            rule: rule.name.clone(),
+            rule: (&rule.name).into(),
             scopes: self.scopes(seen, rule),
             saving_micro: seen.saving.as_ref().and_then(|saving| saving.hourly_micro),
             order: 0,

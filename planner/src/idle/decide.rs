@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{Care, IdleMemory, Open, REVISION, RuleMemory, Scope};
-use super::plan::{IdleFinding, IdleHold, IdlePlan, Stage, Verb};
+use super::plan::{FoundBy, IdleFinding, IdleHold, IdlePlan, Stage, Verb};
 use super::radius::{self, Due};
 use super::resource::{Power, ResourceId};
 use super::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
@@ -223,22 +223,23 @@ impl Look<'_> {
     pub(super) fn find(
         &mut self,
         id: &ResourceId,
-        rule: &RuleName,
+        by: impl Into<FoundBy>,
         stage: Stage,
         holds: Vec<IdleHold>,
     ) {
+        let by = by.into();
         let findings = &mut self.plan.findings;
         // Findings of one resource lie at the end: the next one begins when all are noted.
         let known = findings
             .iter_mut()
             .rev()
             .take(4)
-            .find(|f| f.resource.as_ref() == Some(id) && f.rule == *rule);
+            .find(|f| f.resource.as_ref() == Some(id) && f.rule == by);
         match known {
             Some(known) => (known.stage, known.holds) = (stage, holds),
             None => findings.push(IdleFinding {
                 resource: Some(id.clone()),
-                rule: rule.clone(),
+                rule: by,
                 stage,
                 holds,
                 risk: None,

@@ -1,8 +1,9 @@
 //! Stops and starts, and findings that say why there are not more.
 
+use std::cmp::Ordering;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::evidence::{Lack, Use};
 use super::memory::Scope;
@@ -130,13 +131,97 @@ pub struct TagAction {
     pub value: Option<String>,
 }
 
+/// By what something is found of a resource.
+///
+/// It is written as the name of the rule. A person's wish is written as it was before it was told
+/// from a rule of that name, so that old records are read as what they nearly always are; such a
+/// rule is written behind a mark that no name begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum FoundBy {
+    /// A rule or schedule.
+    Rule(RuleName),
+    /// A person who wants it up.
+    Wake,
+}
+
+impl FoundBy {
+    /// What a wish is called where the names of rules stand.
+    const WAKE: &str = "wake";
+    /// What stands before the name of a rule that is called so, too.
+    const MARK: &str = "\u{1}";
+
+    /// The rule or schedule, where it is one.
+    pub fn rule(&self) -> Option<&RuleName> {
+        match self {
+            FoundBy::Rule(rule) => Some(rule),
+            FoundBy::Wake => None,
+        }
+    }
+
+    /// The rule's name, or a word.
+    pub fn name(&self) -> &str {
+        match self {
+            FoundBy::Rule(rule) => &rule.0,
+            FoundBy::Wake => FoundBy::WAKE,
+        }
+    }
+}
+
+impl From<&RuleName> for FoundBy {
+    fn from(rule: &RuleName) -> FoundBy {
+        FoundBy::Rule(rule.clone())
+    }
+}
+
+impl From<String> for FoundBy {
+    fn from(text: String) -> FoundBy {
+        match text.strip_prefix(FoundBy::MARK) {
+            Some(name) => FoundBy::Rule(RuleName(name.to_owned())),
+            None if text == FoundBy::WAKE => FoundBy::Wake,
+            None => FoundBy::Rule(RuleName(text)),
+        }
+    }
+}
+
+impl Serialize for FoundBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FoundBy::Rule(rule) if rule.0 == FoundBy::WAKE && !serializer.is_human_readable() => {
+                serializer.collect_str(&format_args!("{}{rule}", FoundBy::MARK))
+            }
+            other => serializer.serialize_str(other.name()),
+        }
+    }
+}
+
+impl fmt::Display for FoundBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// By name, as findings are listed; a rule before a wish of its name.
+impl Ord for FoundBy {
+    fn cmp(&self, other: &FoundBy) -> Ordering {
+        let key = |by: &FoundBy| *by == FoundBy::Wake;
+        self.name().cmp(other.name()).then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+impl PartialOrd for FoundBy {
+    fn partial_cmp(&self, other: &FoundBy) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// Something an operator should know of a resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdleFinding {
     /// Of which resource; `None` for a rule as a whole.
     pub resource: Option<ResourceId>,
-    /// By which rule or schedule.
-    pub rule: RuleName,
+    /// By which rule or schedule, or by nobody's but a person's wish.
+    pub rule: FoundBy,
     /// Where it stands.
     pub stage: Stage,
     /// Why nothing is done, the first reason first. Empty where an action is in the plan.

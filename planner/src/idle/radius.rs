@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decide::{Look, Places, rule_scope};
 use super::memory::Scope;
-use super::plan::{IdleHold, PowerAction, Stage};
+use super::plan::{FoundBy, IdleHold, PowerAction, Stage};
 use super::rule::{Cap, Radius, RuleName};
 use crate::alert::Severity;
 use crate::{Seconds, Timestamp};
@@ -12,7 +12,7 @@ use crate::{Seconds, Timestamp};
 /// An order that all but the caps agree with.
 pub(super) struct Due {
     pub action: PowerAction,
-    pub rule: RuleName,
+    pub rule: FoundBy,
     /// What the caps count it in.
     pub scopes: Vec<Scope>,
     /// Millionths saved an hour, where known.
@@ -42,7 +42,9 @@ pub(super) fn within(look: &mut Look<'_>, mut due: Vec<Due>) -> Vec<Due> {
     let mut drawn: BTreeMap<Scope, u32> = BTreeMap::new();
     let mut allowed = Vec::new();
     for due in due {
-        match due.scopes.iter().find_map(|scope| full(look, &due.rule, scope, &drawn)) {
+        let rule = due.rule.rule();
+        let full = |scope| rule.and_then(|rule| full(look, rule, scope, &drawn));
+        match due.scopes.iter().find_map(full) {
             Some(hold) => {
                 look.hold(&places, &due, &hold);
             }
@@ -60,8 +62,10 @@ pub(super) fn within(look: &mut Look<'_>, mut due: Vec<Due>) -> Vec<Due> {
 fn hold_whole(look: &mut Look<'_>, places: &Places, due: &mut Vec<Due>) {
     let mut counts: BTreeMap<Scope, (RuleName, u32)> = BTreeMap::new();
     for due in due.iter() {
-        let scope = rule_scope(&due.rule, &due.action.resource);
-        counts.entry(scope).or_insert_with(|| (due.rule.clone(), 0)).1 += 1;
+        // A wish stops nothing.
+        let Some(rule) = due.rule.rule() else { continue };
+        let scope = rule_scope(rule, &due.action.resource);
+        counts.entry(scope).or_insert_with(|| (rule.clone(), 0)).1 += 1;
     }
     for (scope, (rule, count)) in counts {
         let Some(radius) = radius(look, &rule, &scope) else { continue };
@@ -71,7 +75,9 @@ fn hold_whole(look: &mut Look<'_>, places: &Places, due: &mut Vec<Due>) {
             continue;
         }
         let hold = IdleHold::AboveDayCap { due: count, cap, scope: scope.clone().into() };
-        let of = |due: &Due| rule_scope(&due.rule, &due.action.resource) == scope;
+        let of = |due: &Due| {
+            due.rule.rule().is_some_and(|rule| rule_scope(rule, &due.action.resource) == scope)
+        };
         let (held, rest): (Vec<Due>, Vec<Due>) = std::mem::take(due).into_iter().partition(of);
         *due = rest;
         for held in held {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::care::approval_id;
 use super::decide::{Look, is_down, is_up, schedule_scopes};
 use super::memory::{Approval, Starting};
-use super::plan::{Because, IdleHold, PowerAction, Stage, Verb};
+use super::plan::{Because, FoundBy, IdleHold, PowerAction, Stage, Verb};
 use super::radius::Due;
 use super::reasons::{ApprovalReason, ScheduleGap, StartFailure};
 use super::resource::{Power, ResourceKind};
@@ -28,13 +28,12 @@ impl Look<'_> {
             return None;
         }
         let because = Because::Wake { by: wake.by, until: wake.until };
-        let rule = RuleName("wake".to_owned());
-        let wanted = self.start(seen, because, &rule, 0, Seconds::minutes(30));
+        let wanted = self.start(seen, because, FoundBy::Wake, 0, Seconds::minutes(30));
         let (stage, holds) = match &wanted {
             Ok(_) => (Stage::Acting(Verb::Start), Vec::new()),
             Err(holds) => (Stage::Kept, holds.clone()),
         };
-        self.find(id, &rule, stage, holds);
+        self.find(id, FoundBy::Wake, stage, holds);
         Some(wanted)
     }
 
@@ -150,7 +149,7 @@ impl Look<'_> {
         }
         let switch = switch.unwrap_or(Switch { at: view.covers.from, up: true });
         let because = Because::Schedule { rule: rule.name.clone(), switch };
-        self.start(seen, because, &rule.name, view.order, rule.start_escalation)
+        self.start(seen, because, (&rule.name).into(), view.order, rule.start_escalation)
     }
 
     /// A start, tried again with growing patience, and told of when it does not succeed.
@@ -158,7 +157,7 @@ impl Look<'_> {
         &mut self,
         seen: &Seen,
         because: Because,
-        rule: &RuleName,
+        by: FoundBy,
         order: i32,
         escalation: Seconds,
     ) -> Result<Due, Vec<IdleHold>> {
@@ -204,7 +203,7 @@ impl Look<'_> {
                 because,
                 limits: Default::default(),
             },
-            rule: rule.clone(),
+            rule: by,
             scopes: Vec::new(),
             saving_micro: None,
             order,
@@ -274,7 +273,7 @@ impl Look<'_> {
                 because: Because::Schedule { rule: rule.name.clone(), switch },
                 limits: rule.only_if_idle.clone(),
             },
-            rule: rule.name.clone(),
+            rule: (&rule.name).into(),
             scopes: schedule_scopes(seen, rule),
             saving_micro: seen.saving.as_ref().and_then(|saving| saving.hourly_micro),
             order: view.order,

@@ -1,7 +1,8 @@
 //! What is journaled and shown: small, and the same when read back.
 
-use planner::idle::plan::IdleHold;
+use planner::idle::plan::{FoundBy, IdleHold};
 use planner::idle::reasons::LastLook;
+use planner::idle::rule::RuleName;
 use planner::memory::{Memory, MemoryDelta, delta};
 use planner::plan::{DecidedBy, Hold, Plan};
 use planner::reasons::{Author, ForeignChange};
@@ -107,4 +108,20 @@ fn texts_of_old_records_stay_and_values_are_no_sentences() {
     let json = serde_json::to_string(&new.1).unwrap();
     assert_eq!(json, format!("\"{text}\""));
     assert_eq!(serde_json::from_str::<OrTold<ForeignChange>>(&json).unwrap(), new.1);
+}
+
+/// What a wish found was written under the name `wake`, which a rule may have, too.
+#[test]
+fn a_wish_and_a_rule_of_its_name_are_told_apart() {
+    let name = |name: &str| FoundBy::Rule(RuleName(name.to_owned()));
+    let old = postcard::to_allocvec("wake").unwrap();
+    assert_eq!(postcard::from_bytes::<FoundBy>(&old).unwrap(), FoundBy::Wake);
+    assert_eq!(postcard::to_allocvec(&FoundBy::Wake).unwrap(), old);
+    for rule in ["dev", "wake", "waker"] {
+        assert_eq!(through_postcard(&name(rule)).0, name(rule));
+        assert_eq!(serde_json::to_string(&name(rule)).unwrap(), format!("\"{rule}\""));
+    }
+    assert_eq!(postcard::to_allocvec(&name("dev")).unwrap(), postcard::to_allocvec("dev").unwrap());
+    assert!(name("dev") < FoundBy::Wake && FoundBy::Wake < name("zeta"));
+    assert!(name("wake") < FoundBy::Wake);
 }

@@ -7,7 +7,7 @@ use planner::Timestamp;
 use planner::idle::evidence::Evidence;
 use planner::idle::memory::{IdleDelta, IdleMemory, idle_delta};
 use planner::idle::money::Saving;
-use planner::idle::plan::{IdleFinding, IdlePlan, PowerAction};
+use planner::idle::plan::{FoundBy, IdleFinding, IdlePlan, PowerAction};
 use planner::idle::resource::ResourceId;
 use planner::idle::rule::{IdlePolicy, RuleName};
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, Request, Seen};
@@ -107,7 +107,7 @@ pub struct LookRecord {
 }
 
 /// What a finding is of.
-pub type FindingKey = (Option<ResourceId>, RuleName);
+pub type FindingKey = (Option<ResourceId>, FoundBy);
 
 /// A verdict, for listings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

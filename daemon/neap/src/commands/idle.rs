@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let verdicts = ledger::verdicts(&reader, now)?;
     let all = rows(&recalled.folded, &verdicts);
     let savings = savings(&all, now);
-    let of_rule = |row: &&Row| args.rule.as_ref().is_none_or(|rule| row.rule.0 == *rule);
+    let of_rule = |row: &&Row| args.rule.as_ref().is_none_or(|rule| row.rule.name() == rule);
     let asked: Vec<&Row> = all.iter().filter(of_rule).collect();
     let shown: Vec<&Row> = asked.iter().copied().filter(|r| args.all || r.is_telling()).collect();
     match args.format {
@@ -89,7 +89,7 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
     };
     let id = width(&|row| row.resource.id.chars().count(), 8);
     let name = width(&|row| row.name.chars().count(), 4);
-    let rule = width(&|row| row.rule.0.chars().count(), 4);
+    let rule = width(&|row| row.rule.name().chars().count(), 4);
     if !shown.is_empty() {
         println!(
             "{:id$}  {:name$}  {:rule$}  {:24}  {:>14}  evidence and holds",
@@ -101,7 +101,7 @@ fn human(shown: &[&Row], of: usize, savings: &Savings, looked_at: Timestamp) {
             "{:id$}  {:name$}  {:rule$}  {:24}  {:>14}  {}",
             cut(&row.resource.id, id),
             cut(&row.name, name),
-            cut(&row.rule.0, rule),
+            cut(row.rule.name(), rule),
             cut(&row.stage.to_string(), 24),
             row.monthly().unwrap_or_else(|| "unknown".to_owned()),
             row.evidence()
@@ -172,7 +172,7 @@ fn csv(shown: &[&Row]) -> anyhow::Result<()> {
             &id.id,
             &row.name,
             row.class.as_deref().unwrap_or_default(),
-            &row.rule.0,
+            row.rule.name(),
             row.verdict.map_or("", VerdictKind::word),
             &row.stage.to_string(),
             &row.holds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),

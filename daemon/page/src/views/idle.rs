@@ -54,7 +54,7 @@ pub(crate) async fn list(
         let (title, text) = (visit.word("idle.title"), visit.word("idle.no_look"));
         return site.say(axum::http::StatusCode::OK, &visit, title, text);
     };
-    let rules: BTreeSet<&str> = idle.rows.iter().map(|row| row.rule.0.as_str()).collect();
+    let rules: BTreeSet<&str> = idle.rows.iter().map(|row| row.rule.name()).collect();
     let needle = asked.q.to_lowercase();
     let fits = |row: &&Row| {
         let named = row.resource.id.to_lowercase().contains(&needle)
@@ -64,7 +64,7 @@ pub(crate) async fn list(
             "waits" => row.approval.is_some(),
             _ => row.is_telling(),
         };
-        named && chosen && (asked.rule.is_empty() || row.rule.0 == asked.rule)
+        named && chosen && (asked.rule.is_empty() || row.rule.name() == asked.rule)
     };
     let mut fitting: Vec<&Row> = idle.rows.iter().filter(fits).collect();
     // What waits for somebody first, then what saves most.
@@ -128,7 +128,7 @@ fn line(row: &Row, language: Language) -> Value {
         place => format!("{}/{}", row.resource.provider, row.resource.region),
         name => row.name.as_str(),
         class => row.class.as_deref(),
-        rule => row.rule.0.as_str(),
+        rule => row.rule.name(),
         verdict => verdict(row, language),
         stage => row.stage.said(language),
         approval => row.approval.as_deref(),

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use journal::records::idle::{Folded, Judged};
 use planner::idle::evidence::{Evidence, Row as Numbers, Verdict, VerdictKind};
 use planner::idle::money::{Saving, Savings};
-use planner::idle::plan::{IdleHold, Stage};
+use planner::idle::plan::{FoundBy, IdleHold, Stage};
 use planner::idle::resource::ResourceId;
-use planner::idle::rule::RuleName;
 use planner::idle::signs::Clue;
 use planner::{OrTold, Seconds, Timestamp};
 use serde::{Serialize, Serializer};
@@ -26,7 +25,7 @@ pub struct Row {
     /// Its type.
     pub class: Option<String>,
     /// Which rule or schedule.
-    pub rule: RuleName,
+    pub rule: FoundBy,
     /// The verdict, where a rule gave one.
     #[serde(serialize_with = "kind_in_a_word")]
     pub verdict: Option<VerdictKind>,
@@ -116,7 +115,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             resource: id.clone(),
             name: judged.name.clone(),
             class: judged.class.clone(),
-            rule: judged.rule.clone(),
+            rule: (&judged.rule).into(),
             verdict: Some(judged.evidence.verdict.kind()),
             stage: Stage::Kept,
             approval: None,
@@ -131,7 +130,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
             saving: judged.saving.clone(),
             stopped_at: None,
         };
-        rows.insert((id.clone(), judged.rule.clone()), row);
+        rows.insert((id.clone(), FoundBy::from(&judged.rule)), row);
     }
     for ((id, rule), finding) in &folded.findings {
         let Some(id) = id else { continue };
@@ -153,7 +152,7 @@ pub fn rows(folded: &Folded, verdicts: &BTreeMap<ResourceId, Judged>) -> Vec<Row
         row.holds.clone_from(&finding.holds);
         if let Some(seen) = seen {
             row.saving.clone_from(&seen.saving);
-            if seen.rule.as_ref() == Some(rule) {
+            if seen.rule.is_some() && seen.rule.as_ref() == rule.rule() {
                 row.numbers.clone_from(&seen.evidence);
                 row.verdict = seen.evidence.as_ref().map(|evidence| evidence.verdict.kind());
             }

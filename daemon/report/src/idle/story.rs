@@ -8,9 +8,8 @@ use journal::records::idle::IdleEntry;
 use journal::{JournalFault, Reader};
 use planner::idle::evidence::{Row as Numbers, Verdict};
 use planner::idle::memory::Care;
-use planner::idle::plan::{IdleHold, Stage};
+use planner::idle::plan::{FoundBy, IdleHold, Stage};
 use planner::idle::resource::{Power, ResourceId};
-use planner::idle::rule::RuleName;
 use planner::idle::snapshot::{Ask, PowerOutcome};
 use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
@@ -90,9 +89,9 @@ pub enum StoryLine<'a> {
         looked_at: Option<Timestamp>,
     },
     /// The rule that judges it.
-    Rule(&'a RuleName),
+    Rule(&'a FoundBy),
     /// The schedule it is under.
-    Schedule(&'a RuleName),
+    Schedule(&'a FoundBy),
     /// What its numbers come to.
     Verdict(&'a Verdict),
     /// A signal's numbers.

@@ -8,7 +8,7 @@ use planner::idle::memory::Scope;
 use planner::idle::money::{Currency, Price, Saving, Sum};
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::{
-    Because, IdleHold, IdlePlan, PowerAction, Risk, Stage as IdleStage, Verb,
+    Because, FoundBy, IdleHold, IdlePlan, PowerAction, Risk, Stage as IdleStage, Verb,
 };
 use planner::idle::reasons::{
     ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleGap, StartFailure,
@@ -229,7 +229,7 @@ fn row(saving: Option<Saving>) -> Row {
         resource: resource(),
         name: "build-box".to_owned(),
         class: Some("t3.micro".to_owned()),
-        rule: rule(),
+        rule: FoundBy::Rule(rule()),
         verdict: Some(Verdict::AlwaysIdle.kind()),
         stage: IdleStage::Candidate,
         approval: None,
@@ -301,7 +301,7 @@ fn stories_of_resources_say_the_same() {
     events.extend(outcomes().into_iter().map(|outcome| Event::Ended(Box::new(outcome))));
     all_agree("daemon/report/src/idle/story.rs", "Event", &events);
     let (power, stage, verdict) = (Power::Running, IdleStage::Candidate, Verdict::AlwaysIdle);
-    let (name, numbers, holds) = (rule(), signal_rows(), idle_holds());
+    let (name, numbers, holds) = (FoundBy::Rule(rule()), signal_rows(), idle_holds());
     let mut lines = vec![
         StoryLine::Head { row: &rows[0], power: Some(&power), looked_at: Some(AT) },
         StoryLine::Rule(&name),

@@ -8,7 +8,7 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Parser, Subcommand, ValueEnum};
 use config::{Config, ConfigFault, LogFormat, LogLevel};
-use planner::Timestamp;
+use planner::{LevelOutOfRange, Timestamp};
 
 use crate::commands;
 use crate::telemetry;
@@ -312,9 +312,36 @@ pub fn colored(stream: &impl RawStream) -> bool {
 ///
 /// # Errors
 /// Where it is no RFC 3339 moment.
-pub fn moment(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text)
-        .ok_or_else(|| "expected a moment such as `2026-03-02T07:00:00Z`".to_owned())
+pub fn moment(text: &str) -> Result<Timestamp, Expected> {
+    Timestamp::parse(text).ok_or(Expected::Only("a moment such as `2026-03-02T07:00:00Z`"))
+}
+
+/// A text typed on the command line that is not what it has to be.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Expected {
+    /// What it has to be; the command line shows what was found.
+    #[error("expected {0}")]
+    Only(&'static str),
+    /// With what was found.
+    #[error("`{found}` is no {what}, expected {wanted}")]
+    Other {
+        /// The text, or the part of it that is wrong.
+        found: String,
+        /// What it was taken for.
+        what: &'static str,
+        /// What it has to be.
+        wanted: &'static str,
+    },
+    /// A number that is no quantile.
+    #[error(transparent)]
+    Level(#[from] LevelOutOfRange),
+}
+
+impl Expected {
+    /// With what was found.
+    pub fn of(found: &str, what: &'static str, wanted: &'static str) -> Expected {
+        Expected::Other { found: found.to_owned(), what, wanted }
+    }
 }
 
 #[cfg(test)]

@@ -251,7 +251,7 @@ fn custodian(table: &Table<'_>) -> Option<OffHours> {
         let expected = "a value of the tag such as `\"off=(M-F,19);on=(M-F,7)\"`";
         policy.fallback_schedule = entry.text(expected).map(str::to_owned);
         if let Reading::Fault(fault) = policy.read(&BTreeMap::new()) {
-            entry.unexpected(expected, Some(fault));
+            entry.unexpected(expected, Some(fault.to_string()));
             return None;
         }
     }

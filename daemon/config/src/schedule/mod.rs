@@ -71,7 +71,7 @@ impl Hours {
             Hours::CloudCustodian(policy) => match policy.read(tags) {
                 Reading::Untagged => return None,
                 Reading::OptedOut => view.opted_out = true,
-                Reading::Fault(fault) => view.fault = Some(fault),
+                Reading::Fault(fault) => view.fault = Some(fault.to_string()),
                 Reading::Hours(edges) => {
                     view.zone = edges.zones();
                     (view.up, view.covers) = edges.spans(covers);

@@ -11,6 +11,7 @@ use providers::Now;
 use report::Answer;
 use serde_json::json;
 
+use crate::cli::Expected;
 use crate::cli::WrongUsage;
 use crate::clock::System;
 use crate::control;
@@ -105,8 +106,8 @@ struct Common {
     format: Format,
 }
 
-fn span(text: &str) -> Result<Seconds, String> {
-    config::duration(text).ok_or_else(|| "expected a span such as `12h` or `30d`".to_owned())
+fn span(text: &str) -> Result<Seconds, Expected> {
+    config::duration(text).ok_or(Expected::Only("a span such as `12h` or `30d`"))
 }
 
 /// Approves.
@@ -130,8 +131,9 @@ pub fn reject(args: &RejectArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Where the time makes no sense, or no daemon can be asked.
 pub fn wake(args: &WakeArgs) -> anyhow::Result<ExitCode> {
-    let zone = zone(args.timezone.as_deref()).map_err(WrongUsage)?;
-    let until = until(&args.until, &zone, System.now()).map_err(WrongUsage)?;
+    let zone = zone(args.timezone.as_deref()).map_err(|told| WrongUsage(told.to_string()))?;
+    let until =
+        until(&args.until, &zone, System.now()).map_err(|told| WrongUsage(told.to_string()))?;
     let ask = Ask::Wake { resource: args.resource.clone(), until };
     tell(&ask, &format!("up until {until}"), &args.common)
 }
@@ -169,12 +171,11 @@ fn tell(ask: &Ask, done: &str, common: &Common) -> anyhow::Result<ExitCode> {
 }
 
 /// The moment that a text means: an RFC 3339 moment, or the next time that clocks show it.
-fn until(text: &str, zone: &Zone, now: Timestamp) -> Result<Timestamp, String> {
+fn until(text: &str, zone: &Zone, now: Timestamp) -> Result<Timestamp, Expected> {
     if let Some(moment) = Timestamp::parse(text) {
         return Ok(moment);
     }
-    let expected =
-        || format!("`{text}` is no time, expected one such as `20:00` or `2026-03-02T12:00:00Z`");
+    let expected = || Expected::of(text, "time", "one such as `20:00` or `2026-03-02T12:00:00Z`");
     let time: Time = text.parse().map_err(|_| expected())?;
     let today = zone.date(now).ok_or_else(expected)?;
     let tomorrow = today.tomorrow().map_err(|_| expected())?;
@@ -184,12 +185,11 @@ fn until(text: &str, zone: &Zone, now: Timestamp) -> Result<Timestamp, String> {
 }
 
 /// The zone of a time of day.
-fn zone(name: Option<&str>) -> Result<Zone, String> {
+fn zone(name: Option<&str>) -> Result<Zone, Expected> {
     let local = jiff::tz::TimeZone::system();
     let name = name.or(local.iana_name()).unwrap_or("UTC");
-    Zone::new(name).map_err(|_| {
-        format!("`{name}` is no time zone, expected an IANA name such as `Asia/Shanghai`")
-    })
+    Zone::new(name)
+        .map_err(|_| Expected::of(name, "time zone", "an IANA name such as `Asia/Shanghai`"))
 }
 
 #[cfg(test)]
@@ -207,7 +207,12 @@ mod tests {
         assert_eq!(at("20:00", "Asia/Shanghai"), "2026-03-02T12:00:00Z");
         assert_eq!(at("17:00", "Asia/Shanghai"), "2026-03-03T09:00:00Z");
         assert_eq!(at("2026-04-01T00:00:00Z", "UTC"), "2026-04-01T00:00:00Z");
-        assert!(until("soon", &zone(Some("UTC")).unwrap(), now).unwrap_err().contains("20:00"));
-        assert!(zone(Some("CST")).unwrap_err().contains("IANA"));
+        assert!(
+            until("soon", &zone(Some("UTC")).unwrap(), now)
+                .unwrap_err()
+                .to_string()
+                .contains("20:00")
+        );
+        assert!(zone(Some("CST")).unwrap_err().to_string().contains("IANA"));
     }
 }

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::users::{Rhythm, Users};
+use crate::cli::Expected;
 use crate::series_file::{self, FileFaults};
 use crate::terminal::Format;
 
@@ -58,12 +59,12 @@ pub struct Args {
 /// The quantiles of the output's columns.
 const LEVELS: [f64; 5] = [0.1, 0.5, 0.9, 0.95, 0.99];
 
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "expected a number such as 0.6".to_owned())?;
+pub(super) fn share(text: &str) -> Result<f64, Expected> {
+    let share: f64 = text.parse().map_err(|_| Expected::Only("a number such as 0.6"))?;
     if share > 0.0 && share < 1.0 {
         Ok(share)
     } else {
-        Err("expected a number above 0 and below 1".to_owned())
+        Err(Expected::Only("a number above 0 and below 1"))
     }
 }
 

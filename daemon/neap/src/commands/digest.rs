@@ -12,6 +12,7 @@ use report::digest::{Facts, Standing, chart, words};
 use serde_json::json;
 use shadow::{Scores, Watch};
 
+use crate::cli::Expected;
 use crate::terminal::Format;
 
 /// What was done in a day or a week, and what waits for somebody.
@@ -36,10 +37,10 @@ pub struct Args {
     format: Format,
 }
 
-fn png(text: &str) -> Result<PathBuf, String> {
+fn png(text: &str) -> Result<PathBuf, Expected> {
     match Path::new(text).extension().and_then(|extension| extension.to_str()) {
         Some("png") => Ok(text.into()),
-        _ => Err("expected a name that ends in `.png`".to_owned()),
+        _ => Err(Expected::Only("a name that ends in `.png`")),
     }
 }
 

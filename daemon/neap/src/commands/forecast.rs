@@ -10,6 +10,7 @@ use forecaster::{Choice, Horizon, Level, ModelKind, QuantileForecast, forecast_o
 
 use super::backtest::{digits, horizon};
 use super::users::Users;
+use crate::cli::Expected;
 use crate::series_file;
 
 /// Forecasts one series from its last sample on.
@@ -52,9 +53,9 @@ pub enum Format {
     Csv,
 }
 
-fn level(text: &str) -> Result<Level, String> {
-    let value: f64 = text.trim().parse().map_err(|_| "expected a number".to_owned())?;
-    Level::new(value).map_err(|fault| fault.to_string())
+fn level(text: &str) -> Result<Level, Expected> {
+    let value: f64 = text.trim().parse().map_err(|_| Expected::Only("a number"))?;
+    Ok(Level::new(value)?)
 }
 
 /// Runs the command; exit code 1 if the file cannot be used.

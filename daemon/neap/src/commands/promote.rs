@@ -9,6 +9,7 @@ use report::{Answer, StageWish};
 use serde_json::{Value, json};
 use shadow::{Offer, RuleOffer};
 
+use crate::cli::Expected;
 use crate::cli::WrongUsage;
 use crate::control;
 use crate::terminal::Format;
@@ -63,8 +64,8 @@ pub struct DemoteArgs {
     format: Format,
 }
 
-fn share(text: &str) -> Result<Share, String> {
-    config::share(text).ok_or_else(|| "expected a share such as `25%`".to_owned())
+fn share(text: &str) -> Result<Share, Expected> {
+    config::share(text).ok_or(Expected::Only("a share such as `25%`"))
 }
 
 /// Promotes, or lists.

@@ -203,7 +203,7 @@ fn read(dir: &Path) -> anyhow::Result<Vec<Recorded>> {
     let mut recorded: BTreeMap<String, Recorded> = BTreeMap::new();
     let mut faults = Vec::new();
     for (row, entry) in (2..).zip(manifest.deserialize::<Entry>()) {
-        let read = entry.map_err(|why| why.to_string()).and_then(|e| take(dir, &e, &mut recorded));
+        let read = entry.map_err(RowFault::from).and_then(|e| take(dir, &e, &mut recorded));
         if let Err(why) = read {
             faults.push(format!("{}:{row}: {why}", path.display()));
         }
@@ -217,17 +217,36 @@ fn read(dir: &Path) -> anyhow::Result<Vec<Recorded>> {
     Ok(recorded.into_values().collect())
 }
 
+/// Why a row of the list cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum RowFault {
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    #[error(transparent)]
+    File(#[from] series_file::FileFaults),
+    #[error("`{name}` is `{found}`, expected {wanted}")]
+    Field { name: &'static str, found: String, wanted: String },
+    #[error("`{0}` is no name")]
+    NoName(&'static str),
+}
+
+impl RowFault {
+    fn field(name: &'static str, found: &str, wanted: impl Into<String>) -> RowFault {
+        RowFault::Field { name, found: found.to_owned(), wanted: wanted.into() }
+    }
+}
+
 fn take(
     dir: &Path,
     entry: &Entry,
     recorded: &mut BTreeMap<String, Recorded>,
-) -> Result<(), String> {
+) -> Result<(), RowFault> {
     let signal = Signal::of_word(&entry.signal).ok_or_else(|| {
         let words: Vec<&str> = Signal::ALL.iter().map(|signal| signal.word()).collect();
-        format!("`signal` is `{}`, expected one of {}", entry.signal, words.join(", "))
+        RowFault::field("signal", &entry.signal, format!("one of {}", words.join(", ")))
     })?;
     let resource = resource(entry)?;
-    let series = series_file::read(&dir.join(&entry.file)).map_err(|why| why.to_string())?.series;
+    let series = series_file::read(&dir.join(&entry.file))?.series;
     let one = recorded.entry(entry.resource.clone()).or_insert_with(|| Recorded {
         resource,
         hours: BTreeMap::new(),
@@ -248,17 +267,16 @@ fn take(
 }
 
 /// A machine of which nothing but its metrics speaks for or against a stop.
-fn resource(entry: &Entry) -> Result<Resource, String> {
+fn resource(entry: &Entry) -> Result<Resource, RowFault> {
     let kind = match entry.kind.as_str() {
         "instance" => ResourceKind::Instance,
         "database" => ResourceKind::Database,
-        other => return Err(format!("`kind` is `{other}`, expected `instance` or `database`")),
+        other => {
+            return Err(RowFault::field("kind", other, "`instance` or `database`"));
+        }
     };
     let created_at = Timestamp::parse(&entry.created_at).ok_or_else(|| {
-        format!(
-            "`created_at` is `{}`, expected a moment such as `2026-03-02T07:00:00Z`",
-            entry.created_at
-        )
+        RowFault::field("created_at", &entry.created_at, "a moment such as `2026-03-02T07:00:00Z`")
     })?;
     let tag = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
@@ -266,8 +284,8 @@ fn resource(entry: &Entry) -> Result<Resource, String> {
     };
     let tags: Option<BTreeMap<String, String>> =
         entry.tags.split(';').filter(|pair| !pair.trim().is_empty()).map(tag).collect();
-    let tags = tags.ok_or_else(|| format!("`tags` is `{}`, expected `key=value;…`", entry.tags))?;
-    let word = |text: &str| format!("`{text}` is no name");
+    let tags = tags.ok_or_else(|| RowFault::field("tags", &entry.tags, "`key=value;…`"))?;
+    let word = |text: &'static str| RowFault::NoName(text);
     Ok(Resource {
         id: ResourceId {
             provider: ProviderName::new("recorded").ok_or_else(|| word("recorded"))?,

@@ -23,6 +23,7 @@ pub use table::Answer;
 
 use super::backtest::{in_order, progress_bar, share};
 use super::simulate::{PolicyFile, percent};
+use crate::cli::Expected;
 use crate::series_file;
 use crate::terminal::Format;
 use shadow::baselines::MaxCapacity;
@@ -91,14 +92,14 @@ pub struct Args {
     pub format: Format,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+fn positive(text: &str) -> Result<f64, Expected> {
     let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
-    number.ok_or_else(|| "expected a number above 0".to_owned())
+    number.ok_or(Expected::Only("a number above 0"))
 }
 
-fn promise(text: &str) -> Result<Share, String> {
+fn promise(text: &str) -> Result<Share, Expected> {
     let share = percent(text)?;
-    if share > Share::NONE { Ok(share) } else { Err("expected more than 0%".to_owned()) }
+    if share > Share::NONE { Ok(share) } else { Err(Expected::Only("more than 0%")) }
 }
 
 /// Runs the command; exit code 1 if any load could not be used.
@@ -131,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Every load that can be used, and whether there was one that cannot, which is told on stderr.
 fn cases(args: &Args) -> anyhow::Result<(Vec<Case>, bool)> {
     let (mut cases, mut faulty) = (Vec::new(), false);
-    let mut take = |case: Result<Case, String>| {
+    let mut take = |case: Result<Case, source::NoCase>| {
         match case {
             Ok(case) => cases.push(case),
             Err(fault) => {
@@ -265,7 +266,8 @@ mod tests {
         }
         std::fs::write(&path, text).unwrap();
         let read = source::of_file(&path, &args(&["short.csv"]), &PolicyFile::default());
-        let told = read.unwrap_err().replace(&format!("{}/", folder.path().display()), "");
+        let told =
+            read.unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "");
         insta::assert_snapshot!(told, @"short.csv: holds 14 samples of history, expected at least 48, or nothing can be forecast");
     }
 

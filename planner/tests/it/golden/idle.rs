@@ -436,7 +436,7 @@ pub(super) fn plan(golden: &mut Golden) {
     };
     let finding = IdleFinding {
         resource: Some(id()),
-        rule: name("rule"),
+        rule: planner::idle::plan::FoundBy::from(&name("rule")),
         stage: Stage::Candidate,
         holds: vec![IdleHold::LocalDisk, IdleHold::Gone],
         risk: Some(risk()),

@@ -23,6 +23,7 @@ use super::spans::laid_together;
 use crate::Zone;
 use read::{Side, Value};
 
+pub use read::TagFault;
 pub use zones::{NamedZone, zone_of};
 
 /// How far back edges are looked for: what was the last before a view began. Longer than a week,
@@ -62,7 +63,7 @@ pub enum Reading {
     /// It wants to be left out.
     OptedOut,
     /// Its tag is not understood, and why.
-    Fault(String),
+    Fault(TagFault),
     /// Its hours.
     Hours(Edges),
 }
@@ -123,7 +124,7 @@ impl OffHours {
     ///
     /// # Errors
     /// Where the policy's own zone is not known.
-    pub fn by_default(&self) -> Result<Edges, String> {
+    pub fn by_default(&self) -> Result<Edges, TagFault> {
         let (off, on) = (self.side("", "off")?, self.side("", "on")?);
         Ok(Edges { off, on, skip_days: self.skip_days.clone(), kind: ScheduleKind::Both })
     }
@@ -135,7 +136,7 @@ impl OffHours {
         }
     }
 
-    fn side(&self, text: &str, side: &str) -> Result<Side, String> {
+    fn side(&self, text: &str, side: &str) -> Result<Side, TagFault> {
         let is_off = side == "off";
         let (hour, alone) = match is_off {
             true => (self.offhour, Weekday::Friday),
@@ -156,15 +157,13 @@ fn acts(value: &Option<Value>) -> bool {
 }
 
 /// The value of the tag of this key in whatever case, where it means one thing.
-fn tag<'t>(tags: &'t BTreeMap<String, String>, key: &str) -> Result<Option<&'t str>, String> {
+fn tag<'t>(tags: &'t BTreeMap<String, String>, key: &str) -> Result<Option<&'t str>, TagFault> {
     let key = key.to_lowercase();
     let mut found = tags.iter().filter(|(other, _)| other.to_lowercase() == key);
     let Some((first, value)) = found.next() else { return Ok(None) };
     match found.find(|(_, other)| *other != value) {
         None => Ok(Some(value)),
-        Some((second, _)) => {
-            Err(format!("tags `{first}` and `{second}` differ in case alone and say two things"))
-        }
+        Some((second, _)) => Err(TagFault::Differ { first: first.clone(), second: second.clone() }),
     }
 }
 

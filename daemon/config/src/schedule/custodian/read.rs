@@ -15,6 +15,51 @@ pub(super) enum Value {
     Hours(String),
 }
 
+/// Why tags say no hours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TagFault {
+    /// Two tags of one key with two values.
+    #[error("tags `{first}` and `{second}` differ in case alone and say two things")]
+    Differ {
+        /// One key.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// Days and hours that cannot be read.
+    #[error("`{key}={list}` is no list of days and hours such as `(M-F,19)`")]
+    NoHours {
+        /// `on` or `off`.
+        key: String,
+        /// What stands there.
+        list: String,
+    },
+    /// A blank that Cloud Custodian takes for a part of the key.
+    #[error("a blank beside `{key}` hides it from Cloud Custodian")]
+    Blank {
+        /// The key.
+        key: String,
+    },
+    /// A key that there is none of.
+    #[error("unknown key `{key}`, expected `on`, `off` or `tz`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+    },
+    /// Something else between semicolons.
+    #[error("`{piece}` is not a key, `=` and a value")]
+    NoPair {
+        /// What stands there.
+        piece: String,
+    },
+    /// A zone that nobody knows.
+    #[error("unknown time zone `{name}`")]
+    UnknownZone {
+        /// Its name.
+        name: String,
+    },
+}
+
 /// The hours of one side.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Side {
@@ -68,7 +113,7 @@ pub(super) fn side(
     side: &str,
     default: &[(Vec<Weekday>, i8)],
     default_tz: &str,
-) -> Result<Side, String> {
+) -> Result<Side, TagFault> {
     let (mut tz, mut hours) = (Cow::Borrowed(default_tz), default.to_vec());
     for piece in value.split(';').filter(|piece| !piece.is_empty()) {
         let found = piece.split('=').collect::<Vec<_>>();
@@ -80,23 +125,21 @@ pub(super) fn side(
             [key @ ("on" | "off"), list] => {
                 // The other side is read, too: a value that is half understood is not.
                 let read = list_of(list).ok_or_else(|| {
-                    format!("`{key}={list}` is no list of days and hours such as `(M-F,19)`")
+                    let (key, list) = ((*key).to_owned(), (*list).to_owned());
+                    TagFault::NoHours { key, list }
                 })?;
                 if *key == side {
                     hours = read;
                 }
             }
             [key, _] if matches!(key.trim(), "on" | "off" | "tz") => {
-                return Err(format!(
-                    "a blank beside `{}` hides it from Cloud Custodian",
-                    key.trim()
-                ));
+                return Err(TagFault::Blank { key: key.trim().to_owned() });
             }
-            [key, _] => return Err(format!("unknown key `{key}`, expected `on`, `off` or `tz`")),
-            _ => return Err(format!("`{piece}` is not a key, `=` and a value")),
+            [key, _] => return Err(TagFault::UnknownKey { key: (*key).to_owned() }),
+            _ => return Err(TagFault::NoPair { piece: piece.to_owned() }),
         }
     }
-    let zone = zone_of(&tz).ok_or_else(|| format!("unknown time zone `{tz}`"))?;
+    let zone = zone_of(&tz).ok_or_else(|| TagFault::UnknownZone { name: tz.into_owned() })?;
     Ok(Side { hours, zone })
 }
 

@@ -6,7 +6,7 @@ use planner::alert::{Alert, Severity};
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::{IdleDelta, IdleMemory};
 use planner::idle::money::Saving;
-use planner::idle::plan::{Because, IdleFinding, IdlePlan, PowerAction, Stage, Verb};
+use planner::idle::plan::{Because, FoundBy, IdleFinding, IdlePlan, PowerAction, Stage, Verb};
 use planner::idle::resource::{Fact, Part, Power, Resource, Subject};
 use planner::idle::rule::{IdlePolicy, Limits, RuleName};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
@@ -127,7 +127,7 @@ fn saving() -> Saving {
 fn idle_finding() -> IdleFinding {
     IdleFinding {
         resource: Some(resource()),
-        rule: rule(),
+        rule: FoundBy::from(&rule()),
         stage: Stage::Candidate,
         holds: Vec::new(),
         risk: None,
@@ -188,7 +188,7 @@ fn look() -> LookRecord {
             findings: vec![idle_finding()],
             alerts: Vec::new(),
         },
-        findings_gone: vec![(Some(resource()), rule())],
+        findings_gone: vec![(Some(resource()), FoundBy::from(&rule()))],
         delta: IdleDelta { rules: [(rule(), None)].into(), ..IdleDelta::default() },
     }
 }

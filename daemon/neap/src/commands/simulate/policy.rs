@@ -7,6 +7,8 @@ use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy,
 use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Units};
 use serde::Deserialize;
 
+use crate::cli::Expected;
+
 /// The keys of a service that mean something without a cloud.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,18 +28,18 @@ pub struct PolicyFile {
 struct Percent(Share);
 
 impl TryFrom<String> for Percent {
-    type Error = String;
-    fn try_from(text: String) -> Result<Percent, String> {
+    type Error = Expected;
+    fn try_from(text: String) -> Result<Percent, Expected> {
         percent(&text).map(Percent)
     }
 }
 
 /// Reads a share such as `0.5%`.
-pub fn percent(text: &str) -> Result<Share, String> {
+pub fn percent(text: &str) -> Result<Share, Expected> {
     let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     number
         .and_then(|percent| Share::from_fraction(percent / 100.0))
-        .ok_or_else(|| format!("`{text}` is no share, expected a percentage such as `0.5%`"))
+        .ok_or_else(|| Expected::of(text, "share", "a percentage such as `0.5%`"))
 }
 
 /// `5m`.

@@ -12,6 +12,7 @@ use super::advice::promised;
 use super::setting::Family;
 use super::study::Row;
 use super::table::Answer;
+use crate::cli::Expected;
 
 const SIZE: (u32, u32) = (960, 540);
 
@@ -32,10 +33,10 @@ fn colour(family: Family) -> RGBColor {
 }
 
 /// Reads the name of a chart's file.
-pub fn file(text: &str) -> Result<PathBuf, String> {
+pub fn file(text: &str) -> Result<PathBuf, Expected> {
     match Path::new(text).extension().and_then(|extension| extension.to_str()) {
         Some("svg" | "png") => Ok(text.into()),
-        _ => Err("expected a name that ends in `.svg` or `.png`".to_owned()),
+        _ => Err(Expected::Only("a name that ends in `.svg` or `.png`")),
     }
 }
 
@@ -323,6 +324,7 @@ mod tests {
     #[test]
     fn a_chart_is_an_svg_or_a_png() {
         assert!(file("curve.svg").is_ok() && file("a/b.png").is_ok());
-        assert_eq!(file("curve.pdf").unwrap_err(), "expected a name that ends in `.svg` or `.png`");
+        let told = file("curve.pdf").unwrap_err().to_string();
+        assert_eq!(told, "expected a name that ends in `.svg` or `.png`");
     }
 }

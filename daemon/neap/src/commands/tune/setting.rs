@@ -6,6 +6,8 @@ use std::str::FromStr;
 use planner::policy::Share;
 use serde::{Serialize, Serializer};
 
+use crate::cli::Expected;
+
 /// A kind of policy; its settings make one line of the chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -133,16 +135,16 @@ impl Serialize for Setting {
 
 /// Reads what runs today: `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or `static:12`.
 impl FromStr for Setting {
-    type Err = String;
+    type Err = Expected;
 
-    fn from_str(text: &str) -> Result<Setting, String> {
-        let expected = "expected `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or `static:12`";
-        let (family, value) = text.split_once(':').ok_or(expected)?;
+    fn from_str(text: &str) -> Result<Setting, Expected> {
+        let wanted = "`hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or `static:12`";
+        let (family, value) = text.split_once(':').ok_or(Expected::Only(wanted))?;
         let target = || {
             let (number, scale) = value.strip_suffix('%').map_or((value, 1.0), |v| (v, 100.0));
             let target: Option<f64> = number.parse().ok().map(|number: f64| number / scale);
             target.filter(|target| (0.01..=2.0).contains(target)).ok_or_else(|| {
-                format!("`{value}` is no target, expected a utilisation such as `0.7` or `70%`")
+                Expected::of(value, "target", "a utilisation such as `0.7` or `70%`")
             })
         };
         match family {
@@ -150,11 +152,10 @@ impl FromStr for Setting {
             "target-tracking" => target().map(Setting::TargetTracking),
             "predictive" => target().map(Setting::Predictive),
             "static" => {
-                value.parse().ok().filter(|units| *units > 0).map(Setting::Units).ok_or_else(|| {
-                    format!("`{value}` is no size, expected whole units such as `12`")
-                })
+                let units = value.parse().ok().filter(|units| *units > 0).map(Setting::Units);
+                units.ok_or_else(|| Expected::of(value, "size", "whole units such as `12`"))
             }
-            _ => Err(format!("`{family}` is no policy, {expected}")),
+            _ => Err(Expected::of(family, "policy", wanted)),
         }
     }
 }
@@ -171,7 +172,8 @@ mod tests {
         assert_eq!(read("predictive:0.6"), Ok(Setting::Predictive(0.6)));
         assert_eq!(read("static:12"), Ok(Setting::Units(12)));
         let refused = ["hpa", "nomad:0.5", "hpa:0", "hpa:NaN", "static:0", "static:1.5"];
-        let told: Vec<String> = refused.iter().map(|text| read(text).unwrap_err()).collect();
+        let told: Vec<String> =
+            refused.iter().map(|text| read(text).unwrap_err().to_string()).collect();
         insta::assert_snapshot!(told.join("\n"), @r"
         expected `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or `static:12`
         `nomad` is no policy, expected `hpa:0.7`, `target-tracking:0.5`, `predictive:0.6` or `static:12`

@@ -16,7 +16,7 @@ use super::super::{Place, explain};
 use super::study::Case;
 use super::{Args, LEAD_TIME};
 use crate::cli::ConfigRefused;
-use crate::series_file;
+use crate::series_file::{self, FileFaults};
 use crate::store::{Store, demand_step};
 
 /// How far back a service's history is read: what the daemon itself goes by at most.
@@ -25,39 +25,78 @@ const HISTORY: Seconds = Seconds::days(64);
 /// Samples in front of the part that counts; the forecaster makes no model of fewer.
 const HISTORY_MIN: usize = 48;
 
-/// The case of a series file; a text for people where it cannot be used.
-pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, String> {
-    let file = series_file::read(path).map_err(|faults| faults.to_string())?;
+/// Why a load cannot be studied.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCase {
+    /// Its file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileFaults),
+    /// It cannot be cut into a warm-up and a part that counts.
+    #[error("{of}: {fault}")]
+    Part {
+        /// The file, or the service.
+        of: String,
+        /// Why.
+        fault: NoPart,
+    },
+    /// A text that names no service.
+    #[error("`{0}` is no service's name")]
+    NoName(String),
+    /// A service that was never recorded.
+    #[error("the journal knows no service `{service}`{known}")]
+    Unknown {
+        /// The service.
+        service: ServiceName,
+        /// A hint.
+        known: String,
+    },
+    /// A service whose units have not shown what they carry.
+    #[error("`{0}`: what a unit carries is not learned yet\n  hint: name it with `--capacity`")]
+    NoCapacity(ServiceName),
+}
+
+/// Why a series has no part that counts.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum NoPart {
+    /// Nothing can be forecast from so few samples.
+    #[error(
+        "holds {0} samples of history, expected at least {HISTORY_MIN}, or nothing can be forecast"
+    )]
+    TooShort(usize),
+    /// Nothing tells how much a unit carries.
+    #[error(
+        "has no load in its warm-up to size a unit by\n  hint: name what a unit carries with \
+         `--capacity`"
+    )]
+    NoLoad,
+}
+
+/// The case of a series file.
+pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, NoCase> {
+    let file = series_file::read(path)?;
     let lead_time = args.lead_time.unwrap_or(LEAD_TIME);
     let service = policy.service(lead_time);
     let part = part(&file.series, args, args.capacity)
-        .map_err(|fault| format!("{}: {fault}", path.display()))?;
+        .map_err(|fault| NoCase::Part { of: path.display().to_string(), fault })?;
     Ok(Case { name: file.name, series: file.series, part, lead_time, service })
 }
 
-fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, String> {
+fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, NoPart> {
     let history = (series.len() as f64 * args.warmup) as usize;
     if history < HISTORY_MIN {
-        return Err(format!(
-            "holds {history} samples of history, expected at least {HISTORY_MIN}, or nothing can be \
-             forecast"
-        ));
+        return Err(NoPart::TooShort(history));
     }
-    Part::after_warmup(series, args.warmup, capacity).ok_or_else(|| {
-        "has no load in its warm-up to size a unit by\n  hint: name what a unit carries with \
-         `--capacity`"
-            .to_owned()
-    })
+    Part::after_warmup(series, args.warmup, capacity).ok_or(NoPart::NoLoad)
 }
 
-/// The case of a service with its recorded demand; a text for people where there is none.
+/// The case of a service with its recorded demand.
 ///
 /// # Errors
 /// A configuration or a journal that cannot be read.
-pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Result<Case, String>> {
+pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Result<Case, NoCase>> {
     let service = match ServiceName::new(name) {
         Some(service) => service,
-        None => return Ok(Err(format!("`{name}` is no service's name"))),
+        None => return Ok(Err(NoCase::NoName(name.to_owned()))),
     };
     let (state_dir, configured) = match &place.state_dir {
         Some(state_dir) => (state_dir.clone(), None),
@@ -70,7 +109,7 @@ pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Resu
     let end = Timestamp(i64::MAX / 2);
     let Some(cycle) = reader.latest_for(&service, end)? else {
         let known = explain::known(&reader, end)?;
-        return Ok(Err(format!("the journal knows no service `{service}`{known}")));
+        return Ok(Err(NoCase::Unknown { service, known }));
     };
     let (at, memory) = (cycle.taken_at(), &cycle.memory_after);
     let mut policy = reader.policy(cycle.policy)?.policy;
@@ -79,14 +118,12 @@ pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Resu
     let own = policy.services.get(&service).context("its policy does not name it")?;
     let series = demand(&reader, own, at).context("reading samples back")?;
     let Some(unit) = args.capacity.or_else(|| capacity(memory, &policy, &service)) else {
-        return Ok(Err(format!(
-            "`{service}`: what a unit carries is not learned yet\n  hint: name it with `--capacity`"
-        )));
+        return Ok(Err(NoCase::NoCapacity(service)));
     };
     let lead_time = args.lead_time.unwrap_or_else(|| lead_time(memory, &policy, &service));
     let part = match part(&series, args, Some(unit)) {
         Ok(part) => part,
-        Err(fault) => return Ok(Err(format!("`{service}`: {fault}"))),
+        Err(fault) => return Ok(Err(NoCase::Part { of: format!("`{service}`"), fault })),
     };
     let service = simulated(own.clone(), lead_time);
     Ok(Ok(Case { name: name.to_owned(), series, part, lead_time, service }))

@@ -25,6 +25,10 @@ pub(crate) enum Effect {
     /// It may be repeated.
     Read,
     /// It is sent once.
+    #[cfg_attr(
+        not(any(feature = "alibaba", feature = "aws")),
+        allow(dead_code, reason = "a source of metrics is never written to")
+    )]
     Write,
 }
 
@@ -33,6 +37,7 @@ impl Call {
         Call { service, operation, effect: Effect::Read }
     }
 
+    #[cfg(any(feature = "alibaba", feature = "aws"))]
     pub(crate) const fn write(service: &'static str, operation: &'static str) -> Call {
         Call { service, operation, effect: Effect::Write }
     }

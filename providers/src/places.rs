@@ -35,6 +35,7 @@ impl<K: Ord, T> OnePer<K, T> {
     }
 
     /// What there is already.
+    #[cfg(feature = "aws")]
     pub(crate) fn get(&self, key: &K) -> Option<Arc<T>> {
         self.locked().get(key).cloned()
     }

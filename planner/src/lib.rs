@@ -1,6 +1,6 @@
 //! `plan`: what to change now, and why nothing else.
 //!
-//! No clock, no I/O, no async, no logging, no global state: now is [`Snapshot::taken_at`], and
+//! No clock, no I/O, no async, no logging, no global state: now is [`snapshot::Snapshot::taken_at`], and
 //! the same arguments give the same plan on every machine.
 
 pub mod agreement;

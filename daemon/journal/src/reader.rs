@@ -109,7 +109,7 @@ pub enum EntryKind {
     Usage(Vec<UsageDay>),
     /// Something about idle resources; [`super::idle::shown`] reads it.
     Idle(Vec<u8>),
-    /// Scorecards, and what people asked for; [`super::shadow::shown`] reads it.
+    /// Scorecards, and what people asked for; the crate `shadow` reads it.
     Shadow(Vec<u8>),
     /// What a cycle said of the services it acted on; [`super::stories::brief`] reads it.
     Stories(Vec<u8>),

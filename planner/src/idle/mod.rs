@@ -1,6 +1,6 @@
 //! Idle resources and schedules: what is found, with evidence, and what is stopped, with care.
 //!
-//! [`judge`] says what a resource is, [`plan`] what to do about it; [`recheck`] is asked once more
+//! [`judge`] says what a resource is, [`plan()`] what to do about it; [`recheck`] is asked once more
 //! immediately before a stop.
 
 mod again;

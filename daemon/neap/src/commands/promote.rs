@@ -150,7 +150,7 @@ fn list(state_dir: &std::path::Path, format: Format) -> anyhow::Result<ExitCode>
         for (name, offer) in &services {
             println!("{}", row(name, offer));
         }
-        println!("Each pair is what happened and what would have, had neap acted.");
+        println!("Each pair is what happened, and what would have happened if neap had acted.");
     }
     if !rules.is_empty() {
         println!(

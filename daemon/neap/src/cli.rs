@@ -150,7 +150,7 @@ pub struct FormatOption {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon: watch demand, order capacity ahead of it, and record why.
-    Run(commands::run::Args),
+    Run(commands::run::RunArgs),
     /// Check the configuration: list every fault at once, and the API calls it will make.
     Check(commands::check::Args),
     /// Run one cycle in dry run against the real clouds, and show what it would do and why.

@@ -1,6 +1,7 @@
 //! The daemon: configuration, cycle, journal and command line around the pure core.
 
 pub mod adapters;
+pub mod app;
 pub mod assemble;
 pub mod cli;
 pub mod clock;
@@ -10,7 +11,6 @@ pub mod cycle;
 pub mod execute;
 pub mod gather;
 pub mod idle;
-pub mod latest;
 pub mod manager;
 pub mod promotion;
 pub mod series_file;

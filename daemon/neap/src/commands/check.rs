@@ -86,7 +86,7 @@ fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
     if let Some(trace) = &mut seen.trace {
         trace.headers.take_if(|headers| !headers.is_readable());
     }
-    super::run::secrets(&seen).map(|_| config)
+    crate::app::open(&seen).map(|_| config)
 }
 
 /// What `--format json` prints.

@@ -1,0 +1,33 @@
+//! What the configuration keeps secrets of, opened before anything starts.
+
+use alerts::Channel;
+use config::Config;
+
+use crate::traces;
+
+/// What the configuration keeps secrets of.
+pub struct Secrets {
+    /// Channels of alerts.
+    pub(super) channels: Vec<Channel>,
+    /// The page's doors.
+    pub(super) access: Option<page::Access>,
+    /// What goes along with traces.
+    pub(super) headers: traces::Headers,
+}
+
+/// Opens what the configuration keeps secrets of.
+pub fn open(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
+    let channels = alerts::open(&config.alerts, alerts::Options::default());
+    let access = config.page.as_ref().map(page::Access::open).transpose();
+    let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
+    let headers = headers.map(traces::Headers::read).transpose().map_err(|fault| vec![fault]);
+    match (channels, access, headers) {
+        (Ok(channels), Ok(access), Ok(headers)) => {
+            Ok(Secrets { channels, access, headers: headers.unwrap_or_default() })
+        }
+        (channels, access, headers) => {
+            let faults = [channels.err(), access.err(), headers.err()];
+            Err(faults.into_iter().flatten().flatten().collect())
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! From what was opened to a daemon that is ready for its first cycle.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use alerts::{Channel, Sender};
+use anyhow::Context;
+use config::Config;
+use config::calendars::Calendars;
+use journal::{Journal, Recovered};
+use page::Board;
+use planner::agreement::older;
+use planner::idle::rule::RuleName;
+use planner::{Memory, Seconds, Timestamp};
+use report::digest::Desk;
+use serde_json::json;
+use shadow::Watch;
+
+use super::{Daemon, How};
+use crate::assemble;
+use crate::cycle::Engine;
+use crate::idle::{IdleEngine, IdleWatch};
+use crate::manager::Manager;
+use crate::terminal::Reporter;
+
+/// Puts the daemon together, and takes over what the journal knows.
+pub(super) async fn start(
+    how: &How,
+    config: Config,
+    channels: Vec<Channel>,
+    (journal, recovered): (Journal, &Recovered),
+    stopping: Arc<AtomicBool>,
+) -> anyhow::Result<Daemon> {
+    for note in &recovered.notes {
+        tracing::warn!(note, "journal");
+    }
+    let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
+    let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
+    let now = clouds.clock.now();
+    let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
+    let source = recorded_source(&how.path, &config)?;
+    let digest = journal.record_policy(&policy, &source, now)?;
+    warn_of(&calendars, now);
+    let standing = assemble::standing(&config, policy, models, calendars, digest);
+    let memory: Memory =
+        recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
+    let mut engine = assemble::engine(standing, &clouds.providers, memory);
+    let reader = journal.reader();
+    assemble::restore_samples(&mut engine, &reader, now)?;
+    engine.last_taken_at = last_cycle_at;
+    engine.unresolved.clone_from(&recovered.open_intents);
+    recall_orders(&mut engine, &reader, recovered, now)?;
+    recall_requests(&mut engine, &journal, recovered, &config.idle.older_terms())?;
+    let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
+    idle.restore(&reader, now)?;
+    idle.obey(&engine.recall);
+    let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
+    shadow.restore(&reader, now)?;
+    let reporter = Reporter::new(how.format);
+    tracing::info!(
+        services = engine.standing.policy.services.len(),
+        mode = %config.policy.mode,
+        state_dir = %config.state_dir.display(),
+        unresolved = engine.unresolved.len(),
+        "started"
+    );
+    let status = Arc::new(Mutex::new(json!({ "started_at": now.to_string() })));
+    let path = how.path.clone();
+    let sender = Sender::start(&journal, clouds.now(), channels, alerts::Options::default());
+    let board = Board::default();
+    board.alerts(sender.tally());
+    let rule_scores = idle.scores();
+    let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
+    Ok(Daemon {
+        path,
+        config,
+        journal,
+        clouds,
+        engine,
+        idle,
+        shadow,
+        rule_scores,
+        sender,
+        digests: Desk::default(),
+        reporter,
+        status,
+        stopping,
+        manager: Manager::of_this_process(),
+        board,
+        page: None,
+    })
+}
+
+/// Says what is missing in calendars and what has expired.
+pub(super) fn warn_of(calendars: &Calendars, now: Timestamp) {
+    for (about, text) in calendars.warnings(now) {
+        tracing::warn!(about, "{text}");
+    }
+}
+
+/// The configuration's text, with the days of files of holidays that it names as comments at its
+/// end; it holds names of secret files, never secrets.
+pub(super) fn recorded_source(path: &std::path::Path, config: &Config) -> anyhow::Result<String> {
+    let reading = || format!("reading `{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(reading)?;
+    let files = config.calendars.values().filter(|rule| rule.holidays.is_file);
+    let days: String = files.map(|rule| rule.holidays.as_comments()).collect();
+    Ok(text + &days)
+}
+
+/// Orders of the last hours, and results that no cycle has seen.
+fn recall_orders(
+    engine: &mut Engine,
+    reader: &journal::Reader,
+    recovered: &Recovered,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    for cycle in reader.cycles(now - Seconds::hours(2)..now + Seconds(1)) {
+        let cycle = cycle?;
+        let intents = reader.intents(cycle.id)?;
+        for intent in &intents {
+            engine.remember_order(&intent.service, intent.at);
+        }
+        if Some(cycle.id) != recovered.last_cycle {
+            continue;
+        }
+        for outcome in reader.outcomes(cycle.id)?.iter().filter(|o| o.is_final()) {
+            let Some(intent) = intents.iter().find(|intent| intent.id == outcome.id) else {
+                continue;
+            };
+            let seen = planner::snapshot::OrderOutcome {
+                decision: outcome.id.to_string(),
+                at: outcome.at,
+                change: intent.change,
+                result: outcome.result.clone(),
+            };
+            engine.remember_outcome(&intent.service, seen);
+        }
+    }
+    Ok(())
+}
+
+/// What people asked for and no cycle has taken in, and whom regret took back in the last cycle: it
+/// may have been the last thing that the daemon did.
+fn recall_requests(
+    engine: &mut Engine,
+    journal: &Journal,
+    recovered: &Recovered,
+    older_terms: &BTreeMap<RuleName, String>,
+) -> anyhow::Result<()> {
+    engine.recall.stand(&engine.memory.stages);
+    let requests = shadow::unanswered(&journal.reader(), recovered.last_cycle)?;
+    let (policy, stages) = (&engine.standing.policy, &engine.memory.stages);
+    let renamed = |request| older::renamed(request, policy, stages, older_terms);
+    engine.requests = requests.into_iter().map(renamed).collect();
+    for request in &engine.requests {
+        engine.recall.note(&request.ask);
+    }
+    let Some(last) = engine.last_taken_at else { return Ok(()) };
+    let mut alerts = planner::stage::alerts(&Memory::default(), &engine.memory, last);
+    alerts.retain(|alert| alert.subject.is_some() && alert.at == last);
+    journal.enqueue(&alerts)?;
+    Ok(())
+}

@@ -320,7 +320,7 @@ fn stories_of_resources_say_the_same() {
         assert_eq!(english_words(&both[1]), None);
     }
     let mut total = Sum::default();
-    assert_eq!(sum(&total, Language::Chinese), "无");
+    assert_eq!(sum(&total, Language::Chinese), "0");
     total.add(Some((1_000_000, Currency::Usd)));
     total.add(None);
     assert_eq!(sum(&total, Language::Chinese), "730.00 USD + 1 个价格未知");

@@ -54,7 +54,7 @@ pub fn body(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Result<Strin
 
 /// What may leave of an alert, with names hashed where the operator wants them so.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Told {
+pub(super) struct AlertParts {
     pub key: Option<String>,
     pub severity: Option<Severity>,
     pub at: Option<Timestamp>,
@@ -69,15 +69,15 @@ pub(super) struct Told {
     pub over: bool,
 }
 
-impl Told {
-    pub fn of(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Told {
+impl AlertParts {
+    pub fn of(message: &Message, salt: &[u8], letter: &Letter<'_>) -> AlertParts {
         let alert = letter.alert;
         let hidden = Hidden::of(message, salt, letter);
         let may = |field: Field| message.fields.contains(&field);
         let text = |field: Field, text: &str| may(field).then(|| hidden.in_text(text).into_owned());
         let begun = begun(alert);
         let thread = begun.as_deref().unwrap_or(&alert.key);
-        Told {
+        AlertParts {
             key: text(Field::Key, &alert.key),
             severity: may(Field::Severity).then_some(alert.severity),
             at: may(Field::At).then_some(alert.at),
@@ -100,7 +100,7 @@ pub(super) fn begun(alert: &Alert) -> Option<String> {
 
 /// The parts that a template may use.
 fn parts(message: &Message, salt: &[u8], letter: &Letter<'_>) -> Map<String, Value> {
-    let told = Told::of(message, salt, letter);
+    let told = AlertParts::of(message, salt, letter);
     let mut parts = Map::new();
     parts.insert("version".to_owned(), json!(VERSION));
     parts.insert("id".to_owned(), json!(letter.id));
@@ -258,19 +258,19 @@ mod tests {
         let alert = Alert { subject: None, lines, ..alert() };
         let letter = Letter { digest: Some(&digest), ..letter(&alert) };
         let message = Message { hash: [Field::Subject].into(), ..Message::default() };
-        let told = Told::of(&message, b"salt", &letter);
+        let told = AlertParts::of(&message, b"salt", &letter);
         assert_eq!(
             told.lines,
             ["to be approved: sha256:a5b401694a8c; sha256:8b143bc5d8a6 0.7%, checkouts"]
         );
-        assert_eq!(Told::of(&Message::default(), b"salt", &letter).lines, alert.lines);
+        assert_eq!(AlertParts::of(&Message::default(), b"salt", &letter).lines, alert.lines);
     }
 
     #[test]
     fn a_mark_that_is_taken_off_ends_the_one_that_was_set() {
         let told = |key: &str, message: &Message| {
             let alert = Alert { key: key.to_owned(), ..alert() };
-            let told = Told::of(message, b"salt", &letter(&alert));
+            let told = AlertParts::of(message, b"salt", &letter(&alert));
             (told.thread, told.over)
         };
         let (mark, off) =

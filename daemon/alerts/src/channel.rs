@@ -46,12 +46,12 @@ pub struct Sent {
     /// Which of the letters the message told, by place.
     pub told: Vec<usize>,
     /// What the receiver made of it.
-    pub answer: Answer,
+    pub answer: Receipt,
 }
 
 /// What became of an attempt. The words never hold the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Receipt {
     /// The receiver has it.
     Taken {
         /// The status it answered with.
@@ -160,13 +160,13 @@ impl Channel {
                 Sent { told: request.told, answer }
             }
             Err(fault) => {
-                let answer = Answer::Refused { status: None, why: fault.what };
+                let answer = Receipt::Refused { status: None, why: fault.what };
                 Sent { told: vec![0], answer }
             }
         }
     }
 
-    async fn post(&self, request: &Request, id: &str) -> Answer {
+    async fn post(&self, request: &Request, id: &str) -> Receipt {
         let mut post = self
             .http
             .post(self.address.with(request.query.as_deref()))
@@ -186,7 +186,7 @@ impl Channel {
             }
             Err(error) => {
                 let why = self.unanswered(&error.without_url());
-                Answer::Later { status: None, why, rest: None }
+                Receipt::Later { status: None, why, rest: None }
             }
         }
     }
@@ -288,9 +288,9 @@ mod tests {
         let told = |code: u16, after: Option<&str>| {
             let rest = after.and_then(|after| rest(&after.parse().unwrap()));
             match kinds::meaning(code, rest) {
-                Answer::Taken { status } => format!("{status} taken"),
-                Answer::Refused { why, .. } => format!("never, {why}"),
-                Answer::Later { why, rest, .. } => format!("later, {why}, {rest:?}"),
+                Receipt::Taken { status } => format!("{status} taken"),
+                Receipt::Refused { why, .. } => format!("never, {why}"),
+                Receipt::Later { why, rest, .. } => format!("later, {why}, {rest:?}"),
             }
         };
         let past = "Sun, 06 Nov 1994 08:49:37 GMT";

@@ -16,7 +16,7 @@ mod tally;
 use std::time::Duration;
 
 pub use body::check;
-pub use channel::{Answer, Channel, Sent};
+pub use channel::{Channel, Receipt, Sent};
 pub use kinds::Letter;
 pub use sender::Sender;
 pub use tally::{ChannelTally, Tally};

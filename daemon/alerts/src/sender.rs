@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::pace::{self, Pace};
-use super::{Answer, Channel, Letter, Options, Tally, body};
+use super::{Channel, Letter, Options, Receipt, Tally, body};
 
 /// Requests of one channel that are under way at once.
 const CONCURRENT: usize = 4;
@@ -256,7 +256,7 @@ impl Worker {
             }
             let letters: Vec<Letter<'_>> = parcel.iter().map(|p| letter(channel, p)).collect();
             let sent = channel.send(&letters).await;
-            stopped.fetch_or(matches!(sent.answer, Answer::Later { .. }), Ordering::Relaxed);
+            stopped.fetch_or(matches!(sent.answer, Receipt::Later { .. }), Ordering::Relaxed);
             let told = sent.told.iter().filter_map(|place| parcel.get(*place).cloned());
             Some((told.collect::<Vec<Pending>>(), sent.answer))
         });
@@ -271,12 +271,12 @@ impl Worker {
             let Some((told, answer)) = answered else { continue };
             messages += 1;
             match answer {
-                Answer::Taken { status } => {
+                Receipt::Taken { status } => {
                     let alerts = told.len();
                     tracing::debug!(channel = channel.name(), alerts, status, "alerts sent");
                     self.settle(&told, &Delivery::Sent);
                 }
-                Answer::Refused { why, .. } => match told.as_slice() {
+                Receipt::Refused { why, .. } => match told.as_slice() {
                     [one] => self.give_up(one, &why),
                     all => {
                         let alerts = all.len();
@@ -289,7 +289,7 @@ impl Worker {
                         apart.extend(all.iter().map(|pending| pending.id));
                     }
                 },
-                Answer::Later { why, rest, .. } => {
+                Receipt::Later { why, rest, .. } => {
                     self.tally.failed(channel.name());
                     asked = asked.max(Some(rest.unwrap_or_default()));
                     trouble.extend(told.into_iter().map(|pending| (pending, why.clone())));

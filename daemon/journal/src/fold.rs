@@ -137,7 +137,7 @@ pub(crate) struct Fold {
     pub(crate) mirror: Option<Mirror>,
     pub(crate) dictionary: Dictionary<MetricKey>,
     /// What was told of resources since the checkpoint.
-    pub(crate) usage: usage::Told,
+    pub(crate) usage: usage::UsageSoFar,
     pub(crate) open: BTreeMap<DecisionId, Intent>,
     pub(crate) last_cycle: Option<CycleId>,
     pub(crate) last_taken_at: Option<Timestamp>,
@@ -234,7 +234,7 @@ impl Fold {
         let body = CheckpointBody::of(frame).map_err(Unreadable::Body)?;
         self.mirror = Some(Mirror::of_memory(&body.memory));
         self.dictionary = Dictionary::new(body.metrics.clone());
-        self.usage = usage::Told::default();
+        self.usage = usage::UsageSoFar::default();
         self.open = body.open.iter().map(|intent| (intent.id, intent.clone())).collect();
         self.last_cycle = body.last_cycle;
         self.last_taken_at = body.last_cycle.map(CycleId::at);

@@ -449,7 +449,7 @@ impl Writer {
         };
         let id = self.log.append(Tree::Checkpoints, now, &fold::encode(&body));
         self.fold.checkpoint = Some(id);
-        self.fold.usage = usage::Told::default();
+        self.fold.usage = usage::UsageSoFar::default();
         self.fold.mirror = Some(Mirror::of_memory(cycle.memory_before));
         // The policy in force is told again, so that nothing before the checkpoint is needed.
         let policies = std::mem::take(&mut self.fold.policies);

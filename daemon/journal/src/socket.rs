@@ -49,7 +49,7 @@ enum Request {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum Answer {
+enum SocketAnswer {
     Head(Box<Head>),
     Entries(Vec<Entry>),
     Bytes(u64),
@@ -141,27 +141,27 @@ async fn converse(
     }
 }
 
-fn answer(bytes: &[u8], source: &Local, status: &StatusSource) -> Answer {
+fn answer(bytes: &[u8], source: &Local, status: &StatusSource) -> SocketAnswer {
     let tree = |index: u8| Tree::from_index(usize::from(index)).ok_or("no such tree".to_string());
     let told = |fault: JournalFault| fault.to_string();
     let result =
         postcard::from_bytes(bytes).map_err(|error| error.to_string()).and_then(|request| {
             match request {
                 Request::Head => {
-                    source.head().map(|head| Answer::Head(Box::new(head))).map_err(told)
+                    source.head().map(|head| SocketAnswer::Head(Box::new(head))).map_err(told)
                 }
                 Request::Scan { tree: index, from } => tree(index)
-                    .and_then(|t| source.scan(t, from).map(Answer::Entries).map_err(told)),
+                    .and_then(|t| source.scan(t, from).map(SocketAnswer::Entries).map_err(told)),
                 Request::Last { tree: index, to } => tree(index).and_then(|t| {
                     let last = source.last(t, to).map_err(told)?;
-                    Ok(Answer::Entries(last.into_iter().collect()))
+                    Ok(SocketAnswer::Entries(last.into_iter().collect()))
                 }),
-                Request::Bytes => source.bytes().map(Answer::Bytes).map_err(told),
-                Request::Files => source.files().map(Answer::Files).map_err(told),
-                Request::Status => Ok(Answer::Status(status().to_string())),
+                Request::Bytes => source.bytes().map(SocketAnswer::Bytes).map_err(told),
+                Request::Files => source.files().map(SocketAnswer::Files).map_err(told),
+                Request::Status => Ok(SocketAnswer::Status(status().to_string())),
             }
         });
-    result.unwrap_or_else(Answer::Fault)
+    result.unwrap_or_else(SocketAnswer::Fault)
 }
 
 /// The journal of a running daemon.
@@ -183,12 +183,12 @@ impl Remote {
         Ok(Some(Remote { path, stream: Mutex::new(stream) }))
     }
 
-    fn ask(&self, request: &Request) -> Result<Answer, JournalFault> {
+    fn ask(&self, request: &Request) -> Result<SocketAnswer, JournalFault> {
         let fault = |why: String| JournalFault::Socket { path: self.path.clone(), why };
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = exchange(&mut stream, request).map_err(|error| fault(error.to_string()))?;
         match postcard::from_bytes(&bytes).map_err(|error| fault(error.to_string()))? {
-            Answer::Fault(why) => Err(fault(why)),
+            SocketAnswer::Fault(why) => Err(fault(why)),
             answer => Ok(answer),
         }
     }
@@ -219,42 +219,42 @@ fn exchange(stream: &mut UnixStream, request: &Request) -> std::io::Result<Vec<u
 impl Source for Remote {
     fn head(&self) -> Result<Head, JournalFault> {
         match self.ask(&Request::Head)? {
-            Answer::Head(head) => Ok(*head),
+            SocketAnswer::Head(head) => Ok(*head),
             _ => Err(self.other()),
         }
     }
 
     fn scan(&self, tree: Tree, from: RecordId) -> Result<Vec<Entry>, JournalFault> {
         match self.ask(&Request::Scan { tree: tree.index() as u8, from })? {
-            Answer::Entries(entries) => Ok(entries),
+            SocketAnswer::Entries(entries) => Ok(entries),
             _ => Err(self.other()),
         }
     }
 
     fn last(&self, tree: Tree, to: RecordId) -> Result<Option<Entry>, JournalFault> {
         match self.ask(&Request::Last { tree: tree.index() as u8, to })? {
-            Answer::Entries(entries) => Ok(entries.into_iter().next()),
+            SocketAnswer::Entries(entries) => Ok(entries.into_iter().next()),
             _ => Err(self.other()),
         }
     }
 
     fn bytes(&self) -> Result<u64, JournalFault> {
         match self.ask(&Request::Bytes)? {
-            Answer::Bytes(bytes) => Ok(bytes),
+            SocketAnswer::Bytes(bytes) => Ok(bytes),
             _ => Err(self.other()),
         }
     }
 
     fn files(&self) -> Result<Vec<Damage>, JournalFault> {
         match self.ask(&Request::Files)? {
-            Answer::Files(damage) => Ok(damage),
+            SocketAnswer::Files(damage) => Ok(damage),
             _ => Err(self.other()),
         }
     }
 
     fn status(&self) -> Result<Option<Value>, JournalFault> {
         match self.ask(&Request::Status)? {
-            Answer::Status(text) => serde_json::from_str(&text).map(Some).map_err(|error| {
+            SocketAnswer::Status(text) => serde_json::from_str(&text).map(Some).map_err(|error| {
                 JournalFault::Socket { path: self.path.clone(), why: error.to_string() }
             }),
             _ => Err(self.other()),

@@ -42,7 +42,7 @@ pub struct UsageDay {
 
 /// What records have told since the last checkpoint: names, and each signal's last code.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Told {
+pub(crate) struct UsageSoFar {
     names: Dictionary<ResourceId>,
     codes: Vec<Codes>,
     /// How many days, so that a record that is missing is noticed by the next one.
@@ -153,14 +153,14 @@ pub(super) fn walk(
     to: RecordId,
     see: &mut See<'_>,
 ) -> Result<(), JournalFault> {
-    let mut told = Told::default();
+    let mut told = UsageSoFar::default();
     for entry in Walk::new(source, &[Tree::Checkpoints, Tree::Usage], from) {
         let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
         if RecordId::from_key(&key).is_some_and(|id| id >= to) {
             break;
         }
         if tree == Tree::Checkpoints {
-            told = Told::default();
+            told = UsageSoFar::default();
             continue;
         }
         let frame =
@@ -175,7 +175,7 @@ pub(super) fn walk(
 }
 
 /// The body of a record that holds `days`; resources that were not told before come first.
-pub(super) fn encode(told: &mut Told, days: &[UsageDay]) -> Vec<u8> {
+pub(super) fn encode(told: &mut UsageSoFar, days: &[UsageDay]) -> Vec<u8> {
     let mut out = Vec::new();
     let numbers = told.names.tell(&mut out, days.iter().map(|day| &day.resource));
     wire::put(&mut out, told.days);
@@ -216,7 +216,7 @@ pub(super) fn encode(told: &mut Told, days: &[UsageDay]) -> Vec<u8> {
 }
 
 /// Reads what [`encode`] wrote; `None` where the bytes are not such a record.
-pub(super) fn decode(told: &mut Told, body: &[u8]) -> Option<Vec<UsageDay>> {
+pub(super) fn decode(told: &mut UsageSoFar, body: &[u8]) -> Option<Vec<UsageDay>> {
     let mut days = Vec::new();
     visit(told, body, &mut |resource, signal, day, hours| {
         days.push(UsageDay { resource: resource.clone(), signal, day, hours: *hours });
@@ -226,7 +226,7 @@ pub(super) fn decode(told: &mut Told, body: &[u8]) -> Option<Vec<UsageDay>> {
 
 /// Shows each day of a record without making copies. `None` where the bytes are not such a record.
 fn visit(
-    told: &mut Told,
+    told: &mut UsageSoFar,
     body: &[u8],
     see: &mut dyn FnMut(&ResourceId, Signal, i64, &Day),
 ) -> Option<()> {
@@ -254,7 +254,7 @@ fn visit(
         let there = there.iter().rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
         let mut hours = Day::EMPTY;
         let number = usize::try_from(*number).ok()?;
-        let Told { names, codes, .. } = &mut *told;
+        let UsageSoFar { names, codes, .. } = &mut *told;
         let resource = names.key(number)?;
         let before = code_of(codes, number, *signal)?;
         for hour in (0..HOURS_A_DAY).filter(|hour| there >> hour & 1 == 1) {

@@ -152,42 +152,42 @@ pub enum Command {
     /// Run the daemon: watch demand, order capacity ahead of it, and record why.
     Run(commands::run::RunArgs),
     /// Check the configuration: list every fault at once, and the API calls it will make.
-    Check(commands::check::Args),
+    Check(commands::check::CheckArgs),
     /// Run one cycle in dry run against the real clouds, and show what it would do and why.
-    Plan(commands::plan::Args),
+    Plan(commands::plan::PlanArgs),
     /// Explain why a service has its size, or what happened to a machine.
-    Explain(commands::explain::Args),
+    Explain(commands::explain::ExplainArgs),
     /// Compute recorded decisions again, and compare.
-    Replay(commands::replay::Args),
+    Replay(commands::replay::ReplayArgs),
     /// List, show, verify, export and compact the journal.
-    Journal(commands::journal::Args),
+    Journal(commands::journal::JournalArgs),
     /// Forecast one series file.
     #[command(after_help = FORECAST_EXAMPLES)]
-    Forecast(commands::forecast::Args),
+    Forecast(commands::forecast::ForecastArgs),
     /// Forecast many series files from many moments, for scoring.
     #[command(after_help = BACKTEST_EXAMPLES)]
-    Backtest(commands::backtest::Args),
+    Backtest(commands::backtest::BacktestArgs),
     /// Simulate what neap would have ordered over recorded loads, for scoring.
     #[command(after_help = SIMULATE_EXAMPLES)]
-    Simulate(commands::simulate::Args),
+    Simulate(commands::simulate::SimulateArgs),
     /// Simulate what idle rules would have stopped over recorded metrics.
-    SimulateIdle(commands::simulate_idle::Args),
+    SimulateIdle(commands::simulate_idle::SimulateIdleArgs),
     /// Compare violation budgets and other autoscalers over a recorded load.
-    Tune(commands::tune::Args),
+    Tune(commands::tune::TuneArgs),
     /// List idle resources with evidence, state and savings.
-    Idle(commands::idle::Args),
+    Idle(commands::idle::IdleArgs),
     /// Summarise a day or a week: what was done, and what waits for approval.
-    Digest(commands::digest::Args),
+    Digest(commands::digest::DigestArgs),
     /// Print a configuration of the groups that the read-only role sees.
-    Init(commands::init::Args),
+    Init(commands::init::InitArgs),
     /// Show the state of the running daemon.
-    Status(commands::status::Args),
+    Status(commands::status::StatusArgs),
     /// Promote services or idle rules from shadow to acting, or list how far each is.
     Promote(commands::promote::PromoteArgs),
     /// Take services, rules or everything back to `observe` at once.
     Demote(commands::promote::DemoteArgs),
     /// Send a test alert through a channel.
-    Alert(commands::alert::Args),
+    Alert(commands::alert::AlertArgs),
     /// Approve a stop.
     Approve(commands::answer::ApproveArgs),
     /// Reject a stop.
@@ -199,7 +199,7 @@ pub enum Command {
     /// Let a held rule go on for a day.
     Release(commands::answer::ReleaseArgs),
     /// Print completions for a shell.
-    Completions(commands::completions::Args),
+    Completions(commands::completions::CompletionsArgs),
     /// Print the manual page.
     Man(commands::completions::ManArgs),
 }

@@ -13,7 +13,7 @@ use super::rule::{IdleRule, RuleMode, RuleName, ScheduleRule, StopMode};
 use super::schedule::ScheduleView;
 use super::signs::Clue;
 use super::snapshot::Seen;
-use super::touch::{Asked, stop_mode, untouchable};
+use super::touch::{StopTerms, stop_mode, untouchable};
 use crate::agreement::{name_of, older};
 use crate::alert::Severity;
 use crate::{OrTold, Seconds};
@@ -52,7 +52,7 @@ impl Look<'_> {
             self.find(id, &rule.name, stage, vec![hold]);
             return None;
         }
-        let asked = Asked {
+        let asked = StopTerms {
             policy: self.policy,
             stop: rule.stop,
             accept_restart_risk: rule.accept_restart_risk,

@@ -6,7 +6,7 @@ use super::evidence::{Lack, Use};
 use super::plan::{Because, IdleHold, PowerAction, Verb};
 use super::resource::{Power, Resource};
 use super::rule::{IdlePolicy, OptIn, StopPreference};
-use super::touch::{Asked, untouchable};
+use super::touch::{StopTerms, untouchable};
 use super::usage::Signal;
 
 /// Whether an order still holds against the machine as it was read just now, and against its
@@ -63,9 +63,9 @@ pub fn recheck(
     Ok(())
 }
 
-fn terms<'a>(policy: &'a IdlePolicy, action: &PowerAction) -> Option<(&'a OptIn, Asked<'a>)> {
+fn terms<'a>(policy: &'a IdlePolicy, action: &PowerAction) -> Option<(&'a OptIn, StopTerms<'a>)> {
     let name = action.because.rule()?;
-    let asked = |stop: StopPreference, accept_restart_risk: bool| Asked {
+    let asked = |stop: StopPreference, accept_restart_risk: bool| StopTerms {
         policy,
         stop,
         accept_restart_risk,

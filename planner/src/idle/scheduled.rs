@@ -13,7 +13,7 @@ use super::risk::{RISK_MOST_MILLI, risk, starts_key};
 use super::rule::{RuleMode, RuleName, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
-use super::touch::{Asked, stop_mode, untouchable};
+use super::touch::{StopTerms, stop_mode, untouchable};
 use crate::agreement::older;
 use crate::alert::Severity;
 use crate::{OrTold, Seconds, Timestamp};
@@ -236,7 +236,7 @@ impl Look<'_> {
         if let Some(exempt) = care.exempt.as_ref().filter(|exempt| now < exempt.until) {
             holds.push(IdleHold::Exempt { why: exempt.why.clone(), until: exempt.until });
         }
-        let asked = Asked {
+        let asked = StopTerms {
             policy: self.policy,
             stop: rule.stop,
             accept_restart_risk: rule.accept_restart_risk,

@@ -75,14 +75,14 @@ const NOT_IN_NAMES: [&str; 4] = ["dr", "dc", "gateway", "backup"];
 
 /// What a stop asks of a machine, besides idleness.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct StopTerms<'a> {
     pub policy: &'a IdlePolicy,
     pub stop: StopPreference,
     pub accept_restart_risk: bool,
 }
 
 /// Every reason for which this machine must not be stopped, the weightiest first.
-pub(super) fn untouchable(resource: &Resource, asked: &Asked<'_>) -> Vec<IdleHold> {
+pub(super) fn untouchable(resource: &Resource, asked: &StopTerms<'_>) -> Vec<IdleHold> {
     let Subject::Machine(facts) = &resource.subject else { return vec![IdleHold::FindingOnly] };
     let mut holds = Vec::new();
     let own = asked.policy.own_host.as_ref();
@@ -96,7 +96,7 @@ pub(super) fn untouchable(resource: &Resource, asked: &Asked<'_>) -> Vec<IdleHol
     holds
 }
 
-fn by_facts(facts: &Facts, asked: &Asked<'_>, holds: &mut Vec<IdleHold>) {
+fn by_facts(facts: &Facts, asked: &StopTerms<'_>, holds: &mut Vec<IdleHold>) {
     let mut fact = |fact: FactName, hold: Result<Option<IdleHold>, Unread>| match hold {
         Ok(hold) => holds.extend(hold),
         Err(Unread(fault)) => holds.push(IdleHold::Unread(UnknownFact { fact, fault }.into())),

@@ -8,7 +8,7 @@ use planner::{Seconds, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{key_of, link, text, word};
-use crate::body::Told;
+use crate::body::AlertParts;
 
 /// Alerts of a request.
 pub(super) const ALERTS_MAX: usize = 64;
@@ -19,7 +19,7 @@ const LABEL_MAX: usize = 256;
 /// Bytes of an annotation.
 const ANNOTATION_MAX: usize = 2048;
 
-pub(super) fn alert(id: &str, told: &Told, base: Option<&str>, now: Timestamp) -> Value {
+pub(super) fn alert(id: &str, told: &AlertParts, base: Option<&str>, now: Timestamp) -> Value {
     let severity = told.severity.map(|severity| word(severity).to_owned());
     let labels = [
         ("alertname", Some("neap".to_owned())),

@@ -25,8 +25,8 @@ use report::digest::chart;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::Answer;
-use super::body::{self, Told};
+use super::Receipt;
+use super::body::{self, AlertParts};
 
 /// Where PagerDuty takes events, unless the configuration names another address.
 pub(super) const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -91,7 +91,7 @@ pub(super) fn request(
     letters: &[Letter<'_>],
     now: Timestamp,
 ) -> Result<Request, BodyFault> {
-    let told = |letter: &Letter<'_>| Told::of(&channel.message, secrets.salt, letter);
+    let told = |letter: &Letter<'_>| AlertParts::of(&channel.message, secrets.salt, letter);
     let first = &letters[0];
     let single = |body: String| Request { query: None, body, told: vec![0] };
     if let Some(digest) = first.digest {
@@ -154,7 +154,12 @@ fn never(what: String) -> BodyFault {
 }
 
 /// What an answer of a receiver of this kind means.
-pub(super) fn answer(kind: ChannelKind, status: u16, rest: Option<Duration>, body: &str) -> Answer {
+pub(super) fn answer(
+    kind: ChannelKind,
+    status: u16,
+    rest: Option<Duration>,
+    body: &str,
+) -> Receipt {
     let by_status = || meaning(status, rest);
     match kind {
         ChannelKind::Webhook | ChannelKind::Pagerduty | ChannelKind::Alertmanager => by_status(),
@@ -172,9 +177,9 @@ pub(super) fn reads_answers(kind: ChannelKind) -> bool {
 }
 
 /// What a status means where nothing else says more.
-pub(super) fn meaning(code: u16, rest: Option<Duration>) -> Answer {
+pub(super) fn meaning(code: u16, rest: Option<Duration>) -> Receipt {
     if (200..300).contains(&code) {
-        return Answer::Taken { status: code };
+        return Receipt::Taken { status: code };
     }
     let status = Some(code);
     let why = match code {
@@ -182,8 +187,8 @@ pub(super) fn meaning(code: u16, rest: Option<Duration>) -> Answer {
         _ => format!("it answers {code}"),
     };
     match code {
-        408 | 425 | 429 | 500.. => Answer::Later { status, why, rest },
-        _ => Answer::Refused { status, why },
+        408 | 425 | 429 | 500.. => Receipt::Later { status, why, rest },
+        _ => Receipt::Refused { status, why },
     }
 }
 
@@ -201,15 +206,15 @@ fn coded(
     name: &str,
     body: &str,
     table: fn(i64, &str) -> Code,
-    by_status: impl Fn() -> Answer,
-) -> Answer {
+    by_status: impl Fn() -> Receipt,
+) -> Receipt {
     let read: Option<Value> = serde_json::from_str(body).ok();
     let code = read.as_ref().and_then(|body| body.get(name)?.as_i64());
     let is_success = (200..300).contains(&status);
     let Some(code) = code else {
         return if is_success {
             let why = format!("it answers {status} without `{name}`");
-            Answer::Later { status: Some(status), why, rest: None }
+            Receipt::Later { status: Some(status), why, rest: None }
         } else {
             by_status()
         };
@@ -221,10 +226,10 @@ fn coded(
     let status = Some(status);
     match table(code, words.unwrap_or_default()) {
         Code::Later(what, rest) => {
-            Answer::Later { status, why: format!("it answers `{name}` {code}: {what}"), rest }
+            Receipt::Later { status, why: format!("it answers `{name}` {code}: {what}"), rest }
         }
         Code::Refused(what) => {
-            Answer::Refused { status, why: format!("it answers `{name}` {code}: {what}") }
+            Receipt::Refused { status, why: format!("it answers `{name}` {code}: {what}") }
         }
     }
 }
@@ -239,7 +244,7 @@ fn hmac_base64(key: &str, message: &str) -> String {
 
 /// Letters about the same: the newest of them is told for all.
 struct Thread {
-    told: Told,
+    told: AlertParts,
     /// The places of the letters, in order; never empty.
     letters: Vec<usize>,
 }
@@ -248,8 +253,8 @@ impl Thread {
     /// In the order in which the first letter of each came.
     fn all(
         letters: &[Letter<'_>],
-        same: impl Fn(&Told) -> String,
-        told: &impl Fn(&Letter<'_>) -> Told,
+        same: impl Fn(&AlertParts) -> String,
+        told: &impl Fn(&Letter<'_>) -> AlertParts,
     ) -> Vec<Thread> {
         let mut threads: Vec<(String, Thread)> = Vec::new();
         for (place, letter) in letters.iter().enumerate() {
@@ -279,10 +284,10 @@ fn members(threads: &[Thread]) -> Vec<usize> {
 /// are too many; of one item it must make one.
 fn chat(
     letters: &[Letter<'_>],
-    told: &impl Fn(&Letter<'_>) -> Told,
+    told: &impl Fn(&Letter<'_>) -> AlertParts,
     body: impl Fn(&[Item]) -> Option<String>,
 ) -> Request {
-    let same = |told: &Told| format!("{} {}", told.over, told.thread);
+    let same = |told: &AlertParts| format!("{} {}", told.over, told.thread);
     let threads = Thread::all(letters, same, told);
     let items: Vec<Item> = threads.iter().map(Item::of).collect();
     // One alone is cut until it fits.
@@ -395,7 +400,7 @@ fn heading(items: &[Item], title_max: usize, measure: fn(char) -> usize) -> Stri
 }
 
 /// What alerts about the same have in common, as a key of at most so long: a hash where it is longer.
-fn key_of(told: &Told, max: usize, measure: fn(char) -> usize) -> String {
+fn key_of(told: &AlertParts, max: usize, measure: fn(char) -> usize) -> String {
     let thread = text::plain(&told.thread);
     match thread.chars().map(measure).sum::<usize>() {
         length if (1..=max).contains(&length) => thread,

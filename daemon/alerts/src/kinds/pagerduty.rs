@@ -8,7 +8,7 @@ use planner::alert::Severity;
 use serde_json::{Map, Value, json};
 
 use super::{key_of, link, text, word};
-use crate::body::Told;
+use crate::body::AlertParts;
 
 /// Characters of a `dedup_key`.
 const KEY_MAX: usize = 255;
@@ -19,7 +19,7 @@ const TEXT_MAX: usize = 1000;
 /// Lines of an alert.
 const LINES_MAX: usize = 50;
 
-pub(super) fn body(routing_key: &str, id: &str, told: &Told, base: Option<&str>) -> Value {
+pub(super) fn body(routing_key: &str, id: &str, told: &AlertParts, base: Option<&str>) -> Value {
     let dedup_key = key_of(told, KEY_MAX, char::len_utf16);
     if told.over {
         return json!({

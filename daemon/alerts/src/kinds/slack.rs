@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Item, heading, link_of, meaning, text};
-use crate::Answer;
+use crate::Receipt;
 
 /// A message has 50 blocks: one is the header, one the link.
 pub(super) const ITEMS_MAX: usize = 48;
@@ -63,7 +63,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Slack says `ok`, or in a word why not.
-pub(super) fn answer(status: u16, rest: Option<Duration>, body: &str) -> Answer {
+pub(super) fn answer(status: u16, rest: Option<Duration>, body: &str) -> Receipt {
     const KNOWN: [(&str, &str); 10] = [
         ("action_prohibited", "an administrator forbids it"),
         ("channel_is_archived", "the channel is archived"),
@@ -79,13 +79,13 @@ pub(super) fn answer(status: u16, rest: Option<Duration>, body: &str) -> Answer 
     let word = body.trim();
     let said = KNOWN.iter().find(|(known, _)| *known == word);
     match (meaning(status, rest), said) {
-        (Answer::Taken { .. }, _) if word != "ok" => Answer::Later {
+        (Receipt::Taken { .. }, _) if word != "ok" => Receipt::Later {
             status: Some(status),
             why: format!("it answers {status} without `ok`"),
             rest: None,
         },
-        (Answer::Refused { status, why }, Some((word, what))) => {
-            Answer::Refused { status, why: format!("{why}, `{word}`: {what}") }
+        (Receipt::Refused { status, why }, Some((word, what))) => {
+            Receipt::Refused { status, why: format!("{why}, `{word}`: {what}") }
         }
         (answer, _) => answer,
     }

@@ -641,9 +641,9 @@ fn an_answer_is_known_by_its_code() {
     let told = |kind: ChannelKind, status: u16, body: Value| {
         let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
         match answer(kind, status, Some(Duration::from_secs(7)), &text) {
-            Answer::Taken { status } => format!("{kind} {status} taken"),
-            Answer::Refused { why, .. } => format!("{kind} never, {why}"),
-            Answer::Later { why, rest, .. } => format!("{kind} later, {why}, {rest:?}"),
+            Receipt::Taken { status } => format!("{kind} {status} taken"),
+            Receipt::Refused { why, .. } => format!("{kind} never, {why}"),
+            Receipt::Later { why, rest, .. } => format!("{kind} later, {why}, {rest:?}"),
         }
     };
     use ChannelKind::{Alertmanager, Dingtalk, Feishu, Pagerduty, Slack, Wecom};

@@ -236,20 +236,20 @@ fn the_size_limit_holds_for_usage_too() {
 
 #[test]
 fn damaged_usage_is_no_usage() {
-    let mut told = codec::Told::default();
+    let mut told = codec::UsageSoFar::default();
     let wrote = days(3, 20_000, 0..24);
     let body = codec::encode(&mut told, &wrote);
-    let back = codec::decode(&mut codec::Told::default(), &body);
+    let back = codec::decode(&mut codec::UsageSoFar::default(), &body);
     assert_eq!(back, Some(wrote));
     let plain = fold::unwrap(&body).unwrap();
     for cut in 0..plain.len() {
         let body = fold::wrap(&plain[..cut]);
-        let back = codec::decode(&mut codec::Told::default(), &body);
+        let back = codec::decode(&mut codec::UsageSoFar::default(), &body);
         assert_eq!(back, None, "cut at {cut}");
     }
     // A record that builds on one that is missing.
     let next = codec::encode(&mut told, &days(3, 20_001, 0..24));
-    assert_eq!(codec::decode(&mut codec::Told::default(), &next), None);
+    assert_eq!(codec::decode(&mut codec::UsageSoFar::default(), &next), None);
 }
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

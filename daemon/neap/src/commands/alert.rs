@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use alerts::{Answer, Channel, Letter, Options};
+use alerts::{Channel, Letter, Options, Receipt};
 use config::AlertChannel;
 use planner::alert::{Alert, Severity};
 use providers::Now;
@@ -24,7 +24,7 @@ Exits with 0 if the receiver accepted it, else with 3.";
 /// Try the channels that people are told by.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct AlertArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -49,7 +49,7 @@ struct TestArgs {
 
 /// What `--format json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct TestOutcome<'a> {
     channel: &'a str,
     id: &'a str,
     sent: bool,
@@ -63,7 +63,7 @@ struct Told<'a> {
 ///
 /// # Errors
 /// Where there is no such channel, a secret cannot be read, or stdout cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &AlertArgs) -> anyhow::Result<ExitCode> {
     let Action::Test(args) = &args.action;
     let config = args.config.load()?;
     let Some(channel) = config.alerts.iter().find(|channel| channel.name == args.name) else {
@@ -75,12 +75,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let alert = alert(channel.name());
     let sent = runtime.block_on(channel.send(&[Letter::of(id.clone(), &alert)]));
     let (status, why) = match &sent.answer {
-        Answer::Taken { status } => (Some(*status), None),
-        Answer::Refused { status, why } | Answer::Later { status, why, .. } => {
+        Receipt::Taken { status } => (Some(*status), None),
+        Receipt::Refused { status, why } | Receipt::Later { status, why, .. } => {
             (*status, Some(why.as_str()))
         }
     };
-    let told = Told { channel: channel.name(), id: &id, sent: why.is_none(), status, why };
+    let told = TestOutcome { channel: channel.name(), id: &id, sent: why.is_none(), status, why };
     match args.format.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&told)? + "\n";
@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if told.sent { DONE } else { FAILED }))
 }
 
-impl Told<'_> {
+impl TestOutcome<'_> {
     fn print(&self) -> std::io::Result<()> {
         match (self.status, self.why) {
             (Some(status), None) => {

@@ -29,7 +29,7 @@ use crate::terminal::Format;
 #[command(after_help = "Examples:
   neap backtest load.csv --output forecasts.csv
   neap backtest traces/ --horizon 30m --origins 100 --output forecasts.csv")]
-pub struct Args {
+pub struct BacktestArgs {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
@@ -97,7 +97,7 @@ enum Done {
 ///
 /// # Errors
 /// A folder that cannot be read, or an output that cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &BacktestArgs) -> anyhow::Result<ExitCode> {
     let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let files = series_file::expand(&args.paths)?;
     let plan = Backtest {

@@ -38,7 +38,7 @@ credentials. Exits with 1 if there are faults.";
 /// What `neap check` takes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct CheckArgs {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigOption,
@@ -54,7 +54,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where stdout cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&config::schema())?;
         writeln!(std::io::stdout(), "{schema}")?;
@@ -67,9 +67,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         (Err(faults), Format::Human) => listed(faults),
         (Ok(config), Format::Json) => {
-            json(&Answer { faults: &[], report: Some(report_now(config)) })?
+            json(&CheckAnswer { faults: &[], report: Some(report_now(config)) })?
         }
-        (Err(faults), Format::Json) => json(&Answer { faults, report: None })?,
+        (Err(faults), Format::Json) => json(&CheckAnswer { faults, report: None })?,
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if parsed.is_ok() { crate::cli::DONE } else { NO }))
@@ -91,13 +91,13 @@ fn with_sound_secrets(config: Config) -> Result<Config, Vec<ConfigFault>> {
 
 /// What `--format json` prints.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct CheckAnswer<'a> {
     faults: &'a [ConfigFault],
     #[serde(flatten)]
     report: Option<Report>,
 }
 
-fn json(answer: &Answer<'_>) -> anyhow::Result<String> {
+fn json(answer: &CheckAnswer<'_>) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(answer)? + "\n")
 }
 
@@ -740,7 +740,7 @@ services = ["shop"]
         };
         assert_eq!(told("2026-11-20T00:00:00Z"), "");
         insta::assert_snapshot!(told("2026-12-05T00:00:00Z"), @r"calendar cn: built-in `CN` has no day of 2027: its holidays count as ordinary days; name a newer file with `holidays_file`");
-        let json = json(&Answer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
+        let json = json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let coming = &json["services"][0]["coming"];
         insta::assert_snapshot!(coming, @r#"{"calendar":{"holidays":"holidays built-in `CN`","timezone":"Asia/Shanghai"},"days":[{"from":"2026-10-01","kind":"rest","name":"National Day","to":"2026-10-07"},{"from":"2026-10-10","kind":"working","name":"National Day","to":"2026-10-10"}],"events":[{"again":13,"floor":null,"from":"2026-09-28T18:00:00Z","name":"batch","until":"2026-09-28T19:30:00Z"},{"again":0,"floor":40,"from":"2026-10-09T16:00:00Z","name":"10.10","until":"2026-10-10T16:00:00Z"}]}"#);
@@ -749,12 +749,12 @@ services = ["shop"]
     #[test]
     fn json_holds_faults_and_report_alike() {
         let config = crate::settings::parse("neap.toml", AWS).unwrap();
-        let sound = json(&Answer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
+        let sound = json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
         let sound: serde_json::Value = serde_json::from_str(&sound).unwrap();
         assert_eq!(sound["faults"].as_array().map(Vec::len), Some(0));
         assert_eq!(sound["costs"][0]["metrics"], 4);
         let faults = crate::settings::parse("neap.toml", "mode = 1").unwrap_err();
-        let faulty = json(&Answer { faults: &faults, report: None }).unwrap();
+        let faulty = json(&CheckAnswer { faults: &faults, report: None }).unwrap();
         let faulty: serde_json::Value = serde_json::from_str(&faulty).unwrap();
         assert_eq!(faulty["faults"][1]["line"], 1);
         assert_eq!(faulty["faults"][1]["key"], "mode");

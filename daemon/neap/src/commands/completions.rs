@@ -21,7 +21,7 @@ Examples:
 /// What `neap completions` takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct CompletionsArgs {
     /// The shell.
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
@@ -40,7 +40,7 @@ pub struct ManArgs {
 ///
 /// # Errors
 /// Where stdout cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "neap", &mut script);
     std::io::stdout().write_all(&script)?;

@@ -23,7 +23,7 @@ use crate::terminal::Format;
   neap digest --format json | jq .facts.orders
 
 Set `digest` in an `[[alert]]` of the configuration to send it every day or week.")]
-pub struct Args {
+pub struct DigestArgs {
     /// Summarise seven days instead of one.
     #[arg(long)]
     week: bool,
@@ -48,7 +48,7 @@ fn png(text: &str) -> Result<PathBuf, Expected> {
 ///
 /// # Errors
 /// Where the journal cannot be read, or the chart not be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &DigestArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let reader = Reader::open(&state_dir)?;
     let end = reader.end()?.unwrap_or(Timestamp(0));

@@ -15,7 +15,7 @@ use crate::terminal::Format;
   neap explain checkout
   neap explain i-0123456789abcdef0
   neap explain checkout --at 2026-03-02T09:05:00Z --state-dir neap-state")]
-pub struct Args {
+pub struct ExplainArgs {
     /// The service; or a resource, by its id or name.
     #[arg(value_name = "SUBJECT")]
     subject: String,
@@ -33,7 +33,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the journal cannot be read, or knows no such service.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let at = args.at.unwrap_or(Timestamp(i64::MAX / 2));
     let reader = Reader::open(&state_dir)?;

@@ -18,7 +18,7 @@ use crate::series_file;
 #[command(after_help = "Examples:
   neap forecast load.csv
   neap forecast load.csv --horizon 6h --quantiles 0.5,0.99 --format csv --output ahead.csv")]
-pub struct Args {
+pub struct ForecastArgs {
     /// The series (`timestamp,value`).
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -62,7 +62,7 @@ fn level(text: &str) -> Result<Level, Expected> {
 ///
 /// # Errors
 /// An output that cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
     let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let answer = match series_file::read(&args.file) {
         Ok(mut file) => {
@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn forecast(
-    args: &Args,
+    args: &ForecastArgs,
     file: &series_file::SeriesFile,
 ) -> Result<(QuantileForecast, Choice), forecaster::SeriesFault> {
     let mut levels = args.quantiles.clone();

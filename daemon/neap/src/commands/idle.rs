@@ -33,7 +33,7 @@ pub enum Format {
   neap idle --format json | jq '.resources[] | select(.approval)'
 
 `neap explain ID` tells the story of one resource.")]
-pub struct Args {
+pub struct IdleArgs {
     /// Include resources in use, and those with too little data.
     #[arg(long)]
     all: bool,
@@ -51,7 +51,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &IdleArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let reader = Reader::open(&state_dir)?;
     let now = reader.end()?.unwrap_or(Timestamp(0));

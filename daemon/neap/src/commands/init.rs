@@ -32,7 +32,7 @@ a region could not be read. What could be read is still printed.";
 /// What `neap init` takes.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct InitArgs {
     /// The cloud to look at: `alibaba` or `aws`.
     #[arg(long, value_name = "PROVIDER", default_value = "aws", hide_possible_values = true)]
     pub provider: Cloud,
@@ -105,7 +105,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Where an argument is no region or role, or stdout cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     let name = args.provider.name();
     let name = ProviderName::new(name).with_context(|| format!("`{name}` is a sound name"))?;
     let provider = match args.provider {
@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if complete { cli::DONE } else { cli::FAILED }))
 }
 
-fn aws_config(args: &Args) -> Result<AwsConfig, WrongUsage> {
+fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {
     Ok(AwsConfig {
         regions: regions(args)?,
         accounts: accounts(args, |arn| account_of("aws", arn))?,
@@ -133,7 +133,7 @@ fn aws_config(args: &Args) -> Result<AwsConfig, WrongUsage> {
     })
 }
 
-fn alibaba_config(args: &Args) -> Result<AlibabaConfig, WrongUsage> {
+fn alibaba_config(args: &InitArgs) -> Result<AlibabaConfig, WrongUsage> {
     Ok(AlibabaConfig {
         regions: regions(args)?,
         accounts: accounts(args, |arn| account_of("alibaba", arn))?,
@@ -147,7 +147,7 @@ fn account_of(kind: &str, arn: &str) -> Result<AccountId, String> {
     adapters::role_account(kind, arn).map_err(|error| error.to_string())
 }
 
-fn regions(args: &Args) -> Result<Vec<Region>, WrongUsage> {
+fn regions(args: &InitArgs) -> Result<Vec<Region>, WrongUsage> {
     let region = |text: &String| {
         Region::new(text.clone()).ok_or_else(|| WrongUsage(format!("`{text}` is no region")))
     };
@@ -156,7 +156,7 @@ fn regions(args: &Args) -> Result<Vec<Region>, WrongUsage> {
 
 /// The accounts that are entered through the roles named; `account` finds one in a role's ARN.
 fn accounts(
-    args: &Args,
+    args: &InitArgs,
     account: impl Fn(&str) -> Result<AccountId, String>,
 ) -> Result<Vec<CloudAccount>, WrongUsage> {
     let entered = |arn: &String| {
@@ -167,7 +167,7 @@ fn accounts(
 }
 
 /// A configuration as text: the provider, and a service for every group that may be sized.
-fn render(args: &Args, found: &[Result<Vec<GroupState>, Fault>]) -> String {
+fn render(args: &InitArgs, found: &[Result<Vec<GroupState>, Fault>]) -> String {
     let mut groups: Vec<&GroupState> = found.iter().flatten().flatten().collect();
     groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     let (taken, left): (Vec<&GroupState>, Vec<&GroupState>) =
@@ -195,7 +195,7 @@ fn render(args: &Args, found: &[Result<Vec<GroupState>, Fault>]) -> String {
     text + &faults.concat()
 }
 
-fn head(args: &Args) -> String {
+fn head(args: &InitArgs) -> String {
     let cloud = args.provider.name();
     let regions: Vec<String> = args.regions.iter().map(|region| quoted(region)).collect();
     let mut text = format!(
@@ -376,8 +376,8 @@ mod tests {
         }
     }
 
-    fn args(regions: &[&str]) -> Args {
-        Args {
+    fn args(regions: &[&str]) -> InitArgs {
+        InitArgs {
             provider: Cloud::Aws,
             regions: regions.iter().map(|region| (*region).to_owned()).collect(),
             account_roles: vec!["arn:aws:iam::111122223333:role/neap-read".to_owned()],
@@ -508,7 +508,7 @@ mod tests {
     fn roles_and_regions_are_checked_before_anything_is_asked() {
         assert!(aws_config(&args(&["eu-west-1"])).is_ok());
         assert!(aws_config(&args(&[" "])).is_err());
-        let role = Args { account_roles: vec!["neap".to_owned()], ..args(&["eu-west-1"]) };
+        let role = InitArgs { account_roles: vec!["neap".to_owned()], ..args(&["eu-west-1"]) };
         assert!(aws_config(&role).unwrap_err().to_string().contains("role ARN"));
     }
 }

@@ -32,7 +32,7 @@ Exits with 1 if the journal is damaged or does not have the record.";
 /// Work with the journal.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub struct JournalArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -132,7 +132,7 @@ struct CompactArgs {
 ///
 /// # Errors
 /// Where the journal cannot be read or written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let result = match &args.action {
         Action::Ls(args) => ls(args, &mut out),

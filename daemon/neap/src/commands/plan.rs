@@ -21,7 +21,7 @@ use crate::terminal::Format;
   neap plan --config neap.toml --format json | jq '.actions[].summary'
 
 Exits with 3 if a group could not be read. Everything else is still printed.")]
-pub struct Args {
+pub struct PlanArgs {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
     config: PathBuf,
@@ -34,7 +34,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where a journal is there and cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let config = match crate::settings::load(&args.config) {
         Ok(config) => config,
         Err(faults) => {

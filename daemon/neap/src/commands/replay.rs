@@ -24,7 +24,7 @@ const SHOWN: usize = 20;
   neap replay --since 2026-03-02T00:00:00Z --with stricter.toml
 
 Exits with 1 if a plan that this version of the planner made came out differently.")]
-pub struct Args {
+pub struct ReplayArgs {
     /// From this time on.
     #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
     since: Option<Timestamp>,
@@ -45,7 +45,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the journal cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let reader = Reader::open(&state_dir)?;
     let range = args.since.unwrap_or(Timestamp(0))..args.until.unwrap_or(Timestamp(i64::MAX / 2));

@@ -31,7 +31,7 @@ use crate::series_file;
 #[command(after_help = "Examples:
   neap simulate load.csv --policy service.toml --output decisions/
   neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/")]
-pub struct Args {
+pub struct SimulateArgs {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
@@ -71,7 +71,7 @@ enum Done {
 ///
 /// # Errors
 /// A policy, a table or a folder that cannot be read, and an output that cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let Some(rhythm) = args.users.rhythm() else { return Ok(ExitCode::from(1)) };
     let policy = PolicyFile::read(&args.policy)?;
     let files = series_file::expand(&args.paths)?;
@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn simulate(
     path: &Path,
-    args: &Args,
+    args: &SimulateArgs,
     policy: &PolicyFile,
     tasks: Option<&std::collections::BTreeMap<String, Part>>,
     rhythm: &Rhythm,

@@ -36,7 +36,7 @@ const MANIFEST: &str = "manifest.csv";
 
 The rules look once a day, from the first day that covers their look-back. A stop comes after the
 rule's grace. Hours of use after a stop count as hours in which the resource was missed.")]
-pub struct Args {
+pub struct SimulateIdleArgs {
     /// The folder with the manifest.
     dir: PathBuf,
     /// The configuration that has the rules.
@@ -70,7 +70,7 @@ struct Recorded {
 
 /// What a rule would have done with one resource.
 #[derive(Debug, Serialize)]
-struct Told {
+struct SimulatedStops {
     resource: String,
     name: String,
     /// The rule that selects it; `None` where none does.
@@ -91,7 +91,7 @@ struct Told {
 ///
 /// # Errors
 /// Where the manifest or a series cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &SimulateIdleArgs) -> anyhow::Result<ExitCode> {
     let config = match crate::settings::load(&args.config) {
         Ok(config) => config.idle,
         Err(faults) => {
@@ -107,7 +107,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ProgressStyle::with_template("{pos}/{len} resources {wide_bar}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let told: Vec<Told> = bar.wrap_iter(recorded.iter()).map(|one| tell(&config, one)).collect();
+    let told: Vec<SimulatedStops> =
+        bar.wrap_iter(recorded.iter()).map(|one| tell(&config, one)).collect();
     bar.finish_and_clear();
     match args.format {
         Format::Json => println!("{:#}", json!({ "resources": told })),
@@ -116,9 +117,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(config: &IdleConfig, one: &Recorded) -> Told {
+fn tell(config: &IdleConfig, one: &Recorded) -> SimulatedStops {
     let rule = config.policy.rules.iter().find(|rule| selects(rule, &one.resource));
-    let mut told = Told {
+    let mut told = SimulatedStops {
         resource: one.resource.id.id.clone(),
         name: one.resource.name.clone(),
         rule: rule.map(|rule| rule.name.0.clone()),
@@ -310,7 +311,7 @@ fn resource(entry: &Entry) -> Result<Resource, RowFault> {
     })
 }
 
-fn human(told: &[Told]) {
+fn human(told: &[SimulatedStops]) {
     for one in told {
         let stop = match one.stopped_at {
             Some(at) => format!(

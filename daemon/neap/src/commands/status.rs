@@ -13,7 +13,7 @@ use crate::terminal::Format;
 #[command(after_help = "Examples:
   neap status --state-dir neap-state
   neap status --config /etc/neap/neap.toml --format json")]
-pub struct Args {
+pub struct StatusArgs {
     #[command(flatten)]
     place: super::Place,
     /// How it is printed.
@@ -25,7 +25,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Where the journal or the socket cannot be read.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let Some(status) = Reader::open(&state_dir)?.status()? else {
         eprintln!("error: no daemon runs on `{}`", state_dir.display());

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 pub use advice::Advice;
 pub use setting::{Family, Setting};
 pub use study::{Case, Manner, Row, Study};
-pub use table::Answer;
+pub use table::TuneAnswer;
 
 use super::backtest::{in_order, progress_bar, share};
 use super::simulate::{PolicyFile, percent};
@@ -44,7 +44,7 @@ neap runs at several violation budgets. Target tracking, predictive scaling and 
 run at a range of targets, and a fixed size at quantiles of the history. All of them order on the
 same simulated group. A decision sees only the samples before it. Costs are multiples of what
 perfect foresight would have paid. Only `min`, `max` and step limits restrain removals.")]
-pub struct Args {
+pub struct TuneArgs {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required_unless_present = "service", value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
@@ -107,7 +107,7 @@ fn promise(text: &str) -> Result<Share, Expected> {
 /// # Errors
 /// A policy, a folder, a configuration or a journal that cannot be read; an output that cannot be
 /// written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let (mut cases, faulty) = cases(args)?;
     if cases.is_empty() {
         return Ok(ExitCode::from(1));
@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Every load that can be used, and whether there was one that cannot, which is told on stderr.
-fn cases(args: &Args) -> anyhow::Result<(Vec<Case>, bool)> {
+fn cases(args: &TuneArgs) -> anyhow::Result<(Vec<Case>, bool)> {
     let (mut cases, mut faulty) = (Vec::new(), false);
     let mut take = |case: Result<Case, source::NoCase>| {
         match case {
@@ -153,7 +153,7 @@ fn cases(args: &Args) -> anyhow::Result<(Vec<Case>, bool)> {
 }
 
 /// Studies all cases on all cores; the answer is the same for any number of them.
-fn answer(cases: &[Case], promise: Share, args: &Args) -> anyhow::Result<Answer> {
+fn answer(cases: &[Case], promise: Share, args: &TuneArgs) -> anyhow::Result<TuneAnswer> {
     let settings = Setting::all(promise, args.today);
     let max_capacity = match args.max_buffer {
         Some(buffer_percent) => MaxCapacity::Increase { buffer_percent },
@@ -167,7 +167,7 @@ fn answer(cases: &[Case], promise: Share, args: &Args) -> anyhow::Result<Answer>
     };
     let studies: anyhow::Result<Vec<Study>> = cases.par_iter().map(study).collect();
     bar.finish_and_clear();
-    Ok(Answer::of(studies?, promise, args.today))
+    Ok(TuneAnswer::of(studies?, promise, args.today))
 }
 
 /// Writes a file whole.
@@ -185,10 +185,10 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        args: Args,
+        args: TuneArgs,
     }
 
-    fn args(line: &[&str]) -> Args {
+    fn args(line: &[&str]) -> TuneArgs {
         Line::try_parse_from([&["tune"], line].concat()).unwrap().args
     }
 
@@ -207,7 +207,7 @@ mod tests {
         Series::from_values(Timestamp(1_772_409_600), Step::FIVE_MINUTES, values).unwrap()
     }
 
-    fn case(name: &str, series: Series, args: &Args) -> Case {
+    fn case(name: &str, series: Series, args: &TuneArgs) -> Case {
         let part = super::super::simulate::Part::after_warmup(&series, args.warmup, None).unwrap();
         let service = PolicyFile::default().service(LEAD_TIME);
         Case { name: name.to_owned(), series, part, lead_time: LEAD_TIME, service }

@@ -18,7 +18,7 @@ use crate::site::Site;
 /// Lines of the story.
 const LINES: usize = 24;
 
-struct Told {
+struct DecisionShown {
     at: String,
     lines: Vec<Value>,
     trade: Vec<Value>,
@@ -61,7 +61,7 @@ fn told(
     id: CycleId,
     service: &ServiceName,
     language: Language,
-) -> anyhow::Result<Option<Told>> {
+) -> anyhow::Result<Option<DecisionShown>> {
     let reader = site.reader();
     let explanation = match site.explained(&reader, id, service)? {
         Some(explanation) => explanation,
@@ -112,7 +112,7 @@ fn told(
         .collect();
     let told = lines(&explanation, LINES);
     let lines = told.iter().map(|l| context! { label => l.label(), text => l.said(language) });
-    Ok(Some(Told {
+    Ok(Some(DecisionShown {
         at: explanation.taken_at.to_string(),
         lines: lines.collect(),
         trade,

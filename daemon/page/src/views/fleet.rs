@@ -25,7 +25,7 @@ const LINES: usize = 50;
 /// What is looked for.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct FleetQuery {
     /// A part of the name.
     q: String,
     /// Only what wants a look.
@@ -94,7 +94,7 @@ impl<'a> Said<'a> {
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     visit: Visit,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<FleetQuery>,
 ) -> Response {
     let Some(latest) = site.board.latest() else {
         let (title, text) = (visit.word("fleet.title"), visit.word("fleet.no_cycle"));

@@ -32,7 +32,7 @@ const SPARK_DAYS: i64 = 35;
 /// What is looked for.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct IdleQuery {
     q: String,
     rule: String,
     /// `waits`, `telling` (the default) or `all`.
@@ -44,7 +44,7 @@ pub(crate) struct Asked {
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     visit: Visit,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<IdleQuery>,
 ) -> Response {
     let idle = match beside(&site, |site| Ok(site.idle()?)).await {
         Ok(idle) => idle,

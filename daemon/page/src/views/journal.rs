@@ -29,7 +29,7 @@ const RECORD_BYTES_MAX: usize = 60_000;
 /// What is looked for.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct JournalQuery {
     since: String,
     until: String,
     service: String,
@@ -43,7 +43,7 @@ const KINDS: [&str; 6] = ["decisions", "orders", "alerts", "idle", "policies", "
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     visit: Visit,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<JournalQuery>,
 ) -> Response {
     let question = asked.clone();
     let language = visit.language;
@@ -65,7 +65,7 @@ pub(crate) async fn list(
 
 fn found(
     site: &Site,
-    asked: &Asked,
+    asked: &JournalQuery,
     language: Language,
 ) -> anyhow::Result<(std::ops::Range<Timestamp>, Vec<Value>)> {
     let reader = site.reader();
@@ -118,7 +118,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-fn is_asked_for(kind: &EntryKind, asked: &Asked) -> bool {
+fn is_asked_for(kind: &EntryKind, asked: &JournalQuery) -> bool {
     match asked.kind.as_str() {
         "decisions" => matches!(kind, EntryKind::Cycle(cycle) if !cycle.plan.actions.is_empty()),
         "orders" => matches!(kind, EntryKind::Intent(_) | EntryKind::Outcome(_)),

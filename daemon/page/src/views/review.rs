@@ -29,7 +29,7 @@ const DAYS: [u32; 3] = [1, 7, 28];
 /// What is looked for.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct ReviewQuery {
     days: u32,
     q: String,
     page: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Asked {
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     visit: Visit,
-    Query(mut asked): Query<Asked>,
+    Query(mut asked): Query<ReviewQuery>,
 ) -> Response {
     let (Some(latest), Some(scores)) = (site.board.latest(), site.board.scores()) else {
         let (title, text) = (visit.word("review.title"), visit.word("fleet.no_cycle"));

@@ -25,7 +25,7 @@ const HOURS: [u32; 4] = [3, 6, 12, 24];
 /// What is asked.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(crate) struct Asked {
+pub(crate) struct WhatIfQuery {
     service: String,
     budget_percent: String,
     min: String,
@@ -38,7 +38,7 @@ pub(crate) struct Asked {
 struct Nonsense(&'static str, String);
 
 /// The answer to a question.
-struct Told {
+struct WhatIfShown {
     rows: Vec<(&'static str, Account)>,
     from: Timestamp,
     until: Option<Timestamp>,
@@ -52,7 +52,7 @@ struct Told {
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     visit: Visit,
-    Query(mut asked): Query<Asked>,
+    Query(mut asked): Query<WhatIfQuery>,
 ) -> Response {
     let Some(latest) = site.board.latest() else {
         let (title, text) = (visit.word("what_if.title"), visit.word("fleet.no_cycle"));
@@ -106,7 +106,7 @@ fn only(policy: &Policy, name: &ServiceName) -> Policy {
 }
 
 /// Empty fields show what is in force.
-fn fill(asked: &mut Asked, policy: &Policy, name: &ServiceName) {
+fn fill(asked: &mut WhatIfQuery, policy: &Policy, name: &ServiceName) {
     let Some(service) = policy.services.get(name) else { return };
     let empty = |field: &mut String, value: String| {
         if field.trim().is_empty() {
@@ -121,7 +121,7 @@ fn fill(asked: &mut Asked, policy: &Policy, name: &ServiceName) {
 }
 
 /// The policy with what the form changes.
-fn changed(present: &Policy, name: &ServiceName, asked: &Asked) -> Result<Policy, Nonsense> {
+fn changed(present: &Policy, name: &ServiceName, asked: &WhatIfQuery) -> Result<Policy, Nonsense> {
     let mut policy = present.clone();
     let Some(service) = policy.services.get_mut(name) else { return Ok(policy) };
     let nonsense = |field, found: &str| Nonsense(field, found.to_owned());
@@ -151,7 +151,7 @@ fn told(
     name: &ServiceName,
     present: &Policy,
     other: &Policy,
-) -> anyhow::Result<Told> {
+) -> anyhow::Result<WhatIfShown> {
     let began = Instant::now();
     let reader = site.reader();
     let from = range.start;
@@ -162,7 +162,7 @@ fn told(
     let of = |accounts: &std::collections::BTreeMap<ServiceName, [Account; 2]>, at: usize| {
         accounts.get(name).map(|both| both[at]).unwrap_or_default()
     };
-    Ok(Told {
+    Ok(WhatIfShown {
         rows: vec![
             ("what_if.recorded", of(&as_is.accounts, 0)),
             ("what_if.present", of(&as_is.accounts, 1)),
@@ -177,7 +177,7 @@ fn told(
     })
 }
 
-fn shown(told: &Told) -> Value {
+fn shown(told: &WhatIfShown) -> Value {
     let recorded = told.rows.first().map_or(0.0, |(_, account)| account.unit_hours);
     let rows: Vec<Value> = told
         .rows

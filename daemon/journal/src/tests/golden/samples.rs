@@ -221,7 +221,7 @@ pub(super) fn usage(golden: &mut Golden) {
         UsageDay { resource: resource(), signal, day, hours }
     };
     let days: Vec<UsageDay> = (20_000..).zip(Signal::ALL).map(|(n, s)| day(s, n)).collect();
-    let body = usage::encode(&mut usage::Told::default(), &days);
+    let body = usage::encode(&mut usage::UsageSoFar::default(), &days);
     golden.bytes("usage", &fold::unwrap(&body).unwrap());
-    assert_eq!(usage::decode(&mut usage::Told::default(), &body).unwrap(), days);
+    assert_eq!(usage::decode(&mut usage::UsageSoFar::default(), &body).unwrap(), days);
 }

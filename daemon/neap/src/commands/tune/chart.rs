@@ -11,7 +11,7 @@ use report::plot::{BLUE, FAINT, FONT, GREEN, GRID, PURPLE, TEXT, VERMILION, draw
 use super::advice::promised;
 use super::setting::Family;
 use super::study::Row;
-use super::table::Answer;
+use super::table::TuneAnswer;
 use crate::cli::Expected;
 
 const SIZE: (u32, u32) = (960, 540);
@@ -44,7 +44,7 @@ pub fn file(text: &str) -> Result<PathBuf, Expected> {
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn draw(answer: &Answer, promise: Share, path: &Path) -> anyhow::Result<()> {
+pub fn draw(answer: &TuneAnswer, promise: Share, path: &Path) -> anyhow::Result<()> {
     let bytes = if path.extension().is_some_and(|extension| extension == "png") {
         png(answer, promise)?
     } else {
@@ -54,14 +54,14 @@ pub fn draw(answer: &Answer, promise: Share, path: &Path) -> anyhow::Result<()> 
 }
 
 /// The chart as SVG.
-pub fn svg(answer: &Answer, promise: Share) -> anyhow::Result<String> {
+pub fn svg(answer: &TuneAnswer, promise: Share) -> anyhow::Result<String> {
     let mut text = String::new();
     picture(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area(), answer, promise)?;
     Ok(text)
 }
 
 /// The chart as PNG, its text set in the font that comes with the program.
-pub fn png(answer: &Answer, promise: Share) -> anyhow::Result<Vec<u8>> {
+pub fn png(answer: &TuneAnswer, promise: Share) -> anyhow::Result<Vec<u8>> {
     let mut pixels = vec![0; (SIZE.0 * SIZE.1 * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
     picture(&area, answer, promise)?;
@@ -73,7 +73,7 @@ type Area<B> = DrawingArea<B, Shift>;
 
 fn picture<B: DrawingBackend>(
     area: &Area<B>,
-    answer: &Answer,
+    answer: &TuneAnswer,
     promise: Share,
 ) -> anyhow::Result<()> {
     font()?;
@@ -89,7 +89,7 @@ fn picture<B: DrawingBackend>(
     drawn(area.present())
 }
 
-fn subtitle(answer: &Answer) -> String {
+fn subtitle(answer: &TuneAnswer) -> String {
     let [only] = answer.series.as_slice() else {
         return "geometric mean of cost over series, mean violations".to_owned();
     };
@@ -146,7 +146,11 @@ fn ends(rows: &[Row], today: Option<&Row>) -> (f64, f64) {
     (10f64.powf(violations.log10().ceil().max(1.0)), (1.05 * cost).max(1.2))
 }
 
-fn lines<B: DrawingBackend>(area: &Area<B>, answer: &Answer, promise: Share) -> anyhow::Result<()> {
+fn lines<B: DrawingBackend>(
+    area: &Area<B>,
+    answer: &TuneAnswer,
+    promise: Share,
+) -> anyhow::Result<()> {
     let (rows, today) = (answer.rows(), today(answer));
     let (violations_max, cost_max) = ends(rows, today);
     let mut builder = ChartBuilder::on(area);
@@ -195,7 +199,7 @@ fn ring(family: Family) -> [(u32, ShapeStyle); 3] {
     [(9, colour.filled()), (6, WHITE.filled()), (3, colour.filled())]
 }
 
-fn today(answer: &Answer) -> Option<&Row> {
+fn today(answer: &TuneAnswer) -> Option<&Row> {
     Some(&answer.advice.as_ref()?.saving.as_ref()?.today)
 }
 
@@ -209,7 +213,7 @@ fn width(family: Family) -> u32 {
 
 fn legend<B: DrawingBackend>(
     area: &Area<B>,
-    answer: &Answer,
+    answer: &TuneAnswer,
     promise: Share,
 ) -> anyhow::Result<()> {
     let middle = Pos::new(HPos::Left, VPos::Center);
@@ -255,7 +259,7 @@ mod tests {
         Row { family, setting, violations, cost, mean_units: 10.0, changes_a_day: 1.0 }
     }
 
-    fn answer() -> Answer {
+    fn answer() -> TuneAnswer {
         let neap = |percent, cost| row(Setting::Neap(Share::percent(1)), percent, cost);
         let all = vec![
             neap(0.0, 1.4),
@@ -267,7 +271,7 @@ mod tests {
             row(Setting::Hpa(0.8), 1.0, 1.7),
         ];
         let today = Some(Setting::Hpa(0.5));
-        let mut answer = Answer::of(Vec::new(), Share::percent(1), today);
+        let mut answer = TuneAnswer::of(Vec::new(), Share::percent(1), today);
         answer.advice = crate::commands::tune::Advice::of(&all, Share::percent(1), today);
         answer.all = Some(all);
         answer

@@ -14,7 +14,7 @@ use shadow::{capacity, lead_time};
 use super::super::simulate::{Part, PolicyFile, UNIT};
 use super::super::{Place, explain};
 use super::study::Case;
-use super::{Args, LEAD_TIME};
+use super::{LEAD_TIME, TuneArgs};
 use crate::cli::ConfigRefused;
 use crate::series_file::{self, FileFaults};
 use crate::store::{Store, demand_step};
@@ -72,7 +72,7 @@ pub enum NoPart {
 }
 
 /// The case of a series file.
-pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, NoCase> {
+pub fn of_file(path: &Path, args: &TuneArgs, policy: &PolicyFile) -> Result<Case, NoCase> {
     let file = series_file::read(path)?;
     let lead_time = args.lead_time.unwrap_or(LEAD_TIME);
     let service = policy.service(lead_time);
@@ -81,7 +81,7 @@ pub fn of_file(path: &Path, args: &Args, policy: &PolicyFile) -> Result<Case, No
     Ok(Case { name: file.name, series: file.series, part, lead_time, service })
 }
 
-fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, NoPart> {
+fn part(series: &Series, args: &TuneArgs, capacity: Option<f64>) -> Result<Part, NoPart> {
     let history = (series.len() as f64 * args.warmup) as usize;
     if history < HISTORY_MIN {
         return Err(NoPart::TooShort(history));
@@ -93,7 +93,11 @@ fn part(series: &Series, args: &Args, capacity: Option<f64>) -> Result<Part, NoP
 ///
 /// # Errors
 /// A configuration or a journal that cannot be read.
-pub fn of_service(name: &str, place: &Place, args: &Args) -> anyhow::Result<Result<Case, NoCase>> {
+pub fn of_service(
+    name: &str,
+    place: &Place,
+    args: &TuneArgs,
+) -> anyhow::Result<Result<Case, NoCase>> {
     let service = match ServiceName::new(name) {
         Some(service) => service,
         None => return Ok(Err(NoCase::NoName(name.to_owned()))),

@@ -12,7 +12,7 @@ use super::study::{Row, Study, overall};
 
 /// All that is told.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
+pub struct TuneAnswer {
     /// Each load.
     pub series: Vec<Study>,
     /// All of them in one, where there are several.
@@ -23,11 +23,11 @@ pub struct Answer {
     pub advice: Option<Advice>,
 }
 
-impl Answer {
+impl TuneAnswer {
     /// Sums up `series`.
-    pub fn of(series: Vec<Study>, promise: Share, today: Option<Setting>) -> Answer {
+    pub fn of(series: Vec<Study>, promise: Share, today: Option<Setting>) -> TuneAnswer {
         let all = overall(&series);
-        let mut answer = Answer { series, all, today, advice: None };
+        let mut answer = TuneAnswer { series, all, today, advice: None };
         answer.advice = Advice::of(answer.rows(), promise, today);
         answer
     }

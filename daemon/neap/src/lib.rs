@@ -12,6 +12,7 @@ pub mod execute;
 pub mod gather;
 pub mod idle;
 pub mod manager;
+pub mod options;
 pub mod promotion;
 pub mod series_file;
 pub mod settings;

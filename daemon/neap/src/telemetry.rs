@@ -12,7 +12,7 @@ use tracing_subscriber::layer::{Identity, Layer, Layered, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::{fmt, reload};
 
-use crate::cli;
+use crate::options;
 
 type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 type SpanFilter = reload::Layer<FilterFn, Registry>;
@@ -121,7 +121,7 @@ fn lines(format: LogFormat) -> Lines {
     let stderr = std::io::stderr();
     // systemd's journal stamps every line itself and shows no colours.
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !stderr.is_terminal();
-    let colored = cli::colored(&stderr) && !to_journal;
+    let colored = options::colored(&stderr) && !to_journal;
     let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colored);
     match (format, to_journal) {
         (LogFormat::Json, _) => layer.json().flatten_event(true).boxed(),

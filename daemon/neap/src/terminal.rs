@@ -17,16 +17,7 @@ use serde_json::{Value, json};
 use crate::assemble::Clouds;
 use crate::cycle::Engine;
 use crate::gather::Providers;
-
-/// How something is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Human,
-    /// For machines: one JSON value, or one per line.
-    Json,
-}
+use crate::options::Format;
 
 /// Prints every fault of a configuration to stderr.
 pub fn faults(faults: &[ConfigFault]) {
@@ -51,7 +42,7 @@ pub struct Reporter {
 impl Reporter {
     /// Prints to stdout.
     pub fn new(format: Format) -> Reporter {
-        let colour = crate::cli::colored(&std::io::stdout());
+        let colour = crate::options::colored(&std::io::stdout());
         Reporter { format, colour, shown: BTreeSet::new(), actions: 0, cycles: 0 }
     }
 

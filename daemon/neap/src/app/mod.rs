@@ -29,7 +29,8 @@ use crate::control;
 use crate::cycle::Engine;
 use crate::idle::IdleWatch;
 use crate::manager::Manager;
-use crate::terminal::{Format, Reporter};
+use crate::options::Format;
+use crate::terminal::Reporter;
 use crate::traces::Traces;
 
 use signals::Wake;

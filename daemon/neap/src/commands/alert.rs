@@ -10,9 +10,9 @@ use providers::Now;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::cli::{ConfigOption, ConfigRefused, DONE, FAILED, FormatOption, WrongUsage};
 use crate::clock::System;
-use crate::terminal::Format;
+use crate::options::Format;
+use crate::options::{ConfigOption, ConfigRefused, DONE, FAILED, FormatOption, WrongUsage};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -11,11 +11,11 @@ use providers::Now;
 use report::Answer;
 use serde_json::json;
 
-use crate::cli::Expected;
-use crate::cli::WrongUsage;
 use crate::clock::System;
 use crate::control;
-use crate::terminal::Format;
+use crate::options::Expected;
+use crate::options::Format;
+use crate::options::WrongUsage;
 
 /// Agrees to a stop that waits for somebody.
 #[derive(clap::Args, Debug)]
@@ -78,7 +78,7 @@ pub struct ExemptArgs {
         long,
         value_name = "YYYY-MM-DDTHH:MM:SSZ",
         required_unless_present = "span",
-        value_parser = crate::cli::moment
+        value_parser = crate::options::moment
     )]
     until: Option<Timestamp>,
     #[command(flatten)]

@@ -15,9 +15,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::users::{Rhythm, Users};
-use crate::cli::Expected;
+use crate::options::Expected;
+use crate::options::Format;
 use crate::series_file::{self, FileFaults};
-use crate::terminal::Format;
 
 /// Forecasts the past of each series as if it were the future, and scores it.
 ///

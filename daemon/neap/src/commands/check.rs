@@ -21,8 +21,8 @@ use serde::Serialize;
 
 use crate::adapters;
 use crate::assemble;
-use crate::cli::{ConfigOption, FormatOption, NO};
-use crate::terminal::Format;
+use crate::options::Format;
+use crate::options::{ConfigOption, FormatOption, NO};
 use coming::Coming;
 use idle::Idle;
 
@@ -58,7 +58,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&config::schema())?;
         writeln!(std::io::stdout(), "{schema}")?;
-        return Ok(ExitCode::from(crate::cli::DONE));
+        return Ok(ExitCode::from(crate::options::DONE));
     }
     let parsed = crate::settings::load(&args.config.path).and_then(with_sound_secrets);
     let text = match (&parsed, args.format.format) {
@@ -72,7 +72,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         (Err(faults), Format::Json) => json(&CheckAnswer { faults, report: None })?,
     };
     std::io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::from(if parsed.is_ok() { crate::cli::DONE } else { NO }))
+    Ok(ExitCode::from(if parsed.is_ok() { crate::options::DONE } else { NO }))
 }
 
 /// Looks at secrets too, as far as they can be read from here.

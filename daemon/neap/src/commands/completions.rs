@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, WrongUsage};
+use crate::options::WrongUsage;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,9 +40,9 @@ pub struct ManArgs {
 ///
 /// # Errors
 /// Where stdout cannot be written.
-pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &CompletionsArgs, mut root: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "neap", &mut script);
+    clap_complete::generate(args.shell, &mut root, "neap", &mut script);
     std::io::stdout().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -51,13 +51,12 @@ pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// For a command that does not exist, or where stdout cannot be written.
-pub fn run_man(args: &ManArgs) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(&page(args.command.as_deref())?)?;
+pub fn run_man(args: &ManArgs, root: Command) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(&page(args.command.as_deref(), root)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(of: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    let mut root = Cli::command();
+fn page(of: Option<&str>, mut root: Command) -> anyhow::Result<Vec<u8>> {
     root.build();
     let command = match of {
         None => root,
@@ -73,13 +72,17 @@ fn page(of: Option<&str>) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::page;
+    use super::*;
+
+    fn root() -> Command {
+        Command::new("neap").subcommand(Command::new("plan").about("One cycle in dry run"))
+    }
 
     #[test]
     fn pages_are_there_for_neap_and_for_each_command() {
-        let text = |of| String::from_utf8(page(of).unwrap()).unwrap();
+        let text = |of| String::from_utf8(page(of, root()).unwrap()).unwrap();
         assert!(text(None).contains(".TH neap 1"), "{}", text(None));
         assert!(text(Some("plan")).contains("neap\\-plan"), "{}", text(Some("plan")));
-        assert!(page(Some("nothing")).is_err());
+        assert!(page(Some("nothing"), root()).is_err());
     }
 }

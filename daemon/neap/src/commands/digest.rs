@@ -12,8 +12,8 @@ use report::digest::{Facts, Standing, chart, words};
 use serde_json::json;
 use shadow::{Scores, Watch};
 
-use crate::cli::Expected;
-use crate::terminal::Format;
+use crate::options::Expected;
+use crate::options::Format;
 
 /// What was done in a day or a week, and what waits for somebody.
 #[derive(clap::Args, Debug)]

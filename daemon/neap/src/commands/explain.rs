@@ -7,7 +7,7 @@ use journal::Reader;
 use planner::{ServiceName, Timestamp};
 use report::explanation::{self, explained};
 
-use crate::terminal::Format;
+use crate::options::Format;
 
 /// Why a service has the size it has, or what became of a resource, now or at a time.
 #[derive(clap::Args, Debug)]
@@ -20,7 +20,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "SUBJECT")]
     subject: String,
     /// Show the last cycle at or before this time [default: the newest].
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::options::moment)]
     at: Option<Timestamp>,
     #[command(flatten)]
     place: super::Place,

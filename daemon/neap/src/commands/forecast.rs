@@ -10,7 +10,7 @@ use forecaster::{Choice, Horizon, Level, ModelKind, QuantileForecast, forecast_o
 
 use super::backtest::{digits, horizon};
 use super::users::Users;
-use crate::cli::Expected;
+use crate::options::Expected;
 use crate::series_file;
 
 /// Forecasts one series from its last sample on.

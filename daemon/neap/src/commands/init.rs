@@ -15,8 +15,8 @@ use planner::{AccountId, Fault, ProviderName, Region, Seconds};
 use providers::Deadline;
 
 use crate::adapters;
-use crate::cli::{self, WrongUsage};
 use crate::clock::System;
+use crate::options::{self, WrongUsage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,7 +121,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         writeln!(std::io::stderr(), "{fault}")?;
     }
     let complete = found.iter().all(Result::is_ok);
-    Ok(ExitCode::from(if complete { cli::DONE } else { cli::FAILED }))
+    Ok(ExitCode::from(if complete { options::DONE } else { options::FAILED }))
 }
 
 fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {

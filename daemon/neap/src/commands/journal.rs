@@ -15,8 +15,8 @@ use report::{ending, reason};
 use serde_json::json;
 
 use super::Place;
-use crate::cli::moment;
-use crate::terminal::Format;
+use crate::options::Format;
+use crate::options::moment;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -242,8 +242,8 @@ fn show(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 /// A record's id, or a decision's: then the action to show.
-fn parse_id(text: &str) -> Result<(RecordId, Option<DecisionId>), crate::cli::WrongUsage> {
-    let wrong = |error: NotAnId| crate::cli::WrongUsage(error.to_string());
+fn parse_id(text: &str) -> Result<(RecordId, Option<DecisionId>), crate::options::WrongUsage> {
+    let wrong = |error: NotAnId| crate::options::WrongUsage(error.to_string());
     if text.contains('.') {
         let id: DecisionId = text.parse().map_err(wrong)?;
         return Ok((id.cycle.0, Some(id)));

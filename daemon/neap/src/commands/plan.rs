@@ -12,7 +12,7 @@ use providers::Provider;
 
 use crate::assemble;
 use crate::cycle::{Decided, Engine};
-use crate::terminal::Format;
+use crate::options::Format;
 
 /// One cycle in dry run against the real clouds, and why. Writes nothing, anywhere.
 #[derive(clap::Args, Debug)]

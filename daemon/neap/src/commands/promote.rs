@@ -9,10 +9,10 @@ use report::{Answer, StageWish};
 use serde_json::{Value, json};
 use shadow::{Offer, RuleOffer};
 
-use crate::cli::Expected;
-use crate::cli::WrongUsage;
 use crate::control;
-use crate::terminal::Format;
+use crate::options::Expected;
+use crate::options::Format;
+use crate::options::WrongUsage;
 
 /// Lets a service or idle rule act that was in shadow; without a name, lists how far each is.
 #[derive(clap::Args, Debug)]

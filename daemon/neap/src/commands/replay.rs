@@ -12,7 +12,7 @@ use planner::{Memory, ServiceName, Timestamp};
 use serde_json::json;
 use shadow::{self, Account};
 
-use crate::terminal::Format;
+use crate::options::Format;
 
 /// Differences printed before the rest is only counted.
 const SHOWN: usize = 20;
@@ -26,10 +26,10 @@ const SHOWN: usize = 20;
 Exits with 1 if a plan that this version of the planner made came out differently.")]
 pub struct ReplayArgs {
     /// From this time on.
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::options::moment)]
     since: Option<Timestamp>,
     /// Up to this time.
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::options::moment)]
     until: Option<Timestamp>,
     /// Show what this configuration would have done, on groups simulated from the lead times.
     #[arg(long, value_name = "FILE")]

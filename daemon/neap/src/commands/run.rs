@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use journal::{Journal, JournalFault};
 
 use crate::app::{self, Opened};
-use crate::terminal::{self, Format};
+use crate::options::Format;
+use crate::terminal;
 
 /// Watches demand, forecasts it, orders capacity ahead of it, and records why.
 #[derive(clap::Args, Debug)]

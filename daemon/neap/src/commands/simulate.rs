@@ -52,8 +52,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
     /// How the summary is printed.
-    #[arg(long, value_enum, default_value_t = crate::terminal::Format::Human)]
-    pub format: crate::terminal::Format,
+    #[arg(long, value_enum, default_value_t = crate::options::Format::Human)]
+    pub format: crate::options::Format,
     /// Whose load it is.
     #[command(flatten)]
     pub users: Users,
@@ -156,11 +156,11 @@ fn write_decisions(folder: &Path, name: &str, decisions: &[trace::Decision]) -> 
 
 fn print_summary(
     lines: &[(String, Summary)],
-    format: crate::terminal::Format,
+    format: crate::options::Format,
 ) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
     let mut out = stdout.lock();
-    if format == crate::terminal::Format::Json {
+    if format == crate::options::Format::Json {
         let series: Vec<_> = lines
             .iter()
             .map(|(name, summary)| serde_json::json!({ "series": name, "summary": summary }))

@@ -16,8 +16,8 @@ use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::options::Format;
 use crate::series_file;
-use crate::terminal::Format;
 
 /// The list of resources and their files, in the folder of metrics.
 const MANIFEST: &str = "manifest.csv";

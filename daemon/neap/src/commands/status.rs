@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use journal::Reader;
 
-use crate::terminal::Format;
+use crate::options::Format;
 
 /// What the running daemon sees.
 #[derive(clap::Args, Debug)]

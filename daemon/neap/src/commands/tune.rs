@@ -23,9 +23,9 @@ pub use table::TuneAnswer;
 
 use super::backtest::{in_order, progress_bar, share};
 use super::simulate::{PolicyFile, percent};
-use crate::cli::Expected;
+use crate::options::Expected;
+use crate::options::Format;
 use crate::series_file;
-use crate::terminal::Format;
 use shadow::baselines::MaxCapacity;
 use shadow::baselines::target_tracking::LOW_FACTOR;
 

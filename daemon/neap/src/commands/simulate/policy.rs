@@ -7,7 +7,7 @@ use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy,
 use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Units};
 use serde::Deserialize;
 
-use crate::cli::Expected;
+use crate::options::Expected;
 
 /// The keys of a service that mean something without a cloud.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -12,7 +12,7 @@ use super::advice::promised;
 use super::setting::Family;
 use super::study::Row;
 use super::table::TuneAnswer;
-use crate::cli::Expected;
+use crate::options::Expected;
 
 const SIZE: (u32, u32) = (960, 540);
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use planner::policy::Share;
 use serde::{Serialize, Serializer};
 
-use crate::cli::Expected;
+use crate::options::Expected;
 
 /// A kind of policy; its settings make one line of the chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

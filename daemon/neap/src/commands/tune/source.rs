@@ -15,7 +15,7 @@ use super::super::simulate::{Part, PolicyFile, UNIT};
 use super::super::{Place, explain};
 use super::study::Case;
 use super::{LEAD_TIME, TuneArgs};
-use crate::cli::ConfigRefused;
+use crate::options::ConfigRefused;
 use crate::series_file::{self, FileFaults};
 use crate::store::{Store, demand_step};
 

@@ -66,7 +66,11 @@ pub(crate) const NEEDS: [Need; 5] = [
     },
     Need {
         name: "mounts in a namespace of one's own",
-        probe: &["unshare", "--map-root-user", "--mount", "true"],
+        probe: &[
+            "sh",
+            "-c",
+            "[ \"$(id -u)\" = 0 ] || user=--map-root-user; unshare ${user:-} --mount true",
+        ],
         file: None,
         packages: &[],
         tests: &["a_really_full_disk_lets_the_journal_go_on_with_its_reserve"],

@@ -83,7 +83,7 @@ impl CheckpointBody {
             Format::V1 => older::<OlderMark<CountsOfV1>, OlderMemory>(body),
             Format::V2 => older::<OlderMark<CountsOfV2>, OlderMemory>(body),
             Format::V3 => older::<OlderMark<CountsOfV3>, Memory>(body),
-            Format::V4 => decode(body),
+            Format::V4 | Format::V5 => decode(body),
         }
     }
 }

@@ -85,10 +85,10 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 5;
+    head.format = 6;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 5, expected: 4, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 6, expected: 5, .. }), "{fault}");
 }
 
 /// A journal of the second format: six cycles of a simulated day, with an order and its outcome, and

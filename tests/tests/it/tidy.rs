@@ -1,9 +1,11 @@
 //! The house rules that a compiler does not check: what the pure crates may not name or depend on, and how files begin.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::Value;
 
 /// The crates that must be functions of their arguments.
 const PURE: [&str; 3] = ["fleet", "forecaster", "planner"];
@@ -192,24 +194,166 @@ fn the_pure_crates_depend_on_nothing_impure() {
     none(faults);
 }
 
+/// What cargo knows of our own crates: of each, its folder and the others that it needs to be built.
+fn our_crates() -> BTreeMap<String, (PathBuf, BTreeSet<String>)> {
+    let run = Command::new(env!("CARGO"))
+        .args(["metadata", "--frozen", "--no-deps", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let metadata: Value = serde_json::from_slice(&run.stdout).expect("cargo prints JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let ours: BTreeSet<String> = packages.iter().map(|package| text(&package["name"])).collect();
+    let of = |package: &Value| {
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        let folder = manifest.parent().expect("a manifest lies in a folder").to_owned();
+        let needs = package["dependencies"].as_array().expect("dependencies").iter();
+        let needs = needs.filter(|dependency| dependency["kind"].is_null());
+        let needs = needs.map(|dependency| text(&dependency["name"]));
+        (text(&package["name"]), (folder, needs.filter(|name| ours.contains(name)).collect()))
+    };
+    packages.iter().map(of).collect()
+}
+
+/// The lines of a picture in ARCHITECTURE.md: behind each name and its arrow, the names it points at.
+fn pictured(heading: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the map reads");
+    let (_, below) = map.split_once(heading).unwrap_or_else(|| panic!("no `{heading}`"));
+    let picture = below.split("```").nth(1).unwrap_or_default();
+    let arrows = picture.lines().filter_map(|line| line.split_once('→'));
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let arrows = arrows.map(|(from, to)| (from.trim().to_owned(), words(to)));
+    arrows.collect()
+}
+
+#[test]
+fn the_picture_of_the_crates_is_what_cargo_knows() {
+    let known: BTreeMap<String, BTreeSet<String>> = our_crates()
+        .into_iter()
+        .filter(|(name, _)| !["tests", "all-tests"].contains(&name.as_str()))
+        .map(|(name, (_, needs))| (name, needs))
+        .collect();
+    assert!(known.len() > 8, "only {} crates found", known.len());
+    let mut pictured = pictured("## Crates");
+    for needs in pictured.values_mut() {
+        needs.remove("–");
+    }
+    assert_eq!(pictured, known);
+}
+
 #[test]
 fn dependencies_point_inward() {
-    let ours = ["fleet", "forecaster", "planner", "providers", "neap", "tests"];
-    let of = |name: &str| {
-        let all = closure(name);
-        ours.into_iter().filter(|other| *other != name && all.contains(*other)).collect::<Vec<_>>()
-    };
-    assert_eq!(of("fleet"), Vec::<&str>::new());
-    assert_eq!(of("forecaster"), ["fleet"]);
-    assert_eq!(of("planner"), ["fleet", "forecaster"]);
-    assert_eq!(of("providers"), ["fleet"]);
-    assert_eq!(of("neap"), ["fleet", "forecaster", "planner", "providers"]);
-    for name in ["journal", "config", "report", "alerts"] {
+    let crates = our_crates();
+    let needs = |name: &str| crates[name].1.iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(needs("fleet"), Vec::<&str>::new());
+    assert_eq!(needs("forecaster"), ["fleet"]);
+    assert_eq!(needs("planner"), ["fleet", "forecaster"]);
+    assert_eq!(needs("providers"), ["fleet"]);
+    for name in ["alerts", "config", "journal", "page", "report", "shadow"] {
         let clouds = closure(name)
             .into_iter()
             .filter(|other| other.starts_with("aws-") || other == "providers");
         assert_eq!(clouds.collect::<Vec<_>>(), Vec::<String>::new(), "{name}");
     }
+}
+
+/// The module at the top of the program that a file belongs to.
+fn module_of(file: &str) -> Option<&str> {
+    let inside = file.strip_prefix("daemon/neap/src/")?;
+    Some(inside.split('/').next()?.trim_end_matches(".rs"))
+}
+
+/// The modules that a file names behind `crate::`, its unit tests left out.
+fn modules_named(source: &str) -> BTreeSet<String> {
+    let code: String = code_lines(source).map(|(_, line)| format!("{line}\n")).collect();
+    let mut found = BTreeSet::new();
+    for named in code.split("crate::").skip(1) {
+        let several = named.strip_prefix('{').and_then(|list| list.split_once('}'));
+        let list = several.map_or(named, |(list, _)| list);
+        let names = list.split(',').take(if several.is_some() { usize::MAX } else { 1 });
+        let name = |text: &str| {
+            text.trim()
+                .split(|c: char| !(c == '_' || c.is_ascii_lowercase()))
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        found.extend(names.map(name));
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn modules_of_the_program_need_only_those_below_them() {
+    let sources = rust_files();
+    let modules: BTreeSet<&str> = sources.iter().filter_map(|(file, _)| module_of(file)).collect();
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, source) in &sources {
+        let Some(module) = module_of(file) else { continue };
+        for named in modules_named(source) {
+            if named != module && modules.contains(named.as_str()) {
+                edges.entry(module.to_owned()).or_default().insert(named);
+            }
+        }
+    }
+    assert!(edges.len() > 8, "only {} modules found", edges.len());
+    assert_eq!(pictured("## Modules of the program"), edges);
+    // Taken away from the bottom: what is left over is a circle.
+    let mut left = edges;
+    loop {
+        let above: BTreeSet<String> = left.keys().cloned().collect();
+        let before = left.len();
+        left.retain(|_, below| below.iter().any(|name| above.contains(name)));
+        if left.len() == before {
+            break;
+        }
+    }
+    assert_eq!(left, BTreeMap::new(), "these need each other");
+}
+
+/// Lines of product code that a file may have without saying why it has more.
+const LINES_MAX: usize = 500;
+
+#[test]
+fn a_long_file_says_why() {
+    let mut faults = Vec::new();
+    for (file, source) in rust_files() {
+        let is_test = ["tests", "golden", "benches"].iter().any(|name| file.contains(name));
+        let lines = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        let head: String = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
+        if !is_test && lines > LINES_MAX && !head.contains("one file") {
+            faults.push(format!(
+                "{file}: {lines} lines, expected at most {LINES_MAX}, or why it is one file"
+            ));
+        }
+    }
+    none(faults);
+}
+
+#[test]
+fn a_type_is_found_by_its_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, source) in rust_files() {
+        if ["tests", "golden", "benches"].iter().any(|name| file.contains(name)) {
+            continue;
+        }
+        for (_, line) in code_lines(&source) {
+            let mut words = words(line).skip_while(|word| ["pub", "crate", "super"].contains(word));
+            if let (Some("struct" | "enum"), Some(name)) = (words.next(), words.next()) {
+                places.entry(name.to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(places.len() > 300, "only {} types found", places.len());
+    let vague = ["Args", "Answer", "Asked", "Told"];
+    let faults = vague.iter().filter_map(|name| {
+        let files = places.get(*name).filter(|files| files.len() > 1)?;
+        Some(format!("`{name}` stands in {}", files.join(", ")))
+    });
+    none(faults.collect());
 }
 
 #[test]
@@ -269,13 +413,9 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn every_crate_takes_the_workspace_lints() {
-    let manifests = all_files().into_iter().filter(|path| path.ends_with("Cargo.toml"));
-    let members: Vec<PathBuf> =
-        manifests.filter(|path| *path != root().join("Cargo.toml")).collect();
-    assert!(members.len() > 10, "only {} crates found", members.len());
-    for path in members {
-        let text = fs::read_to_string(&path).expect("the manifest reads");
-        assert!(text.contains("[lints]\nworkspace = true"), "{} has its own lints", shown(&path));
+    for (name, (folder, _)) in our_crates() {
+        let text = fs::read_to_string(folder.join("Cargo.toml")).expect("the manifest reads");
+        assert!(text.contains("[lints]\nworkspace = true"), "{name} has its own lints");
     }
 }
 

@@ -57,7 +57,7 @@ impl IdleWatch {
         self.finish().await;
         let engine = Arc::clone(&self.engine);
         let mut engine = engine.lock_owned().await;
-        if engine.is_idle() {
+        if !engine.has_rules() {
             return;
         }
         self.hurry.store(false, Ordering::SeqCst);

@@ -1,0 +1,78 @@
+//! Takes in what people ask for of idle resources, and finds the resources that they mean.
+
+use std::collections::BTreeSet;
+
+use planner::Timestamp;
+use planner::answer::{AskedFor, NotTaken};
+use planner::idle::resource::{Resource, ResourceId};
+use planner::idle::snapshot::{Ask, Request};
+
+use super::IdleEngine;
+
+impl IdleEngine {
+    /// Takes in what somebody asks for; it is carried out at the next look.
+    ///
+    /// # Errors
+    /// Why it cannot be, for the person who asked.
+    pub fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<AskedFor, NotTaken> {
+        let told = match &ask {
+            Ask::Approve { id } | Ask::Reject { id } => self.approval_subject(id)?,
+            Ask::Wake { resource, until } | Ask::Exempt { resource, until } => {
+                if *until <= at {
+                    return Err(NotTaken::Passed { until: *until });
+                }
+                self.subject(resource)?
+            }
+            Ask::Release { rule } => {
+                if !self.folded.memory.rules.contains_key(rule) {
+                    return Err(NotTaken::NoRule { rule: rule.clone() });
+                }
+                AskedFor::Rule { name: rule.0.clone(), once: None }
+            }
+        };
+        self.requests.push(Request { by: by.to_owned(), at, ask });
+        Ok(told)
+    }
+
+    fn approval_subject(&self, id: &str) -> Result<AskedFor, NotTaken> {
+        let mut cares = self.folded.memory.cares.iter();
+        let found = cares.find(|(_, care)| care.approvals().any(|approval| approval.id == id));
+        found
+            .map(|(resource, _)| AskedFor::Resource(resource.clone()))
+            .ok_or_else(|| NotTaken::NoApproval { id: id.to_owned() })
+    }
+
+    fn subject(&self, text: &str) -> Result<AskedFor, NotTaken> {
+        let named = |(id, name): &(&ResourceId, &String)| {
+            id.id == text || id.to_string() == text || *name == text
+        };
+        let name = text.to_owned();
+        let found: Vec<&ResourceId> = self.names.iter().filter(named).map(|(id, _)| id).collect();
+        match found[..] {
+            [] => Err(NotTaken::NoResource { name }),
+            [one] => Ok(AskedFor::Resource(one.clone())),
+            _ => Err(NotTaken::Ambiguous { name, count: found.len() as u64 }),
+        }
+    }
+
+    /// Resources that somebody named in a request, or that are remembered, without a rule.
+    pub(super) fn asked_for<'r>(&self, resources: &'r [Resource]) -> Vec<&'r Resource> {
+        let named: BTreeSet<&str> = self
+            .requests
+            .iter()
+            .filter_map(|request| match &request.ask {
+                Ask::Wake { resource, .. } | Ask::Exempt { resource, .. } => {
+                    Some(resource.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        let wanted = |r: &&Resource| {
+            self.folded.memory.cares.contains_key(&r.id)
+                || named.contains(r.id.id.as_str())
+                || named.contains(r.name.as_str())
+                || !named.is_empty() && named.contains(r.id.to_string().as_str())
+        };
+        resources.iter().filter(wanted).collect()
+    }
+}

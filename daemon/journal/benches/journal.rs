@@ -23,8 +23,7 @@ struct Run {
 impl Run {
     fn new() -> Run {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut options = Options::default();
-        options.reserve_bytes = 0;
+        let options = Options { reserve_bytes: 0, ..Options::default() };
         let opened = Journal::open(dir.path(), World::Real, options);
         let (journal, _) = opened.expect("a new journal opens");
         Run { _dir: dir, journal, memory: fleet::memory_at_start(SERVICES), cycle: 0 }

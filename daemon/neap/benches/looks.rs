@@ -78,8 +78,7 @@ async fn main() {
     let estate = EstateSpec::fleet(machines);
     let scenario = Scenario { estate, ..Scenario::default() };
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let mut options = Options::default();
-    options.reserve_bytes = 0;
+    let options = Options { reserve_bytes: 0, ..Options::default() };
     let kind = Kind::Simulation { seed: SEED, scenario: "bench".to_owned() };
     let (journal, _) = Journal::open(folder.path(), kind, options).expect("a new journal opens");
     let stopping = Arc::new(AtomicBool::new(false));

@@ -71,8 +71,7 @@ impl Run {
     fn new(runtime: &tokio::runtime::Runtime) -> Run {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = config(dir.path());
-        let mut options = Options::default();
-        options.reserve_bytes = 0;
+        let options = Options { reserve_bytes: 0, ..Options::default() };
         let opened = Journal::open(&dir.path().join("state"), World::Real, options);
         let journal = Arc::new(opened.expect("a new journal opens").0);
         let digest = journal.record_policy(&config.policy, "", fleet::START).expect("room");

@@ -316,8 +316,8 @@ fn kinds_of_alerts() -> BTreeSet<String> {
     }
     for after in source.split("key: format!(\"").skip(1) {
         let key = after.split('"').next().unwrap_or_default();
-        let words = key.split('/').filter(|word| !word.contains('{') && *word != "idle");
-        kinds.extend(words.last().map(str::to_owned));
+        let mut words = key.split('/').filter(|word| !word.contains('{') && *word != "idle");
+        kinds.extend(words.next_back().map(str::to_owned));
     }
     kinds
 }

@@ -54,8 +54,7 @@ pub fn log() -> String {
 
 /// Opens a journal, anew after the end of the process that had it.
 pub fn opened(path: &Path, world: World) -> Journal {
-    let mut options = journal::Options::default();
-    options.reserve_bytes = 1 << 20;
+    let options = journal::Options { reserve_bytes: 1 << 20, ..journal::Options::default() };
     for _ in 0..200 {
         // A task that was broken off may hold the journal for a moment more.
         match Journal::open(path, world.clone(), options.clone()) {

@@ -86,8 +86,7 @@ async fn life(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
     let policy = policy(&mut dice);
     let scenario = scenario(&mut dice, start);
     let world = World::new(&name, seed, start, &scenario, hand.clone());
-    let mut options = Options::default();
-    options.reserve_bytes = 1 << 20;
+    let options = Options { reserve_bytes: 1 << 20, ..Options::default() };
     let kind = Kind::Simulation { seed, scenario: "fleets".to_owned() };
     let (journal, _) = Journal::open(folder, kind, options).unwrap();
     let mut engine = fleet::engine(&world, policy.clone(), folder);

@@ -90,8 +90,7 @@ async fn looked(folder: &Path, config: &Config) -> Arc<Journal> {
     }
     let traced = Traced::new(&provider, Arc::new(world));
     let providers: Providers = BTreeMap::from([(provider, traced)]);
-    let mut options = Options::default();
-    options.reserve_bytes = 1 << 20;
+    let options = Options { reserve_bytes: 1 << 20, ..Options::default() };
     let (journal, _) =
         Journal::open(&folder.join("state"), assemble::world(config), options).unwrap();
     let mut engine = IdleEngine::new(assemble::idle_standing(config), providers);

@@ -107,7 +107,7 @@ fn replica(node: Node<'_, '_>) -> Option<RoleSign> {
     let replicas = |list: &str| {
         let ids = xml::items(node, list).filter_map(|id| id.text().map(str::to_owned));
         let ids: Vec<String> = ids.collect();
-        (!ids.is_empty()).then(|| RoleSign::SourceOf(ids))
+        (!ids.is_empty()).then_some(RoleSign::SourceOf(ids))
     };
     of("ReadReplicaSourceDBInstanceIdentifier", RoleSign::ReplicaOf)
         .or_else(|| of("ReadReplicaSourceDBClusterIdentifier", RoleSign::ReplicaOfCluster))

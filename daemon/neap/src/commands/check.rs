@@ -1,29 +1,28 @@
 //! `neap check`: every fault of the configuration at once, and what running it costs.
 
+mod advice;
 mod coming;
+mod cost;
 mod idle;
 mod sources;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use config::calendars::Calendars;
-use config::{
-    self, AlertChannel, ApiBudget, Config, ConfigFault, ProviderConfig, SecretFile, Viewing,
-};
-use planner::metric::{MetricQuery, Statistic, WhenMissing};
-use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
-use planner::{ProviderName, ServiceName, Timestamp};
-use providers::{Expected, Volume};
+use config::{self, AlertChannel, Config, ConfigFault, SecretFile};
+use planner::metric::{MetricQuery, WhenMissing};
+use planner::policy::{CapacityPerUnit, Mode, ServicePolicy};
+use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 
-use crate::adapters;
 use crate::assemble;
 use crate::options::Format;
 use crate::options::{ConfigOption, FormatOption, NO};
+use advice::{Advice, Severity, floors_beyond, general_advice, service_advice};
 use coming::Coming;
+use cost::{Cost, costs};
 use idle::Idle;
 
 const EXAMPLES: &str = "\
@@ -143,45 +142,6 @@ struct ServiceLines {
     coming: Option<Coming>,
 }
 
-/// What reading one provider comes to in a month of 30 days.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Cost {
-    provider: ProviderName,
-    kind: &'static str,
-    groups: u64,
-    metrics: u64,
-    calls_monthly: u64,
-    metrics_read_monthly: u64,
-    usd_monthly: f64,
-    /// Calls among them that count against a month's free ones, and how many those are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    free_calls: Option<FreeCalls>,
-    /// Metrics of one group of every template, which come on top for each group that matches.
-    metrics_each_templated_group: u64,
-}
-
-/// Calls that are free up to a number a month.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct FreeCalls {
-    expected: u64,
-    free: u64,
-}
-
-/// Something that is allowed and may not be meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Advice {
-    severity: Severity,
-    about: String,
-    text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Severity {
-    Warning,
-    Suggestion,
-}
-
 /// The report of now, with what is wrong with the files of sources as far as they can be read.
 fn report_now(config: &Config) -> Report {
     let mut report = report(config, assemble::begins(config));
@@ -286,239 +246,6 @@ fn shown(query: &MetricQuery) -> String {
     )
 }
 
-fn costs(config: &Config) -> Vec<Cost> {
-    config
-        .providers
-        .iter()
-        .map(|(name, provider)| {
-            let watched = watched(config, name);
-            let expected = expected(config, provider, &watched);
-            let templated = config.templates.iter().flat_map(|t| metrics_of(&t.service, name));
-            Cost {
-                provider: name.clone(),
-                kind: provider.kind(),
-                groups: watched.values().map(|seen| seen.groups).sum(),
-                metrics: watched.values().map(|seen| seen.metrics).sum(),
-                calls_monthly: expected.calls_total(),
-                metrics_read_monthly: expected.metrics,
-                usd_monthly: expected.usd_micros as f64 / 1e6,
-                free_calls: matches!(provider, ProviderConfig::Alibaba(_)).then(|| FreeCalls {
-                    expected: adapters::alibaba_metric_calls(&expected),
-                    free: adapters::ALIBABA_FREE_METRIC_CALLS_MONTHLY,
-                }),
-                metrics_each_templated_group: templated.count() as u64,
-            }
-        })
-        .collect()
-}
-
-/// What watching all that costs; reading a simulated cloud is free.
-fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Expected {
-    let volumes = watched.values().map(|seen| Volume {
-        groups: seen.groups,
-        metrics: seen.metrics,
-        metric_kinds: u64::try_from(seen.kinds.len()).unwrap_or(u64::MAX),
-        poll_interval: config.policy.poll_interval,
-    });
-    let of_volume = |volume| adapters::expected_calls(provider, volume);
-    volumes.map(of_volume).fold(Expected::default(), |sum, place| sum.plus(&place))
-}
-
-fn metrics_of<'s>(
-    service: &'s ServicePolicy,
-    provider: &'s ProviderName,
-) -> impl Iterator<Item = &'s MetricQuery> {
-    service.metrics().filter(move |query| query.provider == *provider)
-}
-
-/// What is watched by account and region, as calls go to each place by itself.
-type Watched = BTreeMap<(String, String), Seen>;
-
-/// What is watched in one place.
-#[derive(Default)]
-struct Seen {
-    groups: u64,
-    /// Distinct metrics.
-    metrics: u64,
-    /// Namespace, name and period of them.
-    kinds: BTreeSet<(String, String, u32)>,
-}
-
-fn watched(config: &Config, provider: &ProviderName) -> Watched {
-    let mut watched = Watched::new();
-    let mut seen = BTreeSet::new();
-    for service in config.policy.services.values() {
-        let group = &service.pool.group;
-        if group.provider == *provider {
-            let place = (group.account.to_string(), group.region.to_string());
-            watched.entry(place).or_default().groups += 1;
-        }
-        for query in metrics_of(service, provider) {
-            if seen.insert(query.key()) {
-                let place = (query.account.to_string(), query.region.to_string());
-                let here = watched.entry(place).or_default();
-                here.metrics += 1;
-                let (namespace, name) = (query.namespace.clone(), query.metric.clone());
-                here.kinds.insert((namespace, name, query.period.seconds()));
-            }
-        }
-    }
-    watched
-}
-
-fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
-    let mut advice = Vec::new();
-    let mut warn = |about: &str, text: String| {
-        advice.push(Advice { severity: Severity::Warning, about: about.to_owned(), text });
-    };
-    if let Some(page) = config.page.as_ref().filter(|page| !page.listen.ip().is_loopback())
-        && page.viewing == Viewing::Open
-    {
-        let listen = page.listen;
-        warn(
-            "page",
-            format!("whoever reaches `{listen}` may look: `viewing = \"token\"` asks who"),
-        );
-    }
-    let of_alerts = config.alerts.iter().flat_map(|alert| {
-        alert.secrets().map(move |secret| (format!("alert {}", alert.name), secret))
-    });
-    let of_traces = config.trace.iter().filter_map(|trace| trace.headers.as_ref());
-    let secrets = of_alerts.chain(of_traces.map(|secret| ("trace".to_owned(), secret)));
-    for (about, secret) in secrets.filter(|(_, secret)| !secret.is_readable()) {
-        let path = secret.path().display();
-        let text = format!(
-            "`{path}` cannot be read from here: the daemon must be able to, or it does not start"
-        );
-        warn(&about, text);
-    }
-    for (name, provider) in &config.providers {
-        let about = format!("provider {name}");
-        let cost = costs.iter().find(|cost| cost.provider == *name);
-        let (url, over) = match provider {
-            ProviderConfig::Alibaba(alibaba) => {
-                let limit = alibaba.metric_calls_monthly;
-                (&alibaba.endpoint_url, cost.and_then(|cost| over_free_calls(cost, limit)))
-            }
-            ProviderConfig::Aws(aws) => {
-                (&aws.endpoint_url, cost.and_then(|cost| over_budget(cost, aws.api_budget)))
-            }
-            // Its address is judged with its credentials, where it is read.
-            ProviderConfig::Prometheus(_) | ProviderConfig::Sim(_) => continue,
-        };
-        let url = url.as_deref().unwrap_or_default();
-        if url.starts_with("http://") && !is_local(url) {
-            warn(&about, format!("`{url}` is not encrypted: credentials' signatures go in clear"));
-        }
-        if let Some(text) = over {
-            warn(&about, text);
-        }
-    }
-    advice
-}
-
-fn is_local(url: &str) -> bool {
-    let host = url.trim_start_matches("http://");
-    ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
-}
-
-fn over_free_calls(cost: &Cost, limit: u64) -> Option<String> {
-    let FreeCalls { expected, free } = cost.free_calls?;
-    if expected > limit {
-        return Some(format!(
-            "{expected} metric calls a month are expected and `metric_calls_per_month` is {limit}: \
-             neap will read less often than `poll_interval`"
-        ));
-    }
-    (expected > free).then(|| {
-        format!(
-            "{expected} metric calls a month are expected and {free} are free: without \
-             pay-as-you-go CloudMonitor refuses the rest"
-        )
-    })
-}
-
-fn over_budget(cost: &Cost, budget: ApiBudget) -> Option<String> {
-    let read = cost.metrics_read_monthly;
-    if let Some(limit) = budget.metrics_monthly.filter(|limit| read > *limit) {
-        return Some(format!(
-            "{read} metrics a month are expected and `metrics_per_month` is {limit}: neap will read \
-             less often than `poll_interval`"
-        ));
-    }
-    let usd = budget.usd_micros_monthly? as f64 / 1e6;
-    (cost.usd_monthly > usd).then(|| {
-        format!(
-            "{:.2} USD a month are expected and `usd_per_month` is {usd:.2}: neap will read less \
-             often than `poll_interval`",
-            cost.usd_monthly
-        )
-    })
-}
-
-fn service_advice(config: &Config, name: &ServiceName, service: &ServicePolicy) -> Vec<Advice> {
-    let mut advice = Vec::new();
-    let mut add = |severity, text: String| {
-        advice.push(Advice { severity, about: format!("service {name}"), text });
-    };
-    for query in &service.demand {
-        if config::known_sparse(query) && query.when_missing == WhenMissing::Unknown {
-            let metric = &query.metric;
-            let text = format!(
-                "`{metric}` reports nothing at zero: `when_missing = \"zero\"` tells a quiet hour \
-                 from a lost metric"
-            );
-            add(Severity::Suggestion, text);
-        }
-        let total = matches!(query.statistic, Statistic::Sum | Statistic::SampleCount);
-        if !total && !config::known_rate(query) {
-            let text = format!(
-                "demand is total load, and `{}` of `{}` does not grow with it",
-                query.statistic, query.metric
-            );
-            add(Severity::Warning, text);
-        }
-    }
-    let acts = config.policy.mode == Mode::Act && service.mode == Mode::Act;
-    if acts && service.pool.actuate == Some(Actuate::Desired) {
-        let text = "`actuate = \"desired\"` needs a group without scale-in policies of its own; \
-                    `neap plan` reads whether it has any";
-        add(Severity::Warning, text.to_owned());
-    }
-    let ceiling = config.policy.spend_ceiling_usd_milli_hourly;
-    if ceiling.is_some() && service.pool.price_usd_hourly.is_none() {
-        let text = "no `price_usd_hourly`: its cost does not count towards `spend_usd_hourly`";
-        add(Severity::Warning, text.to_owned());
-    }
-    if acts && service.pool.max.is_none() {
-        let text = "no `max`: the group's own maximum alone limits growth and spending";
-        add(Severity::Warning, text.to_owned());
-    }
-    if service.signals == planner::policy::Signals::default() {
-        let text = "no `signals`: an outage of this service alone looks like a quiet hour";
-        add(Severity::Suggestion, text.to_owned());
-    }
-    advice
-}
-
-/// Floors that a service's own maximum cuts.
-fn floors_beyond(
-    calendars: &Calendars,
-    name: &ServiceName,
-    service: &ServicePolicy,
-) -> Vec<Advice> {
-    let Some(max) = service.pool.max else { return Vec::new() };
-    let beyond = calendars.events(name).filter_map(|event| {
-        let floor = event.floor.filter(|floor| floor.units > max)?;
-        Some(Advice {
-            severity: Severity::Warning,
-            about: format!("service {name}"),
-            text: format!("event `{}` asks for {}, and `max` is {max}", event.name, floor.units),
-        })
-    });
-    beyond.collect()
-}
-
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let what = match self.mode {
@@ -559,29 +286,6 @@ impl std::fmt::Display for Report {
             let word = if advice.severity == Severity::Warning { "warning" } else { "suggestion" };
             writeln!(f, "{word}: {}: {}", advice.about, advice.text)
         })
-    }
-}
-
-impl std::fmt::Display for Cost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (groups, metrics) = (self.groups, self.metrics);
-        write!(
-            f,
-            "provider `{}` ({}): groups {groups}, metrics {metrics}",
-            self.provider, self.kind
-        )?;
-        let (calls, read, usd) = (self.calls_monthly, self.metrics_read_monthly, self.usd_monthly);
-        match self.kind {
-            "sim" => f.write_str("; reading costs nothing")?,
-            _ => write!(f, "; about {calls} calls and {read} metrics a month, {usd:.2} USD")?,
-        }
-        if let Some(FreeCalls { expected, free }) = self.free_calls {
-            write!(f, "; {expected} of {free} free metric calls")?;
-        }
-        match self.metrics_each_templated_group {
-            0 => Ok(()),
-            each => write!(f, "; {each} metrics more for each group of a template"),
-        }
     }
 }
 

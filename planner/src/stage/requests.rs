@@ -1,0 +1,210 @@
+//! What people ask for of stages: what they agree to, and what becomes of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::{self, bound_to_rule};
+use super::{Promotion, Stage, StageMemory, Stages, Why};
+use crate::agreement::{agrees, name_of, older};
+use crate::idle::rule::RuleName;
+use crate::plan::{Finding, Hold, What};
+use crate::policy::{Policy, Share};
+use crate::snapshot::Snapshot;
+use crate::{ServiceName, Timestamp};
+
+/// What a person asks for, of services and rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRequest {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub ask: StageAsk,
+}
+
+/// What a person can ask for, of services and rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageAsk {
+    /// Let a service act.
+    Promote {
+        /// Which.
+        service: ServiceName,
+        /// As a canary with this share of its budget of removals; wholly otherwise.
+        share: Option<Share>,
+        /// Whether its gate is not met.
+        anyway: bool,
+        /// What was agreed to, see [`bound_to`]: if it is another by now, nothing is done.
+        bound_to: String,
+    },
+    /// Let an idle rule or schedule act that was taken back.
+    PromoteRule {
+        /// Which.
+        rule: RuleName,
+    },
+    /// Take a service back to shadow.
+    Demote {
+        /// Which.
+        service: ServiceName,
+    },
+    /// Take an idle rule or schedule back to `observe`.
+    DemoteRule {
+        /// Which.
+        rule: RuleName,
+    },
+    /// Take everything back.
+    DemoteAll,
+    /// Let an idle rule or schedule act that waits for it.
+    PromoteGatedRule {
+        /// Which.
+        rule: RuleName,
+        /// Whether its gate is not met.
+        anyway: bool,
+        /// What was agreed to, see [`bound_to_rule`]: if it is another by now, nothing is done.
+        bound_to: String,
+    },
+    /// Nothing that is asked for: somebody else has started a machine that a rule had stopped.
+    StartedAgain {
+        /// The rule or schedule.
+        rule: RuleName,
+        /// The machine.
+        resource: String,
+        /// When it was stopped.
+        stopped_at: Timestamp,
+    },
+}
+
+impl fmt::Display for StageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = &self.by;
+        match &self.ask {
+            StageAsk::Promote { service, share, anyway, .. } => {
+                write!(f, "{by} promotes {service}")?;
+                if let Some(share) = share {
+                    write!(f, " as a canary of {share}")?;
+                }
+                if *anyway { f.write_str(", the gate not being met") } else { Ok(()) }
+            }
+            StageAsk::PromoteRule { rule } => write!(f, "{by} promotes rule {rule}"),
+            StageAsk::Demote { service } => write!(f, "{by} demotes {service}"),
+            StageAsk::DemoteRule { rule } => write!(f, "{by} demotes rule {rule}"),
+            StageAsk::DemoteAll => write!(f, "{by} demotes everything"),
+            StageAsk::PromoteGatedRule { rule, anyway, .. } => {
+                write!(f, "{by} promotes rule {rule}")?;
+                if *anyway { f.write_str(", the gate not being met") } else { Ok(()) }
+            }
+            StageAsk::StartedAgain { rule, resource, stopped_at } => {
+                write!(
+                    f,
+                    "{by} started {resource} again, which rule {rule} stopped at {stopped_at}"
+                )
+            }
+        }
+    }
+}
+
+/// What somebody who promotes a service agrees to, as a short hash: its configuration, the gate, the
+/// budgets, the stage that it is in and since when. If any of it changes, it is another.
+pub fn bound_to(policy: &Policy, stages: &Stages, name: &ServiceName) -> String {
+    let service = policy.services.get(name);
+    let gated = policy.promotion.gated.contains(name);
+    let Promotion { gate, regret, .. } = &policy.promotion;
+    let stage = stages.service(name).map(|memory| (memory.stage, memory.since));
+    let (mode, budgets) = (policy.mode, &policy.budgets);
+    name_of("service", &(name, mode, gated, gate, regret, budgets, stage, service))
+}
+
+/// The name of a promotion's offer: what is agreed to, and the day of the scorecard it was agreed on.
+pub fn offer(policy: &Policy, stages: &Stages, name: &ServiceName, day: i64) -> String {
+    name_of("offer", &(bound_to(policy, stages, name), day))
+}
+
+/// Takes in what people asked for, and puts what is new in shadow.
+pub(crate) fn take_requests(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    stages: &mut Stages,
+    findings: &mut Vec<Finding>,
+) {
+    for request in &snapshot.requests {
+        request_taken(policy, snapshot.taken_at, request, stages, findings);
+    }
+    let gated = &policy.promotion.gated;
+    stages.services.retain(|name, memory| {
+        policy.services.contains_key(name) && (memory.why != Why::New || gated.contains(name))
+    });
+    for name in gated.iter().filter(|name| policy.services.contains_key(*name)) {
+        if stages.service(name).is_none() {
+            let new = StageMemory::new(Stage::Shadow, snapshot.taken_at, Why::New);
+            stages.services.insert(name.clone(), new);
+        }
+    }
+    let gated = &policy.promotion.rules;
+    stages.rules.retain(|name, memory| memory.why != Why::New || gated.contains_key(name));
+    for name in gated.keys() {
+        if stages.rule(name).is_none() {
+            let new = StageMemory::new(Stage::Shadow, snapshot.taken_at, Why::New);
+            stages.rules.insert(name.clone(), new);
+        }
+    }
+}
+
+fn request_taken(
+    policy: &Policy,
+    now: Timestamp,
+    request: &StageRequest,
+    stages: &mut Stages,
+    findings: &mut Vec<Finding>,
+) {
+    let by = request.by.clone();
+    let void = |by| Finding {
+        service: None,
+        what: What::Noted,
+        hold: Hold::OfferVoid { by },
+        sizing: None,
+    };
+    let demoted =
+        || StageMemory::new(Stage::Shadow, request.at, Why::Demoted { by: request.by.clone() });
+    match &request.ask {
+        StageAsk::Promote { service, share, anyway, bound_to: agreed } => {
+            let now = || bound_to(policy, stages, service);
+            if !agrees(agreed, now, || older::bound_to(policy, stages, service)) {
+                findings.push(Finding { service: Some(service.clone()), ..void(by) });
+                return;
+            }
+            let stage = share.map_or(Stage::Promoted, |share| Stage::Canary { share });
+            let why = Why::Promoted { by, anyway: *anyway };
+            stages.services.insert(service.clone(), StageMemory::new(stage, request.at, why));
+        }
+        StageAsk::PromoteRule { rule } => {
+            let why = Why::Promoted { by, anyway: false };
+            let memory = StageMemory::new(Stage::Promoted, request.at, why);
+            stages.rules.insert(rule.clone(), memory);
+        }
+        StageAsk::Demote { service } => {
+            stages.services.insert(service.clone(), demoted());
+        }
+        StageAsk::DemoteRule { rule } => {
+            stages.rules.insert(rule.clone(), demoted());
+        }
+        StageAsk::DemoteAll => {
+            *stages = Stages { all: Some(demoted()), ..Stages::default() };
+        }
+        StageAsk::PromoteGatedRule { rule, anyway, bound_to: agreed } => {
+            let now = || bound_to_rule(policy, stages, rule);
+            let terms = policy.promotion.rules.get(rule);
+            if !agrees(agreed, now, || older::bound_to_rule(policy, stages, rule, terms)) {
+                findings.push(void(by));
+                return;
+            }
+            let why = Why::Promoted { by, anyway: *anyway };
+            let memory = StageMemory::new(Stage::Promoted, request.at, why);
+            stages.rules.insert(rule.clone(), memory);
+        }
+        StageAsk::StartedAgain { rule, stopped_at, .. } => {
+            rules::regret(policy, rule, *stopped_at, request.at, now, stages);
+        }
+    }
+}

@@ -1,38 +1,32 @@
 //! What an observation teaches: orders, other people's changes, violations, calibration, trust.
 
+mod account;
+mod capacity;
+
 use crate::fault::FaultKind;
 use crate::group::{Activity, Cause};
 use crate::memory::{
-    Band, Bucket, Calibration, Censored, ChangeLog, Count, Expected, LEAD_TIMES_KEPT, Lease,
-    OpenOrder, Quality, ServiceMemory,
+    Band, Bucket, Censored, ChangeLog, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Quality,
+    ServiceMemory,
 };
-use crate::numbers::{HALVING, depth_of, milli, sane};
+use crate::numbers::milli;
 use crate::plan::Change;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use crate::reasons::{Author, ForeignChange};
-use crate::snapshot::{
-    DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
-};
-use crate::{Level, OrTold, Seconds, Timestamp, Units};
+use crate::snapshot::{DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult};
+use crate::{OrTold, Seconds, Timestamp, Units};
 
-/// Violations are accounted over so many quarters of a day: 28 days.
-const QUARTERS_KEPT: u32 = 112;
-pub(crate) const QUARTER: i64 = 21_600;
+use account::account;
+pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};
+use capacity::learn_capacity;
+pub(crate) use capacity::{CAPACITY_NEEDED, capacity_per_unit};
+
 /// Entries kept of what was in service and what was ordered.
 pub(crate) const LOG_KEPT: usize = 24;
 /// An order whose result nobody told is given up after this: the group was read many times since.
 const ORDER_GIVEN_UP_AFTER: Seconds = Seconds::minutes(15);
 /// A lead time beyond a day is a stopped clock, not a boot.
 const LEAD_TIME_MAX: Seconds = Seconds::days(1);
-/// Estimates of a unit's capacity kept, and how far apart once there are enough.
-const CAPACITY_ESTIMATES: usize = 24;
-/// So many estimates make a capacity known.
-pub(crate) const CAPACITY_NEEDED: usize = 6;
-const CAPACITY_EVERY: Seconds = Seconds::minutes(30);
-/// Below this utilisation a unit's capacity would be extrapolated, not measured.
-const CAPACITY_UTILISATION_MIN: f64 = 0.1;
-/// A capacity is at most so many times the highest demand per unit ever seen.
-const CAPACITY_BEYOND_SEEN: f64 = 2.0;
 /// The forecast loses its say when its loss exceeds last-value's by a tenth, and has it back when
 /// it is no worse than last-value's.
 const DISTRUST_ABOVE_PERCENT: u64 = 110;
@@ -289,209 +283,6 @@ fn count_censored(demand: &DemandView, memory: &mut ServiceMemory) {
         }),
         _ => None,
     };
-}
-
-/// The capacity of a unit, as far as it is known: `Ok` once it may justify taking units away,
-/// `Err` with the estimates there are (and how many) while it may not.
-pub(crate) fn capacity_per_unit(
-    service: &ServicePolicy,
-    memory: &ServiceMemory,
-) -> Result<f64, (Option<f64>, usize)> {
-    match service.pool.capacity_per_unit {
-        CapacityPerUnit::Given(given) => {
-            if sane(given).is_some_and(|c| c > 0.0) {
-                Ok(given)
-            } else {
-                Err((None, 0))
-            }
-        }
-        CapacityPerUnit::Learn => {
-            let learned = &memory.capacity;
-            let mut sorted = learned.estimates_milli.clone();
-            sorted.sort_unstable();
-            let have = sorted.len();
-            let Some(&middle) = sorted.get(have / 2) else { return Err((None, 0)) };
-            let seen_most = learned.highest_milli as f64 * CAPACITY_BEYOND_SEEN;
-            let capacity = (middle as f64).min(seen_most) / 1000.0;
-            match (capacity > 0.0, have >= CAPACITY_NEEDED) {
-                (true, true) => Ok(capacity),
-                (true, false) => Err((Some(capacity), have)),
-                (false, _) => Err((None, have)),
-            }
-        }
-    }
-}
-
-/// Demand per unit over utilisation, at target utilisation; only from settled, uncensored
-/// intervals of a group that was not changing.
-fn learn_capacity(
-    at: Timestamp,
-    service: &ServicePolicy,
-    view: &GroupView,
-    demand: &DemandView,
-    memory: &mut ServiceMemory,
-) {
-    let learned = &mut memory.capacity;
-    let early = learned.estimates_milli.len() < CAPACITY_ESTIMATES / 2;
-    let wait = if early { demand.step.span() } else { CAPACITY_EVERY };
-    let (Some(point), Some(utilisation)) = (demand.settled, demand.utilisation) else { return };
-    let steady = view.pending == Units(0) && view.terminating == Units(0);
-    let fresh = learned.estimates_milli.is_empty() || at.since(learned.at) >= wait;
-    let measured = (CAPACITY_UTILISATION_MIN..=1.0).contains(&utilisation);
-    let units = view.in_service.0;
-    if !steady
-        || !fresh
-        || !measured
-        || point.censored
-        || units == 0
-        || demand.missing.fraction() > 0.0
-    {
-        return;
-    }
-    let Some(value) = sane(point.value) else { return };
-    let a_unit = value / f64::from(units);
-    let target = service.pool.target_utilisation.fraction();
-    let (Some(estimate), Some(seen)) = (milli(a_unit / utilisation * target), milli(a_unit)) else {
-        return;
-    };
-    if estimate == 0 {
-        return;
-    }
-    learned.estimates_milli.push(estimate);
-    let surplus = learned.estimates_milli.len().saturating_sub(CAPACITY_ESTIMATES);
-    learned.estimates_milli.drain(..surplus);
-    learned.highest_milli = learned.highest_milli.max(seen);
-    learned.at = at;
-}
-
-/// Counts the intervals that settled, and moves the calibration by each.
-fn account(mode: Mode, service: &ServicePolicy, seen: &Observation, memory: &mut ServiceMemory) {
-    let step = seen.demand.step.span();
-    let capacity = capacity_per_unit(service, memory).ok();
-    let lead = crate::observe::window(&service.pool, Some(memory), Seconds::ZERO, Seconds::ZERO);
-    for point in &seen.demand.newly_settled {
-        if memory.violations.counted.is_some_and(|counted| point.start <= counted) {
-            continue;
-        }
-        memory.violations.counted = Some(point.start);
-        let (Some(capacity), Some(demand)) = (capacity, milli(point.value)) else { continue };
-        let Some(units) = memory.in_service.mean_milli(point.start, point.start + step) else {
-            continue;
-        };
-        let covers =
-            |units_milli: u64| units_milli as f64 * capacity >= demand as f64 * (1.0 - 1e-9);
-        let violated = point.censored || !covers(units);
-        count(point.start, violated, memory);
-        // What neap asked for in time counts as well as what was there: a ceiling or a cloud
-        // without machines says nothing about the quantile. In `observe` the group is another's.
-        let asked = memory.ordered.at(point.start - lead.lead_time).map(|u| u64::from(u.0) * 1000);
-        let kept = match mode {
-            Mode::Act => covers(asked.unwrap_or(0).max(units)) && !point.censored,
-            Mode::Observe => match asked {
-                Some(asked) => covers(asked),
-                None => continue,
-            },
-        };
-        if let Ok(forecast) = &seen.forecast {
-            follow_spread(forecast, capacity, &mut memory.calibration);
-        }
-        calibrate(service, kept, seen.forecast.is_ok(), memory);
-    }
-}
-
-/// Follows how wide the forecast's tail usually is.
-fn follow_spread(forecast: &ReducedForecast, capacity: f64, calibration: &mut Calibration) {
-    let Some(now) = crate::sizing::spread(forecast, capacity) else { return };
-    let usual = calibration.spread_micro.unwrap_or(now);
-    calibration.spread_micro =
-        Some(usual.saturating_add(now.saturating_sub(usual) / SPREAD_MEMORY));
-}
-
-impl crate::memory::ViolationAccount {
-    /// Intervals and violations of the last 28 days.
-    pub fn totals(&self) -> (u64, u64) {
-        self.quarters.iter().fold((0, 0), |(intervals, violations), (_, count)| {
-            (intervals + u64::from(count.intervals), violations + u64::from(count.violations))
-        })
-    }
-}
-
-fn count(start: Timestamp, violated: bool, memory: &mut ServiceMemory) {
-    let quarter = u32::try_from(start.0.div_euclid(QUARTER)).unwrap_or(0);
-    let quarters = &mut memory.violations.quarters;
-    match quarters.last_mut() {
-        Some((newest, count)) if *newest >= quarter => {
-            count.intervals = count.intervals.saturating_add(1);
-            count.violations = count.violations.saturating_add(u32::from(violated));
-        }
-        _ => quarters.push((quarter, Count { intervals: 1, violations: u32::from(violated) })),
-    }
-    quarters.retain(|(kept, _)| kept.saturating_add(QUARTERS_KEPT) > quarter);
-}
-
-/// How far a miss moves the depth once much is known; at first it moves it by so many times more,
-/// and half of that is left after so many intervals.
-const MISS_STEP: i64 = HALVING * 12 / 1000;
-const EARLY_STEPS: i64 = 3;
-const EVIDENCE: i64 = 500;
-/// An interval moves the usual spread by one part in so many of its distance from it.
-const SPREAD_MEMORY: i64 = 500;
-/// The quantile starts out so much shallower than the budget: a window's highest demand is sized
-/// for, units are whole and scale-in waits, so fewer intervals than the level says are missed.
-const START_BELOW_BUDGET: i64 = HALVING * 5 / 4;
-/// Where the account has violations to spare, the quantile comes in up to so many times faster.
-const SPARE_MAX: f64 = 2.0;
-/// Violations that the account is taken to begin with, so that its first hours do not decide.
-const PRIOR_VIOLATIONS: f64 = 2.0;
-/// The deepest and the shallowest the quantile may go.
-pub(crate) const DEPTH_MAX: i64 = 14 * HALVING;
-pub(crate) const DEPTH_MIN: i64 = HALVING;
-/// Where the reactive headroom starts, how far a miss moves it, and how far it may go, in
-/// millionths of the fastest recent rise.
-pub(crate) const HEADROOM_START: i64 = 1_000_000;
-const HEADROOM_STEP: i64 = 200_000;
-const HEADROOM_MAX: i64 = 4_000_000;
-
-/// Where the depth starts, from the budget.
-pub(crate) fn start_depth(service: &ServicePolicy) -> i64 {
-    Level::new(1.0 - budget_of(service))
-        .map_or(DEPTH_MIN, |level| (depth_of(level) - START_BELOW_BUDGET).max(DEPTH_MIN))
-}
-
-/// The budget as a share that can be worked with: a promise of none at all is one in a million.
-fn budget_of(service: &ServicePolicy) -> f64 {
-    service.violation_budget.fraction().clamp(1e-6, 0.5)
-}
-
-/// The budget, raised where the 28 days' account has violations to spare.
-fn target_share(budget: f64, intervals: u64, violations: u64) -> f64 {
-    let share =
-        (violations as f64 + PRIOR_VIOLATIONS) / (intervals as f64 + PRIOR_VIOLATIONS / budget);
-    budget * (budget / share).clamp(1.0, SPARE_MAX)
-}
-
-/// Adaptive conformal inference (Gibbs and Candès, 2021), with the depth in the tail in place of
-/// the level: a miss moves it out by a step, a hit back by the budget's share of the step, so that
-/// it rests where the share of misses is the budget.
-fn calibrate(service: &ServicePolicy, kept: bool, forecast: bool, memory: &mut ServiceMemory) {
-    let (intervals, violations) = memory.violations.totals();
-    let share = target_share(budget_of(service), intervals, violations);
-    let moved = |now: i64, step: i64| {
-        let by = if kept { -(step as f64) * share } else { step as f64 * (1.0 - share) };
-        now.saturating_add(by.round() as i64)
-    };
-    let trusted = forecast && memory.quality == Quality::Trusted;
-    let calibration = &mut memory.calibration;
-    if trusted {
-        let evidence = i64::try_from(intervals).unwrap_or(i64::MAX / 2);
-        let early = EARLY_STEPS * MISS_STEP * EVIDENCE / EVIDENCE.saturating_add(evidence);
-        let step = MISS_STEP + early;
-        let depth = calibration.depth_micro.unwrap_or_else(|| start_depth(service));
-        calibration.depth_micro = Some(moved(depth, step).clamp(DEPTH_MIN, DEPTH_MAX));
-    } else {
-        let headroom = calibration.headroom_micro.unwrap_or(HEADROOM_START);
-        calibration.headroom_micro = Some(moved(headroom, HEADROOM_STEP).clamp(0, HEADROOM_MAX));
-    }
 }
 
 /// Bands kept: an outage's fall happens within three cycles.

@@ -1,0 +1,90 @@
+//! The capacity of a unit: given, or learned from demand and utilisation.
+
+use crate::memory::ServiceMemory;
+use crate::numbers::{milli, sane};
+use crate::policy::{CapacityPerUnit, ServicePolicy};
+use crate::snapshot::{DemandView, GroupView};
+use crate::{Seconds, Timestamp, Units};
+
+/// Estimates of a unit's capacity kept, and how far apart once there are enough.
+const CAPACITY_ESTIMATES: usize = 24;
+/// So many estimates make a capacity known.
+pub(crate) const CAPACITY_NEEDED: usize = 6;
+const CAPACITY_EVERY: Seconds = Seconds::minutes(30);
+/// Below this utilisation a unit's capacity would be extrapolated, not measured.
+const CAPACITY_UTILISATION_MIN: f64 = 0.1;
+/// A capacity is at most so many times the highest demand per unit ever seen.
+const CAPACITY_BEYOND_SEEN: f64 = 2.0;
+
+/// The capacity of a unit, as far as it is known: `Ok` once it may justify taking units away,
+/// `Err` with the estimates there are (and how many) while it may not.
+pub(crate) fn capacity_per_unit(
+    service: &ServicePolicy,
+    memory: &ServiceMemory,
+) -> Result<f64, (Option<f64>, usize)> {
+    match service.pool.capacity_per_unit {
+        CapacityPerUnit::Given(given) => {
+            if sane(given).is_some_and(|c| c > 0.0) {
+                Ok(given)
+            } else {
+                Err((None, 0))
+            }
+        }
+        CapacityPerUnit::Learn => {
+            let learned = &memory.capacity;
+            let mut sorted = learned.estimates_milli.clone();
+            sorted.sort_unstable();
+            let have = sorted.len();
+            let Some(&middle) = sorted.get(have / 2) else { return Err((None, 0)) };
+            let seen_most = learned.highest_milli as f64 * CAPACITY_BEYOND_SEEN;
+            let capacity = (middle as f64).min(seen_most) / 1000.0;
+            match (capacity > 0.0, have >= CAPACITY_NEEDED) {
+                (true, true) => Ok(capacity),
+                (true, false) => Err((Some(capacity), have)),
+                (false, _) => Err((None, have)),
+            }
+        }
+    }
+}
+
+/// Demand per unit over utilisation, at target utilisation; only from settled, uncensored
+/// intervals of a group that was not changing.
+pub(super) fn learn_capacity(
+    at: Timestamp,
+    service: &ServicePolicy,
+    view: &GroupView,
+    demand: &DemandView,
+    memory: &mut ServiceMemory,
+) {
+    let learned = &mut memory.capacity;
+    let early = learned.estimates_milli.len() < CAPACITY_ESTIMATES / 2;
+    let wait = if early { demand.step.span() } else { CAPACITY_EVERY };
+    let (Some(point), Some(utilisation)) = (demand.settled, demand.utilisation) else { return };
+    let steady = view.pending == Units(0) && view.terminating == Units(0);
+    let fresh = learned.estimates_milli.is_empty() || at.since(learned.at) >= wait;
+    let measured = (CAPACITY_UTILISATION_MIN..=1.0).contains(&utilisation);
+    let units = view.in_service.0;
+    if !steady
+        || !fresh
+        || !measured
+        || point.censored
+        || units == 0
+        || demand.missing.fraction() > 0.0
+    {
+        return;
+    }
+    let Some(value) = sane(point.value) else { return };
+    let a_unit = value / f64::from(units);
+    let target = service.pool.target_utilisation.fraction();
+    let (Some(estimate), Some(seen)) = (milli(a_unit / utilisation * target), milli(a_unit)) else {
+        return;
+    };
+    if estimate == 0 {
+        return;
+    }
+    learned.estimates_milli.push(estimate);
+    let surplus = learned.estimates_milli.len().saturating_sub(CAPACITY_ESTIMATES);
+    learned.estimates_milli.drain(..surplus);
+    learned.highest_milli = learned.highest_milli.max(seen);
+    learned.at = at;
+}

@@ -2,32 +2,28 @@
 //!
 //! What could not be read is part of the snapshot, by service: nothing here fails.
 
+mod observe;
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::calendars::Calendars;
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
-use planner::demand::Assembly;
-use planner::group::{ActivityKind, ActivityStatus, GroupState};
+use planner::group::GroupState;
 use planner::metric::{MetricKey, MetricQuery, Sample};
 use planner::policy::{Policy, ServicePolicy};
-use planner::snapshot::{
-    DemandView, GroupView, NoForecast, Observation, OrderOutcome, ReducedForecast, SignalsView,
-    Trend, Window,
-};
+use planner::snapshot::{Observation, OrderOutcome};
 use planner::{Fault, FaultKind, GroupRef, Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::traced::{SPANS, Traced};
 use providers::{Deadline, Provider};
-use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 
 use crate::store::{self, Store, demand_step};
+use read::read_groups;
 
 /// The configured clouds by name, each with its deadline enforced and its calls counted.
 pub type Providers = BTreeMap<ProviderName, Traced>;
-
-/// Periods that each poll reads again: clouds correct their newest points.
-const READ_AGAIN_PERIODS: u64 = 5;
 
 /// Models made anew in one cycle at most, worst first, so that a start does not hold up decisions.
 const REFITS_PER_CYCLE: usize = 16;
@@ -168,104 +164,6 @@ impl Observer {
         self.store.retain(&|key| wanted.contains(key));
     }
 
-    async fn read_metrics(&mut self, question: &Question<'_>) -> Vec<SampleBatch> {
-        let mut answers = JoinSet::new();
-        for ((provider, from), asked) in self.metric_batches(question) {
-            let Some(provider) = question.providers.get(&provider).cloned() else {
-                for query in &asked {
-                    let fault =
-                        unasked(&format!("provider `{}` is not configured", query.provider));
-                    self.store.failed(query, fault);
-                }
-                continue;
-            };
-            let (to, deadline) = (question.taken_at, question.deadline);
-            let asking = async move {
-                let samples = provider.metrics().samples(&asked, from, to, deadline).await;
-                (asked, samples)
-            };
-            answers.spawn(asking.in_current_span());
-        }
-        let mut batches = Vec::new();
-        while let Some(answer) = answers.join_next().await {
-            let Ok((asked, samples)) = answer else { continue };
-            for (query, samples) in asked.iter().zip(samples) {
-                batches.extend(self.take(query, samples, question));
-            }
-        }
-        batches.sort_by(|a, b| a.metric.cmp(&b.metric));
-        batches
-    }
-
-    fn take(
-        &mut self,
-        query: &MetricQuery,
-        samples: Result<Vec<Sample>, Fault>,
-        question: &Question<'_>,
-    ) -> Option<SampleBatch> {
-        let samples = match samples {
-            Ok(samples) => samples,
-            Err(fault) => {
-                self.store.failed(query, fault);
-                return None;
-            }
-        };
-        let first = !self.store.is_back_filled(query);
-        let news = if first {
-            self.store.back_fill(query, &samples)
-        } else {
-            self.store.take(query, &samples)
-        };
-        let oldest = news.iter().map(|sample| sample.start).min()?;
-        let key = query.key();
-        for (name, service) in &question.policy.services {
-            let Some(watched) = self.services.get_mut(name) else { continue };
-            if service.metrics().any(|used| used.key() == key) {
-                let from = watched.changed_from.map_or(oldest, |known| known.min(oldest));
-                watched.changed_from = Some(from);
-                watched.complete &= !first;
-            }
-        }
-        Some(SampleBatch { metric: key, seen_at: question.taken_at, samples: news })
-    }
-
-    /// Every metric once, by source and by the stamp to read from.
-    fn metric_batches(
-        &self,
-        question: &Question<'_>,
-    ) -> BTreeMap<(ProviderName, Timestamp), Vec<MetricQuery>> {
-        let mut asked = BTreeSet::new();
-        let mut batches: BTreeMap<_, Vec<MetricQuery>> = BTreeMap::new();
-        for query in question.policy.services.values().flat_map(ServicePolicy::metrics) {
-            if asked.insert(query.key()) {
-                let from = self.read_from(query, question);
-                batches.entry((query.provider.clone(), from)).or_default().push(query.clone());
-            }
-        }
-        batches
-    }
-
-    /// The whole history at first; afterwards the last periods again. Metrics that are up to date
-    /// share one stamp, so that they share calls.
-    fn read_from(&self, query: &MetricQuery, question: &Question<'_>) -> Timestamp {
-        let now = question.taken_at.floor_to(query.period);
-        let periods = |count: u64| Seconds(query.period.span().0 * count);
-        let newest = self.store.newest(query).filter(|_| self.store.is_back_filled(query));
-        match newest {
-            Some(newest) => {
-                let regular = now - periods(READ_AGAIN_PERIODS + 4);
-                regular.min(newest - periods(READ_AGAIN_PERIODS - 1))
-            }
-            None => {
-                let kept = question
-                    .providers
-                    .get(&query.provider)
-                    .map_or(Seconds::days(1), |p| p.metrics().keeps(query).history);
-                now - kept.min(store::history(query.period))
-            }
-        }
-    }
-
     fn bring_up_to_date(
         &mut self,
         name: &ServiceName,
@@ -336,79 +234,6 @@ impl Observer {
         }
     }
 
-    fn observe(
-        &mut self,
-        name: &ServiceName,
-        service: &ServicePolicy,
-        group: Result<GroupState, Fault>,
-        question: &Question<'_>,
-    ) -> Observation {
-        let lead_times =
-            group.as_ref().map(|state| self.new_lead_times(state, question)).unwrap_or_default();
-        let ours = question.ours.get(name).map(Vec::as_slice).unwrap_or_default();
-        let group =
-            group.map(|state| GroupView::of(&state, question.taken_at, service.pool.warm_up, ours));
-        let (demand, window) = self.demand_view(name, service, question);
-        let forecast = self.forecast(name, window);
-        let signals = self.signals(service, group.as_ref().ok(), question.taken_at);
-        let outcomes = question.outcomes.get(name).cloned().unwrap_or_default();
-        Observation { group, demand, forecast, signals, outcomes, lead_times }
-    }
-
-    /// Ordered to in service, of launches that ended since the last cycle.
-    fn new_lead_times(&mut self, state: &GroupState, question: &Question<'_>) -> Vec<Seconds> {
-        let mut found = Vec::new();
-        for activity in state.activities.iter().rev() {
-            let Some(ended) = activity.ended_at else { continue };
-            let launched = activity.kind == ActivityKind::Launch
-                && activity.status == ActivityStatus::Successful;
-            let new = question.last_taken_at.is_none_or(|last| ended > last);
-            if launched && new && self.launches_seen.insert(activity.id.clone(), ended).is_none() {
-                found.push(ended.since(activity.started_at));
-            }
-        }
-        found
-    }
-
-    fn demand_view(
-        &self,
-        name: &ServiceName,
-        service: &ServicePolicy,
-        question: &Question<'_>,
-    ) -> (DemandView, Window) {
-        let now = question.taken_at;
-        let step = demand_step(service);
-        let settling = self.settling(service, question);
-        let settled_end = (now - settling).floor_to(step);
-        let memory = question.memory.services.get(name);
-        let newest_settled = self
-            .services
-            .get(name)
-            .and_then(|watched| newest_present(&watched.demand, settled_end))
-            .unwrap_or(settled_end);
-        let window = planner::window(
-            &service.pool,
-            memory,
-            question.policy.poll_interval,
-            now.since(newest_settled),
-        );
-        let members = self.store.members(service, now);
-        let members: Vec<_> = members.iter().map(store::MemberPoints::as_member).collect();
-        let view = DemandView::from_members(
-            &members,
-            &Assembly {
-                taken_at: now,
-                step,
-                settling,
-                lead: window.lead(),
-                counted: memory.and_then(|memory| memory.violations.counted),
-                fixed_capacity: service.fixed_capacity,
-                utilisation: self.store.utilisation(service, newest_settled - step.span()),
-            },
-        );
-        (view, window)
-    }
-
     fn settling(&self, service: &ServicePolicy, question: &Question<'_>) -> Seconds {
         service
             .demand
@@ -420,62 +245,6 @@ impl Observer {
             .max()
             .unwrap_or_else(|| settling(demand_step(service)))
     }
-
-    fn forecast(&self, name: &ServiceName, window: Window) -> Result<ReducedForecast, NoForecast> {
-        let Some(watched) = self.services.get(name) else { return Err(NoForecast::NoData) };
-        if watched.demand.is_empty() {
-            return Err(NoForecast::NoData);
-        }
-        if watched.forecaster.choice().is_none()
-            && watched.forecaster.refit_due(&watched.demand).is_some()
-        {
-            return Err(NoForecast::WaitingForRefit);
-        }
-        let windows = window.steps(watched.demand.step())?;
-        let made = watched.forecaster.forecast(&watched.demand, windows)?;
-        ReducedForecast::of(&made, window)
-    }
-
-    fn signals(
-        &self,
-        service: &ServicePolicy,
-        group: Option<&GroupView>,
-        now: Timestamp,
-    ) -> SignalsView {
-        let errors = service.signals.errors.as_ref();
-        let hosts = service.signals.healthy_hosts.as_ref();
-        let in_service = group.map_or(0.0, |group| f64::from(group.in_service.0));
-        SignalsView {
-            errors: errors.map_or(Trend::Unknown, |query| self.store.errors_trend(query, now)),
-            healthy_hosts: hosts
-                .map_or(Trend::Unknown, |query| self.store.hosts_trend(query, in_service, now)),
-        }
-    }
-}
-
-/// The groups of all services, each asked once, all providers at the same time.
-async fn read_groups(question: &Question<'_>) -> BTreeMap<GroupRef, Result<GroupState, Fault>> {
-    let mut wanted: BTreeMap<ProviderName, BTreeSet<GroupRef>> = BTreeMap::new();
-    for service in question.policy.services.values() {
-        let group = service.pool.group.clone();
-        wanted.entry(group.provider.clone()).or_default().insert(group);
-    }
-    let mut answers = JoinSet::new();
-    for (provider, groups) in wanted {
-        let Some(provider) = question.providers.get(&provider).cloned() else { continue };
-        let deadline = question.deadline;
-        let asking = async move {
-            let groups: Vec<GroupRef> = groups.into_iter().collect();
-            let states = provider.inventory().groups(&groups, deadline).await;
-            groups.into_iter().zip(states).collect::<Vec<_>>()
-        };
-        answers.spawn(asking.in_current_span());
-    }
-    let mut read = BTreeMap::new();
-    while let Some(answer) = answers.join_next().await {
-        read.extend(answer.into_iter().flatten());
-    }
-    read
 }
 
 fn unasked(why: &str) -> Fault {
@@ -490,21 +259,6 @@ fn unasked(why: &str) -> Fault {
 /// How long an interval may still change, where the source does not say: two periods.
 fn settling(step: planner::Step) -> Seconds {
     step.span() + step.span()
-}
-
-/// The end of the newest interval with a sample, at or before `until`.
-fn newest_present(series: &Series, until: Timestamp) -> Option<Timestamp> {
-    let step = series.step();
-    let last = series.end()?.min(until - step.span());
-    let first = series.start();
-    let mut start = last;
-    while start >= first {
-        if series.at(start).is_some() {
-            return Some(start + step.span());
-        }
-        start = start - step.span();
-    }
-    None
 }
 
 #[cfg(test)]

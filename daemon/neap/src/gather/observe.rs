@@ -1,0 +1,134 @@
+//! Puts together what is known of one service: group, demand, forecast and signals.
+
+use forecaster::Series;
+use planner::demand::Assembly;
+use planner::group::{ActivityKind, ActivityStatus, GroupState};
+use planner::policy::ServicePolicy;
+use planner::snapshot::{
+    DemandView, GroupView, NoForecast, Observation, ReducedForecast, SignalsView, Trend, Window,
+};
+use planner::{Fault, Seconds, ServiceName, Timestamp};
+
+use super::{Observer, Question};
+use crate::store::{self, demand_step};
+
+impl Observer {
+    pub(super) fn observe(
+        &mut self,
+        name: &ServiceName,
+        service: &ServicePolicy,
+        group: Result<GroupState, Fault>,
+        question: &Question<'_>,
+    ) -> Observation {
+        let lead_times =
+            group.as_ref().map(|state| self.new_lead_times(state, question)).unwrap_or_default();
+        let ours = question.ours.get(name).map(Vec::as_slice).unwrap_or_default();
+        let group =
+            group.map(|state| GroupView::of(&state, question.taken_at, service.pool.warm_up, ours));
+        let (demand, window) = self.demand_view(name, service, question);
+        let forecast = self.forecast(name, window);
+        let signals = self.signals(service, group.as_ref().ok(), question.taken_at);
+        let outcomes = question.outcomes.get(name).cloned().unwrap_or_default();
+        Observation { group, demand, forecast, signals, outcomes, lead_times }
+    }
+
+    /// Ordered to in service, of launches that ended since the last cycle.
+    fn new_lead_times(&mut self, state: &GroupState, question: &Question<'_>) -> Vec<Seconds> {
+        let mut found = Vec::new();
+        for activity in state.activities.iter().rev() {
+            let Some(ended) = activity.ended_at else { continue };
+            let launched = activity.kind == ActivityKind::Launch
+                && activity.status == ActivityStatus::Successful;
+            let new = question.last_taken_at.is_none_or(|last| ended > last);
+            if launched && new && self.launches_seen.insert(activity.id.clone(), ended).is_none() {
+                found.push(ended.since(activity.started_at));
+            }
+        }
+        found
+    }
+
+    fn demand_view(
+        &self,
+        name: &ServiceName,
+        service: &ServicePolicy,
+        question: &Question<'_>,
+    ) -> (DemandView, Window) {
+        let now = question.taken_at;
+        let step = demand_step(service);
+        let settling = self.settling(service, question);
+        let settled_end = (now - settling).floor_to(step);
+        let memory = question.memory.services.get(name);
+        let newest_settled = self
+            .services
+            .get(name)
+            .and_then(|watched| newest_present(&watched.demand, settled_end))
+            .unwrap_or(settled_end);
+        let window = planner::window(
+            &service.pool,
+            memory,
+            question.policy.poll_interval,
+            now.since(newest_settled),
+        );
+        let members = self.store.members(service, now);
+        let members: Vec<_> = members.iter().map(store::MemberPoints::as_member).collect();
+        let view = DemandView::from_members(
+            &members,
+            &Assembly {
+                taken_at: now,
+                step,
+                settling,
+                lead: window.lead(),
+                counted: memory.and_then(|memory| memory.violations.counted),
+                fixed_capacity: service.fixed_capacity,
+                utilisation: self.store.utilisation(service, newest_settled - step.span()),
+            },
+        );
+        (view, window)
+    }
+
+    fn forecast(&self, name: &ServiceName, window: Window) -> Result<ReducedForecast, NoForecast> {
+        let Some(watched) = self.services.get(name) else { return Err(NoForecast::NoData) };
+        if watched.demand.is_empty() {
+            return Err(NoForecast::NoData);
+        }
+        if watched.forecaster.choice().is_none()
+            && watched.forecaster.refit_due(&watched.demand).is_some()
+        {
+            return Err(NoForecast::WaitingForRefit);
+        }
+        let windows = window.steps(watched.demand.step())?;
+        let made = watched.forecaster.forecast(&watched.demand, windows)?;
+        ReducedForecast::of(&made, window)
+    }
+
+    fn signals(
+        &self,
+        service: &ServicePolicy,
+        group: Option<&GroupView>,
+        now: Timestamp,
+    ) -> SignalsView {
+        let errors = service.signals.errors.as_ref();
+        let hosts = service.signals.healthy_hosts.as_ref();
+        let in_service = group.map_or(0.0, |group| f64::from(group.in_service.0));
+        SignalsView {
+            errors: errors.map_or(Trend::Unknown, |query| self.store.errors_trend(query, now)),
+            healthy_hosts: hosts
+                .map_or(Trend::Unknown, |query| self.store.hosts_trend(query, in_service, now)),
+        }
+    }
+}
+
+/// The end of the newest interval with a sample, at or before `until`.
+fn newest_present(series: &Series, until: Timestamp) -> Option<Timestamp> {
+    let step = series.step();
+    let last = series.end()?.min(until - step.span());
+    let first = series.start();
+    let mut start = last;
+    while start >= first {
+        if series.at(start).is_some() {
+            return Some(start + step.span());
+        }
+        start = start - step.span();
+    }
+    None
+}

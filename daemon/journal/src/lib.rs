@@ -33,6 +33,7 @@ pub mod ledger;
 mod log;
 mod mirror;
 mod open;
+mod options;
 mod outbox;
 mod pack;
 mod reader;
@@ -57,11 +58,10 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fleet::Retention;
+use planner::Timestamp;
 use planner::memory::Memory;
 use planner::policy::Policy;
 use planner::snapshot::{Disk, Snapshot};
-use planner::{Seconds, Timestamp};
 use tokio::sync::watch;
 
 use engine::Tree;
@@ -76,6 +76,7 @@ pub use compact::Compacted;
 pub use fault::{Damage, JournalFault};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
 pub use open::Store;
+pub use options::{FaultPoints, Options};
 pub use outbox::{AlertEntry, Delivery, GIVE_UP_AFTER, OUTBOX_AGE, Pending};
 pub use reader::{Entry, EntryKind, Reader, Report, ServiceTurn, verify};
 pub use record::{
@@ -100,46 +101,6 @@ pub const DIRECTORY: &str = "journal";
 
 /// Samples of one record: a back-fill of months is cut into many.
 const SAMPLES_A_RECORD: usize = 50_000;
-
-/// Called with the name of a point that is being passed: `before-intent-flush`,
-/// `after-intent-flush`, `before-outcome-flush`.
-pub type FaultPoints = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// How a journal is opened.
-#[derive(Clone)]
-pub struct Options {
-    /// How long and how much is kept.
-    pub retention: Retention,
-    /// Bytes set aside for the day the disk is full.
-    pub reserve_bytes: u64,
-    /// An alert whose key was told within so long is not told again, unless it is worse.
-    pub alert_window: Seconds,
-    /// For tests that end the process at a named point.
-    pub fault_points: Option<FaultPoints>,
-    /// Where the records are.
-    pub store: Store,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            retention: Retention::default(),
-            reserve_bytes: 64 << 20,
-            alert_window: Seconds::hours(6),
-            fault_points: None,
-            store: Store::default(),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("retention", &self.retention)
-            .field("reserve_bytes", &self.reserve_bytes)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What the last run left behind.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,6 +15,7 @@ mod usage;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::fleet::Retention;
 use fleet::{START, Turn, memory_at_start, policy, turn};
 use planner::plan::{Change, Plan};
 use planner::snapshot::OrderResult;

@@ -460,7 +460,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_built_in_says_how_to_build_it() {
-        let built = ["prometheus", "sim"];
+        let built = ["sim"];
         let told = |kind, word| {
             let (message, hint) = not_built(kind, word, &built).unwrap();
             format!("{message}\n{hint}")

@@ -286,7 +286,7 @@ async fn a_receiver_that_fails_in_every_way_gets_it_in_the_end() {
     assert!(rest >= OPTIONS.asked_rest_max, "{rest:?}");
     assert_eq!(bench.story(), ["raised idle/late/aws/eu-west-1/i-0abc", "ops: sent"]);
     // One line when it began, one when it was over.
-    assert_eq!(logged(&format!("it is tried again until it is channel=\"ops\" alert={id}")), 1);
+    assert_eq!(logged(&format!("neap tries again channel=\"ops\" alert={id}")), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

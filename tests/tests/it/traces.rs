@@ -163,7 +163,7 @@ fn a_receiver_that_is_away_or_hangs_costs_spans_and_no_cycle() {
     let output = one_cycle(&format!("endpoint = \"http://{address}/v1/traces\""));
     let away = said(&output);
     assert!(output.status.success(), "{away}");
-    assert_eq!(away.matches("traces are not taken").count(), 1, "{away}");
+    assert_eq!(away.matches("does not accept traces").count(), 1, "{away}");
 
     // One that takes the request, and never answers.
     let hanging = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -27,7 +27,7 @@ pub fn shown(body: &[u8]) -> Value {
 /// # Errors
 /// Why it cannot be read.
 pub fn read(body: &[u8]) -> Result<IdleEntry, String> {
-    postcard::from_bytes(body).map_err(|error| error.to_string())
+    crate::decode(body)
 }
 
 /// An unpacked idle record in a few words, for lists.

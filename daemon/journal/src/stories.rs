@@ -113,7 +113,7 @@ impl fmt::Display for CycleBrief {
 /// # Errors
 /// Why it cannot be read.
 pub fn read(body: &[u8]) -> Result<Stories, String> {
-    postcard::from_bytes(body).map_err(|error| error.to_string())
+    crate::decode(body)
 }
 
 /// Such a record in a few words, for lists.

@@ -17,7 +17,7 @@ use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
 
 use crate::adapters;
-use crate::clock::{Clock, Shared, Simulated, System};
+use crate::clock::{Clock, Simulated, System};
 use crate::cycle::{Engine, Standing};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;
@@ -76,9 +76,9 @@ pub fn clouds(
     keep_in: Option<&Path>,
 ) -> anyhow::Result<Clouds> {
     let clock = clock(config, not_before, keep_in)?;
-    let now: Arc<dyn Now> = Arc::new(Shared(Arc::clone(&clock)));
     let mut clouds =
         Clouds { clock, providers: BTreeMap::new(), worlds: BTreeMap::new(), ends_at: None };
+    let now = clouds.now();
     for (name, provider) in &config.providers {
         let built: Arc<dyn Provider> = match provider {
             ProviderConfig::Sim(sim) => {

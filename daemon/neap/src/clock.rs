@@ -1,7 +1,5 @@
 //! The only door to time.
 
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -84,22 +82,6 @@ impl Clock for Simulated {
 
     fn stands_still(&self) -> bool {
         true
-    }
-}
-
-/// Lets adapters read the daemon's clock.
-#[derive(Clone)]
-pub struct Shared(pub Arc<dyn Clock>);
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Now for Shared {
-    fn now(&self) -> Timestamp {
-        self.0.now()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use zstd::zstd_safe::get_error_name;
+
 use super::World;
 
 /// Why the journal cannot be used, or what is damaged in it.
@@ -102,6 +104,51 @@ pub enum JournalFault {
         what: String,
         /// The id asked for.
         id: String,
+    },
+}
+
+/// Why the body of a record cannot be read, though its checksum is right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBody {
+    /// It ends before its own length does.
+    #[error("it is cut short")]
+    Short,
+    /// It does not unpack.
+    #[error(transparent)]
+    Pack(#[from] BadPack),
+    /// It is no encoding of what the record should hold.
+    #[error(transparent)]
+    Encoding(#[from] postcard::Error),
+    /// It holds no samples.
+    #[error("it is no list of samples")]
+    NoSamples,
+    /// It holds no usage of resources.
+    #[error("it is no list of usage")]
+    NoUsage,
+}
+
+/// Why packed bytes do not unpack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPack {
+    /// More bytes are promised than any record unpacks to.
+    #[error("it claims to unpack to {bytes} bytes")]
+    TooLong {
+        /// So many.
+        bytes: u64,
+    },
+    /// zstd refuses them.
+    #[error("{}", get_error_name(*code))]
+    Zstd {
+        /// The number of zstd's own error.
+        code: usize,
+    },
+    /// They unpack to another length than was promised.
+    #[error("it unpacks to {found} bytes, expected {expected}")]
+    Length {
+        /// Bytes that they unpack to.
+        found: u64,
+        /// Bytes that were promised.
+        expected: u64,
     },
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dictionary::Dictionary;
 use super::engine::Tree;
+use super::fault::BadBody;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::Frame;
 use super::head::{Mark, OlderMark};
@@ -77,7 +78,7 @@ impl<At: Into<Mark>, Learned: Into<Memory>> From<OlderCheckpoint<At, Learned>> f
 
 impl CheckpointBody {
     /// The checkpoint that a record holds.
-    pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, String> {
+    pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, BadBody> {
         let body = &frame.body;
         match frame.format {
             Format::V1 => older::<OlderMark<CountsOfV1>, OlderMemory>(body),
@@ -88,7 +89,7 @@ impl CheckpointBody {
     }
 }
 
-fn older<At, Learned>(body: &[u8]) -> Result<CheckpointBody, String>
+fn older<At, Learned>(body: &[u8]) -> Result<CheckpointBody, BadBody>
 where
     At: DeserializeOwned + Into<Mark>,
     Learned: DeserializeOwned + Into<Memory>,
@@ -119,15 +120,14 @@ pub(crate) fn wrap(plain: &[u8]) -> Vec<u8> {
 }
 
 /// Unpacks what [`wrap`] packed.
-pub(crate) fn unwrap(mut body: &[u8]) -> Result<Vec<u8>, String> {
-    let length = super::wire::take(&mut body).ok_or("it is cut short")?;
-    let length = usize::try_from(length).map_err(|error| error.to_string())?;
-    unpack(&[], body, length)
+pub(crate) fn unwrap(mut body: &[u8]) -> Result<Vec<u8>, BadBody> {
+    let length = super::wire::take(&mut body).ok_or(BadBody::Short)?;
+    Ok(unpack(&[], body, length)?)
 }
 
 /// Decodes what [`encode`] wrote.
-pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    postcard::from_bytes(&unwrap(body)?).map_err(|error| error.to_string())
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadBody> {
+    super::decode(&unwrap(body)?)
 }
 
 /// The state after the records read so far.
@@ -170,7 +170,7 @@ pub(crate) enum Held {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("it cannot be read: {0}")]
-    Body(String),
+    Body(#[from] BadBody),
     #[error("it builds on a checkpoint that is not there")]
     NoCheckpoint,
     #[error(transparent)]
@@ -185,7 +185,7 @@ impl Fold {
         match frame.tree {
             Tree::Samples => samples::decode(&mut self.dictionary, &frame.body)
                 .map(Held::Samples)
-                .ok_or_else(|| Unreadable::Body("it is no list of samples".to_string())),
+                .ok_or(Unreadable::Body(BadBody::NoSamples)),
             Tree::Cycles => self.cycle(frame),
             Tree::Intents => {
                 let intent: Intent = plain(&frame.body)?;
@@ -202,7 +202,7 @@ impl Fold {
             Tree::Alerts => plain(&frame.body).map(Held::Alert),
             Tree::Checkpoints => self.checkpoint(frame),
             Tree::Policies => {
-                let body: PolicyBody = decode(&frame.body).map_err(Unreadable::Body)?;
+                let body: PolicyBody = decode(&frame.body)?;
                 if digest_of(&body.policy) != body.digest {
                     return Err(Unreadable::Digest);
                 }
@@ -211,10 +211,10 @@ impl Fold {
             }
             Tree::Usage => usage::decode(&mut self.usage, &frame.body)
                 .map(Held::Usage)
-                .ok_or_else(|| Unreadable::Body("it is no list of usage".to_string())),
-            Tree::Idle => unwrap(&frame.body).map(Held::Idle).map_err(Unreadable::Body),
-            Tree::Shadow => unwrap(&frame.body).map(Held::Shadow).map_err(Unreadable::Body),
-            Tree::Stories => unwrap(&frame.body).map(Held::Stories).map_err(Unreadable::Body),
+                .ok_or(Unreadable::Body(BadBody::NoUsage)),
+            Tree::Idle => Ok(Held::Idle(unwrap(&frame.body)?)),
+            Tree::Shadow => Ok(Held::Shadow(unwrap(&frame.body)?)),
+            Tree::Stories => Ok(Held::Stories(unwrap(&frame.body)?)),
         }
     }
 
@@ -231,7 +231,7 @@ impl Fold {
     }
 
     fn checkpoint(&mut self, frame: &Frame) -> Result<Held, Unreadable> {
-        let body = CheckpointBody::of(frame).map_err(Unreadable::Body)?;
+        let body = CheckpointBody::of(frame)?;
         self.mirror = Some(Mirror::of_memory(&body.memory));
         self.dictionary = Dictionary::new(body.metrics.clone());
         self.usage = usage::UsageSoFar::default();
@@ -245,7 +245,7 @@ impl Fold {
 }
 
 fn plain<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
-    postcard::from_bytes(body).map_err(|error| Unreadable::Body(error.to_string()))
+    Ok(super::decode(body)?)
 }
 
 /// A policy of the first two formats; a later one begins so, too.
@@ -270,11 +270,7 @@ struct PromotionOfV3 {
 ///
 /// Where it ends tells its format. Its frame does not: a checkpoint carries a policy on as it is, and
 /// the first programs that wrote format 4 had no promotions of rules.
-pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, String> {
-    read_policy(plain).map_err(|error| error.to_string())
-}
-
-fn read_policy(plain: &[u8]) -> Result<Policy, postcard::Error> {
+pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, postcard::Error> {
     let (policy, rest) = postcard::take_from_bytes::<PolicyOfV2>(plain)?;
     let PolicyOfV2 { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, services } =
         policy;

@@ -148,13 +148,13 @@ pub(crate) fn read(dir: &Path) -> Result<(Option<Head>, Vec<Damage>), JournalFau
                 newest = Some(head);
             }
             Ok(_) => {}
-            Err(what) => damage.push(what),
+            Err(why) => damage.push(why),
         }
     }
     let id = newest.as_ref().map_or("-".to_string(), |head| head.end.id.to_string());
     let damage = damage
         .into_iter()
-        .map(|what| Damage { tree: FILE.to_string(), id: id.clone(), what })
+        .map(|why| Damage { tree: FILE.to_string(), id: id.clone(), what: why.to_string() })
         .collect();
     Ok((newest, damage))
 }
@@ -171,16 +171,25 @@ fn seal(head: &Head) -> Vec<u8> {
     place
 }
 
+/// Why a place holds no head.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum BadPlace {
+    #[error("its checksum is wrong")]
+    Checksum,
+    #[error(transparent)]
+    Encoding(#[from] postcard::Error),
+}
+
 /// `None` for a place that was never written.
-fn unseal(place: &[u8]) -> Result<Option<Head>, String> {
+fn unseal(place: &[u8]) -> Result<Option<Head>, BadPlace> {
     if place.iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
     let (covered, stored) = place.split_at(PLACE - 16);
     if truncated(&blake3::hash(covered)) != stored {
-        return Err("its checksum is wrong".to_string());
+        return Err(BadPlace::Checksum);
     }
-    decode(&covered[4..]).map(Some).map_err(|error| error.to_string())
+    Ok(Some(decode(&covered[4..])?))
 }
 
 fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
@@ -242,6 +251,8 @@ mod tests {
         bytes[PLACE + 20] ^= 1;
         std::fs::write(&path, bytes).unwrap();
         let (found, damage) = read(dir.path()).unwrap();
-        assert_eq!((found.unwrap().end.counts[0], damage.len()), (2, 1));
+        assert_eq!(found.unwrap().end.counts[0], 2);
+        let what: Vec<&str> = damage.iter().map(|damage| damage.what.as_str()).collect();
+        assert_eq!(what, ["its checksum is wrong"]);
     }
 }

@@ -5,37 +5,20 @@ use std::ops::Range;
 use planner::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use super::engine::Tree;
 use super::fold;
 use super::frame::{Frame, unseal};
 use super::reader::damaged;
-use super::{Journal, JournalFault, Reader, RecordId};
+use super::{BadBody, Journal, JournalFault, Reader, RecordId};
 use crate::records::idle::IdleEntry;
-
-/// What an unpacked idle record holds, as JSON; in words where JSON has no form for its keys.
-pub fn shown(body: &[u8]) -> Value {
-    match read(body) {
-        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
-        Err(why) => json!({ "unreadable": why }),
-    }
-}
 
 /// Reads a body that was unpacked when its record was.
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn read(body: &[u8]) -> Result<IdleEntry, String> {
+pub fn read(body: &[u8]) -> Result<IdleEntry, BadBody> {
     crate::decode(body)
-}
-
-/// An unpacked idle record in a few words, for lists.
-pub fn brief(body: &[u8]) -> String {
-    match read(body) {
-        Ok(entry) => entry.to_string(),
-        Err(why) => format!("unreadable: {why}"),
-    }
 }
 
 /// Records of the tree `idle`, each with its id.
@@ -124,7 +107,7 @@ impl Reader {
             }
             until = id.predecessor();
             let frame = unseal(tree, &key, &value);
-            let frame = frame.map_err(|why| damaged(tree, &key, &why.to_string()));
+            let frame = frame.map_err(|why| damaged(tree, &key, &why));
             Some(frame.and_then(|frame| entry(&frame)))
         }))
     }

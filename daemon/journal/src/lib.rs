@@ -73,7 +73,7 @@ use open::{Held, Local};
 use outbox::Outbox;
 
 pub use compact::Compacted;
-pub use fault::{Damage, JournalFault};
+pub use fault::{BadBody, BadPack, Damage, JournalFault};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
 pub use open::Store;
 pub use options::{FaultPoints, Options};
@@ -89,8 +89,8 @@ pub use usage::{UsageDay, lay_over};
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    postcard::from_bytes(body).map_err(|error| error.to_string())
+pub fn decode<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, BadBody> {
+    Ok(postcard::from_bytes(body)?)
 }
 
 /// The socket's name in the state directory.

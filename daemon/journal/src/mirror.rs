@@ -17,6 +17,7 @@ use planner::{Fault, Seconds, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::fault::BadPack;
 use super::forecast::ForecastPart;
 use super::pack::{pack, unpack};
 use super::wire;
@@ -68,9 +69,9 @@ pub(crate) enum Unfit {
     #[error("it names more slots than there are")]
     Slot,
     #[error("it does not unpack: {0}")]
-    Pack(String),
+    Pack(#[from] BadPack),
     #[error("part {part} of `{slot}` cannot be read: {why}")]
-    Part { part: usize, slot: String, why: String },
+    Part { part: usize, slot: String, why: postcard::Error },
 }
 
 /// What a cycle changed, as it is stored.
@@ -258,7 +259,7 @@ impl Mirror {
 
     /// Moves on to the cycle that `patch` was made for.
     pub(crate) fn follow(&mut self, patch: &Patch) -> Result<(), Unfit> {
-        let list = unpack(&[], &patch.list, patch.list_length as usize).map_err(Unfit::Pack)?;
+        let list = unpack(&[], &patch.list, patch.list_length.into())?;
         if self.slots.is_empty() {
             self.slots.push(Slot::default());
         }
@@ -281,7 +282,7 @@ impl Mirror {
         if !list.is_empty() {
             return Err(Unfit::Slot);
         }
-        let fresh = unpack(&old, &patch.packed, patch.length as usize).map_err(Unfit::Pack)?;
+        let fresh = unpack(&old, &patch.packed, patch.length.into())?;
         let mut fresh = fresh.as_slice();
         for (at, part, length) in changed {
             let bytes = wire::take_bytes(&mut fresh, length).ok_or(Unfit::Short)?;
@@ -405,10 +406,10 @@ impl Mirror {
 
     fn read<T: DeserializeOwned>(&self, at: usize, part: usize) -> Result<T, Unfit> {
         let bytes = self.slots.get(at).map_or(&[][..], |slot| slot[part].as_slice());
-        postcard::from_bytes(bytes).map_err(|error| Unfit::Part {
+        postcard::from_bytes(bytes).map_err(|why| Unfit::Part {
             part,
             slot: at.checked_sub(1).map_or("fleet".to_string(), |at| self.names[at].to_string()),
-            why: error.to_string(),
+            why,
         })
     }
 }

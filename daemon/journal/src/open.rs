@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::audit::Audit;
 use super::engine::{Engine, EngineFault, MemoryEngine, Tree, Write};
+use super::fault::BadBody;
 use super::format::Format;
-use super::frame::{truncated, unseal};
+use super::frame::{BadFrame, truncated, unseal};
 use super::head::{self, FORMAT, Head, HeadFile, Mark};
 use super::log::{Opener, Shared};
 use super::sled_engine::SledEngine;
@@ -202,27 +203,35 @@ fn rebuild(
     Ok(engine)
 }
 
+/// Why a store is not rebuilt from the export tail.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum BadTail {
+    #[error("the export tail is missing or damaged")]
+    Missing,
+    #[error("the export tail: {0}")]
+    Frame(#[from] BadFrame),
+    #[error("the export tail: {0}")]
+    Checkpoint(#[from] BadBody),
+    #[error("the export tail is damaged: {0}")]
+    Damaged(Damage),
+}
+
 /// The export tail, if it is whole: where it begins, and its entries.
-fn whole_tail(dir: &Path, head: &Head) -> Result<(Mark, Vec<Write>), String> {
+fn whole_tail(dir: &Path, head: &Head) -> Result<(Mark, Vec<Write>), BadTail> {
     let entries = tail::read(dir);
-    let Some((tree, (key, value))) = entries.first() else {
-        return Err("the export tail is missing or damaged".to_string());
-    };
-    let first = unseal(*tree, key, value).map_err(|why| format!("the export tail: {why}"))?;
-    let start =
-        fold::CheckpointBody::of(&first).map_err(|why| format!("the export tail: {why}"))?;
+    let (tree, (key, value)) = entries.first().ok_or(BadTail::Missing)?;
+    let first = unseal(*tree, key, value)?;
+    let start = fold::CheckpointBody::of(&first)?;
     let mut audit = Audit::new(start.before.clone(), head.end.id.sequence());
     for (tree, entry) in &entries {
         audit.entry(*tree, entry);
     }
     audit.finish(&head.end);
-    match audit.damage.first() {
-        Some(damage) => Err(format!("the export tail is damaged: {damage}")),
-        None => {
-            let write = |(tree, (key, value))| Write { tree, key, value };
-            Ok((start.before, entries.into_iter().map(write).collect()))
-        }
+    if let Some(damage) = audit.damage.into_iter().next() {
+        return Err(BadTail::Damaged(damage));
     }
+    let write = |(tree, (key, value))| Write { tree, key, value };
+    Ok((start.before, entries.into_iter().map(write).collect()))
 }
 
 /// A name beside the store that is not taken.

@@ -14,7 +14,7 @@ use super::engine::Tree;
 use super::frame::unseal;
 use super::reader::damaged;
 use super::source::{Source, Walk};
-use super::{Journal, JournalFault, RecordId};
+use super::{Journal, JournalFault, RecordId, decode};
 use crate::records::Dispatch;
 
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
@@ -92,9 +92,8 @@ impl Outbox {
         let from = Timestamp(end.0.saturating_sub_unsigned(age.0));
         for entry in Walk::new(source, &[Tree::Alerts], RecordId::at_or_after(from)) {
             let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
-            let bad = |why: String| damaged(tree, &key, &why);
-            let frame = unseal(tree, &key, &value).map_err(|why| bad(why.to_string()))?;
-            let entry = postcard::from_bytes(&frame.body).map_err(|why| bad(why.to_string()))?;
+            let frame = unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))?;
+            let entry = decode(&frame.body).map_err(|why| damaged(tree, &key, &why))?;
             outbox.step(frame.id, entry);
         }
         outbox.forget_before(end);

@@ -2,6 +2,8 @@
 
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, compress_bound, get_error_name};
 
+use super::fault::BadPack;
+
 /// zstd's own default: beyond it time grows much faster than size falls.
 const LEVEL: i32 = 3;
 
@@ -9,7 +11,7 @@ const LEVEL: i32 = 3;
 const WINDOW_LOG_MAX: u32 = 27;
 
 /// The most a record unpacks to: a damaged length must not take all memory.
-const BYTES_MAX: usize = 1 << 30;
+const BYTES_MAX: u64 = 1 << 30;
 
 /// Packs `data`, telling only what is not in `known`.
 pub(crate) fn pack(known: &[u8], data: &[u8]) -> Vec<u8> {
@@ -29,21 +31,20 @@ pub(crate) fn pack(known: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// Unpacks what [`pack`] made of `known` and data of `length` bytes.
-pub(crate) fn unpack(known: &[u8], packed: &[u8], length: usize) -> Result<Vec<u8>, String> {
-    if length > BYTES_MAX {
-        return Err(format!("it claims to unpack to {length} bytes"));
-    }
+pub(crate) fn unpack(known: &[u8], packed: &[u8], length: u64) -> Result<Vec<u8>, BadPack> {
+    let room = usize::try_from(length).ok().filter(|_| length <= BYTES_MAX);
+    let room = room.ok_or(BadPack::TooLong { bytes: length })?;
     let mut context = DCtx::create();
-    let mut out = Vec::with_capacity(length);
+    let mut out = Vec::with_capacity(room);
     context
         .set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))
         .and_then(|_| context.ref_prefix(known))
         .and_then(|_| context.decompress(&mut out, packed))
-        .map_err(|code| get_error_name(code).to_string())?;
-    if out.len() == length {
+        .map_err(|code| BadPack::Zstd { code })?;
+    if out.len() == room {
         Ok(out)
     } else {
-        Err(format!("it unpacks to {} bytes, expected {length}", out.len()))
+        Err(BadPack::Length { found: out.len() as u64, expected: length })
     }
 }
 
@@ -61,10 +62,16 @@ mod tests {
         }
         let packed = pack(&known, &data);
         assert!(packed.len() < 2_000, "{} bytes", packed.len());
-        assert_eq!(unpack(&known, &packed, data.len()), Ok(data.clone()));
-        assert!(unpack(&known, &packed, data.len() - 1).is_err());
-        assert!(unpack(&[], &packed, data.len()).is_err());
-        assert!(unpack(&[], &packed, usize::MAX).is_err());
+        let length = data.len() as u64;
+        assert_eq!(unpack(&known, &packed, length), Ok(data.clone()));
+        // The decoder has no room for the last byte.
+        let small = unpack(&known, &packed, length - 1).unwrap_err();
+        assert_eq!(small.to_string(), "Destination buffer is too small");
+        assert!(matches!(unpack(&[], &packed, length), Err(BadPack::Zstd { .. })));
+        let more = BadPack::Length { found: length, expected: length + 1 };
+        assert_eq!(unpack(&known, &packed, length + 1), Err(more));
+        let far = BadPack::TooLong { bytes: u64::MAX };
+        assert_eq!(unpack(&[], &packed, u64::MAX), Err(far));
         assert_eq!(unpack(&[], &pack(&[], &[]), 0), Ok(Vec::new()));
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Tree;
 use super::fold;
 use super::idle::entry;
-use super::{CycleId, Journal, JournalFault, Reader, RecordId};
+use super::{BadBody, CycleId, Journal, JournalFault, Reader, RecordId};
 use crate::records::Explanation;
 
 /// One record of the tree `stories`.
@@ -51,6 +51,19 @@ impl Stories {
             Stories::Cycle { told, .. } | Stories::Shadow { told, .. } => told,
         }
     }
+
+    /// Of how many services it was said.
+    pub fn count(&self) -> usize {
+        match self {
+            Stories::Cycle { told, .. } | Stories::Shadow { told, .. } => told.len(),
+        }
+    }
+}
+
+impl fmt::Display for Stories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stories of {} services", self.count())
+    }
 }
 
 /// A cycle in brief.
@@ -67,7 +80,7 @@ pub struct CycleInBrief {
 impl CycleInBrief {
     /// What was done.
     pub fn brief(&self) -> CycleBrief {
-        let actions = self.told.iter().filter_map(Explanation::action);
+        let actions = self.told.iter().filter_map(|told| told.action.as_ref());
         CycleBrief::of(self.services as usize, actions)
     }
 
@@ -112,16 +125,8 @@ impl fmt::Display for CycleBrief {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn read(body: &[u8]) -> Result<Stories, String> {
+pub fn read(body: &[u8]) -> Result<Stories, BadBody> {
     crate::decode(body)
-}
-
-/// Such a record in a few words, for lists.
-pub fn brief(body: &[u8]) -> String {
-    match read(body) {
-        Ok(stories) => format!("stories of {} services", stories.told().len()),
-        Err(why) => format!("unreadable: {why}"),
-    }
 }
 
 /// The body of the record that a cycle stands behind.

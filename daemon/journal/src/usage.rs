@@ -15,7 +15,7 @@ use super::engine::Tree;
 use super::frame::{Frame, unseal};
 use super::reader::damaged;
 use super::source::{Source, Walk};
-use super::{Journal, JournalFault, RecordId, Writer, fold, wire};
+use super::{BadBody, Journal, JournalFault, RecordId, Writer, fold, wire};
 
 /// Days of one record: a back-fill of a large fleet is cut into many. The store keeps
 /// thousands of records in memory, whatever their size, so they are small.
@@ -163,13 +163,12 @@ pub(super) fn walk(
             told = UsageSoFar::default();
             continue;
         }
-        let frame =
-            unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why.to_string()))?;
+        let frame = unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))?;
         let Frame { id, body, .. } = &frame;
         visit(&mut told, body, &mut |resource, signal, day, hours| {
             see(*id, resource, signal, day, hours);
         })
-        .ok_or_else(|| damaged(tree, &key, "it is no list of usage"))?;
+        .ok_or_else(|| damaged(tree, &key, &BadBody::NoUsage))?;
     }
     Ok(())
 }

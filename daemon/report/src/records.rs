@@ -1,10 +1,14 @@
 //! Records of the journal: in a few words for lists, and with all they hold for machines.
 
+use std::fmt::{Debug, Display};
+
 use journal::{
-    AlertEntry, CycleBrief, CycleId, CycleRecord, Entry, EntryKind, UsageDay, idle, stories,
+    AlertEntry, BadBody, CycleBrief, CycleId, CycleRecord, Entry, EntryKind, UsageDay, idle,
+    stories,
 };
 use planner::Timestamp;
 use planner::idle::usage::{HOUR, HOURS_A_DAY};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{ending, explanation};
@@ -44,9 +48,9 @@ pub fn brief(kind: &EntryKind) -> String {
             format!("alert {alert}: given up by `{channel}`, {why}")
         }
         EntryKind::Usage(days) => format!("usage: {} days of resources' signals", days.len()),
-        EntryKind::Idle(body) => idle::brief(body),
+        EntryKind::Idle(body) => in_brief(idle::read(body)),
         EntryKind::Shadow(body) => in_brief(shadow::read(body)),
-        EntryKind::Stories(body) => stories::brief(body),
+        EntryKind::Stories(body) => in_brief(stories::read(body)),
     }
 }
 
@@ -66,23 +70,23 @@ pub fn brief_json(entry: &Entry) -> Value {
     value
 }
 
-fn in_brief(entry: Result<shadow::ShadowEntry, String>) -> String {
-    entry.map_or_else(|why| format!("unreadable: {why}"), |entry| entry.to_string())
+/// The content of a record whose content others than the journal define.
+fn in_brief(content: Result<impl Display, BadBody>) -> String {
+    content.map_or_else(|why| format!("unreadable: {why}"), |content| content.to_string())
 }
 
-/// What a record of the shadow holds; in words where JSON has no form for its keys.
-fn in_full(entry: Result<shadow::ShadowEntry, String>) -> Value {
-    match entry {
-        Ok(entry) => serde_json::to_value(&entry).unwrap_or_else(|_| json!(format!("{entry:#?}"))),
-        Err(why) => json!({ "unreadable": why }),
-    }
+/// The same with all it holds, as `shown` has it.
+fn in_full<T>(content: Result<T, BadBody>, shown: impl FnOnce(T) -> Value) -> Value {
+    content.map_or_else(|why| json!({ "unreadable": why.to_string() }), shown)
 }
 
-fn told(stories: Result<stories::Stories, String>) -> Value {
-    match stories {
-        Ok(stories) => stories.told().iter().map(|story| explanation::json(story, None)).collect(),
-        Err(why) => json!({ "unreadable": why }),
-    }
+/// A content as it is; in words where JSON has no form for its keys.
+fn as_it_is(content: impl Serialize + Debug) -> Value {
+    serde_json::to_value(&content).unwrap_or_else(|_| json!(format!("{content:#?}")))
+}
+
+fn told(stories: stories::Stories) -> Value {
+    stories.told().iter().map(|story| explanation::json(story, None)).collect()
 }
 
 /// A record with all it holds.
@@ -119,9 +123,9 @@ pub fn full_json(entry: &Entry) -> Value {
         }),
         EntryKind::Alert(entry) => alert_json(entry),
         EntryKind::Usage(days) => days.iter().map(usage_json).collect(),
-        EntryKind::Idle(body) => idle::shown(body),
-        EntryKind::Shadow(body) => in_full(shadow::read(body)),
-        EntryKind::Stories(body) => told(stories::read(body)),
+        EntryKind::Idle(body) => in_full(idle::read(body), as_it_is),
+        EntryKind::Shadow(body) => in_full(shadow::read(body), as_it_is),
+        EntryKind::Stories(body) => in_full(stories::read(body), told),
     };
     json!({
         "id": entry.id.to_string(),
@@ -180,4 +184,42 @@ fn cycle_json(cycle: &CycleRecord) -> Value {
         "plan": plan,
         "memory": memory_after,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::RecordId;
+
+    use super::*;
+
+    /// Each kind of content that others than the journal define, as its bytes.
+    fn each(bytes: [&[u8]; 3]) -> [EntryKind; 3] {
+        let [idle, shadow, stories] = bytes.map(<[u8]>::to_vec);
+        [EntryKind::Idle(idle), EntryKind::Shadow(shadow), EntryKind::Stories(stories)]
+    }
+
+    fn shown(kind: EntryKind) -> Value {
+        full_json(&Entry { id: RecordId::FIRST, kind })["record"].clone()
+    }
+
+    #[test]
+    fn what_others_define_is_told_in_words_and_as_json() {
+        // No verdicts; what `li` asked for in 1970, which is to demote everything; three services,
+        // none of them acted on.
+        let kinds = each([&[2, 0], &[1, 2, b'l', b'i', 0, 4], &[0, 3, 0]]);
+        let told = ["idle: 0 verdicts", "li demotes everything", "stories of 0 services"];
+        assert_eq!(kinds.each_ref().map(brief), told);
+        let asked = json!({ "Asked": { "by": "li", "at": 0, "ask": "demote_all" } });
+        assert_eq!(kinds.map(shown), [json!({ "Verdicts": [] }), asked, json!([])]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_in_words_and_as_json() {
+        let kinds = each([&[2], &[1, 2, b'l'], &[0, 3]]);
+        let why = "Hit the end of buffer, expected more data";
+        for kind in &kinds {
+            assert_eq!(brief(kind), format!("unreadable: {why}"));
+        }
+        assert_eq!(kinds.map(shown), [(); 3].map(|()| json!({ "unreadable": why })));
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use journal::records::Explanation;
-use journal::{CycleId, Journal, JournalFault, Reader};
+use journal::{BadBody, CycleId, Journal, JournalFault, Reader};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::Snapshot;
 use planner::stage::StageRequest;
@@ -57,7 +57,7 @@ impl ShadowEntry {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn read(body: &[u8]) -> Result<ShadowEntry, String> {
+pub fn read(body: &[u8]) -> Result<ShadowEntry, BadBody> {
     journal::decode(body)
 }
 

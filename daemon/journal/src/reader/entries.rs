@@ -1,5 +1,6 @@
 //! Records of a while, samples and hours, in the order in which they were written.
 
+use std::error::Error;
 use std::ops::Range;
 
 use planner::Timestamp;
@@ -17,7 +18,7 @@ use crate::outbox::AlertEntry;
 use crate::record::{CycleRecord, Intent, Outcome, SampleBatch, StoredPolicy, StoredSample};
 use crate::source::Walk;
 use crate::usage::{self, UsageDay};
-use crate::{JournalFault, PolicyDigest, RecordId, samples};
+use crate::{BadBody, JournalFault, PolicyDigest, RecordId, samples};
 
 /// One record, read back.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,11 +53,11 @@ pub enum EntryKind {
     Alert(AlertEntry),
     /// What resources did, hour by hour.
     Usage(Vec<UsageDay>),
-    /// Something about idle resources; [`crate::idle::shown`] reads it.
+    /// Something about idle resources; [`crate::idle::read`] reads it.
     Idle(Vec<u8>),
     /// Scorecards, and what people asked for; the crate `shadow` reads it.
     Shadow(Vec<u8>),
-    /// What a cycle said of the services it acted on; [`crate::stories::brief`] reads it.
+    /// What a cycle said of the services it acted on; [`crate::stories::read`] reads it.
     Stories(Vec<u8>),
 }
 
@@ -133,8 +134,8 @@ impl Reader {
         let mut dictionary = Dictionary::default();
         for entry in Walk::new(&*self.source, &[Tree::Checkpoints, Tree::Samples], start) {
             let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
-            let bad = |why: &str| damaged(tree, &key, why);
-            let frame = unseal(tree, &key, &value).map_err(|why| bad(&why.to_string()))?;
+            let bad = |why: &dyn Error| damaged(tree, &key, why);
+            let frame = unseal(tree, &key, &value).map_err(|why| bad(&why))?;
             if tree == Tree::Checkpoints {
                 let body = CheckpointBody::of(&frame).map_err(|why| bad(&why))?;
                 dictionary = Dictionary::new(body.metrics);
@@ -146,7 +147,7 @@ impl Reader {
                     see(metric, seen_at, sample);
                 }
             })
-            .ok_or_else(|| bad("it is no list of samples"))?;
+            .ok_or_else(|| bad(&BadBody::NoSamples))?;
         }
         Ok(())
     }

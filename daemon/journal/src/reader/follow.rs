@@ -114,7 +114,7 @@ impl<'a> Follow<'a> {
         value: &[u8],
         to: RecordId,
     ) -> Result<Option<(Frame, Held)>, JournalFault> {
-        let frame = unseal(tree, key, value).map_err(|why| damaged(tree, key, &why.to_string()))?;
+        let frame = unseal(tree, key, value).map_err(|why| damaged(tree, key, &why))?;
         if frame.id >= to {
             self.failed = true;
             return Ok(None);
@@ -123,7 +123,7 @@ impl<'a> Follow<'a> {
             self.before = match (self.after.take(), &self.fold.mirror) {
                 (Some(memory), _) => Some(memory),
                 (None, Some(mirror)) => {
-                    Some(mirror.memory().map_err(|why| damaged(tree, key, &why.to_string()))?)
+                    Some(mirror.memory().map_err(|why| damaged(tree, key, &why))?)
                 }
                 (None, None) => None,
             };
@@ -131,7 +131,7 @@ impl<'a> Follow<'a> {
         if tree == Tree::Checkpoints {
             self.after = None;
         }
-        let held = self.fold.step(&frame).map_err(|why| damaged(tree, key, &why.to_string()))?;
+        let held = self.fold.step(&frame).map_err(|why| damaged(tree, key, &why))?;
         Ok(Some((frame, held)))
     }
 
@@ -165,7 +165,7 @@ impl<'a> Follow<'a> {
         frame: &Frame,
         body: &CycleBody,
     ) -> Result<CycleRecord, JournalFault> {
-        let bad = |why: Unfit| damaged(frame.tree, &frame.id.to_key(), &why.to_string());
+        let bad = |why: Unfit| damaged(frame.tree, &frame.id.to_key(), &why);
         let mirror = self.fold.mirror.as_ref().ok_or_else(|| bad(Unfit::Short))?;
         let Reflected { snapshot, plan, memory } = mirror.reflect().map_err(bad)?;
         self.after = Some(memory.clone());
@@ -187,7 +187,7 @@ impl<'a> Follow<'a> {
         body: &CycleBody,
         service: &ServiceName,
     ) -> Result<ServiceTurn, JournalFault> {
-        let bad = |why: Unfit| damaged(frame.tree, &frame.id.to_key(), &why.to_string());
+        let bad = |why: Unfit| damaged(frame.tree, &frame.id.to_key(), &why);
         let mirror = self.fold.mirror.as_ref().ok_or_else(|| bad(Unfit::Short))?;
         let (observation, actions, findings) = mirror.service(service).map_err(bad)?;
         Ok(ServiceTurn {

@@ -5,6 +5,7 @@ mod entries;
 mod follow;
 mod verify;
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::open::{self, EngineKind, Local};
 use crate::record::{StoredPolicy, World};
 use crate::socket::Remote;
 use crate::source::{Source, Walk};
-use crate::{DIRECTORY, Damage, JournalFault, PolicyDigest, RecordId};
+use crate::{BadBody, DIRECTORY, Damage, JournalFault, PolicyDigest, RecordId};
 
 pub use cycles::ServiceTurn;
 pub use entries::{Entry, EntryKind};
@@ -134,20 +135,20 @@ impl Reader {
     ) -> impl Iterator<Item = Result<Frame, JournalFault>> + '_ {
         Walk::new(&*self.source, &[tree], from).map(move |entry| {
             let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
-            unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why.to_string()))
+            unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))
         })
     }
 
     fn plain<T: serde::de::DeserializeOwned>(&self, frame: &Frame) -> Result<T, JournalFault> {
-        postcard::from_bytes(&frame.body).map_err(|why| self.damaged(frame, &why.to_string()))
+        crate::decode(&frame.body).map_err(|why| self.damaged(frame, &why))
     }
 
-    fn damaged(&self, frame: &Frame, why: &str) -> JournalFault {
+    fn damaged(&self, frame: &Frame, why: &dyn Error) -> JournalFault {
         damaged(frame.tree, &frame.id.to_key(), why)
     }
 }
 
-fn stored(frame: &Frame, body: PolicyBody) -> Result<StoredPolicy, String> {
+fn stored(frame: &Frame, body: PolicyBody) -> Result<StoredPolicy, BadBody> {
     let policy = fold::policy_of(&body.policy)?;
     Ok(StoredPolicy { policy, source: body.source, recorded_at: frame.id.at() })
 }
@@ -156,7 +157,7 @@ fn no_such(what: &str, id: &impl ToString) -> JournalFault {
     JournalFault::NoSuch { what: what.to_string(), id: id.to_string() }
 }
 
-pub(crate) fn damaged(tree: Tree, key: &[u8], why: &str) -> JournalFault {
+pub(crate) fn damaged(tree: Tree, key: &[u8], why: &dyn Error) -> JournalFault {
     let id = RecordId::from_key(key).map_or("-".to_string(), |id| id.to_string());
     JournalFault::Damaged {
         path: DIRECTORY.into(),

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults, ProviderConfig};
 use planner::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
-use planner::{AccountId, Fault, ProviderName, Region, Seconds};
+use planner::{Fault, ProviderName, Region, Seconds};
 use providers::Deadline;
 
 use crate::adapters;
@@ -127,7 +127,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
 fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {
     Ok(AwsConfig {
         regions: regions(args)?,
-        accounts: accounts(args, |arn| account_of("aws", arn))?,
+        accounts: accounts(args, "aws")?,
         endpoint_url: args.endpoint_url.clone(),
         api_budget: ApiBudget::default(),
     })
@@ -136,15 +136,11 @@ fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {
 fn alibaba_config(args: &InitArgs) -> Result<AlibabaConfig, WrongUsage> {
     Ok(AlibabaConfig {
         regions: regions(args)?,
-        accounts: accounts(args, |arn| account_of("alibaba", arn))?,
+        accounts: accounts(args, "alibaba")?,
         vpc_endpoints: false,
         endpoint_url: args.endpoint_url.clone(),
         metric_calls_monthly: adapters::ALIBABA_FREE_METRIC_CALLS_MONTHLY,
     })
-}
-
-fn account_of(kind: &str, arn: &str) -> Result<AccountId, String> {
-    adapters::role_account(kind, arn).map_err(|error| error.to_string())
 }
 
 fn regions(args: &InitArgs) -> Result<Vec<Region>, WrongUsage> {
@@ -154,14 +150,12 @@ fn regions(args: &InitArgs) -> Result<Vec<Region>, WrongUsage> {
     args.regions.iter().map(region).collect()
 }
 
-/// The accounts that are entered through the roles named; `account` finds one in a role's ARN.
-fn accounts(
-    args: &InitArgs,
-    account: impl Fn(&str) -> Result<AccountId, String>,
-) -> Result<Vec<CloudAccount>, WrongUsage> {
+/// The accounts of a kind of cloud that are entered through the roles named.
+fn accounts(args: &InitArgs, kind: &str) -> Result<Vec<CloudAccount>, WrongUsage> {
     let entered = |arn: &String| {
+        let id = adapters::role_account(kind, arn).map_err(|why| WrongUsage(why.to_string()))?;
         let (role_arn, external_id) = (Some(arn.clone()), args.external_id.clone());
-        Ok(CloudAccount { id: account(arn).map_err(WrongUsage)?, role_arn, external_id })
+        Ok(CloudAccount { id, role_arn, external_id })
     };
     args.account_roles.iter().map(entered).collect()
 }

@@ -1,7 +1,7 @@
 //! Records of the journal in a few words.
 
 use journal::records::idle::IdleEntry;
-use journal::{AlertEntry, CycleBrief, EntryKind, idle, stories};
+use journal::{AlertEntry, BadBody, CycleBrief, EntryKind, idle, stories};
 use planner::idle::snapshot::{Ask, Request};
 use shadow::{self, ShadowEntry};
 
@@ -19,7 +19,7 @@ pub fn brief(kind: &EntryKind, language: Language) -> String {
 }
 
 fn chinese(kind: &EntryKind) -> String {
-    let unreadable = |why: String| format!("无法读取：{why}");
+    let unreadable = |why: BadBody| format!("无法读取：{why}");
     match kind {
         EntryKind::Cycle(cycle) => {
             zh(&CycleBrief::of(cycle.snapshot.services.len(), &cycle.plan.actions))
@@ -55,7 +55,7 @@ fn chinese(kind: &EntryKind) -> String {
         EntryKind::Idle(body) => idle::read(body).map_or_else(unreadable, |entry| zh(&entry)),
         EntryKind::Shadow(body) => shadow::read(body).map_or_else(unreadable, |entry| zh(&entry)),
         EntryKind::Stories(body) => stories::read(body)
-            .map_or_else(unreadable, |stories| format!("{} 个服务的说明", stories.told().len())),
+            .map_or_else(unreadable, |stories| format!("{} 个服务的说明", stories.count())),
     }
 }
 

@@ -177,9 +177,9 @@ pub(super) fn cycle(golden: &mut Golden) {
     let (new, list_length, list, length, packed): Fields = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(new, [service()]);
     // How the packing spells it may differ from one version of zstd to the next.
-    let list = pack::unpack(&[], &list, list_length as usize).unwrap();
+    let list = pack::unpack(&[], &list, list_length.into()).unwrap();
     golden.bytes("a cycle's list of parts", &list);
-    golden.bytes("a cycle's parts", &pack::unpack(&[], &packed, length as usize).unwrap());
+    golden.bytes("a cycle's parts", &pack::unpack(&[], &packed, length.into()).unwrap());
     let mut mirror = Mirror::default();
     mirror.follow(&patch).unwrap();
     let back = mirror.reflect().unwrap();

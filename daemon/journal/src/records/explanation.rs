@@ -129,11 +129,6 @@ impl Explanation {
         }
     }
 
-    /// What was to be done.
-    pub fn action(&self) -> Option<&Action> {
-        self.action.as_ref()
-    }
-
     /// With how its order ended, and since when its verdict stands.
     pub fn ended(self, outcome: Option<OrderResult>, since: Option<Timestamp>) -> Explanation {
         Explanation { outcome, since, ..self }

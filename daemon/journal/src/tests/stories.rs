@@ -33,7 +33,7 @@ fn stories_are_read_by_cycle_and_service_and_cycles_in_brief_newest_first() {
         let ids: Vec<CycleId> = bench.wrote[1..].iter().rev().map(|(id, ..)| *id).collect();
         assert_eq!(briefs.iter().map(|brief| brief.id).collect::<Vec<_>>(), ids);
         for (brief, (_, turn, _)) in briefs.iter().zip(bench.wrote[1..].iter().rev()) {
-            let acted: Vec<_> = brief.told.iter().filter_map(Explanation::action).collect();
+            let acted: Vec<_> = brief.told.iter().filter_map(|told| told.action.as_ref()).collect();
             assert_eq!((brief.services, acted), (9, turn.plan.actions.iter().collect()));
         }
         assert_eq!(reader.cycle_in_brief(ids[0]).unwrap().as_ref(), briefs.first());

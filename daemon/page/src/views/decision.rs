@@ -83,7 +83,7 @@ fn told(
     let orders: Vec<_> = intents.map(|intent| (ended(&intent), intent)).collect();
     let result = orders.iter().rev().find_map(|(ended, _)| ended.map(|end| end.result.clone()));
     // An action is a verdict of its own.
-    let since = explanation.action().map(|_| explanation.taken_at);
+    let since = explanation.action.as_ref().map(|_| explanation.taken_at);
     let explanation = explanation.ended(result, since);
     let trade = explanation.sizing().and_then(|sizing| sizing.trade);
     let trade = trade.map_or_else(Vec::new, |trade| {

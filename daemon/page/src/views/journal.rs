@@ -148,7 +148,7 @@ struct Record {
 /// A record: of a cycle what it said, as long as that is written down.
 fn read(reader: &Reader, id: RecordId, language: Language) -> anyhow::Result<Option<Record>> {
     if let Some(cycle) = reader.cycle_in_brief(CycleId(id))? {
-        let acted = cycle.told.iter().filter_map(|told| told.action().cloned()).collect();
+        let acted = cycle.told.iter().filter_map(|told| told.action.clone()).collect();
         let mut text = String::new();
         for story in &cycle.told {
             if text.len() > RECORD_BYTES_MAX {

@@ -159,15 +159,105 @@ pub enum ScheduleGap {
         /// Which one.
         at: Timestamp,
     },
+    /// What a resource's tags say of it is not understood.
+    Fault(ScheduleFault),
 }
 
 impl fmt::Display for ScheduleGap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ScheduleGap::Uncovered { at } => write!(f, "nothing is known of it at {at}"),
+            ScheduleGap::Fault(fault) => fault.fmt(f),
         }
     }
 }
+
+/// What is wrong with what a resource's tags say of its schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScheduleFault {
+    /// Its hours are not understood.
+    Hours(TagFault),
+    /// Its place in the order of starts is no number.
+    Order {
+        /// The tag.
+        tag: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+impl fmt::Display for ScheduleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScheduleFault::Hours(fault) => fault.fmt(f),
+            ScheduleFault::Order { tag, text } => {
+                write!(f, "tag `{tag}` is `{text}`, expected a whole number")
+            }
+        }
+    }
+}
+
+/// Why tags say no hours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TagFault {
+    /// Two tags of one key with two values.
+    Differ {
+        /// One key.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// Days and hours that cannot be read.
+    NoHours {
+        /// `on` or `off`.
+        key: String,
+        /// What stands there.
+        list: String,
+    },
+    /// A blank that Cloud Custodian takes for a part of the key.
+    Blank {
+        /// The key.
+        key: String,
+    },
+    /// A key that there is none of.
+    UnknownKey {
+        /// The key.
+        key: String,
+    },
+    /// Something else between semicolons.
+    NoPair {
+        /// What stands there.
+        piece: String,
+    },
+    /// A zone that nobody knows.
+    UnknownZone {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for TagFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TagFault::Differ { first, second } => {
+                write!(f, "tags `{first}` and `{second}` differ in case alone and say two things")
+            }
+            TagFault::NoHours { key, list } => {
+                write!(f, "`{key}={list}` is no list of days and hours such as `(M-F,19)`")
+            }
+            TagFault::Blank { key } => {
+                write!(f, "a blank beside `{key}` hides it from Cloud Custodian")
+            }
+            TagFault::UnknownKey { key } => {
+                write!(f, "unknown key `{key}`, expected `on`, `off` or `tz`")
+            }
+            TagFault::NoPair { piece } => write!(f, "`{piece}` is not a key, `=` and a value"),
+            TagFault::UnknownZone { name } => write!(f, "unknown time zone `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for TagFault {}
 
 /// Why a start that did not come to be is tried again later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reasons::ScheduleFault;
 use super::rule::{RuleName, ScheduleKind};
-use crate::Timestamp;
+use crate::{OrTold, Timestamp};
 
 /// A span of time, its end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,8 +38,8 @@ pub struct ScheduleView {
     pub kind: ScheduleKind,
     /// Its place in the order of starts; stops go the other way.
     pub order: i32,
-    /// Why its text could not be understood: then nothing is done.
-    pub fault: Option<String>,
+    /// Why its tags could not be understood: then nothing is done.
+    pub fault: Option<OrTold<ScheduleFault>>,
     /// It has said that it wants to be left out.
     pub opted_out: bool,
 }

@@ -82,7 +82,11 @@ impl Look<'_> {
         let now = self.now;
         let power = &seen.resource.power;
         if let Some(fault) = &view.fault {
-            return Err(vec![IdleHold::ScheduleUnread(OrTold::Told(fault.clone()))]);
+            let why = match fault.clone() {
+                OrTold::Value(fault) => ScheduleGap::Fault(fault).into(),
+                OrTold::Told(text) => OrTold::Told(text),
+            };
+            return Err(vec![IdleHold::ScheduleUnread(why)]);
         }
         if view.opted_out {
             return Err(vec![IdleHold::OptedOut]);

@@ -6,7 +6,10 @@ use planner::idle::evidence::{Lack, Use, Verdict};
 use planner::idle::memory::Scope;
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::{IdleHold, PowerAction, Risk, Stage};
-use planner::idle::reasons::{ApprovalReason, ExemptReason, NotIdle, RiskReason, StartFailure};
+use planner::idle::reasons::{
+    ApprovalReason, ExemptReason, NotIdle, RiskReason, ScheduleFault, ScheduleGap, StartFailure,
+    TagFault,
+};
 use planner::idle::resource::{Fact, Power, Purchase, Saves};
 use planner::idle::rule::{Radius, RuleMode, ScheduleKind, StopPreference};
 use planner::idle::schedule::ScheduleView;
@@ -234,6 +237,10 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
     ]
 }
 
+fn no_zone() -> ScheduleFault {
+    ScheduleFault::Hours(TagFault::UnknownZone { name: "nowhere".to_owned() })
+}
+
 /// The same of a machine on a schedule, at noon within its hours.
 fn schedule_table() -> Vec<(Change, IdleHold)> {
     fn case(hold: IdleHold, change: impl Fn(&mut World) + 'static) -> (Change, IdleHold) {
@@ -247,8 +254,13 @@ fn schedule_table() -> Vec<(Change, IdleHold)> {
     let evening = START + Seconds::hours(7);
     vec![
         case(IdleHold::AsScheduled, |_| ()),
+        case(IdleHold::ScheduleUnread(ScheduleGap::Fault(no_zone()).into()), |w| {
+            w.seen("a").schedule.as_mut().unwrap().fault = Some(no_zone().into());
+        }),
+        // As an old record tells it.
         case(IdleHold::ScheduleUnread(OrTold::Told(text("no zone"))), |w| {
-            w.seen("a").schedule.as_mut().unwrap().fault = Some("no zone".to_owned());
+            let told = OrTold::Told("no zone".to_owned());
+            w.seen("a").schedule.as_mut().unwrap().fault = Some(told);
         }),
         case(IdleHold::OptedOut, |w| {
             w.seen("a").schedule.as_mut().unwrap().opted_out = true;

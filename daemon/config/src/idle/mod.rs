@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use planner::agreement::older;
 use planner::idle::money::Currency;
+use planner::idle::reasons::ScheduleFault;
 use planner::idle::rule::{IdlePolicy, IdleRule, Radius, Resource, RuleName, ScheduleKind};
 use planner::idle::rule::{ScheduleRule, Select};
 use planner::idle::schedule::ScheduleView;
@@ -96,8 +97,8 @@ impl IdleConfig {
             None => view,
             Some((_, _, Ok(order))) => ScheduleView { order, ..view },
             Some((tag, text, Err(_))) => {
-                let fault = format!("tag `{tag}` is `{text}`, expected a whole number");
-                ScheduleView { fault: view.fault.or(Some(fault)), ..view }
+                let fault = ScheduleFault::Order { tag: tag.clone(), text: text.clone() };
+                ScheduleView { fault: view.fault.or(Some(fault.into())), ..view }
             }
         })
     }

@@ -12,6 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use planner::idle::reasons::ScheduleFault;
 use planner::idle::rule::{RuleName, ScheduleKind};
 use planner::idle::schedule::{ScheduleView, Span};
 use planner::{Seconds, Timestamp};
@@ -71,7 +72,7 @@ impl Hours {
             Hours::CloudCustodian(policy) => match policy.read(tags) {
                 Reading::Untagged => return None,
                 Reading::OptedOut => view.opted_out = true,
-                Reading::Fault(fault) => view.fault = Some(fault.to_string()),
+                Reading::Fault(fault) => view.fault = Some(ScheduleFault::Hours(fault).into()),
                 Reading::Hours(edges) => {
                     view.zone = edges.zones();
                     (view.up, view.covers) = edges.spans(covers);

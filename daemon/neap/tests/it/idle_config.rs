@@ -164,7 +164,7 @@ fn a_resource_gets_its_hours_order_and_way_from_its_tags() {
     let view = idle.view(office, &resource(&[("order", " -2 ")]), now).unwrap();
     assert_eq!((view.order, view.is_up(now), view.fault), (-2, Some(true), None));
     let view = idle.view(office, &resource(&[("order", "first")]), now).unwrap();
-    assert_eq!(view.fault.unwrap(), "tag `order` is `first`, expected a whole number");
+    assert_eq!(view.fault.unwrap().to_string(), "tag `order` is `first`, expected a whole number");
     assert_eq!(idle.view(nights, &resource(&[]), now).unwrap().is_up(now), Some(false));
     assert_eq!(idle.kind(nights, &resource(&[])), Some(ScheduleKind::StopOnly));
     assert_eq!(idle.view(offhours, &resource(&[]), now), None);

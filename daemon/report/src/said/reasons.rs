@@ -3,7 +3,8 @@
 use planner::OrTold;
 use planner::idle::memory::Scope;
 use planner::idle::reasons::{
-    ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleGap, StartFailure,
+    ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleFault, ScheduleGap,
+    StartFailure, TagFault,
 };
 use planner::idle::signs::{
     Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
@@ -141,6 +142,33 @@ impl Said for ScheduleGap {
     fn chinese(&self) -> String {
         match self {
             ScheduleGap::Uncovered { at } => format!("{at} 时尚不清楚"),
+            ScheduleGap::Fault(fault) => zh(fault),
+        }
+    }
+}
+
+impl Said for ScheduleFault {
+    fn chinese(&self) -> String {
+        match self {
+            ScheduleFault::Hours(fault) => zh(fault),
+            ScheduleFault::Order { tag, text } => format!("标签 `{tag}` 为 `{text}`，应为整数"),
+        }
+    }
+}
+
+impl Said for TagFault {
+    fn chinese(&self) -> String {
+        match self {
+            TagFault::Differ { first, second } => {
+                format!("标签 `{first}` 与 `{second}` 仅大小写不同，内容却不一致")
+            }
+            TagFault::NoHours { key, list } => {
+                format!("`{key}={list}` 不是日期与钟点的列表，应形如 `(M-F,19)`")
+            }
+            TagFault::Blank { key } => format!("`{key}` 旁的空格使 Custodian 看不到它"),
+            TagFault::UnknownKey { key } => format!("未知的键 `{key}`，应为 `on`、`off` 或 `tz`"),
+            TagFault::NoPair { piece } => format!("`{piece}` 不是由键、`=` 和值组成"),
+            TagFault::UnknownZone { name } => format!("未知的时区 `{name}`"),
         }
     }
 }

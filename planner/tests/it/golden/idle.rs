@@ -12,6 +12,7 @@ use planner::idle::pattern::{Offsets, Pattern};
 use planner::idle::plan::{
     Because, IdleFinding, IdleHold, IdlePlan, PowerAction, Risk, Stage, TagAction, Verb,
 };
+use planner::idle::reasons::{ScheduleFault, ScheduleGap, TagFault};
 use planner::idle::resource::{
     Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
     Subject,
@@ -280,7 +281,7 @@ fn schedule_view() -> ScheduleView {
         zone: text("zone"),
         kind: ScheduleKind::StartOnly,
         order: -1,
-        fault: Some(text("fault")),
+        fault: Some(told("fault")),
         opted_out: true,
     }
 }
@@ -306,6 +307,23 @@ pub(super) fn snapshot(golden: &mut Golden) {
     golden.add(&saving());
     golden.add(&switch());
     golden.add(&schedule_view());
+    let unknown = TagFault::UnknownZone { name: text("zone") };
+    let fault_of = ScheduleFault::Hours(unknown.clone());
+    let unread = ScheduleView { fault: Some(fault_of.clone().into()), ..schedule_view() };
+    golden.named("ScheduleView with a fault that is a value", &unread);
+    every!(golden, ScheduleGap { Uncovered { at: at(1) }, Fault(fault_of) });
+    every!(golden, ScheduleFault {
+        Hours(unknown),
+        Order { tag: text("tag"), text: text("text") },
+    });
+    every!(golden, TagFault {
+        Differ { first: text("first"), second: text("second") },
+        NoHours { key: text("key"), list: text("list") },
+        Blank { key: text("key") },
+        UnknownKey { key: text("key") },
+        NoPair { piece: text("piece") },
+        UnknownZone { name: text("zone") },
+    });
     every!(golden, Ask {
         Approve { id: text("id") },
         Reject { id: text("id") },

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::ToSpan;
 use jiff::civil::{Date, Time, Weekday};
+use planner::idle::reasons::TagFault;
 use planner::idle::rule::ScheduleKind;
 use planner::idle::schedule::{Span, Switch};
 use serde::Serialize;
@@ -23,7 +24,6 @@ use super::spans::laid_together;
 use crate::Zone;
 use read::{Side, Value};
 
-pub use read::TagFault;
 pub use zones::{NamedZone, zone_of};
 
 /// How far back edges are looked for: what was the last before a view began. Longer than a week,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::civil::Weekday;
+use planner::idle::reasons::TagFault;
 
 use super::zones::{NamedZone, zone_of};
 
@@ -13,51 +14,6 @@ pub(super) enum Value {
     OptedOut,
     /// Anything else, plain.
     Hours(String),
-}
-
-/// Why tags say no hours.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TagFault {
-    /// Two tags of one key with two values.
-    #[error("tags `{first}` and `{second}` differ in case alone and say two things")]
-    Differ {
-        /// One key.
-        first: String,
-        /// The other one.
-        second: String,
-    },
-    /// Days and hours that cannot be read.
-    #[error("`{key}={list}` is no list of days and hours such as `(M-F,19)`")]
-    NoHours {
-        /// `on` or `off`.
-        key: String,
-        /// What stands there.
-        list: String,
-    },
-    /// A blank that Cloud Custodian takes for a part of the key.
-    #[error("a blank beside `{key}` hides it from Cloud Custodian")]
-    Blank {
-        /// The key.
-        key: String,
-    },
-    /// A key that there is none of.
-    #[error("unknown key `{key}`, expected `on`, `off` or `tz`")]
-    UnknownKey {
-        /// The key.
-        key: String,
-    },
-    /// Something else between semicolons.
-    #[error("`{piece}` is not a key, `=` and a value")]
-    NoPair {
-        /// What stands there.
-        piece: String,
-    },
-    /// A zone that nobody knows.
-    #[error("unknown time zone `{name}`")]
-    UnknownZone {
-        /// Its name.
-        name: String,
-    },
 }
 
 /// The hours of one side.

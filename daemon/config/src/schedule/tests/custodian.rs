@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use planner::idle::reasons::{ScheduleFault, TagFault};
 use planner::idle::rule::{RuleName, ScheduleKind};
 
 use super::super::custodian::zone_of;
@@ -201,9 +202,12 @@ fn faults_and_opting_out_reach_the_view() {
         hours.view(&RuleName("offhours".into()), &tags, at("2026-09-28T12:00:00Z"))
     };
     assert!(view("off").unwrap().opted_out);
-    assert_eq!(view("tz=nowhere").unwrap().fault.as_deref(), Some("unknown time zone `nowhere`"));
+    let fault = view("tz=nowhere").unwrap().fault.unwrap();
+    let unknown = TagFault::UnknownZone { name: "nowhere".to_owned() };
+    assert_eq!(fault.value(), Some(&ScheduleFault::Hours(unknown)));
+    assert_eq!(fault.to_string(), "unknown time zone `nowhere`");
     let sound = view("").unwrap();
-    assert_eq!((sound.opted_out, sound.fault.as_deref()), (false, None));
+    assert_eq!((sound.opted_out, &sound.fault), (false, &None));
     assert_eq!(sound.is_up(at("2026-09-28T12:00:00Z")), Some(true));
     let none = hours.view(&RuleName("offhours".into()), &tags(&[]), at("2026-09-28T12:00:00Z"));
     assert_eq!(none, None);

@@ -4,7 +4,8 @@ use planner::OrTold;
 use planner::answer::{ActsOnce, AskedFor, NotTaken};
 use planner::idle::plan::IdleHold;
 use planner::idle::reasons::{
-    ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleGap, StartFailure,
+    ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleFault, ScheduleGap,
+    StartFailure, TagFault,
 };
 use planner::idle::signs::{
     Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
@@ -92,7 +93,24 @@ fn reasons_of_idle_resources_say_the_same() {
     ];
     assert_eq!(busy[2].to_string(), "cpu is 7.5, limit 5.25");
     all_agree(IDLE, "NotIdle", &busy);
-    all_agree(IDLE, "ScheduleGap", &[ScheduleGap::Uncovered { at: AT }]);
+    let unknown = TagFault::UnknownZone { name: "mars".to_owned() };
+    let gaps = [
+        ScheduleGap::Uncovered { at: AT },
+        ScheduleGap::Fault(ScheduleFault::Hours(unknown.clone())),
+    ];
+    all_agree(IDLE, "ScheduleGap", &gaps);
+    let order = ScheduleFault::Order { tag: "order".to_owned(), text: "first 3".to_owned() };
+    all_agree(IDLE, "ScheduleFault", &[ScheduleFault::Hours(unknown.clone()), order]);
+    let key = || "off".to_owned();
+    let tags = [
+        TagFault::Differ { first: "Off".to_owned(), second: key() },
+        TagFault::NoHours { key: key(), list: "(m-f,25)".to_owned() },
+        TagFault::Blank { key: key() },
+        TagFault::UnknownKey { key: "until".to_owned() },
+        TagFault::NoPair { piece: "7".to_owned() },
+        unknown,
+    ];
+    all_agree(IDLE, "TagFault", &tags);
     let failures = [StartFailure::Unsaid, failed()];
     all_agree_or_name(IDLE, "StartFailure", &failures, |one| *one == StartFailure::Unsaid);
     let looks = [LastLook::Gone, LastLook::Held(Box::new(IdleHold::OwnHost))];

@@ -6,19 +6,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Write};
 
+use planner::Units;
 use planner::idle::memory::IdleMemory;
 use planner::idle::money::Currency;
 use planner::idle::plan::Because;
-use planner::idle::resource::{ResourceId, ResourceKind};
 use planner::idle::rule::RuleName;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
-use planner::plan::Change;
 use planner::snapshot::{OrderOutcome, OrderResult};
 use planner::stage::{StageAsk, StageRequest};
-use planner::{AccountId, ProviderName, Region, Timestamp, Units};
 use serde::de::DeserializeOwned;
 
 use super::*;
+use stored::{at, desired, every, resource_id, service, text};
+
+#[path = "../../../planner/tests/stored/mod.rs"]
+mod stored;
 
 /// Lines of `what bytes`.
 #[derive(Default)]
@@ -51,57 +53,14 @@ impl Golden {
     }
 }
 
-/// Adds a sample of every variant of an enum. A variant that has none here does not compile.
-macro_rules! every {
-    ($golden:ident, $Type:ident {
-        $($Variant:ident $(($($tuple:expr),+ $(,)?))? $({$($field:ident: $value:expr),+ $(,)?})?),+ $(,)?
-    }) => {{
-        fn name_of(value: &$Type) -> &'static str {
-            match value {
-                $($Type::$Variant { .. } => concat!(stringify!($Type), "::", stringify!($Variant)),)+
-            }
-        }
-        $(
-            let value = $Type::$Variant $(($($tuple),+))? $({$($field: $value),+})?;
-            $golden.named(name_of(&value), &value);
-        )+
-    }};
-}
-
-fn text(field: &str) -> String {
-    field.to_owned()
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp(1_772_409_600 + seconds)
-}
-
-fn service() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
-
 fn rule() -> RuleName {
     RuleName(text("rule"))
-}
-
-fn resource() -> ResourceId {
-    ResourceId {
-        provider: ProviderName::new("aws").unwrap(),
-        account: AccountId::new("111122223333").unwrap(),
-        region: Region::new("eu-west-1").unwrap(),
-        kind: ResourceKind::Database,
-        id: text("i-0abc"),
-    }
-}
-
-fn desired() -> Change {
-    Change::Desired { from: Units(3), to: Units(4) }
 }
 
 fn power_outcome() -> PowerOutcome {
     PowerOutcome {
         decision: text("decision"),
-        resource: resource(),
+        resource: resource_id(),
         up: true,
         mode: None,
         because: Because::Idle { rule: rule() },
@@ -164,7 +123,7 @@ fn saved_rules(golden: &mut Golden) -> SavedRules {
         kept_running: 7,
     };
     let scores = RuleScores { days: [(20_000, [(rule(), card)].into())].into() };
-    let down = (resource(), rule(), true, at(2), false);
+    let down = (resource_id(), rule(), true, at(2), false);
     golden.read(&(at(1), scores, idle_memory(), vec![down], vec![power_outcome()]))
 }
 

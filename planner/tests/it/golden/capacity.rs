@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleet::names::AccountKey;
-use planner::group::{
-    Activity, ActivityKind, ActivityStatus, Cause, NativePolicy, NativePolicyKind, Owner,
-    ScheduledAction,
-};
+use planner::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
 use planner::idle::rule::RuleName;
 use planner::memory::{
     Band, Bucket, Calibration, Censored, ChangeLog, Count, Dwell, Expected, Fall, FieldChange,
@@ -22,8 +19,8 @@ use planner::policy::{
     PoolPolicy, ServicePolicy, Share, Signals,
 };
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome,
-    OrderResult, Record, ReducedForecast, SignalsView, Snapshot, Trend, Window,
+    DemandView, Disk, KillSwitch, NoForecast, Observation, OrderOutcome, OrderResult, Record,
+    ReducedForecast, SignalsView, Snapshot, Trend,
 };
 use planner::stage::{
     Evidence, Gate, Missing, Promotion, RegretLimits, RuleEvidence, Stage, StageAsk, StageMemory,
@@ -31,7 +28,11 @@ use planner::stage::{
 };
 use planner::{GroupRef, Level, Seconds, Step, Units};
 
-use super::{Golden, account, at, every, fault, provider, region, service, text, told};
+use super::stored::{activity, native, scheduled};
+use super::{
+    Golden, account, at, desired, every, fault, group_view, point, provider, region, service, text,
+    told, window,
+};
 
 fn metric(name: &str) -> MetricQuery {
     MetricQuery {
@@ -149,63 +150,6 @@ pub(super) fn policy(golden: &mut Golden) {
     });
 }
 
-fn native() -> NativePolicy {
-    NativePolicy {
-        name: text("policy"),
-        kind: NativePolicyKind::Step,
-        enabled: true,
-        scales_in: false,
-    }
-}
-
-fn scheduled() -> ScheduledAction {
-    ScheduledAction {
-        name: text("action"),
-        at: Some(at(5)),
-        recurrence: Some(text("recurrence")),
-        desired: Some(Units(6)),
-        min: Some(Units(7)),
-        max: Some(Units(8)),
-    }
-}
-
-fn activity() -> Activity {
-    Activity {
-        id: text("activity"),
-        started_at: at(1),
-        ended_at: Some(at(2)),
-        kind: ActivityKind::Terminate,
-        status: ActivityStatus::Failed { no_capacity: true },
-        cause: Cause::Schedule,
-        cause_text: text("cause"),
-        capacity_set_to: Some(Units(3)),
-    }
-}
-
-fn group_view() -> GroupView {
-    GroupView {
-        id: super::group(),
-        read_at: at(3),
-        desired: Units(1),
-        min: Units(2),
-        max: Units(3),
-        in_service: Units(4),
-        pending: Units(5),
-        terminating: Units(6),
-        protected: Units(7),
-        unknown: Units(8),
-        warming: Units(9),
-        launch_suspended: true,
-        terminate_suspended: false,
-        refresh: Some(text("refresh")),
-        policies: vec![native()],
-        scheduled: vec![scheduled()],
-        owner: Some(Owner { name: text("owner"), evidence: text("evidence") }),
-        newest_foreign_activity: Some(activity()),
-        out_of_capacity: true,
-    }
-}
-
 pub(super) fn group(golden: &mut Golden) {
     every!(golden, NativePolicyKind {
         TargetTracking,
@@ -226,19 +170,6 @@ pub(super) fn group(golden: &mut Golden) {
     golden.add(&scheduled());
     golden.add(&activity());
     golden.add(&group_view());
-}
-
-fn point(start: i64) -> DemandPoint {
-    DemandPoint { start: at(start), value: 20.5, censored: true }
-}
-
-fn window() -> Window {
-    Window {
-        sample_age: Seconds(1),
-        poll_interval: Seconds(2),
-        lead_time: Seconds(3),
-        hold: Seconds(4),
-    }
 }
 
 fn demand() -> DemandView {
@@ -275,13 +206,9 @@ fn outcome() -> OrderOutcome {
     OrderOutcome {
         decision: text("decision"),
         at: at(7),
-        change: change(),
+        change: desired(),
         result: OrderResult::Contested { found: Units(5), restored: true },
     }
-}
-
-fn change() -> Change {
-    Change::Desired { from: Units(3), to: Units(4) }
 }
 
 fn observation() -> Observation {
@@ -420,7 +347,7 @@ pub(super) fn plan(golden: &mut Golden) {
     let action = Action {
         service: service(),
         group: super::group(),
-        change: change(),
+        change: desired(),
         sizing: sizing(),
         dry_run: true,
     };
@@ -440,7 +367,7 @@ fn bucket(used_milli: u64) -> Bucket {
 fn orders() -> Orders {
     Orders {
         expected: Some(Expected { desired: Units(1), min: Units(2), max: Units(3) }),
-        open: Some(OpenOrder { decision: Some(text("decision")), change: change(), at: at(4) }),
+        open: Some(OpenOrder { decision: Some(text("decision")), change: desired(), at: at(4) }),
         changed_at: Some(at(5)),
         grew_at: Some(at(6)),
     }

@@ -14,8 +14,7 @@ use planner::idle::plan::{
 };
 use planner::idle::reasons::{ScheduleFault, ScheduleGap, TagFault};
 use planner::idle::resource::{
-    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
-    Subject,
+    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
 use planner::idle::rule::{
     Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, ScheduleKind,
@@ -29,17 +28,7 @@ use planner::idle::usage::{Code, Signal};
 use planner::policy::{Mode, Share};
 use planner::snapshot::{Disk, KillSwitch};
 
-use super::{Golden, account, at, every, fault, provider, region, text, told};
-
-fn id() -> ResourceId {
-    ResourceId {
-        provider: provider(),
-        account: account(),
-        region: region(),
-        kind: ResourceKind::Database,
-        id: text("i-0abc"),
-    }
-}
+use super::{Golden, account, at, every, fault, provider, region, resource_id, text, told};
 
 fn name(rule: &str) -> RuleName {
     RuleName(text(rule))
@@ -74,7 +63,7 @@ fn part() -> Part {
 
 fn machine() -> Resource {
     Resource {
-        id: id(),
+        id: resource_id(),
         name: text("name"),
         read_at: at(1),
         created_at: Some(at(2)),
@@ -253,7 +242,7 @@ pub(super) fn evidence(golden: &mut Golden) {
 
 fn saving() -> Saving {
     Saving {
-        resource: id(),
+        resource: resource_id(),
         price: Some(Price {
             hourly_micro: 1,
             currency: Currency::Cny,
@@ -289,7 +278,7 @@ fn schedule_view() -> ScheduleView {
 fn outcome() -> PowerOutcome {
     PowerOutcome {
         decision: text("decision"),
-        resource: id(),
+        resource: resource_id(),
         up: false,
         mode: Some(StopMode::Hibernate),
         because: Because::Idle { rule: name("rule") },
@@ -445,7 +434,7 @@ pub(super) fn plan(golden: &mut Golden) {
     });
     holds(golden);
     let action = PowerAction {
-        resource: id(),
+        resource: resource_id(),
         created_at: Some(at(1)),
         started_at: Some(at(2)),
         verb: Verb::Start,
@@ -453,7 +442,7 @@ pub(super) fn plan(golden: &mut Golden) {
         limits: limits(),
     };
     let finding = IdleFinding {
-        resource: Some(id()),
+        resource: Some(resource_id()),
         rule: planner::idle::plan::FoundBy::from(&name("rule")),
         stage: Stage::Candidate,
         holds: vec![IdleHold::LocalDisk, IdleHold::Gone],
@@ -470,7 +459,11 @@ pub(super) fn plan(golden: &mut Golden) {
     };
     golden.add(&IdlePlan {
         actions: vec![action],
-        tags: vec![TagAction { resource: id(), key: text("key"), value: Some(text("value")) }],
+        tags: vec![TagAction {
+            resource: resource_id(),
+            key: text("key"),
+            value: Some(text("value")),
+        }],
         findings: vec![finding],
         alerts: vec![alert],
     });
@@ -545,14 +538,14 @@ pub(super) fn memory(golden: &mut Golden) {
     golden.add(&IdleMemory {
         watch: watch(),
         rules: [(name("rule"), rule_memory())].into(),
-        cares: [(id(), care())].into(),
+        cares: [(resource_id(), care())].into(),
         stops: [(by_tag(), vec![at(1)])].into(),
         starts: [(text("zone/type"), starts())].into(),
     });
     golden.add(&IdleDelta {
         watch: watch(),
         rules: [(name("rule"), Some(rule_memory())), (name("gone"), None)].into(),
-        cares: [(id(), Some(care()))].into(),
+        cares: [(resource_id(), Some(care()))].into(),
         stops: [(by_tag(), Some(vec![at(1)]))].into(),
         starts: [(text("zone/type"), Some(starts()))].into(),
     });

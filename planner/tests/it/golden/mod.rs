@@ -5,13 +5,12 @@
 
 mod capacity;
 mod idle;
+#[path = "../../stored/mod.rs"]
+mod stored;
 
 use std::fmt::{Debug, Write};
 
-use planner::{
-    AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Seconds, ServiceName, Timestamp,
-    Units,
-};
+use planner::{Fault, FaultKind, Seconds, Units};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,57 +43,10 @@ impl Golden {
     }
 }
 
-/// Adds a sample of every variant of an enum. A variant that has none here does not compile.
-macro_rules! every {
-    ($golden:ident, $Type:ident {
-        $($Variant:ident $(($($tuple:expr),+ $(,)?))? $({$($field:ident: $value:expr),+ $(,)?})?),+ $(,)?
-    }) => {{
-        fn name_of(value: &$Type) -> &'static str {
-            match value {
-                $($Type::$Variant { .. } => concat!(stringify!($Type), "::", stringify!($Variant)),)+
-            }
-        }
-        $(
-            let value = $Type::$Variant $(($($tuple),+))? $({$($field: $value),+})?;
-            $golden.named(name_of(&value), &value);
-        )+
-    }};
-}
-pub(crate) use every;
-
-/// What an old record said in place of a value.
-pub(crate) fn told<T>(field: &str) -> planner::OrTold<T> {
-    planner::OrTold::Told(field.to_owned())
-}
-
-/// Text that tells which field it is of.
-pub(crate) fn text(field: &str) -> String {
-    field.to_owned()
-}
-
-pub(crate) fn at(seconds: i64) -> Timestamp {
-    Timestamp(1_772_409_600 + seconds)
-}
-
-pub(crate) fn provider() -> ProviderName {
-    ProviderName::new("aws").unwrap()
-}
-
-pub(crate) fn account() -> AccountId {
-    AccountId::new("111122223333").unwrap()
-}
-
-pub(crate) fn region() -> Region {
-    Region::new("eu-west-1").unwrap()
-}
-
-pub(crate) fn service() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
-
-pub(crate) fn group() -> GroupId {
-    GroupId { provider: provider(), account: account(), region: region(), id: text("arn") }
-}
+use stored::{
+    account, at, desired, every, group, group_view, point, provider, region, resource_id, service,
+    text, told, window,
+};
 
 pub(crate) fn fault() -> Fault {
     Fault {

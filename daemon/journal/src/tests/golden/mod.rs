@@ -5,17 +5,22 @@
 //! own types have their bytes in its tests.
 
 mod samples;
+#[path = "../../../../../planner/tests/stored/mod.rs"]
+mod stored;
 mod told;
 
 use std::fmt::{Debug, Write};
 
-use planner::{AccountId, GroupId, ProviderName, Region, Seconds, ServiceName, Timestamp, Units};
+use planner::{Seconds, ServiceName, Units};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::fold::{CheckpointBody, CycleBody, PolicyBody};
 use super::super::head::{self, Head, Mark};
 use super::*;
+use stored::{
+    at, desired, every, group, group_view, point, resource_id, service, text, told, window,
+};
 
 /// Lines of `what bytes`.
 #[derive(Default)]
@@ -73,68 +78,12 @@ impl Golden {
     }
 }
 
-/// Adds a sample of every variant of an enum. A variant that has none here does not compile.
-macro_rules! every {
-    ($golden:ident, $Type:ident {
-        $($Variant:ident $(($($tuple:expr),+ $(,)?))? $({$($field:ident: $value:expr),+ $(,)?})?),+ $(,)?
-    }) => {{
-        fn name_of(value: &$Type) -> &'static str {
-            match value {
-                $($Type::$Variant { .. } => concat!(stringify!($Type), "::", stringify!($Variant)),)+
-            }
-        }
-        $(
-            let value = $Type::$Variant $(($($tuple),+))? $({$($field: $value),+})?;
-            $golden.named(name_of(&value), &value);
-        )+
-    }};
-}
-use every;
-
-/// What an old record said in place of a value.
-fn told<T>(field: &str) -> planner::OrTold<T> {
-    planner::OrTold::Told(field.to_owned())
-}
-
-/// Text that tells which field it is of.
-fn text(field: &str) -> String {
-    field.to_owned()
-}
-
-fn at(seconds: i64) -> Timestamp {
-    START + Seconds(seconds.unsigned_abs())
-}
-
-fn provider() -> ProviderName {
-    ProviderName::new("aws").unwrap()
-}
-
-fn account() -> AccountId {
-    AccountId::new("111122223333").unwrap()
-}
-
-fn region() -> Region {
-    Region::new("eu-west-1").unwrap()
-}
-
-fn service() -> ServiceName {
-    ServiceName::new("web").unwrap()
-}
-
-fn group() -> GroupId {
-    GroupId { provider: provider(), account: account(), region: region(), id: text("arn") }
-}
-
 fn record_id(sequence: u64) -> RecordId {
     RecordId::new(at(0), Instance(0x5f3e_9a10), sequence)
 }
 
 fn cycle_id() -> CycleId {
     CycleId(record_id(300))
-}
-
-fn desired() -> Change {
-    Change::Desired { from: Units(3), to: Units(4) }
 }
 
 fn sample_intent() -> Intent {

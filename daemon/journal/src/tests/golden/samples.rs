@@ -1,13 +1,12 @@
 //! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
 
-use planner::idle::resource::{ResourceId, ResourceKind};
 use planner::idle::usage::{Code, Day, Signal};
 use planner::metric::{MetricKey, Sample};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    DemandPoint, DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record,
-    ReducedForecast, SignalsView, Trend, Window,
+    DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record, ReducedForecast,
+    SignalsView, Trend,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 use planner::{Level, Step};
@@ -17,40 +16,15 @@ use super::super::super::mirror::Patch;
 use super::super::super::{pack, samples, usage};
 use super::*;
 
-fn window() -> Window {
-    Window {
-        sample_age: Seconds(1),
-        poll_interval: Seconds(2),
-        lead_time: Seconds(3),
-        hold: Seconds(4),
-    }
-}
-
-fn point(start: i64) -> DemandPoint {
-    DemandPoint { start: at(start), value: 20.5, censored: true }
-}
-
 pub(super) fn observation() -> Observation {
     let group = GroupView {
-        id: group(),
         read_at: at(50),
-        desired: Units(1),
-        min: Units(2),
-        max: Units(3),
-        in_service: Units(4),
-        pending: Units(5),
-        terminating: Units(6),
-        protected: Units(7),
-        unknown: Units(8),
-        warming: Units(9),
-        launch_suspended: true,
-        terminate_suspended: false,
         refresh: None,
         policies: Vec::new(),
         scheduled: Vec::new(),
         owner: None,
         newest_foreign_activity: None,
-        out_of_capacity: true,
+        ..group_view()
     };
     let demand = DemandView {
         step: Step::MINUTE,
@@ -203,22 +177,12 @@ pub(super) fn metrics(golden: &mut Golden) {
     assert_eq!(samples::decode(&mut Dictionary::default(), &body).unwrap(), batches);
 }
 
-pub(super) fn resource() -> ResourceId {
-    ResourceId {
-        provider: provider(),
-        account: account(),
-        region: region(),
-        kind: ResourceKind::Database,
-        id: text("i-0abc"),
-    }
-}
-
 pub(super) fn usage(golden: &mut Golden) {
     let day = |signal: Signal, day: i64| {
         let mut hours = Day::EMPTY;
         hours.set(3, Code::from_raw(700));
         hours.set(23, Code::from_raw(2047));
-        UsageDay { resource: resource(), signal, day, hours }
+        UsageDay { resource: resource_id(), signal, day, hours }
     };
     let days: Vec<UsageDay> = (20_000..).zip(Signal::ALL).map(|(n, s)| day(s, n)).collect();
     let body = usage::encode(&mut usage::UsageSoFar::default(), &days);

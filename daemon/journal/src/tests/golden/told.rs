@@ -16,7 +16,7 @@ use super::super::super::records::digest::{Chart, ChartDay, Dispatch};
 use super::super::super::records::explanation::{Explanation, Promise};
 use super::super::super::records::idle::{Checkpoint, IdleEntry, Judged, LookRecord, PowerIntent};
 use super::super::super::stories::Stories;
-use super::samples::{action, finding, observation, resource, stage};
+use super::samples::{action, finding, observation, stage};
 use super::*;
 
 fn rule() -> RuleName {
@@ -85,7 +85,7 @@ fn seen() -> Seen {
         looked_at: told("looked at"),
     };
     let resource = Resource {
-        id: resource(),
+        id: resource_id(),
         name: text("name"),
         read_at: at(2),
         created_at: None,
@@ -121,12 +121,12 @@ fn evidence() -> Evidence {
 }
 
 fn saving() -> Saving {
-    Saving { resource: resource(), price: None, hourly_micro: Some(3), still_paid: Vec::new() }
+    Saving { resource: resource_id(), price: None, hourly_micro: Some(3), still_paid: Vec::new() }
 }
 
 fn idle_finding() -> IdleFinding {
     IdleFinding {
-        resource: Some(resource()),
+        resource: Some(resource_id()),
         rule: FoundBy::from(&rule()),
         stage: Stage::Candidate,
         holds: Vec::new(),
@@ -136,7 +136,7 @@ fn idle_finding() -> IdleFinding {
 
 fn power_action() -> PowerAction {
     PowerAction {
-        resource: resource(),
+        resource: resource_id(),
         created_at: Some(at(1)),
         started_at: Some(at(2)),
         verb: Verb::Start,
@@ -152,7 +152,7 @@ fn power_intent() -> PowerIntent {
 fn power_outcome() -> PowerOutcome {
     PowerOutcome {
         decision: text("decision"),
-        resource: resource(),
+        resource: resource_id(),
         up: true,
         mode: None,
         because: Because::Idle { rule: rule() },
@@ -181,14 +181,14 @@ fn look() -> LookRecord {
             outcomes: vec![power_outcome()],
         },
         changed: vec![seen()],
-        gone: vec![resource()],
+        gone: vec![resource_id()],
         plan: IdlePlan {
             actions: vec![power_action()],
             tags: Vec::new(),
             findings: vec![idle_finding()],
             alerts: Vec::new(),
         },
-        findings_gone: vec![(Some(resource()), FoundBy::from(&rule()))],
+        findings_gone: vec![(Some(resource_id()), FoundBy::from(&rule()))],
         delta: IdleDelta { rules: [(rule(), None)].into(), ..IdleDelta::default() },
     }
 }
@@ -203,7 +203,7 @@ pub(super) fn idle(golden: &mut Golden) {
         unseen: vec![power_outcome()],
     };
     let judged = Judged {
-        resource: resource(),
+        resource: resource_id(),
         name: text("name"),
         class: Some(text("class")),
         rule: rule(),

@@ -1,10 +1,11 @@
 //! One channel: words an alert, sends it once, and says what the answer means.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
-use fleet::Timestamp;
+use fleet::{Now, Timestamp};
 use planner::alert::Severity;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response};
@@ -32,6 +33,8 @@ pub struct Channel {
     bearer: Option<HeaderValue>,
     http: Client,
     timeout: Duration,
+    /// The world's clock, which receivers and signatures go by whatever a simulation's shows.
+    world: Arc<dyn Now>,
 }
 
 impl fmt::Debug for Channel {
@@ -76,11 +79,15 @@ pub enum Receipt {
 }
 
 impl Channel {
-    /// Reads the secrets that a channel needs.
+    /// Reads the secrets that a channel needs. `world` is the receivers' clock, never a simulation's.
     ///
     /// # Errors
     /// Every one that cannot be read or is not what it should be.
-    pub fn open(config: &AlertChannel, options: Options) -> Result<Channel, Vec<ConfigFault>> {
+    pub fn open(
+        config: &AlertChannel,
+        options: Options,
+        world: Arc<dyn Now>,
+    ) -> Result<Channel, Vec<ConfigFault>> {
         let mut faults = Vec::new();
         let address = match &config.url {
             Some(url) => Address::read(url).map_err(|fault| faults.push(fault)).ok(),
@@ -113,6 +120,7 @@ impl Channel {
             address,
             bearer,
             timeout: options.timeout,
+            world,
         })
     }
 
@@ -152,8 +160,8 @@ impl Channel {
         let salt = self.salt.as_ref().map_or("", |salt| salt.expose_secret());
         let key = self.key.as_ref().map(|key| key.expose_secret());
         let secrets = Secrets { salt: salt.as_bytes(), key };
-        // A signature is of the receiver's time, which is the world's, not a simulation's.
-        match kinds::request(&self.config, &secrets, letters, world_now()) {
+        // A signature is of the receiver's time.
+        match kinds::request(&self.config, &secrets, letters, self.world.now()) {
             Ok(request) => {
                 let id = id_of(letters, &request.told);
                 let answer = self.post(&request, &id).await;
@@ -179,7 +187,8 @@ impl Channel {
         match post.send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
-                let rest = response.headers().get(RETRY_AFTER).and_then(rest);
+                let after = response.headers().get(RETRY_AFTER);
+                let rest = after.and_then(|after| rest(after, self.world.now()));
                 let reads = kinds::reads_answers(self.config.kind);
                 let body = if reads { text(response).await } else { String::new() };
                 kinds::answer(self.config.kind, status, rest, &body)
@@ -260,33 +269,29 @@ fn client(local: bool, timeout: Duration) -> Client {
     builder.build().expect("the TLS library starts")
 }
 
-/// How long a receiver asks to be left alone: seconds, or until a moment.
-fn rest(value: &HeaderValue) -> Option<Duration> {
+/// How long from `now` on a receiver asks to be left alone: seconds, or until a moment.
+fn rest(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let until = httpdate::parse_http_date(text).ok()?;
     let until = until.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    // A receiver's clock is the world's, not a simulation's.
-    let now = u64::try_from(world_now().0).ok()?;
+    let now = u64::try_from(now.0).ok()?;
     Some(Duration::from_secs(until.saturating_sub(now)))
-}
-
-/// The world's time, which receivers and signatures go by whatever a simulation's clock shows.
-#[expect(clippy::disallowed_methods, reason = "a simulation's clock is not the receivers' clock")]
-fn world_now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_second())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// 2026-03-02T00:00:00Z.
+    const NOW: Timestamp = Timestamp(1_772_409_600);
+
     #[test]
     fn an_answer_means_taken_later_or_never() {
         let told = |code: u16, after: Option<&str>| {
-            let rest = after.and_then(|after| rest(&after.parse().unwrap()));
+            let rest = after.and_then(|after| rest(&after.parse().unwrap(), NOW));
             match kinds::meaning(code, rest) {
                 Receipt::Taken { status } => format!("{status} taken"),
                 Receipt::Refused { why, .. } => format!("never, {why}"),
@@ -317,9 +322,10 @@ mod tests {
         later, it answers 500, None
         later, it answers 503, Some(0ns)
         "#);
-        let mut far = HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT");
-        assert!(rest(&far).unwrap() > Duration::from_secs(1_000_000_000));
-        far = HeaderValue::from_static("-5");
-        assert_eq!(rest(&far), None);
+        let soon = HeaderValue::from_static("Mon, 02 Mar 2026 00:01:30 GMT");
+        assert_eq!(rest(&soon, NOW), Some(Duration::from_secs(90)));
+        let far = HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT");
+        assert!(rest(&far, NOW).unwrap() > Duration::from_secs(1_000_000_000));
+        assert_eq!(rest(&HeaderValue::from_static("-5"), NOW), None);
     }
 }

@@ -13,6 +13,7 @@ mod pace;
 mod sender;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::check;
@@ -22,6 +23,7 @@ pub use sender::Sender;
 pub use tally::{ChannelTally, Tally};
 
 use config::{AlertChannel, ConfigFault};
+use fleet::Now;
 
 /// How patient sending is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +58,20 @@ impl Default for Options {
     }
 }
 
-/// Opens the channels of a configuration: reads the secrets that it names.
+/// Opens the channels of a configuration: reads the secrets that it names. `world` is the receivers'
+/// clock, never a simulation's.
 ///
 /// # Errors
 /// Every secret that cannot be read or is not what it should be.
-pub fn open(channels: &[AlertChannel], options: Options) -> Result<Vec<Channel>, Vec<ConfigFault>> {
+pub fn open(
+    channels: &[AlertChannel],
+    options: Options,
+    world: &Arc<dyn Now>,
+) -> Result<Vec<Channel>, Vec<ConfigFault>> {
     let mut faults = Vec::new();
     let mut opened = Vec::new();
     for channel in channels {
-        match Channel::open(channel, options) {
+        match Channel::open(channel, options, Arc::clone(world)) {
             Ok(channel) => opened.push(channel),
             Err(found) => faults.extend(found),
         }

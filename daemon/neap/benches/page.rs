@@ -15,6 +15,7 @@ use config::{self, Config};
 use criterion::{Criterion, criterion_group, criterion_main};
 use journal::records::Explanation;
 use journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
+use neap::clock::System;
 use page::{Access, Board, Latest, Page, Site};
 use planner::Seconds;
 use report::Turn;
@@ -136,7 +137,7 @@ impl Run {
         let settings = config.page.expect("there is a page");
         let access = Access::open(&settings).expect("no secrets to read");
         let (asked, _) = tokio::sync::mpsc::channel(1);
-        let site = Site::new(&journal, board, access, asked);
+        let site = Site::new(&journal, board, access, asked, Arc::new(System));
         let page = runtime.block_on(Page::open(&settings, site)).expect("a free port");
         Run { _dir: dir, page, decisions }
     }

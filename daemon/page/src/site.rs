@@ -7,6 +7,7 @@ use ::journal::ledger;
 use ::journal::records::Explanation;
 use ::journal::{CycleId, Journal, JournalFault, Reader};
 use alerts::ChannelTally;
+use fleet::Now;
 use planner::{ServiceName, Timestamp};
 use report::asking::{self, Answer, Asked, Asking};
 use report::idle::rows::{Row, rows};
@@ -33,6 +34,8 @@ pub struct Site {
     access: RwLock<Arc<Access>>,
     asked: mpsc::Sender<Asked>,
     idle: Mutex<Option<Arc<Idle>>>,
+    /// The world's clock: when a cycle really ended, whatever a simulation's shows.
+    world: Arc<dyn Now>,
 }
 
 /// What was known of idle resources after a look.
@@ -45,12 +48,13 @@ pub struct Idle {
 }
 
 impl Site {
-    /// A page over a journal and a board.
+    /// A page over a journal and a board. `world` is the visitors' clock, never a simulation's.
     pub fn new(
         journal: &Arc<Journal>,
         board: Board,
         access: Access,
         asked: mpsc::Sender<Asked>,
+        world: Arc<dyn Now>,
     ) -> Site {
         Site {
             board,
@@ -60,6 +64,7 @@ impl Site {
             access: RwLock::new(Arc::new(access)),
             asked,
             idle: Mutex::new(None),
+            world,
         }
     }
 
@@ -117,7 +122,7 @@ impl Site {
         let latest = self.board.latest();
         // How long ago the cycle ended is known whatever happened to the clock since.
         let ended = latest.as_ref().map(|latest| latest.ended.elapsed());
-        let ended_at = ended.map(|ago| world_now().0 as f64 - ago.as_secs_f64().round());
+        let ended_at = ended.map(|ago| self.world.now().0 as f64 - ago.as_secs_f64().round());
         let tally = self.board.tally();
         let channels = tally.iter().flat_map(|tally| tally.channels());
         Scrape {
@@ -142,10 +147,4 @@ impl Site {
         let told = asking::put(ask, by.to_owned(), &self.asked);
         tokio::time::timeout(TAKEN_WITHIN, told).await.ok()
     }
-}
-
-/// The world's time: when a cycle really ended, whatever a simulation's clock shows.
-#[expect(clippy::disallowed_methods, reason = "a simulation's clock is not the visitors' clock")]
-fn world_now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_second())
 }

@@ -11,6 +11,7 @@ use shadow::{Rules, Seen};
 use tokio::sync::mpsc;
 
 use super::{Daemon, latest};
+use crate::clock::System;
 use crate::promotion;
 
 impl Daemon {
@@ -81,7 +82,8 @@ impl Daemon {
     ) -> anyhow::Result<Option<Page>> {
         let (Some(page), Some(access)) = (&self.config.page, access) else { return Ok(None) };
         self.board.score(self.shadow.scores(), Arc::clone(&self.rule_scores));
-        let site = Site::new(&self.journal, self.board.clone(), access, asked);
+        let world = Arc::new(System);
+        let site = Site::new(&self.journal, self.board.clone(), access, asked, world);
         let (board, reader) = (self.board.clone(), self.journal.reader());
         let until = self.clouds.clock.now();
         std::thread::spawn(move || {

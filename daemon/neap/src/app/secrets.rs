@@ -1,8 +1,12 @@
 //! What the configuration keeps secrets of, opened before anything starts.
 
+use std::sync::Arc;
+
 use alerts::Channel;
 use config::Config;
+use providers::Now;
 
+use crate::clock::System;
 use crate::traces;
 
 /// What the configuration keeps secrets of.
@@ -17,7 +21,9 @@ pub struct Secrets {
 
 /// Opens what the configuration keeps secrets of.
 pub fn open(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
-    let channels = alerts::open(&config.alerts, alerts::Options::default());
+    // Receivers' clocks are the world's, whatever a simulation's shows.
+    let world: Arc<dyn Now> = Arc::new(System);
+    let channels = alerts::open(&config.alerts, alerts::Options::default(), &world);
     let access = config.page.as_ref().map(page::Access::open).transpose();
     let headers = config.trace.as_ref().and_then(|trace| trace.headers.as_ref());
     let headers = headers.map(traces::Headers::read).transpose().map_err(|fault| vec![fault]);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use alerts::{Channel, Letter, Options, Receipt};
 use config::AlertChannel;
@@ -69,7 +70,8 @@ pub fn run(args: &AlertArgs) -> anyhow::Result<ExitCode> {
     let Some(channel) = config.alerts.iter().find(|channel| channel.name == args.name) else {
         return Err(WrongUsage(unknown(&args.name, &config.alerts)).into());
     };
-    let channel = Channel::open(channel, Options::default()).map_err(ConfigRefused)?;
+    let channel = Channel::open(channel, Options::default(), Arc::new(System));
+    let channel = channel.map_err(ConfigRefused)?;
     let id = format!("{}-{}", Uuid::now_v7(), channel.name());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let alert = alert(channel.name());

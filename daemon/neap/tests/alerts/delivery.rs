@@ -172,7 +172,7 @@ impl Bench {
             tables.push_str(&table(name, more));
         }
         let config = self.configured(&tables);
-        let channels = alerts::open(&config.alerts, OPTIONS).unwrap();
+        let channels = alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)).unwrap();
         Sender::start(self.journal(), Arc::clone(&self.clock) as _, channels, OPTIONS)
     }
 
@@ -471,7 +471,7 @@ async fn what_is_no_news_any_more_is_given_up_in_the_journal() {
 /// The faults of a channel's secrets, with the folder's name taken out.
 fn faults(bench: &Bench, more: &str) -> String {
     let config = bench.configured(&table("ops", more));
-    let told = match alerts::open(&config.alerts, OPTIONS) {
+    let told = match alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)) {
         Ok(_) => "none\n".to_owned(),
         Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
     };

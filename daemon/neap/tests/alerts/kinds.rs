@@ -431,7 +431,7 @@ impl OneChannel {
 
     fn start(&self, kind: &str, receiver: &Receiver, more: &str) -> Sender {
         let config = self.config(kind, receiver, more);
-        let channels = alerts::open(&config.alerts, OPTIONS).unwrap();
+        let channels = alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)).unwrap();
         Sender::start(self.journal(), Arc::clone(&self.clock) as _, channels, OPTIONS)
     }
 
@@ -794,7 +794,7 @@ fn secrets_that_will_not_do_are_refused_and_not_repeated() {
     let table = |kind: &str, more: &str| {
         let table = format!("[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\n{more}\n");
         let config = bench.configured(&table);
-        let told = match alerts::open(&config.alerts, OPTIONS) {
+        let told = match alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)) {
             Ok(_) => "none\n".to_owned(),
             Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
         };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use config::{self, Config};
 use journal::{Journal, Options};
 use neap::assemble;
+use neap::clock::System;
 use neap::gather::Providers;
 use neap::idle::IdleEngine;
 use page::{Access, Board, Page, Site};
@@ -137,7 +138,8 @@ impl Bench {
         let settings = config.page.as_ref().unwrap();
         let journal = looked(folder.path(), &config).await;
         let access = Access::open(settings).unwrap();
-        let site = Site::new(&journal, Board::default(), access, mpsc::channel(1).0);
+        let (asked, world) = (mpsc::channel(1).0, Arc::new(System));
+        let site = Site::new(&journal, Board::default(), access, asked, world);
         let page = Page::open(settings, site).await.unwrap();
         let certificate = Certificate::from_pem(certificate.as_bytes()).unwrap();
         let client = Client::builder()

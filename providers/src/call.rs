@@ -1,5 +1,7 @@
 //! A call to a cloud, and the faults that need no answer to be told.
 
+use std::fmt::Display;
+
 use fleet::{Fault, FaultKind};
 
 #[cfg(any(feature = "alibaba", feature = "aws"))]
@@ -48,11 +50,11 @@ impl Call {
     }
 
     /// A fault of this call with no request behind it.
-    pub(crate) fn fault(self, kind: FaultKind, detail: impl Into<String>) -> Fault {
+    pub(crate) fn fault(self, kind: FaultKind, why: impl Display) -> Fault {
         Fault {
             kind,
             operation: self.operation.to_owned(),
-            detail: shortened(&detail.into()),
+            detail: shortened(&why.to_string()),
             request_id: None,
         }
     }

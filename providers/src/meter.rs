@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fleet::{Now, Seconds};
+use fleet::{Fault, FaultKind, Now, Seconds};
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use crate::call::Call;
 use crate::cost::MONTH;
 
 /// The bucket holds this share of a month's budget: a day's worth, enough for a first back-fill.
@@ -63,6 +64,18 @@ struct Over {
     wait: Duration,
 }
 
+/// The same, for people.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the API budget of {per_month} {unit} a month has {left} left now, this call needs {needed}"
+)]
+struct OverBudget {
+    per_month: u64,
+    unit: &'static str,
+    left: u64,
+    needed: u64,
+}
+
 impl Limit {
     fn new(per_month: u64, now: Arc<dyn Now>) -> Limit {
         let size = u32::try_from(per_month / BUCKET_SHARE).unwrap_or(u32::MAX);
@@ -108,20 +121,19 @@ impl Meter {
         Meter { unit, limit, read: AtomicU64::new(0) }
     }
 
-    /// Takes so many units, all or none.
+    /// Takes so many units for a call, all or none.
     ///
     /// # Errors
-    /// In words with the budget's figures, and when there will be enough.
-    pub(crate) fn take(&self, count: u64) -> Result<(), (String, Seconds)> {
+    /// [`FaultKind::Throttled`] until there will be enough.
+    pub(crate) fn take(&self, call: Call, count: u64) -> Result<(), Fault> {
         if let Some(limit) = &self.limit {
             limit.take(count).map_err(|Over { left, wait }| {
-                let why = format!(
-                    "the API budget of {} {} a month has {left} left now, this call needs {count}",
-                    limit.per_month, self.unit
-                );
-                (
-                    why,
-                    Seconds(wait.as_nanos().div_ceil(1_000_000_000).try_into().unwrap_or(u64::MAX)),
+                let seconds = wait.as_nanos().div_ceil(1_000_000_000);
+                let wait = Seconds(seconds.try_into().unwrap_or(u64::MAX));
+                let (per_month, unit) = (limit.per_month, self.unit);
+                call.fault(
+                    FaultKind::Throttled { retry_after: Some(wait) },
+                    OverBudget { per_month, unit, left, needed: count },
                 )
             })?;
         }
@@ -142,6 +154,8 @@ mod tests {
     use fleet::Timestamp;
 
     use super::*;
+
+    const CALL: Call = Call::read("cloudwatch", "GetMetricData");
 
     #[derive(Debug, Default)]
     struct Hand(AtomicI64);
@@ -169,8 +183,8 @@ mod tests {
     #[test]
     fn without_a_budget_metrics_are_only_counted() {
         let meter = meter(None, &Hand::at(0));
-        assert_eq!(meter.take(1_000_000), Ok(()));
-        assert_eq!(meter.take(5), Ok(()));
+        assert_eq!(meter.take(CALL, 1_000_000), Ok(()));
+        assert_eq!(meter.take(CALL, 5), Ok(()));
         assert_eq!(meter.read(), 1_000_005);
     }
 
@@ -179,28 +193,29 @@ mod tests {
         // 300 a month: a bucket of 10, one more every 2.4 h.
         let hand = Hand::at(0);
         let meter = meter(Some(300), &hand);
-        assert_eq!(meter.take(10), Ok(()));
-        let (why, wait) = meter.take(1).unwrap_err();
-        assert_eq!(why, "the API budget of 300 metrics a month has 0 left now, this call needs 1");
-        assert_eq!(wait, Seconds(8640));
+        assert_eq!(meter.take(CALL, 10), Ok(()));
+        let fault = meter.take(CALL, 1).unwrap_err();
+        let why = "the API budget of 300 metrics a month has 0 left now, this call needs 1";
+        assert_eq!(fault.detail, why);
+        assert_eq!(fault.kind, FaultKind::Throttled { retry_after: Some(Seconds(8640)) });
         hand.set(8639);
-        assert!(meter.take(1).is_err());
+        assert!(meter.take(CALL, 1).is_err());
         hand.set(8640);
-        assert_eq!(meter.take(1), Ok(()));
+        assert_eq!(meter.take(CALL, 1), Ok(()));
         hand.set(10_000_000);
-        assert!(meter.take(11).is_err(), "never more than the bucket");
-        assert_eq!(meter.take(7), Ok(()));
-        let (why, wait) = meter.take(5).unwrap_err();
-        assert!(why.contains("has 3 left now, this call needs 5"), "{why}");
-        assert_eq!(wait, Seconds(2 * 8640));
-        assert_eq!(meter.take(3), Ok(()));
+        assert!(meter.take(CALL, 11).is_err(), "never more than the bucket");
+        assert_eq!(meter.take(CALL, 7), Ok(()));
+        let fault = meter.take(CALL, 5).unwrap_err();
+        assert!(fault.detail.contains("has 3 left now, this call needs 5"), "{fault}");
+        assert_eq!(fault.kind, FaultKind::Throttled { retry_after: Some(Seconds(2 * 8640)) });
+        assert_eq!(meter.take(CALL, 3), Ok(()));
         assert_eq!(meter.read(), 21, "refused calls are not counted");
     }
 
     #[test]
     fn a_budget_of_less_than_one_a_day_lets_nothing_through() {
         for budget in [0, 29] {
-            assert!(meter(Some(budget), &Hand::at(0)).take(1).is_err(), "{budget}");
+            assert!(meter(Some(budget), &Hand::at(0)).take(CALL, 1).is_err(), "{budget}");
         }
     }
 
@@ -209,18 +224,18 @@ mod tests {
         let hand = Hand::at(0);
         let meter = meter(Some(u64::MAX), &hand);
         hand.set(i64::MAX);
-        assert_eq!(meter.take(1_000_000), Ok(()));
+        assert_eq!(meter.take(CALL, 1_000_000), Ok(()));
     }
 
     #[test]
     fn a_clock_that_steps_back_gives_nothing_and_takes_nothing() {
         let hand = Hand::at(100_000);
         let meter = meter(Some(300), &hand);
-        assert_eq!(meter.take(9), Ok(()));
+        assert_eq!(meter.take(CALL, 9), Ok(()));
         hand.set(0);
-        assert_eq!(meter.take(1), Ok(()));
-        assert!(meter.take(1).is_err());
+        assert_eq!(meter.take(CALL, 1), Ok(()));
+        assert!(meter.take(CALL, 1).is_err());
         hand.set(100_000);
-        assert!(meter.take(1).is_err());
+        assert!(meter.take(CALL, 1).is_err());
     }
 }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::group::GroupState;
 use fleet::metric::Sample;
-use fleet::{AccountId, Fault, GroupRef, Region};
+use fleet::{AccountId, Fault, FaultKind, GroupRef, Region};
 use tokio::task::JoinSet;
 
 use crate::RoleAccount;
+use crate::call::Call;
 
 /// An account in a region.
 pub(crate) type Place = (AccountId, Region);
@@ -64,24 +65,37 @@ fn default_account() -> AccountId {
     AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound")
 }
 
+/// An account that has no role among the configured ones.
+#[derive(Debug, thiserror::Error)]
+#[error("account `{account}` is not among those of {}", listed(known))]
+struct NotConfigured<'a> {
+    account: &'a AccountId,
+    known: Vec<&'a AccountId>,
+}
+
+fn listed(accounts: &[&AccountId]) -> String {
+    let names: Vec<String> = accounts.iter().map(|account| format!("`{account}`")).collect();
+    names.join(", ")
+}
+
 /// An account as it is entered: under its own name, with the role to take; `default` and no role
 /// for the credentials that are found, which serve any account when no role is configured.
 ///
 /// # Errors
-/// In words, for an account that is not configured.
+/// Refused for an account that is not configured.
 pub(crate) fn entered<'r, S>(
+    call: Call,
     roles: &'r [RoleAccount<S>],
     account: &AccountId,
-) -> Result<(AccountId, Option<&'r RoleAccount<S>>), String> {
+) -> Result<(AccountId, Option<&'r RoleAccount<S>>), Fault> {
     let role = match roles {
         [] => return Ok((default_account(), None)),
         [only] if account.as_str() == DEFAULT_ACCOUNT => only,
         roles => {
             let found = roles.iter().find(|role| role.role_arn.account() == account);
             found.ok_or_else(|| {
-                let known: Vec<String> =
-                    roles.iter().map(|role| format!("`{}`", role.role_arn.account())).collect();
-                format!("account `{account}` is not among those of {}", known.join(", "))
+                let known = roles.iter().map(|role| role.role_arn.account()).collect();
+                call.fault(FaultKind::Refused, NotConfigured { account, known })
             })?
         }
     };

@@ -85,18 +85,24 @@ impl<T: Clone> Sweep<T> {
         }
     }
 
-    /// What is known of a group, or why nothing is.
-    fn of(&self, name: &str, now: Timestamp) -> Result<Vec<T>, String> {
+    /// What is known of a group.
+    fn of(&self, name: &str, now: Timestamp) -> Result<Vec<T>, Unread<'_>> {
         match &self.read {
             Some((at, read)) if now.since(*at) < STAND_IN => {
                 Ok(read.get(name).cloned().unwrap_or_default())
             }
-            _ => Err(match &self.fault {
-                Some(fault) => fault.to_string(),
-                None => "not read yet".to_owned(),
-            }),
+            _ => Err(self.fault.as_ref().map_or(Unread::NotYet, Unread::Failed)),
         }
     }
+}
+
+/// Why nothing is known of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unread<'a> {
+    #[error("not read yet")]
+    NotYet,
+    #[error("{0}")]
+    Failed(&'a Fault),
 }
 
 /// One group's activities.
@@ -161,7 +167,7 @@ impl Remembered {
     /// Native policies of a group; where they, or its scheduled actions, are not known, one that
     /// says so and may scale in, as an unknown one may.
     pub(crate) fn native_policies(&self, name: &str, now: Timestamp) -> Vec<NativePolicy> {
-        let unknown = |what: &str, why: String| NativePolicy {
+        let unknown = |what: &str, why: Unread<'_>| NativePolicy {
             name: format!("{what} unknown: {why}"),
             kind: NativePolicyKind::Other("unknown".to_owned()),
             enabled: true,

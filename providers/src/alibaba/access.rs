@@ -92,8 +92,7 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let (account, role) = places::entered(&self.settings.accounts, account)
-            .map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let (account, role) = places::entered(call, &self.settings.accounts, account)?;
         let place = (account, region.clone());
         Ok(self.seats.get_or_make(place, |(account, region)| Seat {
             region: region.clone(),
@@ -143,9 +142,7 @@ impl Seat {
 
     /// Counts a call for metrics against the month's budget.
     pub(super) fn count_metric_call(&self, call: Call) -> Result<(), Fault> {
-        self.account.meter.take(1).map_err(|(why, wait)| {
-            call.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
-        })
+        self.account.meter.take(call, 1)
     }
 
     /// Makes one call when there is room for it, and gives it up at the deadline. A read that was

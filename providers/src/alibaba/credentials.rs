@@ -4,6 +4,7 @@
 //! [alibabacloud-credentials 1.0.12]
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,7 +111,9 @@ impl Keyring {
     }
 
     fn source(&self) -> Result<Source, Fault> {
-        let source = chain(&self.environment)?;
+        let source = chain(&self.environment);
+        let denied = FaultKind::Denied { permission: None };
+        let source = source.map_err(|why| PROFILE.fault(denied, why))?;
         Ok(match &self.role {
             None => source,
             Some(role) => Source::Role {
@@ -123,8 +126,39 @@ impl Keyring {
     }
 }
 
+/// Why nothing gives keys.
+#[derive(Debug, thiserror::Error)]
+enum NoSource {
+    #[error(
+        "no credentials: neither ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET nor an OIDC role are set, \
+         there is no ~/.aliyun/config.json, and the instance's role is disabled"
+    )]
+    NothingSetUp,
+    #[error("`{path}`: {why}", path = path.display())]
+    Cli { path: PathBuf, why: UnfitProfile },
+}
+
+/// Why a profile of the CLI gives no keys.
+#[derive(Debug, thiserror::Error)]
+enum UnfitProfile {
+    #[error("{0}")]
+    Unreadable(io::Error),
+    /// The parser's words would quote what it found, which may be a secret: its place is enough.
+    #[error("no configuration of the CLI, at line {line}")]
+    NotOfTheCli { line: usize },
+    #[error("no profile `{0}`")]
+    Missing(String),
+    #[error("profile `{0}` leads in a circle")]
+    Circle(String),
+    #[error(
+        "profile `{name}` has mode `{mode}`, expected AK, StsToken, RamRoleArn, \
+         ChainableRamRoleArn, EcsRamRole or OIDC"
+    )]
+    Mode { name: String, mode: String },
+}
+
 /// The first of the chain that is set up.
-fn chain(environment: &Environment) -> Result<Source, Fault> {
+fn chain(environment: &Environment) -> Result<Source, NoSource> {
     let get = |name: &str| environment.get(name);
     if let (Some(id), Some(secret)) =
         (get("ALIBABA_CLOUD_ACCESS_KEY_ID"), get("ALIBABA_CLOUD_ACCESS_KEY_SECRET"))
@@ -152,12 +186,11 @@ fn chain(environment: &Environment) -> Result<Source, Fault> {
     let profile = get("HOME").map(|home| Path::new(home).join(".aliyun").join("config.json"));
     let disabled = environment.says_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED");
     if let Some(path) = profile.filter(|path| !disabled && path.is_file()) {
-        return profile_source(&path, get("ALIBABA_CLOUD_PROFILE"), hardened);
+        return profile_source(&path, get("ALIBABA_CLOUD_PROFILE"), hardened)
+            .map_err(|why| NoSource::Cli { path, why });
     }
     if environment.says_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
-        let why = "no credentials: neither ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET nor an OIDC role \
-                   are set, there is no ~/.aliyun/config.json, and the instance's role is disabled";
-        return Err(PROFILE.fault(FaultKind::Denied { permission: None }, why));
+        return Err(NoSource::NothingSetUp);
     }
     Ok(Source::Instance { role: get("ALIBABA_CLOUD_ECS_METADATA").map(str::to_owned), hardened })
 }
@@ -193,18 +226,12 @@ struct CliProfile {
 /// Profiles that a profile may lead through.
 const SOURCE_PROFILES_MAX: usize = 5;
 
-fn profile_source(path: &Path, name: Option<&str>, hardened: bool) -> Result<Source, Fault> {
-    let denied = |why: String| {
-        let why = format!("`{}`: {why}", path.display());
-        PROFILE.fault(FaultKind::Denied { permission: None }, why)
-    };
-    let text = std::fs::read(path).map_err(|error| denied(error.to_string()))?;
-    // The error would quote what it found, which may be a secret: its place is enough.
-    let config: CliConfig = serde_json::from_slice(&text).map_err(|error| {
-        denied(format!("no configuration of the CLI, at line {}", error.line()))
-    })?;
+fn profile_source(path: &Path, name: Option<&str>, hardened: bool) -> Result<Source, UnfitProfile> {
+    let text = std::fs::read(path).map_err(UnfitProfile::Unreadable)?;
+    let config: CliConfig = serde_json::from_slice(&text)
+        .map_err(|error| UnfitProfile::NotOfTheCli { line: error.line() })?;
     let name = name.unwrap_or(&config.current);
-    of_profile(&config, name, SOURCE_PROFILES_MAX, hardened).map_err(denied)
+    of_profile(&config, name, SOURCE_PROFILES_MAX, hardened)
 }
 
 fn of_profile(
@@ -212,9 +239,9 @@ fn of_profile(
     name: &str,
     depth: usize,
     hardened: bool,
-) -> Result<Source, String> {
+) -> Result<Source, UnfitProfile> {
     let profile = config.profiles.iter().find(|profile| profile.name == name);
-    let profile = profile.ok_or_else(|| format!("no profile `{name}`"))?.clone();
+    let profile = profile.ok_or_else(|| UnfitProfile::Missing(name.to_owned()))?.clone();
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let given = |provider: &'static str, token: Option<SecretString>| {
         Source::Given(Keys {
@@ -238,7 +265,7 @@ fn of_profile(
         "ChainableRamRoleArn" if depth > 0 => {
             role(of_profile(config, &profile.source_profile, depth - 1, hardened)?)
         }
-        "ChainableRamRoleArn" => return Err(format!("profile `{name}` leads in a circle")),
+        "ChainableRamRoleArn" => return Err(UnfitProfile::Circle(name.to_owned())),
         "OIDC" => Source::Oidc {
             role_arn: profile.ram_role_arn.clone(),
             provider_arn: profile.oidc_provider_arn.clone(),
@@ -246,10 +273,8 @@ fn of_profile(
             session: filled(&profile.role_session_name).unwrap_or_else(|| SESSION.to_owned()),
         },
         other => {
-            return Err(format!(
-                "profile `{name}` has mode `{other}`, expected AK, StsToken, RamRoleArn, \
-                 ChainableRamRoleArn, EcsRamRole or OIDC"
-            ));
+            let (name, mode) = (name.to_owned(), other.to_owned());
+            return Err(UnfitProfile::Mode { name, mode });
         }
     })
 }
@@ -395,15 +420,15 @@ mod tests {
         Environment::of(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
     }
 
-    fn told(source: Result<Source, Fault>) -> String {
+    fn told<E: std::fmt::Display>(source: Result<Source, E>) -> String {
         match source {
             Ok(Source::Given(keys)) => format!("{} by {}", keys.access_key_id, keys.provider),
             Ok(Source::Instance { role, hardened }) => format!("instance {role:?} {hardened}"),
             Ok(Source::Role { with, role_arn, external_id, session }) => {
-                format!("{role_arn} {external_id:?} as {session} with {}", told(Ok(*with)))
+                format!("{role_arn} {external_id:?} as {session} with {}", told(Ok::<_, E>(*with)))
             }
             Ok(Source::Oidc { role_arn, session, .. }) => format!("oidc {role_arn} as {session}"),
-            Err(fault) => fault.detail,
+            Err(why) => why.to_string(),
         }
     }
 

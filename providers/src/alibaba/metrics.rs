@@ -295,26 +295,53 @@ fn of_query(
     points: &[Map<String, Value>],
     (start, end): (Timestamp, Timestamp),
 ) -> SamplesAnswer {
-    let unreadable = |why: String| DESCRIBE_METRICS.fault(FaultKind::Unreadable, why);
+    let read = folded(query, several, points, (start, end));
+    read.map_err(|why| DESCRIBE_METRICS.fault(FaultKind::Unreadable, why))
+}
+
+/// Why datapoints are no samples of a query.
+#[derive(Debug, thiserror::Error)]
+enum Unfit<'p> {
+    #[error("a datapoint without a timestamp")]
+    Timeless,
+    #[error(
+        "several series match at {at}: the datapoints have the dimensions {}",
+        listed(dimensions)
+    )]
+    SeveralSeries { at: Timestamp, dimensions: Vec<&'p str> },
+    #[error("the datapoints have no `{wanted}`, they have {}", found.join(", "))]
+    NoStatistic { wanted: Statistic, found: Vec<&'p str> },
+    #[error("a `{wanted}` of {found}")]
+    NoNumber { wanted: Statistic, found: &'p Value },
+}
+
+/// Names, each as it is.
+fn listed(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+fn folded<'p>(
+    query: &MetricQuery,
+    several: Several,
+    points: &'p [Map<String, Value>],
+    (start, end): (Timestamp, Timestamp),
+) -> Result<Vec<Sample>, Unfit<'p>> {
     let mut samples: BTreeMap<Timestamp, f64> = BTreeMap::new();
     for point in points.iter().filter(|point| matches(query, point)) {
         let stamp = point.get("timestamp").and_then(Value::as_i64);
-        let stamp = stamp.ok_or_else(|| unreadable("a datapoint without a timestamp".into()))?;
-        let at = Timestamp(stamp.div_euclid(1000)).floor_to(query.period);
+        let at = Timestamp(stamp.ok_or(Unfit::Timeless)?.div_euclid(1000)).floor_to(query.period);
         if at < start || at >= end {
             continue;
         }
-        let value = value(query.statistic, point).map_err(unreadable)?;
+        let value = value(query.statistic, point)?;
         let known = samples.get(&at).copied();
         let folded = match (known, several) {
             (None, _) => value,
             (Some(known), Several::Greatest) => known.max(value),
             (Some(known), Several::Sum) => known + value,
             (Some(_), Several::Fault) => {
-                return Err(unreadable(format!(
-                    "several series match at {at}: the datapoints have the dimensions {}",
-                    dimensions_of(point)
-                )));
+                return Err(Unfit::SeveralSeries { at, dimensions: dimensions_of(point) });
             }
         };
         samples.insert(at, folded);
@@ -332,29 +359,24 @@ fn matches(query: &MetricQuery, point: &Map<String, Value>) -> bool {
 }
 
 /// The number that a statistic has in a datapoint. Metrics that are not folded have a `Value`.
-fn value(statistic: Statistic, point: &Map<String, Value>) -> Result<f64, String> {
-    let name = statistic.to_string();
-    let found = match statistic {
+fn value(wanted: Statistic, point: &Map<String, Value>) -> Result<f64, Unfit<'_>> {
+    let name = wanted.to_string();
+    let found = match wanted {
         Statistic::Average => point.get(&name).or_else(|| point.get("Value")),
         _ => point.get(&name),
     };
     let found = found.ok_or_else(|| {
-        let numbers: Vec<&str> = point
-            .iter()
-            .filter(|(_, v)| v.is_f64() || v.is_u64())
-            .map(|(n, _)| n.as_str())
-            .collect();
-        format!("the datapoints have no `{name}`, they have {}", numbers.join(", "))
+        let numbers = point.iter().filter(|(_, value)| value.is_f64() || value.is_u64());
+        Unfit::NoStatistic { wanted, found: numbers.map(|(name, _)| name.as_str()).collect() }
     })?;
     let number = found.as_f64().filter(|number| number.is_finite());
-    number.ok_or_else(|| format!("a `{name}` of {found}"))
+    number.ok_or(Unfit::NoNumber { wanted, found })
 }
 
 /// The names of a datapoint's dimensions.
-fn dimensions_of(point: &Map<String, Value>) -> String {
+fn dimensions_of(point: &Map<String, Value>) -> Vec<&str> {
     let texts = point.iter().filter(|(name, value)| value.is_string() && *name != "userId");
-    let names: Vec<String> = texts.map(|(name, _)| format!("`{name}`")).collect();
-    names.join(", ")
+    texts.map(|(name, _)| name.as_str()).collect()
 }
 
 #[cfg(test)]

@@ -417,9 +417,8 @@ mod tests {
         })
     }
 
-    fn read(group: Value) -> Result<Base, String> {
-        let wire: Result<Group, _> = serde_json::from_value(group);
-        wire.map(super::group).map_err(|error| error.to_string())
+    fn read(group: Value) -> Result<Base, serde_json::Error> {
+        serde_json::from_value(group).map(super::group)
     }
 
     fn without(field: &str) -> Value {
@@ -449,7 +448,8 @@ mod tests {
     #[test]
     fn what_decisions_rest_on_must_be_there() {
         for field in ["MinSize", "MaxSize", "TotalCapacity", "LifecycleState", "ScalingGroupId"] {
-            assert_eq!(read(without(field)).unwrap_err(), format!("missing field `{field}`"));
+            let why = read(without(field)).unwrap_err().to_string();
+            assert_eq!(why, format!("missing field `{field}`"));
         }
     }
 

@@ -23,6 +23,26 @@ const USER_AGENT: &str = concat!("neap/", env!("CARGO_PKG_VERSION"));
 /// Bytes of a nonce: as many as a UUID has.
 const NONCE_BYTES: usize = 16;
 
+/// Why there is no request to send.
+#[derive(Debug, thiserror::Error)]
+enum Unmade {
+    #[error("the endpoint `{text}` is no URL: {error}")]
+    Endpoint { text: String, error: url::ParseError },
+    #[error("no randomness for a nonce: {0}")]
+    Nonce(getrandom::Error),
+}
+
+impl Call {
+    /// The endpoint is the configuration's; randomness may be there the next time.
+    fn unmade(self, why: &Unmade) -> Fault {
+        let kind = match why {
+            Unmade::Endpoint { .. } => FaultKind::Refused,
+            Unmade::Nonce(_) => FaultKind::Unreachable,
+        };
+        self.fault(kind, why)
+    }
+}
+
 /// The way to all endpoints.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -54,12 +74,12 @@ impl Transport {
     }
 
     /// Scheme and authority of a product in a region.
-    fn base(&self, product: Product, region: &Region) -> Result<Url, String> {
+    fn base(&self, call: Call, product: Product, region: &Region) -> Result<Url, Fault> {
         let text = match &self.settings.endpoint_url {
             Some(url) => url.clone(),
             None => format!("https://{}", product.host(region, self.settings.network)),
         };
-        Url::parse(&text).map_err(|error| format!("the endpoint `{text}` is no URL: {error}"))
+        Url::parse(&text).map_err(|error| call.unmade(&Unmade::Endpoint { text, error }))
     }
 
     /// One signed call. A clock that is off is corrected from the server's own, once.
@@ -71,11 +91,11 @@ impl Transport {
         keys: &Keys,
         timeout: Duration,
     ) -> Result<Vec<u8>, Fault> {
-        let base = self.base(product, region).map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let base = self.base(call, product, region)?;
         let pairs = params.clone().into_pairs();
         let mut corrected = false;
         loop {
-            let nonce = nonce().map_err(|why| call.fault(FaultKind::Unreachable, why))?;
+            let nonce = nonce().map_err(|error| call.unmade(&Unmade::Nonce(error)))?;
             let once = Once { date: self.now(), nonce: &nonce, user_agent: USER_AGENT };
             let request =
                 Request::rpc(&authority(&base), product.version(), call.operation, pairs.clone());
@@ -117,8 +137,7 @@ impl Transport {
         target: &str,
         timeout: Duration,
     ) -> Result<Vec<u8>, Fault> {
-        let base =
-            self.base(Product::Sts, region).map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let base = self.base(call, Product::Sts, region)?;
         let url = format!("{}://{}{target}", base.scheme(), authority(&base));
         let sent = self.http.get(url).timeout(timeout).send().await;
         answered(call, sent.map_err(|error| unanswered(call, &error))?).await
@@ -171,8 +190,8 @@ fn date_in(headers: &HeaderMap) -> Option<Timestamp> {
     i64::try_from(seconds).ok().map(Timestamp)
 }
 
-fn nonce() -> Result<String, String> {
+fn nonce() -> Result<String, getrandom::Error> {
     let mut bytes = [0; NONCE_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness for a nonce: {error}"))?;
+    getrandom::fill(&mut bytes)?;
     Ok(hex::encode(bytes))
 }

@@ -211,8 +211,7 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let (account, role) = places::entered(&self.settings.accounts, account)
-            .map_err(|why| call.fault(FaultKind::Refused, why))?;
+        let (account, role) = places::entered(call, &self.settings.accounts, account)?;
         let place = (account, region.clone());
         if let Some(seat) = self.seats.get(&place) {
             return Ok(seat);

@@ -1,6 +1,7 @@
 //! Reads groups: in full batches, a region apart from the others, and details as they are due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use fleet::group::GroupState;
@@ -107,7 +108,7 @@ fn missing(seat: &Seat, what: &str) -> Fault {
     DESCRIBE_GROUPS.fault(FaultKind::Missing, format!("no group `{what}` in `{}`", seat.region))
 }
 
-fn unreadable(why: String) -> Fault {
+fn unreadable(why: impl Display) -> Fault {
     DESCRIBE_GROUPS.fault(FaultKind::Unreadable, why)
 }
 

@@ -15,7 +15,7 @@ use fleet::{Fault, Timestamp};
 
 use super::access::Seat;
 use super::pages::pages_of;
-use super::translate::{self, Base};
+use super::translate::{self, Base, Senseless};
 use crate::Deadline;
 use crate::call::Call;
 
@@ -33,12 +33,12 @@ const ACTIVITY_PAGES_MAX: usize = 50;
 /// Instances in one page of `DescribeInstances`. [EC2 API reference]
 pub(super) const INSTANCES_PAGE: i32 = 1000;
 
-/// Groups of these names, or all: by name, each as read or in words why it makes no sense.
+/// Groups of these names, or all: by name, each as read or why it makes no sense.
 pub(super) async fn listed(
     seat: &Seat,
     names: Option<&[String]>,
     deadline: Deadline,
-) -> Result<BTreeMap<String, Result<Base, String>>, Fault> {
+) -> Result<BTreeMap<String, Result<Base, Senseless>>, Fault> {
     let request = seat
         .autoscaling
         .describe_auto_scaling_groups()

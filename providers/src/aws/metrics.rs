@@ -49,9 +49,7 @@ pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> 
     let stat = MetricStat::builder().metric(metric.build()).period(300).stat("Average").build();
     let query = MetricDataQuery::builder().id("q0").metric_stat(stat).build();
     let now = seat.now();
-    seat.meter.take(1).map_err(|(why, wait)| {
-        GET_METRIC_DATA.fault(FaultKind::Throttled { retry_after: Some(wait) }, why)
-    })?;
+    seat.meter.take(GET_METRIC_DATA, 1)?;
     let send = seat
         .cloudwatch
         .get_metric_data()
@@ -131,9 +129,8 @@ async fn read(
     let count = u64::try_from(queries.len()).unwrap_or(u64::MAX);
     for _ in 0..PAGES_MAX {
         // Each page is billed like a call of its own.
-        if let Err((why, wait)) = seat.meter.take(count) {
-            let kind = FaultKind::Throttled { retry_after: Some(wait) };
-            return all(GET_METRIC_DATA.fault(kind, why));
+        if let Err(fault) = seat.meter.take(GET_METRIC_DATA, count) {
+            return all(fault);
         }
         let page = match seat.next_page(GET_METRIC_DATA, &mut pages, deadline).await {
             Ok(page) => page,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -272,6 +272,15 @@ impl Seat {
     }
 }
 
+/// Why a request has no signature, in the signer's words.
+#[derive(Debug, thiserror::Error)]
+enum Unsigned {
+    #[error("{0}")]
+    Parameters(v4::signing_params::BuildError),
+    #[error("{0}")]
+    Request(SigningError),
+}
+
 /// The headers of a signed request.
 fn signed(
     message: &Message,
@@ -279,7 +288,7 @@ fn signed(
     region: &Region,
     service: &str,
     at: SystemTime,
-) -> Result<Vec<(String, String)>, String> {
+) -> Result<Vec<(String, String)>, Unsigned> {
     let identity = Identity::from(keys);
     // Whole seconds are all that a signature tells.
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |span| span.as_secs());
@@ -290,15 +299,15 @@ fn signed(
         .time(UNIX_EPOCH + Duration::from_secs(seconds))
         .settings(SigningSettings::default())
         .build()
-        .map_err(|error| error.to_string())?;
+        .map_err(Unsigned::Parameters)?;
     let mut headers = vec![("content-type".to_owned(), message.content_type.to_owned())];
     headers.extend(message.target.clone().map(|target| ("x-amz-target".to_owned(), target)));
     let plain = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let body = SignableBody::Bytes(message.body.as_bytes());
     let request = SignableRequest::new("POST", message.url.as_str(), plain, body)
-        .map_err(|error| error.to_string())?;
+        .map_err(Unsigned::Request)?;
     let (instructions, _signature) =
-        sign(request, &params.into()).map_err(|error| error.to_string())?.into_parts();
+        sign(request, &params.into()).map_err(Unsigned::Request)?.into_parts();
     let added = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let added: Vec<(String, String)> = added.collect();
     headers.extend(added);

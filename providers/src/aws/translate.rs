@@ -50,16 +50,44 @@ impl ListedGroup for Base {
     }
 }
 
+/// Why a group makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Senseless {
+    #[error("a group without a name")]
+    Nameless,
+    #[error("`{group}` has no {what}")]
+    Absent { group: String, what: &'static str },
+    #[error("`{group}` has a {what} of {found}")]
+    Size { group: String, what: &'static str, found: i32 },
+    #[error("`{group}` has an ARN of `{arn}`")]
+    Arn { group: String, arn: String },
+    #[error("`{group}`: {why}")]
+    Member { group: String, why: SenselessMember },
+}
+
+/// Why a member of a group makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SenselessMember {
+    #[error("an instance without an id")]
+    Nameless,
+    #[error("`{id}` has a weight of `{weight}`")]
+    Weight { id: String, weight: String },
+}
+
 /// Reads a group.
 ///
 /// # Errors
-/// In words, where a number that decisions rest on is absent or senseless.
-pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, String> {
-    let name = group.auto_scaling_group_name().ok_or("a group without a name")?.to_owned();
-    let arn = group.auto_scaling_group_arn().ok_or_else(|| format!("`{name}` has no ARN"))?;
-    let size = |value: Option<i32>, what: &str| {
-        let value = value.ok_or_else(|| format!("`{name}` has no {what}"))?;
-        u32::try_from(value).map(Units).map_err(|_| format!("`{name}` has a {what} of {value}"))
+/// Where a number that decisions rest on is absent or senseless.
+pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
+    let name = group.auto_scaling_group_name().ok_or(Senseless::Nameless)?.to_owned();
+    let absent = |what| Senseless::Absent { group: name.clone(), what };
+    let arn = group.auto_scaling_group_arn().ok_or_else(|| absent("ARN"))?;
+    let account = account_in(arn)
+        .ok_or_else(|| Senseless::Arn { group: name.clone(), arn: arn.to_owned() })?;
+    let size = |value: Option<i32>, what| {
+        let found = value.ok_or_else(|| absent(what))?;
+        let senseless = |_| Senseless::Size { group: name.clone(), what, found };
+        u32::try_from(found).map(Units).map_err(senseless)
     };
     let tags: BTreeMap<String, String> = group
         .tags()
@@ -68,12 +96,13 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, String> {
         .collect();
     let mut instances = Vec::with_capacity(group.instances().len());
     for member in group.instances() {
-        instances.push(instance(member).map_err(|why| format!("`{name}`: {why}"))?);
+        let read = instance(member);
+        instances.push(read.map_err(|why| Senseless::Member { group: name.clone(), why })?);
     }
     instances.sort_by(|a: &Instance, b: &Instance| a.id.cmp(&b.id));
     let principal = group.operator().and_then(|operator| operator.principal());
     Ok(Base {
-        account: account_in(arn).ok_or_else(|| format!("`{name}` has an ARN of `{arn}`"))?,
+        account,
         arn: arn.to_owned(),
         desired: size(group.desired_capacity(), "desired capacity")?,
         min: size(group.min_size(), "minimum size")?,
@@ -95,11 +124,14 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, String> {
     })
 }
 
-fn instance(instance: &aws::Instance) -> Result<Instance, String> {
-    let id = instance.instance_id().ok_or("an instance without an id")?;
+fn instance(instance: &aws::Instance) -> Result<Instance, SenselessMember> {
+    let id = instance.instance_id().ok_or(SenselessMember::Nameless)?;
     let weight = match instance.weighted_capacity() {
         None => 1,
-        Some(text) => text.parse().map_err(|_| format!("`{id}` has a weight of `{text}`"))?,
+        Some(text) => text.parse().map_err(|_| {
+            let (id, weight) = (id.to_owned(), text.to_owned());
+            SenselessMember::Weight { id, weight }
+        })?,
     };
     let lifecycle = match instance.lifecycle_state() {
         Some(state) => lifecycle(state.as_str()),
@@ -336,7 +368,7 @@ mod tests {
     #[test]
     fn what_decisions_rest_on_must_make_sense() {
         let why = |builder: aws::builders::AutoScalingGroupBuilder| {
-            group(&builder.build()).map(|_| ()).unwrap_err()
+            group(&builder.build()).map(|_| ()).unwrap_err().to_string()
         };
         assert_eq!(why(aws::AutoScalingGroup::builder()), "a group without a name");
         assert_eq!(why(whole().set_auto_scaling_group_arn(None)), "`we:b` has no ARN");

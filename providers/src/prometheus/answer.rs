@@ -137,19 +137,34 @@ fn complete(call: Call, envelope: &Envelope) -> Result<(), Fault> {
     }
 }
 
+/// Why an answer of the API is none to what was asked.
+#[derive(Debug, thiserror::Error)]
+enum NotAsAsked<'a> {
+    #[error("an answer without data")]
+    NoData,
+    #[error("a `{0}`, expected a `matrix`")]
+    NoMatrix(&'a str),
+    #[error("{0}")]
+    NoSeries(serde_json::Error),
+    #[error("`{0}` is no number")]
+    NoNumber(&'a str),
+    #[error("a value at {0}, which was not asked for")]
+    At(f64),
+}
+
 fn one_series(
     call: Call,
     data: Option<Data>,
     period: Step,
     window: (Timestamp, Timestamp),
 ) -> SeriesAnswer {
-    let unreadable = |why: String| call.fault(FaultKind::Unreadable, why);
-    let data = data.ok_or_else(|| unreadable("an answer without data".to_owned()))?;
+    let unreadable = |why: NotAsAsked<'_>| call.fault(FaultKind::Unreadable, why);
+    let data = data.ok_or_else(|| unreadable(NotAsAsked::NoData))?;
     if data.result_type != "matrix" {
-        return Err(unreadable(format!("a `{}`, expected a `matrix`", data.result_type)));
+        return Err(unreadable(NotAsAsked::NoMatrix(&data.result_type)));
     }
-    let series: Vec<Series> =
-        serde_json::from_value(data.result).map_err(|error| unreadable(error.to_string()))?;
+    let series: Vec<Series> = serde_json::from_value(data.result)
+        .map_err(|error| unreadable(NotAsAsked::NoSeries(error)))?;
     let found = match <[Series; 1]>::try_from(series) {
         Ok([one]) => one,
         Err(none) if none.is_empty() => return Ok(None),
@@ -171,16 +186,16 @@ fn samples(
     values: &[(f64, String)],
     period: Step,
     (start, end): (Timestamp, Timestamp),
-) -> Result<Vec<Sample>, String> {
+) -> Result<Vec<Sample>, NotAsAsked<'_>> {
     let mut samples = Vec::with_capacity(values.len());
     let mut next = start;
     for (at, value) in values {
-        let value: f64 = value.parse().map_err(|_| format!("`{value}` is no number"))?;
+        let value: f64 = value.parse().map_err(|_| NotAsAsked::NoNumber(value))?;
         let asked = at.fract() == 0.0 && at.abs() < 1e15;
         let ends = Timestamp(*at as i64);
         let starts = ends - period.span();
         if !asked || ends.floor_to(period) != ends || starts < next || starts >= end {
-            return Err(format!("a value at {at}, which was not asked for"));
+            return Err(NotAsAsked::At(*at));
         }
         next = ends;
         if value.is_finite() {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fleet::metric::{MetricQuery, Sample};
 use fleet::{AccountId, Fault, GroupId, GroupRef, Now, ProviderName, Region, Seconds, Timestamp};
 
-pub(super) use faults::{CallAnswer, all_by, one_by, refusal};
+pub(super) use faults::{CallAnswer, all_by, fault, one_by, refusal};
 
 use super::estate::{Lot, MachineBody};
 use super::group::{Body, Order, Setting};

@@ -47,6 +47,20 @@ enum Phase {
     Ended,
 }
 
+/// Why a machine does not take an order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Disobeyed {
+    #[error("it has no power")]
+    Powerless,
+    #[error("OperationNotPermitted: stop protection is on")]
+    StopProtected,
+    #[error("UnsupportedHibernation: it was not launched for it")]
+    CannotHibernate,
+    /// It is in a state in which it cannot take it.
+    #[error("it is {0}")]
+    Is(Power),
+}
+
 /// What of a machine never changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
@@ -132,11 +146,11 @@ impl MachineBody {
         frame: Frame<'_>,
         decision: Option<&str>,
         now: Timestamp,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Disobeyed> {
         match self.phase {
             Phase::Up | Phase::Rising { .. } => return Ok(false),
             Phase::Down { .. } => {}
-            Phase::Falling { .. } | Phase::Ended => return Err(format!("it is {}", self.power())),
+            Phase::Falling { .. } | Phase::Ended => return Err(Disobeyed::Is(self.power())),
         }
         let share = 0.8 + 0.8 * frame.chance.fork(STARTS).unit(self.starts);
         let boot = (frame.boot.0 as f64 * share).ceil() as u64;
@@ -157,11 +171,11 @@ impl MachineBody {
         (mode, charged): (StopMode, bool),
         decision: Option<&str>,
         now: Timestamp,
-    ) -> Result<bool, String> {
+    ) -> Result<bool, Disobeyed> {
         match self.phase {
             Phase::Falling { .. } | Phase::Down { .. } => return Ok(false),
             Phase::Up | Phase::Rising { .. } => {}
-            Phase::Ended => return Err(format!("it is {}", self.power())),
+            Phase::Ended => return Err(Disobeyed::Is(self.power())),
         }
         self.phase = Phase::Falling { until: now + frame.halt, charged };
         self.ups.note(now, 0);

@@ -13,9 +13,9 @@ use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 use super::super::scenario::{Calls, Gap, Trouble};
 use super::super::series::keeps;
 use super::super::steps::Steps;
-use super::super::world::{CallAnswer, State, World, all_by, one_by, refusal};
-use super::body::{Frame, MachineBody};
-use super::faults::{ListingFault, OrderFault, fault, throttled};
+use super::super::world::{CallAnswer, State, World, all_by, fault, one_by, refusal};
+use super::body::{Disobeyed, Frame, MachineBody};
+use super::faults::{ListingFault, OrderFault, throttled};
 use super::prices::price;
 use super::usage::SignalTold;
 use crate::{Deadline, Estate, Listing, PowerOrder, PowerSwitch};
@@ -139,7 +139,7 @@ impl World {
         let (now, lot) = (self.now(), &self.shared.lot);
         if step.0 == 0 || !step.0.is_multiple_of(60) {
             let why = format!("step {step} is not a whole number of minutes");
-            return Err(fault(FaultKind::Refused, USAGE, &why));
+            return Err(fault(FaultKind::Refused, USAGE, why));
         }
         let id = &query.resource.id;
         let Some(brief) = lot.brief(id) else { return Ok(Vec::new()) };
@@ -172,19 +172,19 @@ impl World {
         Ok(told.samples(from, to, step))
     }
 
-    /// Why an order would be refused now.
-    fn refused(body: &MachineBody, order: PowerOrder) -> Option<String> {
+    /// Whether an order would be taken now.
+    fn allowed(body: &MachineBody, order: PowerOrder) -> Result<(), Disobeyed> {
         let Subject::Machine(facts) = &body.resource.subject else {
-            return Some("it has no power".to_owned());
+            return Err(Disobeyed::Powerless);
         };
         match order {
             PowerOrder::Stop(_) if facts.stop_protected.known() == Some(&true) => {
-                Some("OperationNotPermitted: stop protection is on".to_owned())
+                Err(Disobeyed::StopProtected)
             }
             PowerOrder::Stop(StopMode::Hibernate) if facts.hibernation.known() != Some(&true) => {
-                Some("UnsupportedHibernation: it was not launched for it".to_owned())
+                Err(Disobeyed::CannotHibernate)
             }
-            _ => None,
+            _ => Ok(()),
         }
     }
 
@@ -222,12 +222,10 @@ impl World {
             Some(OrderFault::OrderLost) => Err(lost()),
             Some(OrderFault::NoStock) => Err(none()),
             _ if up && self.has_no_stock(&body.resource) => Err(none()),
-            _ => match World::refused(body, order) {
-                Some(why) => Err(fault(FaultKind::Refused, operation, &why)),
-                None => carried_out(body, frame, order, decision, now)
-                    .map(drop)
-                    .map_err(|why| fault(FaultKind::Refused, operation, &why)),
-            },
+            _ => World::allowed(body, order)
+                .and_then(|()| carried_out(body, frame, order, decision, now))
+                .map(drop)
+                .map_err(|why| fault(FaultKind::Refused, operation, why)),
         };
         state.estate_seen = Some(now);
         self.changed(state, now);
@@ -245,7 +243,7 @@ fn carried_out(
     order: PowerOrder,
     decision: &str,
     now: Timestamp,
-) -> Result<bool, String> {
+) -> Result<bool, Disobeyed> {
     match order {
         PowerOrder::Start => body.start(frame, Some(decision), now),
         PowerOrder::Stop(mode) => {
@@ -263,7 +261,7 @@ fn named(order: PowerOrder) -> &'static str {
 }
 
 fn missing(operation: &str, id: &ResourceId) -> Fault {
-    fault(FaultKind::Missing, operation, &format!("`{}` not found", id.id))
+    fault(FaultKind::Missing, operation, format!("`{}` not found", id.id))
 }
 
 #[async_trait]
@@ -368,10 +366,10 @@ impl PowerSwitch for Switch {
                 None => {
                     let found = self.world.touch(&mut state, &self.id.id);
                     let found = found.filter(|(body, _)| body.exists());
-                    CallAnswer::Now(match found.map(|(body, _)| World::refused(body, order)) {
+                    CallAnswer::Now(match found.map(|(body, _)| World::allowed(body, order)) {
                         None => Err(missing(operation, &self.id)),
-                        Some(Some(why)) => Err(fault(FaultKind::Refused, operation, &why)),
-                        Some(None) => Ok(true),
+                        Some(Err(why)) => Err(fault(FaultKind::Refused, operation, why)),
+                        Some(Ok(())) => Ok(true),
                     })
                 }
             }

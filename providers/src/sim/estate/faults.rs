@@ -4,6 +4,7 @@ use fleet::resource::{Fact, Facts, ResourceKind};
 use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
 use super::super::random::Stream;
+use super::super::world::fault;
 use super::spec::EstateFaults;
 
 /// The streams that a machine's stream has for faults.
@@ -113,10 +114,6 @@ impl EstateFaults {
             (up && meets(3, self.no_stock)).then_some(OrderFault::NoStock)
         }
     }
-}
-
-pub(super) fn fault(kind: FaultKind, operation: &str, detail: &str) -> Fault {
-    Fault { kind, operation: operation.to_owned(), detail: detail.to_owned(), request_id: None }
 }
 
 pub(super) fn throttled(operation: &str) -> Fault {

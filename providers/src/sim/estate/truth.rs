@@ -4,8 +4,8 @@ use fleet::resource::{Resource, ResourceId, ResourceKind};
 use fleet::{Fault, FaultKind, Timestamp};
 
 use super::super::world::World;
+use super::super::world::fault;
 use super::body::PowerRecord;
-use super::faults::fault;
 use super::profile::{HOUR_SECONDS, Profile};
 use super::spec::MachineAct;
 
@@ -93,7 +93,7 @@ impl World {
         let state = &mut *guard;
         let Some((body, frame)) = self.touch(state, &id.id) else {
             let why = format!("`{}` not found", id.id);
-            return Err(fault(FaultKind::Missing, "ByHand", &why));
+            return Err(fault(FaultKind::Missing, "ByHand", why));
         };
         change(body, frame, now);
         state.estate_seen = Some(now);

@@ -13,6 +13,17 @@ const NATIVE_GROW_MINUTES: u64 = 3;
 /// Minutes below 0.7 of the target before target tracking shrinks; the customary alarm.
 const NATIVE_SHRINK_MINUTES: u64 = 15;
 
+/// Why a group does not take a number, in the cloud's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OutOfBounds {
+    #[error("ValidationError: value {to} is above max value {max} for the group")]
+    DesiredAboveMaximum { to: u32, max: u32 },
+    #[error("ValidationError: value {to} is below min value {min} for the group")]
+    DesiredBelowMinimum { to: u32, min: u32 },
+    #[error("ValidationError: min bound, {to}, must not be above max bound, {max}")]
+    MinimumAboveMaximum { to: u32, max: u32 },
+}
+
 impl Body {
     /// Another writer's act.
     pub fn act(&mut self, setting: &Setting, act: &Act) {
@@ -163,30 +174,29 @@ impl Body {
     /// raises desired.
     ///
     /// # Errors
-    /// The cloud's words, with nothing changed.
+    /// Where the number is out of bounds, with nothing changed.
     pub fn set(
         &mut self,
         setting: &Setting,
         change: Change,
         decision: Option<&str>,
         cause: Cause,
-    ) -> Result<(), String> {
+    ) -> Result<(), OutOfBounds> {
         let to = change.to().0;
         let was = self.desired;
         match change {
             Change::Desired { .. } if to > self.max => {
-                return Err(format!("value {to} is above max value {} for the group", self.max));
+                return Err(OutOfBounds::DesiredAboveMaximum { to, max: self.max });
             }
             Change::Desired { .. } if to < self.min => {
-                return Err(format!("value {to} is below min value {} for the group", self.min));
+                return Err(OutOfBounds::DesiredBelowMinimum { to, min: self.min });
             }
             Change::Desired { .. } => {
                 self.note_order(decision, Number::Desired, was, to);
                 self.desired = to;
             }
             Change::Minimum { .. } if to > self.max => {
-                let max = self.max;
-                return Err(format!("min bound, {to}, must not be above max bound, {max}"));
+                return Err(OutOfBounds::MinimumAboveMaximum { to, max: self.max });
             }
             Change::Minimum { .. } => {
                 self.note_order(decision, Number::Minimum, self.min, to);

@@ -77,7 +77,7 @@ impl World {
         if !query.period.seconds().is_multiple_of(60) {
             let period = query.period.span();
             let why = format!("period {period} is not a whole number of minutes");
-            return CallAnswer::Now(Err(fault(FaultKind::Refused, SAMPLES, &why)));
+            return CallAnswer::Now(Err(fault(FaultKind::Refused, SAMPLES, why)));
         }
         if let Some(recorded) = state.recorded.get(&series_name(query)) {
             return CallAnswer::Now(Ok(recorded.samples(query, from, to)));
@@ -126,11 +126,7 @@ impl World {
             (Some(Trouble::Slow), _) => CallAnswer::AtDeadline(lost()),
             (Some(_), _) => CallAnswer::Now(Err(lost())),
             (None, Ok(())) => CallAnswer::Now(Ok(())),
-            (None, Err(why)) => CallAnswer::Now(Err(fault(
-                FaultKind::Refused,
-                operation,
-                &format!("ValidationError: {why}"),
-            ))),
+            (None, Err(why)) => CallAnswer::Now(Err(fault(FaultKind::Refused, operation, why))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a call gets: at once or at its deadline, and what goes wrong with it.
 
+use std::fmt::Display;
+
 use fleet::{Fault, FaultKind};
 
 use super::World;
@@ -56,12 +58,12 @@ pub(in crate::sim) async fn all_by<T>(
     answers.into_iter().map(settle).collect()
 }
 
-pub(super) fn fault(kind: FaultKind, operation: &str, detail: &str) -> Fault {
-    Fault { kind, operation: operation.to_owned(), detail: detail.to_owned(), request_id: None }
+pub(in crate::sim) fn fault(kind: FaultKind, operation: &str, why: impl Display) -> Fault {
+    Fault { kind, operation: operation.to_owned(), detail: why.to_string(), request_id: None }
 }
 
 pub(super) fn missing(operation: &str, name: &str) -> Fault {
-    fault(FaultKind::Missing, operation, &format!("group `{name}` not found"))
+    fault(FaultKind::Missing, operation, format!("group `{name}` not found"))
 }
 
 pub(in crate::sim) fn refusal(operation: &str, permission: &str, trouble: Trouble) -> Fault {

@@ -33,6 +33,8 @@ mod remembered;
 mod retry;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod roles;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod timeouts;
@@ -44,6 +46,8 @@ pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
 pub use fleet::Now;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use roles::{Budget, NotARoleArn, RoleAccount, RoleArn, RoleSyntax};
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+pub use settings::CloudSettings;
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;

@@ -7,17 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::group::GroupState;
 use fleet::metric::Sample;
-use fleet::{AccountId, Fault, FaultKind, GroupRef, Region};
+use fleet::{AccountId, Fault, GroupRef, Region};
 use tokio::task::JoinSet;
-
-use crate::RoleAccount;
-use crate::call::Call;
 
 /// An account in a region.
 pub(crate) type Place = (AccountId, Region);
-
-/// The account's name where the credentials decide which one it is.
-const DEFAULT_ACCOUNT: &str = "default";
 
 /// One thing for each key, made when it is first needed.
 #[derive(Debug)]
@@ -51,64 +45,6 @@ impl<K: Ord, T> OnePer<K, T> {
     pub(crate) fn all(&self) -> Vec<Arc<T>> {
         self.locked().values().cloned().collect()
     }
-}
-
-/// The accounts that are entered: those of the roles, or `default`.
-pub(crate) fn accounts<S>(roles: &[RoleAccount<S>]) -> Vec<AccountId> {
-    match roles {
-        [] => vec![default_account()],
-        roles => roles.iter().map(|role| role.role_arn.account().clone()).collect(),
-    }
-}
-
-fn default_account() -> AccountId {
-    AccountId::new(DEFAULT_ACCOUNT).expect("the name is sound")
-}
-
-/// An account that has no role among the configured ones.
-#[derive(Debug, thiserror::Error)]
-#[error("account `{account}` is not among those of {}", listed(known))]
-struct NotConfigured<'a> {
-    account: &'a AccountId,
-    known: Vec<&'a AccountId>,
-}
-
-fn listed(accounts: &[&AccountId]) -> String {
-    let names: Vec<String> = accounts.iter().map(|account| format!("`{account}`")).collect();
-    names.join(", ")
-}
-
-/// An account as it is entered: under its own name, with the role to take; `default` and no role
-/// for the credentials that are found, which serve any account when no role is configured.
-///
-/// # Errors
-/// Refused for an account that is not configured.
-pub(crate) fn entered<'r, S>(
-    call: Call,
-    roles: &'r [RoleAccount<S>],
-    account: &AccountId,
-) -> Result<(AccountId, Option<&'r RoleAccount<S>>), Fault> {
-    let role = match roles {
-        [] => return Ok((default_account(), None)),
-        [only] if account.as_str() == DEFAULT_ACCOUNT => only,
-        roles => {
-            let found = roles.iter().find(|role| role.role_arn.account() == account);
-            found.ok_or_else(|| {
-                let known = roles.iter().map(|role| role.role_arn.account()).collect();
-                call.fault(FaultKind::Refused, NotConfigured { account, known })
-            })?
-        }
-    };
-    Ok((role.role_arn.account().clone(), Some(role)))
-}
-
-/// Every account in every region.
-pub(crate) fn all(accounts: &[AccountId], regions: &[Region]) -> Vec<Place> {
-    let each = |account: &AccountId| {
-        let account = account.clone();
-        regions.iter().map(move |region| (account.clone(), region.clone()))
-    };
-    accounts.iter().flat_map(each).collect()
 }
 
 /// Reads all places at once: one answer each, in their order, `lost` where reading was broken off.

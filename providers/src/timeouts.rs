@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+use crate::call::Effect;
+
 /// How long a single call may take; the caller's deadline cuts all of them shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -13,6 +16,17 @@ pub struct Timeouts {
     pub read: Duration,
     /// A write, which is attempted once.
     pub write: Duration,
+}
+
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+impl Timeouts {
+    /// How long one attempt of a call may take.
+    pub(crate) fn one_attempt(&self, effect: Effect) -> Duration {
+        match effect {
+            Effect::Read => self.attempt,
+            Effect::Write => self.write,
+        }
+    }
 }
 
 impl Default for Timeouts {

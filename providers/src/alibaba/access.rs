@@ -19,7 +19,7 @@ use crate::call::{Call, Effect};
 use crate::gates::Gates;
 use crate::http::first_words;
 use crate::meter::Meter;
-use crate::places::{self, OnePer, Place};
+use crate::places::{OnePer, Place};
 use crate::remembered::Remembered;
 use crate::retry::read_again;
 use crate::{Deadline, Now};
@@ -77,11 +77,6 @@ impl Access {
         self.accounts.all().iter().map(|account| account.meter.read()).sum()
     }
 
-    /// The configured accounts: those of the roles, or `default`.
-    pub(super) fn accounts(&self) -> Vec<AccountId> {
-        places::accounts(&self.settings.accounts)
-    }
-
     /// The seat of an account in a region.
     ///
     /// # Errors
@@ -92,7 +87,7 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let (account, role) = places::entered(call, &self.settings.accounts, account)?;
+        let (account, role) = self.settings.entered(call, account)?;
         let place = (account, region.clone());
         Ok(self.seats.get_or_make(place, |(account, region)| Seat {
             region: region.clone(),
@@ -182,10 +177,7 @@ impl Seat {
         params: &Params,
         deadline: Deadline,
     ) -> Result<Vec<u8>, Fault> {
-        let timeout = match call.effect {
-            Effect::Read => self.settings.timeouts.attempt,
-            Effect::Write => self.settings.timeouts.write,
-        };
+        let timeout = self.settings.timeouts.one_attempt(call.effect);
         let limiter = match product {
             Product::Cms => &self.account.metric_limiter,
             _ => &self.account.limiter,

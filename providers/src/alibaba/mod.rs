@@ -49,7 +49,7 @@ use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::{DESCRIBE_METRICS, Several};
 
 use crate::call::Call;
-use crate::places::{self, Place};
+use crate::places;
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
@@ -67,11 +67,6 @@ impl Alibaba {
     /// Alibaba Cloud as configured. Connects to nothing yet; `now` is also the clock of signatures.
     pub fn new(settings: Settings, now: Arc<dyn Now>) -> Alibaba {
         Alibaba { access: Arc::new(Access::new(settings, now)) }
-    }
-
-    /// Every configured account in every configured region.
-    fn places(&self) -> Vec<Place> {
-        places::all(&self.access.accounts(), &self.access.settings.regions)
     }
 
     /// Reads metrics place by place: one answer a query, in the order asked.
@@ -146,7 +141,7 @@ impl Inventory for Alibaba {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
+        places::each(self.access.settings.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
             let access = Arc::clone(&self.access);
             async move {
                 let read = async {

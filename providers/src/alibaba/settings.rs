@@ -1,12 +1,13 @@
-//! What the operator says about Alibaba Cloud: regions, accounts, where to reach it, how much to ask.
+//! What the operator says about Alibaba Cloud alone, beside what every cloud is told.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use fleet::{ProviderName, Region};
 
 use super::endpoint::Network;
-use crate::{Budget, RoleSyntax, Timeouts};
+use crate::{CloudSettings, RoleSyntax};
 
 /// Calls for metrics that are free in a month, over all calls that read metrics.
 pub const FREE_METRIC_CALLS_A_MONTH: u64 = 1_000_000;
@@ -15,45 +16,46 @@ pub const PERIODS: [u32; 5] = [15, 60, 300, 900, 3600];
 /// Where an instance asks about itself.
 const METADATA_URL: &str = "http://100.100.100.200";
 
-/// Everything an [`super::Alibaba`] is made from.
+/// Everything an [`super::Alibaba`] is made from. What it has in common with other clouds' is read
+/// and set as if it were its own.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The `NAME` of `[provider.NAME]`.
-    pub provider: ProviderName,
-    /// The regions that `discover` and `probe` look at; groups and metrics name their own.
-    pub regions: Vec<Region>,
-    /// The accounts, each through a role; empty for the one account that the default chain of
-    /// credentials belongs to.
-    pub accounts: Vec<RoleAccount>,
+    /// What every cloud is told. Beyond the free calls for metrics the cloud refuses them, unless
+    /// pay-as-you-go is switched on for the account.
+    pub common: CloudSettings<RamRoles>,
     /// From where endpoints are reached.
     pub network: Network,
-    /// Where every product is reached instead of its own endpoint.
-    pub endpoint_url: Option<String>,
     /// Where an instance asks about itself.
     pub metadata_url: String,
     /// What the default chain of credentials looks at besides files.
     pub environment: Environment,
-    /// How long a single call may take.
-    pub timeouts: Timeouts,
-    /// How much may be asked, account by account. Beyond the free calls for metrics the cloud refuses
-    /// them, unless pay-as-you-go is switched on for the account.
-    pub budget: Budget,
 }
 
 impl Settings {
     /// The default chain of credentials in these regions, with the documented defaults.
     pub fn new(provider: ProviderName, regions: Vec<Region>) -> Settings {
+        let mut common = CloudSettings::new(provider, regions);
+        common.budget.per_month = Some(FREE_METRIC_CALLS_A_MONTH);
         Settings {
-            provider,
-            regions,
-            accounts: Vec::new(),
+            common,
             network: Network::Public,
-            endpoint_url: None,
             metadata_url: METADATA_URL.to_owned(),
             environment: Environment::of_process(),
-            timeouts: Timeouts::default(),
-            budget: Budget { per_month: Some(FREE_METRIC_CALLS_A_MONTH), ..Budget::default() },
         }
+    }
+}
+
+impl Deref for Settings {
+    type Target = CloudSettings<RamRoles>;
+
+    fn deref(&self) -> &CloudSettings<RamRoles> {
+        &self.common
+    }
+}
+
+impl DerefMut for Settings {
+    fn deref_mut(&mut self) -> &mut CloudSettings<RamRoles> {
+        &mut self.common
     }
 }
 

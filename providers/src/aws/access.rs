@@ -26,7 +26,7 @@ use super::thin::{self, Thin};
 use crate::call::Call;
 use crate::gates::Gates;
 use crate::meter::Meter;
-use crate::places::{self, OnePer, Place};
+use crate::places::{OnePer, Place};
 use crate::{Deadline, Now};
 
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
@@ -196,11 +196,6 @@ impl Access {
         self.meters.all().iter().map(|meter| meter.read()).sum()
     }
 
-    /// The configured accounts: those of the roles, or `default`.
-    pub(super) fn accounts(&self) -> Vec<AccountId> {
-        places::accounts(&self.settings.accounts)
-    }
-
     /// The clients of an account in a region.
     ///
     /// # Errors
@@ -211,7 +206,7 @@ impl Access {
         account: &AccountId,
         region: &Region,
     ) -> Result<Arc<Seat>, Fault> {
-        let (account, role) = places::entered(call, &self.settings.accounts, account)?;
+        let (account, role) = self.settings.entered(call, account)?;
         let place = (account, region.clone());
         if let Some(seat) = self.seats.get(&place) {
             return Ok(seat);

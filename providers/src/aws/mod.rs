@@ -49,7 +49,7 @@ use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
 use crate::call::Call;
-use crate::places::{self, Place};
+use crate::places;
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
@@ -88,18 +88,13 @@ impl Aws {
     /// `DescribeInstanceRefreshes` needs a group's name and is tried on the first one found.
     pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {
         let mut jobs = JoinSet::new();
-        for (account, region) in self.places() {
+        for (account, region) in self.access.settings.places() {
             let access = Arc::clone(&self.access);
             jobs.spawn(async move { groups::probe(&access, account, region, deadline).await });
         }
         let mut probes: Vec<Probe> = jobs.join_all().await;
         probes.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
         probes
-    }
-
-    /// Every configured account in every configured region.
-    fn places(&self) -> Vec<Place> {
-        places::all(&self.access.accounts(), &self.access.settings.regions)
     }
 }
 
@@ -144,7 +139,7 @@ impl Inventory for Aws {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
+        places::each(self.access.settings.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
             let access = Arc::clone(&self.access);
             async move {
                 let read = async {

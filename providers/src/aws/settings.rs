@@ -1,40 +1,9 @@
-//! What the operator says about AWS: regions, accounts, where to reach it, and how much to ask.
+//! What the operator says about AWS, and how it writes roles.
 
-use fleet::{ProviderName, Region};
+use crate::{CloudSettings, RoleSyntax};
 
-use crate::{Budget, RoleSyntax, Timeouts};
-
-/// Everything an [`super::Aws`] is made from.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The `NAME` of `[provider.NAME]`.
-    pub provider: ProviderName,
-    /// The regions that `discover` and `probe` look at; groups and metrics name their own.
-    pub regions: Vec<Region>,
-    /// The accounts, each through a role; empty for the one account that the SDK's own chain of
-    /// credentials belongs to.
-    pub accounts: Vec<RoleAccount>,
-    /// Where every service is reached instead of AWS's own endpoints.
-    pub endpoint_url: Option<String>,
-    /// How long a single call may take.
-    pub timeouts: Timeouts,
-    /// How much may be asked, account by account.
-    pub budget: Budget,
-}
-
-impl Settings {
-    /// The SDK's own chain of credentials in these regions, with the documented defaults.
-    pub fn new(provider: ProviderName, regions: Vec<Region>) -> Settings {
-        Settings {
-            provider,
-            regions,
-            accounts: Vec::new(),
-            endpoint_url: None,
-            timeouts: Timeouts::default(),
-            budget: Budget::default(),
-        }
-    }
-}
+/// Everything an [`super::Aws`] is made from: AWS asks nothing that other clouds do not.
+pub type Settings = CloudSettings<IamRoles>;
 
 /// How AWS writes the ARN of an IAM role, in any partition:
 /// `arn:PARTITION:iam::TWELVE DIGITS:role/NAME`.

@@ -165,10 +165,7 @@ impl Thin {
         let keys = self.keys(call).await?;
         let signed = signed(message, keys, &self.region, service.name(), self.time.now());
         let signed = signed.map_err(|why| call.fault(FaultKind::Refused, why))?;
-        let timeout = match call.effect {
-            Effect::Read => self.timeouts.attempt,
-            Effect::Write => self.timeouts.write,
-        };
+        let timeout = self.timeouts.one_attempt(call.effect);
         let mut request = self.http.post(&message.url).timeout(timeout).body(message.body.clone());
         for (name, value) in signed {
             request = request.header(name, value);

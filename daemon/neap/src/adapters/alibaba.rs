@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use config::{AlibabaConfig, NotARole};
-use planner::{AccountId, ProviderName};
-use providers::alibaba::{Alibaba, Network, RoleAccount, RoleArn, Settings};
+use config::AlibabaConfig;
+use planner::ProviderName;
+use providers::alibaba::{Alibaba, Network, Settings};
 use providers::{Now, Provider};
 
-use super::roles;
+use super::reached;
 
 pub use providers::alibaba::{FREE_METRIC_CALLS_A_MONTH, PERIODS, expected_calls, metric_calls};
 
@@ -20,22 +20,13 @@ pub fn adapter(
     Arc::new(Alibaba::new(settings(name, alibaba), now))
 }
 
-/// The account of a role.
-pub fn role_account(arn: &str) -> Result<AccountId, NotARole> {
-    let role = RoleArn::parse(arn).map_err(|why| NotARole { why: why.to_string() })?;
-    Ok(role.account().clone())
-}
-
 /// What the adapter needs to know of a parsed `[provider.NAME]`.
 fn settings(name: &ProviderName, alibaba: &AlibabaConfig) -> Settings {
     let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
-    settings.endpoint_url.clone_from(&alibaba.endpoint_url);
+    reached(&mut settings, &alibaba.accounts, alibaba.endpoint_url.as_deref());
     settings.budget.per_month = Some(alibaba.metric_calls_monthly);
     if alibaba.vpc_endpoints {
         settings.network = Network::Vpc;
     }
-    settings.accounts = roles(&alibaba.accounts, |role, external_id| {
-        Some(RoleAccount { role_arn: RoleArn::parse(role).ok()?, external_id })
-    });
     settings
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use config::{AwsConfig, NotARole};
-use planner::{AccountId, ProviderName};
-use providers::aws::{Aws, RoleAccount, RoleArn, Settings};
+use config::AwsConfig;
+use planner::ProviderName;
+use providers::aws::{Aws, Settings};
 use providers::{Now, Provider};
 
-use super::roles;
+use super::reached;
 
 pub use providers::aws::{expected_calls, usage_usd_micros};
 
@@ -16,21 +16,11 @@ pub fn adapter(name: &ProviderName, aws: &AwsConfig, now: Arc<dyn Now>) -> Arc<d
     Arc::new(Aws::new(settings(name, aws), now))
 }
 
-/// The account of a role.
-pub fn role_account(arn: &str) -> Result<AccountId, NotARole> {
-    let role = RoleArn::parse(arn).map_err(|why| NotARole { why: why.to_string() })?;
-    Ok(role.account().clone())
-}
-
 /// What the adapter needs to know of a parsed `[provider.NAME]`.
 fn settings(name: &ProviderName, aws: &AwsConfig) -> Settings {
     let mut settings = Settings::new(name.clone(), aws.regions.clone());
-    settings.endpoint_url.clone_from(&aws.endpoint_url);
+    reached(&mut settings, &aws.accounts, aws.endpoint_url.as_deref());
     settings.budget.per_month = metrics_monthly(aws);
-    settings.accounts = roles(&aws.accounts, |role, external_id| {
-        let role_arn = RoleArn::parse(role).ok()?;
-        Some(RoleAccount { role_arn, external_id })
-    });
     settings
 }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use config::{NotARole, NotAStore, NotPromql, ProviderConfig, StoreUrl};
 use planner::{AccountId, ProviderName, Seconds};
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+use providers::{CloudSettings, RoleAccount, RoleArn, RoleSyntax};
 use providers::{Expected, Now, Provider, Volume};
 
 /// Kinds of providers that this program is built with.
@@ -99,9 +101,9 @@ pub fn aws_usage_usd_micros(instances: u64, every: Seconds) -> u64 {
 pub fn role_account(kind: &str, arn: &str) -> Result<AccountId, NotARole> {
     match kind {
         #[cfg(feature = "alibaba")]
-        "alibaba" => alibaba::role_account(arn),
+        "alibaba" => account_of::<providers::alibaba::RamRoles>(arn),
         #[cfg(feature = "aws")]
-        "aws" => aws::role_account(arn),
+        "aws" => account_of::<providers::aws::IamRoles>(arn),
         _ => Err(NotARole { why: format!("`{arn}` is no role of `{kind}`") }),
     }
 }
@@ -151,13 +153,25 @@ pub fn promql(_: &str) -> Result<String, NotPromql> {
     Err(NotPromql { what: "no Prometheus is built in".to_owned(), variable: false })
 }
 
-/// The roles of accounts that are entered through one. The configuration's parser has checked
-/// their form.
+/// The account of a role, as a cloud writes it.
 #[cfg(any(feature = "alibaba", feature = "aws"))]
-fn roles<R>(
+fn account_of<S: RoleSyntax>(arn: &str) -> Result<AccountId, NotARole> {
+    let role = RoleArn::<S>::parse(arn).map_err(|why| NotARole { why: why.to_string() })?;
+    Ok(role.account().clone())
+}
+
+/// Where a cloud is reached, and the roles of accounts that are entered through one. The
+/// configuration's parser has checked their form.
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+fn reached<S: RoleSyntax>(
+    settings: &mut CloudSettings<S>,
     accounts: &[config::CloudAccount],
-    read: impl Fn(&str, Option<String>) -> Option<R>,
-) -> Vec<R> {
-    let entered = accounts.iter();
-    entered.filter_map(|a| read(a.role_arn.as_deref()?, a.external_id.clone())).collect()
+    endpoint_url: Option<&str>,
+) {
+    let role = |account: &config::CloudAccount| {
+        let role_arn = RoleArn::parse(account.role_arn.as_deref()?).ok()?;
+        Some(RoleAccount { role_arn, external_id: account.external_id.clone() })
+    };
+    settings.accounts = accounts.iter().filter_map(role).collect();
+    settings.endpoint_url = endpoint_url.map(str::to_owned);
 }

@@ -75,7 +75,7 @@ impl Estate for Alibaba {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
         let mut listings = Vec::new();
         let mut jobs = JoinSet::new();
-        for (account, region) in self.places() {
+        for (account, region) in self.access.settings.places() {
             for &kind in kinds {
                 let lost = INSTANCES.call.fault(FaultKind::Unreadable, "reading was broken off");
                 let place = listings.len();

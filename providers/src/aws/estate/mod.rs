@@ -93,7 +93,7 @@ impl Estate for Aws {
         let kinds: BTreeSet<ResourceKind> = kinds.iter().copied().collect();
         let mut jobs = JoinSet::new();
         let mut listings = BTreeMap::new();
-        for (account, region) in self.places() {
+        for (account, region) in self.access.settings.places() {
             for kind in &kinds {
                 let key = (account.clone(), region.clone(), *kind);
                 listings.insert(key, Err(lost(DESCRIBE_INSTANCES)));

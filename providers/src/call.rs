@@ -86,6 +86,17 @@ impl Call {
         answer.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
+    /// A task that panicked took its answers along.
+    pub(crate) fn lost(self) -> Fault {
+        self.fault(FaultKind::Unreadable, "reading was broken off")
+    }
+
+    /// A listing that does not come to its end.
+    #[cfg(any(feature = "alibaba", feature = "aws"))]
+    pub(crate) fn endless(self, pages_max: usize) -> Fault {
+        self.fault(FaultKind::Unreadable, format!("more than {pages_max} pages"))
+    }
+
     /// What an answer that never came means.
     pub(crate) fn unanswered(self) -> FaultKind {
         match self.effect {

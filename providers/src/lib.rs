@@ -17,6 +17,8 @@ mod estate;
 mod flight;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod gates;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+mod home;
 #[cfg(any(feature = "alibaba", feature = "prometheus"))]
 mod http;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]

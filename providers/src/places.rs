@@ -47,27 +47,93 @@ impl<K: Ord, T> OnePer<K, T> {
     }
 }
 
-/// Reads all places at once: one answer each, in their order, `lost` where reading was broken off.
-pub(crate) async fn each<T, F>(
-    places: Vec<Place>,
-    lost: &Fault,
-    read: impl Fn(Place) -> F,
+/// Does jobs side by side, each of which answers for what is at its indexes, in their order: one
+/// answer each, `lost` where a job was broken off.
+async fn gathered<T, F>(
+    count: usize,
+    lost: Fault,
+    jobs: impl Iterator<Item = (Vec<usize>, F)>,
+) -> Vec<Result<T, Fault>>
+where
+    T: Send + 'static,
+    F: Future<Output = Vec<Result<T, Fault>>> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    for (indexes, job) in jobs {
+        running.spawn(async move { (indexes, job.await) });
+    }
+    let lost = || Err(lost.clone());
+    let mut answers: Vec<Result<T, Fault>> = std::iter::repeat_with(lost).take(count).collect();
+    while let Some(done) = running.join_next().await {
+        let Ok((indexes, read)) = done else { continue };
+        for (index, answer) in indexes.into_iter().zip(read) {
+            answers[index] = answer;
+        }
+    }
+    answers
+}
+
+/// Asks for all at once, each by itself: one answer each, in their order, `lost` where reading was
+/// broken off.
+pub(crate) async fn each<Q, T, F>(
+    asked: Vec<Q>,
+    lost: Fault,
+    read: impl Fn(Q) -> F,
 ) -> Vec<Result<T, Fault>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, Fault>> + Send + 'static,
 {
-    let count = places.len();
-    let mut jobs = JoinSet::new();
-    for (index, place) in places.into_iter().enumerate() {
-        let read = read(place);
-        jobs.spawn(async move { (index, read.await) });
+    let job = |(index, one)| {
+        let read = read(one);
+        (vec![index], async move { vec![read.await] })
+    };
+    gathered(asked.len(), lost, asked.into_iter().enumerate().map(job)).await
+}
+
+/// Asks for all at once, together for those of the same `batch`: one answer each, in their order,
+/// `lost` where reading was broken off.
+pub(crate) async fn together<Q: Clone, B: Ord, T, F>(
+    asked: &[Q],
+    batch: impl Fn(&Q) -> B,
+    lost: Fault,
+    read: impl Fn(B, Vec<Q>) -> F,
+) -> Vec<Result<T, Fault>>
+where
+    T: Send + 'static,
+    F: Future<Output = Vec<Result<T, Fault>>> + Send + 'static,
+{
+    let mut batches: BTreeMap<B, Vec<usize>> = BTreeMap::new();
+    for (index, one) in asked.iter().enumerate() {
+        batches.entry(batch(one)).or_default().push(index);
     }
-    let mut answers = BTreeMap::new();
-    while let Some(done) = jobs.join_next().await {
-        answers.extend(done.ok());
+    let job = |(batch, indexes): (B, Vec<usize>)| {
+        let own = indexes.iter().map(|&index| asked[index].clone()).collect();
+        (indexes, read(batch, own))
+    };
+    gathered(asked.len(), lost, batches.into_iter().map(job)).await
+}
+
+/// Asks once for what is the `same`: one answer each of those asked for, in their order.
+pub(crate) async fn once<Q: Clone, K: Ord, T: Clone, F>(
+    asked: &[Q],
+    same: impl Fn(&Q) -> K,
+    read: impl FnOnce(Vec<Q>) -> F,
+) -> Vec<T>
+where
+    F: Future<Output = Vec<T>>,
+{
+    let mut known: BTreeMap<K, usize> = BTreeMap::new();
+    let (mut distinct, mut places) = (Vec::new(), Vec::with_capacity(asked.len()));
+    for one in asked {
+        let place = *known.entry(same(one)).or_insert_with(|| {
+            distinct.push(one.clone());
+            distinct.len() - 1
+        });
+        places.push(place);
     }
-    (0..count).map(|n| answers.remove(&n).unwrap_or_else(|| Err(lost.clone()))).collect()
+    let answers = read(distinct).await;
+    places.into_iter().map(|place| answers[place].clone()).collect()
 }
 
 /// The samples of one query, or why there are none.
@@ -79,30 +145,21 @@ pub(crate) type GroupAnswers = BTreeMap<String, Result<GroupState, Fault>>;
 /// Reads groups place by place: one answer each, in the order asked.
 pub(crate) async fn groups<F>(
     wanted: &[GroupRef],
-    lost: &Fault,
+    lost: Fault,
     read: impl Fn(Place, BTreeSet<String>) -> F,
 ) -> Vec<Result<GroupState, Fault>>
 where
     F: Future<Output = GroupAnswers> + Send + 'static,
 {
-    let mut places: BTreeMap<Place, BTreeSet<String>> = BTreeMap::new();
-    for group in wanted {
-        let place = (group.account.clone(), group.region.clone());
-        places.entry(place).or_default().insert(group.name.clone());
-    }
-    let mut jobs = JoinSet::new();
-    for (place, names) in places {
-        let read = read(place.clone(), names);
-        jobs.spawn(async move { (place, read.await) });
-    }
-    let mut answers = BTreeMap::new();
-    while let Some(done) = jobs.join_next().await {
-        answers.extend(done.ok());
-    }
-    let answer = |group: &GroupRef| {
-        let of_place = answers.get(&(group.account.clone(), group.region.clone()));
-        let found = of_place.and_then(|answers| answers.get(&group.name)).cloned();
-        found.unwrap_or_else(|| Err(lost.clone()))
-    };
-    wanted.iter().map(answer).collect()
+    let place = |group: &GroupRef| (group.account.clone(), group.region.clone());
+    together(wanted, place, lost.clone(), |place, groups| {
+        let read = read(place, groups.iter().map(|group| group.name.clone()).collect());
+        let lost = lost.clone();
+        async move {
+            let answers = read.await;
+            let of = |group: &GroupRef| answers.get(&group.name).cloned();
+            groups.iter().map(|group| of(group).unwrap_or_else(|| Err(lost.clone()))).collect()
+        }
+    })
+    .await
 }

@@ -17,7 +17,7 @@ use super::translate::{
 };
 use crate::Deadline;
 use crate::call::Call;
-use crate::places::GroupAnswers;
+use crate::places::{self, GroupAnswers};
 use crate::remembered::ACTIVITIES_SPAN;
 
 pub(super) const DESCRIBE_GROUPS: Call = Call::read("ess", "DescribeScalingGroups");
@@ -85,7 +85,7 @@ async fn listed<P: NumberedPage>(
             return Ok(all);
         }
     }
-    Err(call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+    Err(call.endless(PAGES_MAX))
 }
 
 fn never<T>(_: &[T], _: usize) -> bool {
@@ -337,24 +337,15 @@ async fn each_with_members(
     bases: Vec<Base>,
     deadline: Deadline,
 ) -> Vec<Result<Base, Fault>> {
-    let mut jobs = JoinSet::new();
-    for (place, mut base) in bases.into_iter().enumerate() {
+    places::each(bases, DESCRIBE_MEMBERS.lost(), |mut base| {
         let seat = Arc::clone(seat);
-        jobs.spawn(async move {
+        async move {
             let params = seat.params().with("ScalingGroupId", &base.id);
-            let members = members_listed(&seat, params, deadline).await;
-            (
-                place,
-                members.map(|members| {
-                    fill(&mut base, members);
-                    base
-                }),
-            )
-        });
-    }
-    let mut done = jobs.join_all().await;
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, base)| base).collect()
+            fill(&mut base, members_listed(&seat, params, deadline).await?);
+            Ok(base)
+        }
+    })
+    .await
 }
 
 /// Reads rules and tasks of the whole region where they are due.
@@ -465,8 +456,7 @@ pub(super) async fn of_place(
         Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
-    match DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await {
-        Ok(answers) => answers,
-        Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
-    }
+    let answers = DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await;
+    answers
+        .unwrap_or_else(|fault| names.into_iter().map(|name| (name, Err(fault.clone()))).collect())
 }

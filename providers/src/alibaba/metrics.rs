@@ -17,7 +17,7 @@ use super::settings::PERIODS;
 use crate::Deadline;
 use crate::call::Call;
 use crate::intervals;
-use crate::places::SamplesAnswer;
+use crate::places::{Place, SamplesAnswer};
 
 pub(super) const DESCRIBE_METRICS: Call = Call::read("cms", "DescribeMetricList");
 
@@ -63,22 +63,19 @@ pub(super) fn history(period: Step) -> Seconds {
 /// Reads queries of one account and region; whatever happens, each has an answer.
 pub(super) async fn of_place(
     access: &Access,
+    (account, region): &Place,
     queries: Vec<MetricQuery>,
     several: fn(&MetricQuery) -> Several,
     span: (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Vec<SamplesAnswer> {
     let count = queries.len();
-    let Some(first) = queries.first() else { return Vec::new() };
-    let (account, region) = (first.account.clone(), first.region.clone());
     let read = async {
-        let seat = access.seat(DESCRIBE_METRICS, &account, &region)?;
+        let seat = access.seat(DESCRIBE_METRICS, account, region)?;
         Ok(samples(&seat, queries, several, span, deadline).await)
     };
-    match DESCRIBE_METRICS.by(deadline.and_a_moment(), read).await {
-        Ok(answers) => answers,
-        Err(fault) => vec![Err(fault); count],
-    }
+    let answers = DESCRIBE_METRICS.by(deadline.and_a_moment(), read).await;
+    answers.unwrap_or_else(|fault| vec![Err(fault); count])
 }
 
 /// Queries that one series of calls answers: the same metric, folded alike.
@@ -122,7 +119,7 @@ async fn samples(
     let mut parts: BTreeMap<(usize, Timestamp), SamplesAnswer> = BTreeMap::new();
     while let Some(done) = jobs.join_next().await {
         let Ok((part, start, read)) = done else {
-            let fault = DESCRIBE_METRICS.fault(FaultKind::Unreadable, "reading was broken off");
+            let fault = DESCRIBE_METRICS.lost();
             return vec![Err(fault); queries.len()];
         };
         parts.extend(part.into_iter().zip(read).map(|(index, answer)| ((index, start), answer)));
@@ -285,7 +282,7 @@ async fn pages(
             return Ok(points);
         }
     }
-    Err(DESCRIBE_METRICS.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+    Err(DESCRIBE_METRICS.endless(PAGES_MAX))
 }
 
 /// The samples of one query among the datapoints of a call.

@@ -28,14 +28,12 @@ mod translate;
 mod transport;
 mod write;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::{MetricQuery, Sample};
-use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Seconds, Timestamp};
-use tokio::task::JoinSet;
+use fleet::{Fault, GroupId, GroupRef, Seconds, Timestamp};
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
 pub use endpoint::{Network, Product};
@@ -48,7 +46,6 @@ use access::Access;
 use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::{DESCRIBE_METRICS, Several};
 
-use crate::call::Call;
 use crate::places;
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
@@ -77,29 +74,14 @@ impl Alibaba {
         span: (Timestamp, Timestamp),
         deadline: Deadline,
     ) -> Vec<places::SamplesAnswer> {
-        let mut places: BTreeMap<(AccountId, Region), Vec<usize>> = BTreeMap::new();
-        for (index, query) in queries.iter().enumerate() {
-            let place = (query.account.clone(), query.region.clone());
-            places.entry(place).or_default().push(index);
-        }
-        let mut jobs = JoinSet::new();
-        for indexes in places.into_values() {
-            let asked: Vec<MetricQuery> = indexes.iter().map(|&n| queries[n].clone()).collect();
+        let place = |query: &MetricQuery| (query.account.clone(), query.region.clone());
+        places::together(queries, place, DESCRIBE_METRICS.lost(), |place, queries| {
             let access = Arc::clone(&self.access);
-            jobs.spawn(async move {
-                let answers = metrics::of_place(&access, asked, several, span, deadline).await;
-                indexes.into_iter().zip(answers).collect::<Vec<_>>()
-            });
-        }
-        let lost = || Err(lost(DESCRIBE_METRICS));
-        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
-            std::iter::repeat_with(lost).take(queries.len()).collect();
-        while let Some(done) = jobs.join_next().await {
-            for (index, answer) in done.unwrap_or_default() {
-                answers[index] = answer;
+            async move {
+                metrics::of_place(&access, &place, queries, several, span, deadline).await
             }
-        }
-        answers
+        })
+        .await
     }
 }
 
@@ -128,7 +110,7 @@ impl Inventory for Alibaba {
         wanted: &[GroupRef],
         deadline: Deadline,
     ) -> Vec<Result<GroupState, Fault>> {
-        places::groups(wanted, &lost(DESCRIBE_GROUPS), |(account, region), names| {
+        places::groups(wanted, DESCRIBE_GROUPS.lost(), |(account, region), names| {
             let access = Arc::clone(&self.access);
             async move { groups::of_place(&access, &account, &region, names, deadline).await }
         })
@@ -141,7 +123,7 @@ impl Inventory for Alibaba {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.access.settings.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
+        places::each(self.access.settings.places(), DESCRIBE_GROUPS.lost(), |(account, region)| {
             let access = Arc::clone(&self.access);
             async move {
                 let read = async {
@@ -190,9 +172,4 @@ impl Metrics for Alibaba {
     fn metrics_read(&self) -> u64 {
         self.access.metric_calls()
     }
-}
-
-/// A task that panicked took its answers along.
-fn lost(call: Call) -> Fault {
-    call.fault(FaultKind::Unreadable, "reading was broken off")
 }

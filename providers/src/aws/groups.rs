@@ -360,10 +360,9 @@ pub(super) async fn of_place(
         Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
-    match DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await {
-        Ok(answers) => answers,
-        Err(fault) => names.into_iter().map(|name| (name, Err(fault.clone()))).collect(),
-    }
+    let answers = DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await;
+    answers
+        .unwrap_or_else(|fault| names.into_iter().map(|name| (name, Err(fault.clone()))).collect())
 }
 
 /// The credentials lead into another account than the configuration names.

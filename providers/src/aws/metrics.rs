@@ -16,7 +16,7 @@ use super::batches::{Batch, batches, window};
 use super::pages::{Page, pages_of};
 use crate::Deadline;
 use crate::call::Call;
-use crate::places::SamplesAnswer;
+use crate::places::{Place, SamplesAnswer};
 
 pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
 
@@ -26,21 +26,18 @@ const PAGES_MAX: usize = 50;
 /// Reads queries of one account, region and period; whatever happens, each has an answer.
 pub(super) async fn of_place(
     access: &Access,
+    ((account, region), period): &(Place, Step),
     queries: Vec<MetricQuery>,
     span: (Timestamp, Timestamp),
     deadline: Deadline,
 ) -> Vec<SamplesAnswer> {
     let count = queries.len();
-    let Some(first) = queries.first() else { return Vec::new() };
-    let (account, region, period) = (first.account.clone(), first.region.clone(), first.period);
     let read = async {
-        let seat = access.seat(GET_METRIC_DATA, &account, &region).await?;
-        Ok(samples(&seat, period, queries, span, deadline).await)
+        let seat = access.seat(GET_METRIC_DATA, account, region).await?;
+        Ok(samples(&seat, *period, queries, span, deadline).await)
     };
-    match GET_METRIC_DATA.by(deadline.and_a_moment(), read).await {
-        Ok(answers) => answers,
-        Err(fault) => vec![Err(fault); count],
-    }
+    let answers = GET_METRIC_DATA.by(deadline.and_a_moment(), read).await;
+    answers.unwrap_or_else(|fault| vec![Err(fault); count])
 }
 
 /// Asks for one metric that every account has, or none, to see whether asking is allowed.
@@ -97,7 +94,7 @@ pub(super) async fn samples(
 /// The windows of one query, oldest first; one that failed fails it, for a gap would lie.
 fn joined(parts: BTreeMap<Timestamp, SamplesAnswer>, broken: bool) -> SamplesAnswer {
     if parts.is_empty() || broken {
-        return Err(GET_METRIC_DATA.fault(FaultKind::Unreadable, "reading was broken off"));
+        return Err(GET_METRIC_DATA.lost());
     }
     let mut samples = Vec::new();
     for part in parts.into_values() {
@@ -146,7 +143,7 @@ async fn read(
             return series.into_iter().map(|s| s.answer(period, batch)).collect();
         }
     }
-    all(GET_METRIC_DATA.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+    all(GET_METRIC_DATA.endless(PAGES_MAX))
 }
 
 fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {

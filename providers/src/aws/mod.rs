@@ -48,7 +48,6 @@ use access::Access;
 use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
-use crate::call::Call;
 use crate::places;
 use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
 
@@ -123,7 +122,7 @@ impl Inventory for Aws {
         wanted: &[GroupRef],
         deadline: Deadline,
     ) -> Vec<Result<GroupState, Fault>> {
-        places::groups(wanted, &lost(DESCRIBE_GROUPS), |(account, region), names| {
+        places::groups(wanted, DESCRIBE_GROUPS.lost(), |(account, region), names| {
             let access = Arc::clone(&self.access);
             async move { groups::of_place(&access, &account, &region, names, deadline).await }
         })
@@ -139,7 +138,7 @@ impl Inventory for Aws {
     }
 
     async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.access.settings.places(), &lost(DESCRIBE_GROUPS), |(account, region)| {
+        places::each(self.access.settings.places(), DESCRIBE_GROUPS.lost(), |(account, region)| {
             let access = Arc::clone(&self.access);
             async move {
                 let read = async {
@@ -179,36 +178,18 @@ impl Metrics for Aws {
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
         // Equal queries are asked, and billed, once.
-        let mut distinct: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (index, query) in queries.iter().enumerate() {
-            let place = (query.account.clone(), query.region.clone(), query.period.seconds());
-            distinct.entry((place, query.key())).or_default().push(index);
-        }
-        let mut jobs: BTreeMap<_, Vec<Vec<usize>>> = BTreeMap::new();
-        for ((place, _), indexes) in distinct {
-            jobs.entry(place).or_default().push(indexes);
-        }
-        let mut running = JoinSet::new();
-        for indexes in jobs.into_values() {
-            let asked: Vec<MetricQuery> =
-                indexes.iter().map(|same| queries[same[0]].clone()).collect();
-            let access = Arc::clone(&self.access);
-            running.spawn(async move {
-                let answers = metrics::of_place(&access, asked, (from, to), deadline).await;
-                indexes.into_iter().zip(answers).collect::<Vec<_>>()
-            });
-        }
-        let lost = || Err(lost(GET_METRIC_DATA));
-        let mut answers: Vec<Result<Vec<Sample>, Fault>> =
-            std::iter::repeat_with(lost).take(queries.len()).collect();
-        while let Some(done) = running.join_next().await {
-            for (same, answer) in done.unwrap_or_default() {
-                for index in same {
-                    answers[index] = answer.clone();
+        places::once(queries, MetricQuery::key, |queries| async move {
+            let batch =
+                |query: &MetricQuery| ((query.account.clone(), query.region.clone()), query.period);
+            places::together(&queries, batch, GET_METRIC_DATA.lost(), |batch, queries| {
+                let access = Arc::clone(&self.access);
+                async move {
+                    metrics::of_place(&access, &batch, queries, (from, to), deadline).await
                 }
-            }
-        }
-        answers
+            })
+            .await
+        })
+        .await
     }
 
     fn keeps(&self, query: &MetricQuery) -> Retention {
@@ -222,9 +203,4 @@ impl Metrics for Aws {
     fn metrics_read(&self) -> u64 {
         self.access.metrics_read()
     }
-}
-
-/// A task that panicked took its answers along.
-fn lost(call: Call) -> Fault {
-    call.fault(FaultKind::Unreadable, "reading was broken off")
 }

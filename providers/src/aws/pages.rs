@@ -10,7 +10,7 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use fleet::{Fault, FaultKind};
+use fleet::Fault;
 
 use super::access::Seat;
 use crate::Deadline;
@@ -119,6 +119,6 @@ impl Seat {
                 return Ok(());
             }
         }
-        Err(call.fault(FaultKind::Unreadable, format!("more than {most} pages")))
+        Err(call.endless(most))
     }
 }

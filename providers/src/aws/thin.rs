@@ -250,7 +250,7 @@ impl Seat {
             fields.truncate(plain);
             fields.push(("Marker".to_owned(), marker));
         }
-        Err(call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+        Err(call.endless(PAGES_MAX))
     }
 
     /// Repeats a read that may pass the next time; a write is sent once.

@@ -89,7 +89,7 @@ impl Prometheus {
         parts.resize_with(queries.len(), BTreeMap::new);
         while let Some(done) = jobs.join_next().await {
             let Ok(((index, start), answer)) = done else {
-                return vec![Err(lost()); queries.len()];
+                return vec![Err(QUERY_RANGE.lost()); queries.len()];
             };
             parts[index].insert(start, answer);
         }
@@ -113,11 +113,6 @@ fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Vec<
         all.extend(samples);
     }
     Ok(all)
-}
-
-/// A task that panicked took its answers along.
-fn lost() -> Fault {
-    QUERY_RANGE.fault(FaultKind::Unreadable, "reading was broken off")
 }
 
 #[async_trait]

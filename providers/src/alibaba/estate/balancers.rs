@@ -8,16 +8,15 @@ use fleet::signs::{Clue, Holder};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::Home;
-use super::instance::{Tags, said};
+use super::instance::{Tags, by_key, said};
 use super::pages::ListingCall;
-use super::parts::Listing;
 use super::targets::{Backend, CLASSIC, CLASSIC_HEALTH};
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::params::Params;
 use crate::alibaba::translate::{Tag, stamp};
+use crate::home::{Home, ListedPart};
 
 const ALB: (&str, Product) = ("alb", Product::Alb);
 const NLB: (&str, Product) = ("nlb", Product::Nlb);
@@ -76,7 +75,7 @@ struct Group {
 /// itself, with redirects or fixed pages alone, looks unused.
 pub(super) async fn all(
     seat: &Arc<Seat>,
-    home: &Home<'_>,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let read_at = seat.now();
@@ -89,7 +88,7 @@ pub(super) async fn all(
     Ok(listings.map(|listing| listing.resource(home, read_at)).collect())
 }
 
-async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<Listing>, Fault> {
+async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<ListedPart>, Fault> {
     let mut jobs = JoinSet::new();
     for balancer in CLASSIC.all::<Classic>(seat, seat.params(), deadline).await? {
         let seat = Arc::clone(seat);
@@ -103,7 +102,7 @@ async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<Listing>, F
 }
 
 impl Classic {
-    fn listing(self, health: &Result<Vec<Backend>, Fault>) -> Listing {
+    fn listing(self, health: &Result<Vec<Backend>, Fault>) -> ListedPart {
         let (used_by, looked_at) = match health {
             Err(fault) => (Fact::Unread(Box::new(fault.clone())), Clue::Backends),
             Ok(backends) => {
@@ -118,7 +117,7 @@ impl Classic {
                 (Fact::Known(used_by), looked_at)
             }
         };
-        Listing {
+        ListedPart {
             kind: ResourceKind::LoadBalancer,
             created_at: self.create_time.as_deref().and_then(stamp),
             zone: said(&self.master_zone_id),
@@ -128,7 +127,7 @@ impl Classic {
             part: Part { used_by, unused_since: None, looked_at: looked_at.into() },
             id: self.load_balancer_id,
             name: self.load_balancer_name,
-            tags: self.tags,
+            tags: by_key(self.tags.tag),
         }
     }
 }
@@ -138,7 +137,7 @@ async fn modern(
     (product, balancers, params): (&str, ListingCall, Params),
     groups: ListingCall,
     deadline: Deadline,
-) -> Result<Vec<Listing>, Fault> {
+) -> Result<Vec<ListedPart>, Fault> {
     let (found, groups) = tokio::join!(
         balancers.all::<Modern>(seat, params.clone(), deadline),
         groups.all::<Group>(seat, params, deadline),
@@ -148,7 +147,7 @@ async fn modern(
 }
 
 impl Modern {
-    fn listing(self, product: &str, groups: &Result<Vec<Group>, Fault>) -> Listing {
+    fn listing(self, product: &str, groups: &Result<Vec<Group>, Fault>) -> ListedPart {
         let (used_by, looked_at) = match groups {
             Err(fault) => (Fact::Unread(Box::new(fault.clone())), Clue::ServerGroups),
             Ok(groups) => {
@@ -163,7 +162,7 @@ impl Modern {
                 (Fact::Known(used), looked_at)
             }
         };
-        Listing {
+        ListedPart {
             kind: ResourceKind::LoadBalancer,
             created_at: self.create_time.as_deref().and_then(stamp),
             zone: None,
@@ -173,7 +172,7 @@ impl Modern {
             part: Part { used_by, unused_since: None, looked_at: looked_at.into() },
             id: self.load_balancer_id,
             name: self.load_balancer_name,
-            tags: Tags { tag: self.tags },
+            tags: by_key(self.tags),
         }
     }
 }

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::resource::{
-    Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves, Subject,
+    Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
 use fleet::signs::NoSaving;
 use fleet::usage::Signal;
 use fleet::{FaultKind, Seconds, Timestamp};
 use serde::Deserialize;
 
-use super::Home;
 use super::around::Around;
 use super::pages::ListingCall;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::known::TypeFacts;
 use crate::alibaba::translate::{Tag, stamp};
+use crate::home::Home;
 
 pub(in crate::alibaba) const INSTANCES: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
@@ -124,7 +124,7 @@ pub(super) struct Tags {
 pub(super) fn resource(
     wire: InstanceOnWire,
     around: &Around,
-    home: &Home<'_>,
+    home: &Home,
     read_at: Timestamp,
 ) -> Resource {
     let facts = facts(&wire, around);
@@ -288,19 +288,6 @@ fn address(wire: &InstanceOnWire) -> PublicAddress {
     }
 }
 
-impl Home<'_> {
-    /// The identity of something in it.
-    pub(super) fn id(&self, kind: ResourceKind, id: String) -> ResourceId {
-        ResourceId {
-            provider: self.provider.clone(),
-            account: self.account.clone(),
-            region: self.region.clone(),
-            kind,
-            id,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use fleet::{AccountId, Fault, ProviderName, Region};
@@ -337,10 +324,11 @@ mod tests {
         for (name, value) in more.as_object().unwrap() {
             wire[name] = value.clone();
         }
-        let (provider, account) =
-            (ProviderName::new("ali").unwrap(), AccountId::new("default").unwrap());
-        let region = Region::new("eu-central-1").unwrap();
-        let home = Home { provider: &provider, account: &account, region: &region };
+        let home = Home {
+            provider: ProviderName::new("ali").unwrap(),
+            account: AccountId::new("default").unwrap(),
+            region: Region::new("eu-central-1").unwrap(),
+        };
         let read = resource(
             serde_json::from_value(wire).unwrap(),
             around,

@@ -25,13 +25,14 @@ use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
 use fleet::resource::{Resource, ResourceId, ResourceKind};
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Step, Timestamp};
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
 use super::{Alibaba, metrics};
 use crate::call::Call;
+use crate::home::{Home, KindInPlace, kinds_in, listings};
+use crate::places;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
 use instance::INSTANCES;
@@ -62,44 +63,19 @@ pub(super) const READS: [Call; 20] = [
 /// What is written, for the actor's role.
 pub(super) const WRITES: [Call; 4] = [switch::STOP, switch::START, switch::TAG, switch::UNTAG];
 
-/// Where a resource lives.
-#[derive(Clone, Copy)]
-struct Home<'a> {
-    provider: &'a ProviderName,
-    account: &'a AccountId,
-    region: &'a Region,
-}
-
 #[async_trait]
 impl Estate for Alibaba {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
-        let mut listings = Vec::new();
-        let mut jobs = JoinSet::new();
-        for (account, region) in self.access.settings.places() {
-            for &kind in kinds {
-                let lost = INSTANCES.call.fault(FaultKind::Unreadable, "reading was broken off");
-                let place = listings.len();
-                listings.push(Listing {
-                    account: account.clone(),
-                    region: region.clone(),
-                    kind,
-                    resources: Err(lost),
-                });
-                let (access, account, region) =
-                    (Arc::clone(&self.access), account.clone(), region.clone());
-                jobs.spawn(async move {
-                    let read = listed(&access, &account, &region, kind, deadline);
-                    (place, INSTANCES.call.by(deadline, read).await)
-                });
+        let asked = kinds_in(&self.access.settings.places(), kinds);
+        let read = |((account, region), kind): KindInPlace| {
+            let access = Arc::clone(&self.access);
+            async move {
+                let read = listed(&access, &account, &region, kind, deadline);
+                INSTANCES.call.by(deadline, read).await
             }
-        }
-        while let Some(done) = jobs.join_next().await {
-            let Ok((place, resources)) = done else { continue };
-            if let Some(listing) = listings.get_mut(place) {
-                listing.resources = resources;
-            }
-        }
-        listings
+        };
+        let answers = places::each(asked.clone(), INSTANCES.call.lost(), read).await;
+        listings(asked, answers)
     }
 
     async fn resource(&self, id: &ResourceId, deadline: Deadline) -> Result<Resource, Fault> {
@@ -108,11 +84,7 @@ impl Estate for Alibaba {
             return Err(INSTANCES.call.fault(FaultKind::Refused, why));
         }
         let seat = self.access.seat(INSTANCES.call, &id.account, &id.region)?;
-        let home = Home {
-            provider: &self.access.settings.provider,
-            account: &id.account,
-            region: &id.region,
-        };
+        let home = home(&self.access, &id.account, &id.region);
         INSTANCES.call.by(deadline, one(&seat, &home, &id.id, deadline)).await
     }
 
@@ -147,6 +119,11 @@ impl Estate for Alibaba {
     }
 }
 
+fn home(access: &Access, account: &AccountId, region: &Region) -> Home {
+    let provider = access.settings.provider.clone();
+    Home { provider, account: account.clone(), region: region.clone() }
+}
+
 /// One kind in one account and region. There are no databases here.
 async fn listed(
     access: &Access,
@@ -156,7 +133,7 @@ async fn listed(
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let seat = access.seat(INSTANCES.call, account, place)?;
-    let home = Home { provider: &access.settings.provider, account, region: place };
+    let home = home(access, account, place);
     match kind {
         ResourceKind::Instance => {
             let read_at = seat.now();
@@ -176,7 +153,7 @@ async fn listed(
 /// One instance with every fact.
 async fn one(
     seat: &Arc<Seat>,
-    home: &Home<'_>,
+    home: &Home,
     id: &str,
     deadline: Deadline,
 ) -> Result<Resource, Fault> {

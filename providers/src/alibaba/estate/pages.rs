@@ -119,7 +119,7 @@ impl ListingCall {
                 return Ok(all);
             }
         }
-        Err(self.call.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+        Err(self.call.endless(PAGES_MAX))
     }
 
     /// How many records there are; some products write the number as a text.

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
+use fleet::resource::{Fact, Part, Resource, ResourceKind};
 use fleet::signs::{Clue, Holder};
-use fleet::{Fault, OrTold, Seconds, Timestamp};
+use fleet::{Fault, OrTold};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Home;
 use super::instance::{Tags, by_key, said};
 use super::pages::ListingCall;
 use crate::Deadline;
 use crate::alibaba::access::Seat;
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::translate::stamp;
+use crate::home::{Home, ListedPart};
 
 pub(in crate::alibaba) const DISKS: ListingCall = ListingCall::by_token(
     ("ecs", Product::Ecs),
@@ -39,41 +39,6 @@ pub(in crate::alibaba) const ADDRESSES: ListingCall = ListingCall::by_number(
 /// Disks of a page, and ids of one call. [ECS API reference]
 const DISKS_PAGE: usize = 100;
 
-/// A part with what all parts have in common.
-pub(super) struct Listing {
-    pub(super) id: String,
-    pub(super) kind: ResourceKind,
-    pub(super) name: String,
-    pub(super) created_at: Option<Timestamp>,
-    pub(super) zone: Option<String>,
-    pub(super) class: Option<String>,
-    pub(super) platform: Option<String>,
-    pub(super) size_gib: Option<u32>,
-    pub(super) tags: Tags,
-    pub(super) part: Part,
-}
-
-impl Listing {
-    pub(super) fn resource(self, home: &Home<'_>, read_at: Timestamp) -> Resource {
-        Resource {
-            name: if self.name.is_empty() { self.id.clone() } else { self.name },
-            read_at,
-            created_at: self.created_at,
-            started_at: None,
-            power: Power::Running,
-            zone: self.zone,
-            class: self.class,
-            platform: self.platform,
-            size_gib: self.size_gib,
-            tags: by_key(self.tags.tag),
-            sampled_every: Seconds::ZERO,
-            signals: BTreeSet::new(),
-            subject: Subject::Part(self.part),
-            id: home.id(self.kind, self.id),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Disk {
@@ -96,7 +61,7 @@ struct Disk {
 /// Disks that are attached to nothing. Those in use are not asked for.
 pub(super) async fn disks(
     seat: &Seat,
-    home: &Home<'_>,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     available(DISKS, Disk::listing, seat, home, deadline).await
@@ -105,9 +70,9 @@ pub(super) async fn disks(
 /// What a listing has that nothing uses.
 async fn available<T: DeserializeOwned>(
     listed: ListingCall,
-    listing: fn(T) -> Listing,
+    listing: fn(T) -> ListedPart,
     seat: &Seat,
-    home: &Home<'_>,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let params = seat.params().with("Status", "Available");
@@ -117,8 +82,8 @@ async fn available<T: DeserializeOwned>(
 }
 
 impl Disk {
-    fn listing(self) -> Listing {
-        Listing {
+    fn listing(self) -> ListedPart {
+        ListedPart {
             kind: ResourceKind::Volume,
             created_at: self.creation_time.as_deref().and_then(stamp),
             zone: said(&self.zone_id),
@@ -132,7 +97,7 @@ impl Disk {
             },
             id: self.disk_id,
             name: self.disk_name,
-            tags: self.tags,
+            tags: by_key(self.tags.tag),
         }
     }
 }
@@ -157,15 +122,15 @@ struct Eip {
 /// Addresses that are bound to nothing. Those in use are not asked for.
 pub(super) async fn addresses(
     seat: &Seat,
-    home: &Home<'_>,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     available(ADDRESSES, Eip::listing, seat, home, deadline).await
 }
 
 impl Eip {
-    fn listing(self) -> Listing {
-        Listing {
+    fn listing(self) -> ListedPart {
+        ListedPart {
             kind: ResourceKind::Address,
             created_at: self.allocation_time.as_deref().and_then(stamp),
             zone: None,
@@ -179,7 +144,7 @@ impl Eip {
             },
             id: self.allocation_id,
             name: if self.name.is_empty() { self.ip_address } else { self.name },
-            tags: self.tags,
+            tags: by_key(self.tags.tag),
         }
     }
 }
@@ -213,7 +178,7 @@ struct DiskId {
 /// needed by it; the other ones are used by nothing.
 pub(super) async fn snapshots(
     seat: &Seat,
-    home: &Home<'_>,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let read_at = seat.now();
@@ -253,12 +218,12 @@ async fn still_there(
 }
 
 impl Snapshot {
-    fn listing(self, used_by: Fact<Option<OrTold<Holder>>>) -> Listing {
+    fn listing(self, used_by: Fact<Option<OrTold<Holder>>>) -> ListedPart {
         let size = match &self.source_disk_size {
             Value::String(text) => text.parse().ok(),
             other => other.as_u64().and_then(|size| u32::try_from(size).ok()),
         };
-        Listing {
+        ListedPart {
             kind: ResourceKind::Snapshot,
             created_at: self.creation_time.as_deref().and_then(stamp),
             zone: None,
@@ -268,7 +233,7 @@ impl Snapshot {
             part: Part { used_by, unused_since: None, looked_at: Clue::DiskAndImages.into() },
             id: self.snapshot_id,
             name: self.snapshot_name,
-            tags: self.tags,
+            tags: by_key(self.tags.tag),
         }
     }
 }

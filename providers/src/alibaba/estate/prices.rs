@@ -1,6 +1,5 @@
 //! List prices by the hour, in the currency that the account is billed in.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleet::money::{Currency, Price, PriceQuery};
@@ -8,13 +7,13 @@ use fleet::resource::ResourceKind;
 use fleet::signs::PriceSource;
 use fleet::{Fault, FaultKind, Timestamp};
 use serde_json::Value;
-use tokio::task::JoinSet;
 
 use crate::Deadline;
 use crate::alibaba::access::{Access, Seat};
 use crate::alibaba::endpoint::Product;
 use crate::alibaba::params::Params;
 use crate::call::Call;
+use crate::places;
 
 pub(in crate::alibaba) const PRICE: Call = Call::read("ecs", "DescribePrice");
 
@@ -29,33 +28,17 @@ pub(super) async fn of(
     queries: &[PriceQuery],
     deadline: Deadline,
 ) -> Vec<Result<Option<Price>, Fault>> {
-    let mut asked: BTreeMap<&PriceQuery, Vec<usize>> = BTreeMap::new();
-    for (index, query) in queries.iter().enumerate() {
-        asked.entry(query).or_default().push(index);
-    }
-    let mut jobs = JoinSet::new();
-    for (query, indexes) in asked {
-        let (access, query) = (Arc::clone(access), query.clone());
-        jobs.spawn(async move {
-            let read = async {
+    places::once(queries, PriceQuery::clone, |queries| {
+        places::each(queries, PRICE.lost(), |query| {
+            let access = Arc::clone(access);
+            async move {
                 let Some(params) = params(&query) else { return Ok(None) };
                 let seat = access.seat(PRICE, &query.account, &query.region)?;
                 price(&seat, query.kind, params, deadline).await
-            };
-            (indexes, read.await)
-        });
-    }
-    let lost = || Err(PRICE.fault(FaultKind::Unreadable, "reading was broken off"));
-    let mut answers: Vec<_> = std::iter::repeat_with(lost).take(queries.len()).collect();
-    while let Some(done) = jobs.join_next().await {
-        let Ok((indexes, answer)) = done else { continue };
-        for index in indexes {
-            if let Some(place) = answers.get_mut(index) {
-                *place = answer.clone();
             }
-        }
-    }
-    answers
+        })
+    })
+    .await
 }
 
 /// What to ask for; `None` where the cloud has no call for it.

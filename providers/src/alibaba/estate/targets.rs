@@ -104,7 +104,7 @@ async fn classic(seat: &Arc<Seat>, deadline: Deadline) -> Result<Registered, Fau
     }
     let mut registered = Registered::new();
     while let Some(done) = jobs.join_next().await {
-        let lost = || CLASSIC.call.fault(FaultKind::Unreadable, "reading was broken off");
+        let lost = || CLASSIC.call.lost();
         for (server, place) in done.map_err(|_| lost())?? {
             registered.entry(server).or_default().insert(place);
         }

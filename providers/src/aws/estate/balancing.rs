@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fleet::{Fault, FaultKind};
+use fleet::Fault;
 use roxmltree::Node;
 use tokio::task::JoinSet;
 
@@ -103,7 +103,7 @@ async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>
 }
 
 fn target_group(node: Node<'_, '_>) -> Option<TargetGroup> {
-    let lost = DESCRIBE_TARGET_HEALTH.fault(FaultKind::Unreadable, "reading was broken off");
+    let lost = DESCRIBE_TARGET_HEALTH.lost();
     let balancers = xml::items(node, "LoadBalancerArns").filter_map(|arn| arn.text());
     Some(TargetGroup {
         arn: xml::text(node, "TargetGroupArn")?.to_owned(),

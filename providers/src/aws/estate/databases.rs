@@ -142,7 +142,7 @@ pub(super) fn resource(site: &Site, raw: &Database, alarms: &Result<Alarms, Faul
     let unreadable =
         || DESCRIBE_DATABASES.fault(FaultKind::Unreadable, "no word about deletion protection");
     Resource {
-        id: site.id(ResourceKind::Database, &raw.id),
+        id: site.home.id(ResourceKind::Database, &raw.id),
         name: raw.id.clone(),
         read_at: site.seat.now(),
         created_at: raw.created_at,

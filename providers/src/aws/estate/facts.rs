@@ -51,7 +51,7 @@ pub(super) fn instance(site: &Site, raw: &Instance, around: &Around) -> Resource
     let detailed = raw.monitoring().and_then(|monitoring| monitoring.state())
         == Some(&MonitoringState::Enabled);
     Resource {
-        id: site.id(ResourceKind::Instance, id),
+        id: site.home.id(ResourceKind::Instance, id),
         name: name(&tags, id),
         read_at: site.seat.now(),
         created_at: created_at(raw),

@@ -122,7 +122,7 @@ async fn described(site: &Site, id: &str, deadline: Deadline) -> Result<Instance
     let page = site.seat.call(DESCRIBE_INSTANCES, deadline, send).await?;
     let reservation = page.reservations.unwrap_or_default().into_iter().next();
     let owner = reservation.as_ref().and_then(|found| found.owner_id.clone());
-    let wanted = site.account.as_str();
+    let wanted = site.home.account.as_str();
     if let Some(owner) = owner
         && wanted.bytes().all(|b| b.is_ascii_digit())
         && owner != wanted

@@ -26,14 +26,15 @@ use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
 use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
-use tokio::task::JoinSet;
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Step, Timestamp};
 
 use super::access::{Access, Seat};
 use super::known::Balancing;
 use super::listings::DESCRIBE_INSTANCES;
-use super::{Aws, batches, lost};
+use super::{Aws, batches};
 use crate::call::Call;
+use crate::home::{Home, KindInPlace, kinds_in, listings};
+use crate::places::{self, Place};
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
 /// The calls that reading needs besides those of groups.
@@ -71,48 +72,26 @@ pub(super) const WRITES: [Call; 8] = [
 #[derive(Clone, Debug)]
 struct Site {
     seat: Arc<Seat>,
-    provider: ProviderName,
-    account: AccountId,
-}
-
-impl Site {
-    fn id(&self, kind: ResourceKind, id: &str) -> ResourceId {
-        ResourceId {
-            provider: self.provider.clone(),
-            account: self.account.clone(),
-            region: self.seat.region.clone(),
-            kind,
-            id: id.to_owned(),
-        }
-    }
+    home: Home,
 }
 
 #[async_trait]
 impl Estate for Aws {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
-        let kinds: BTreeSet<ResourceKind> = kinds.iter().copied().collect();
-        let mut jobs = JoinSet::new();
-        let mut listings = BTreeMap::new();
-        for (account, region) in self.access.settings.places() {
-            for kind in &kinds {
-                let key = (account.clone(), region.clone(), *kind);
-                listings.insert(key, Err(lost(DESCRIBE_INSTANCES)));
-            }
-            let (access, kinds) = (Arc::clone(&self.access), kinds.clone());
-            jobs.spawn(async move {
+        let asked = kinds_in(&self.access.settings.places(), kinds);
+        let place = |(place, _): &KindInPlace| place.clone();
+        let read = |(account, region): Place, asked: Vec<KindInPlace>| {
+            let access = Arc::clone(&self.access);
+            async move {
+                let kinds: BTreeSet<ResourceKind> = asked.iter().map(|(_, kind)| *kind).collect();
                 let read = of_place(&access, &account, &region, &kinds, deadline).await;
-                (account, region, read)
-            });
-        }
-        while let Some(done) = jobs.join_next().await {
-            let Ok((account, region, read)) = done else { continue };
-            for (kind, answer) in read {
-                listings.insert((account.clone(), region.clone(), kind), answer);
+                let mut read: BTreeMap<ResourceKind, _> = read.into_iter().collect();
+                let lost = || Err(DESCRIBE_INSTANCES.lost());
+                asked.iter().map(|(_, kind)| read.remove(kind).unwrap_or_else(lost)).collect()
             }
-        }
-        let listing =
-            |((account, region, kind), resources)| Listing { account, region, kind, resources };
-        listings.into_iter().map(listing).collect()
+        };
+        let answers = places::together(&asked, place, DESCRIBE_INSTANCES.lost(), read).await;
+        listings(asked, answers)
     }
 
     async fn resource(&self, id: &ResourceId, deadline: Deadline) -> Result<Resource, Fault> {
@@ -192,7 +171,8 @@ async fn site(
     region: &Region,
 ) -> Result<Site, Fault> {
     let seat = access.seat(call, account, region).await?;
-    Ok(Site { seat, provider: access.settings.provider.clone(), account: account.clone() })
+    let provider = access.settings.provider.clone();
+    Ok(Site { seat, home: Home { provider, account: account.clone(), region: region.clone() } })
 }
 
 /// What was listed of each kind.
@@ -210,10 +190,8 @@ async fn of_place(
         let site = site(access, DESCRIBE_INSTANCES, account, region).await?;
         Ok(listed(&site, kinds, deadline).await)
     };
-    match DESCRIBE_INSTANCES.by(deadline.and_a_moment(), read).await {
-        Ok(answers) => answers,
-        Err(fault) => kinds.iter().map(|kind| (*kind, Err(fault.clone()))).collect(),
-    }
+    let answers = DESCRIBE_INSTANCES.by(deadline.and_a_moment(), read).await;
+    answers.unwrap_or_else(|fault| kinds.iter().map(|kind| (*kind, Err(fault.clone()))).collect())
 }
 
 async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline) -> KindsListed {

@@ -6,9 +6,9 @@ use aws_sdk_ec2::operation::describe_images::DescribeImagesOutput;
 use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
 use aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput;
 use aws_sdk_ec2::types::{Address, Snapshot, Volume, VolumeState};
-use fleet::resource::{Fact, Part, Power, Resource, ResourceKind, Subject};
+use fleet::resource::{Fact, Part, Resource, ResourceKind};
 use fleet::signs::{Clue, Holder};
-use fleet::{Fault, OrTold, Seconds, Timestamp};
+use fleet::{Fault, OrTold};
 
 use super::super::access::Seat;
 use super::super::known::{Balancer, Balancing};
@@ -18,6 +18,7 @@ use super::balancing;
 use super::{KindsListed, Site, facts, when};
 use crate::Deadline;
 use crate::call::Call;
+use crate::home::ListedPart;
 
 pub(in super::super) const DESCRIBE_VOLUMES: Call = Call::read("ec2", "DescribeVolumes");
 pub(in super::super) const DESCRIBE_ADDRESSES: Call = Call::read("ec2", "DescribeAddresses");
@@ -27,35 +28,8 @@ pub(in super::super) const DESCRIBE_IMAGES: Call = Call::read("ec2", "DescribeIm
 /// Volumes, snapshots or images in one page. [EC2 API reference]
 const PAGE: i32 = 500;
 
-/// A part as all of them have it.
-struct Draft {
-    kind: ResourceKind,
-    id: String,
-    tags: BTreeMap<String, String>,
-    created_at: Option<Timestamp>,
-    zone: Option<String>,
-    class: Option<String>,
-    size_gib: Option<u32>,
-    part: Part,
-}
-
-fn resource(site: &Site, draft: Draft) -> Resource {
-    Resource {
-        id: site.id(draft.kind, &draft.id),
-        name: facts::name(&draft.tags, &draft.id),
-        read_at: site.seat.now(),
-        created_at: draft.created_at,
-        started_at: None,
-        power: Power::Running,
-        zone: draft.zone,
-        class: draft.class,
-        platform: None,
-        size_gib: draft.size_gib,
-        tags: draft.tags,
-        sampled_every: Seconds::ZERO,
-        signals: BTreeSet::new(),
-        subject: Subject::Part(draft.part),
-    }
+fn resource(site: &Site, part: ListedPart) -> Resource {
+    part.resource(&site.home, site.seat.now())
 }
 
 /// Reads volumes, addresses and snapshots, as far as they are wanted.
@@ -87,11 +61,8 @@ pub(super) async fn read(
         answers.push((ResourceKind::Volume, found.map(put)));
     }
     if let Some(found) = addresses {
-        let one = |raw: &Address| {
-            let (draft, name) = address(raw);
-            Resource { name, ..resource(site, draft) }
-        };
-        let put = |found: Vec<Address>| found.iter().map(one).collect();
+        let put =
+            |found: Vec<Address>| found.iter().map(|one| resource(site, address(one))).collect();
         answers.push((ResourceKind::Address, found.map(put)));
     }
     answers
@@ -155,7 +126,7 @@ fn gib(size: Option<i32>) -> Option<u32> {
     size.and_then(|size| u32::try_from(size).ok())
 }
 
-fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
+fn snapshot(raw: &Snapshot, users: &Users) -> ListedPart {
     let id = raw.snapshot_id().unwrap_or_default().to_owned();
     let started = raw.start_time().map(stamp);
     let used_by = users.as_ref().map_err(Clone::clone).map(|(images, volumes)| {
@@ -164,12 +135,15 @@ fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
         user.map(|user| Holder::Resource(user).into())
     });
     let unused = matches!(used_by, Ok(None));
-    Draft {
+    let tags = facts::tags(raw.tags());
+    ListedPart {
         kind: ResourceKind::Snapshot,
-        tags: facts::tags(raw.tags()),
+        name: facts::name(&tags, &id),
+        tags,
         created_at: started,
         zone: None,
         class: Some(raw.storage_tier().map_or("standard", |tier| tier.as_str()).to_owned()),
+        platform: None,
         size_gib: gib(raw.volume_size()),
         part: Part {
             used_by: Fact::from(used_by),
@@ -180,7 +154,7 @@ fn snapshot(raw: &Snapshot, users: &Users) -> Draft {
     }
 }
 
-fn volume(raw: &Volume) -> Draft {
+fn volume(raw: &Volume) -> ListedPart {
     let to: Vec<&str> = raw.attachments().iter().filter_map(|one| one.instance_id()).collect();
     let used_by = match raw.state() {
         // Without an instance it may be another service's, such as ECS.
@@ -192,13 +166,17 @@ fn volume(raw: &Volume) -> Draft {
             Some(Holder::State(state.to_owned()))
         }
     };
-    Draft {
+    let id = raw.volume_id().unwrap_or_default();
+    let tags = facts::tags(raw.tags());
+    ListedPart {
         kind: ResourceKind::Volume,
-        id: raw.volume_id().unwrap_or_default().to_owned(),
-        tags: facts::tags(raw.tags()),
+        id: id.to_owned(),
+        name: facts::name(&tags, id),
+        tags,
         created_at: raw.create_time().map(stamp),
         zone: raw.availability_zone().map(str::to_owned),
         class: raw.volume_type().map(|name| name.as_str().to_owned()),
+        platform: None,
         size_gib: gib(raw.size()),
         part: Part {
             used_by: Fact::Known(used_by.map(OrTold::Value)),
@@ -208,7 +186,7 @@ fn volume(raw: &Volume) -> Draft {
     }
 }
 
-fn address(raw: &Address) -> (Draft, String) {
+fn address(raw: &Address) -> ListedPart {
     let named = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
     let used_by = named(raw.instance_id())
         .or_else(|| named(raw.network_interface_id()))
@@ -217,23 +195,23 @@ fn address(raw: &Address) -> (Draft, String) {
     let ip = named(raw.public_ip()).unwrap_or_default();
     let id = named(raw.allocation_id()).unwrap_or_else(|| ip.clone());
     let tags = facts::tags(raw.tags());
-    // People know it by its number.
-    let name = facts::name(&tags, &ip);
-    let draft = Draft {
+    ListedPart {
         kind: ResourceKind::Address,
         id,
+        // People know it by its number.
+        name: facts::name(&tags, &ip),
         tags,
         created_at: None,
         zone: None,
         class: None,
+        platform: None,
         size_gib: None,
         part: Part {
             used_by: Fact::Known(used_by.map(OrTold::Value)),
             unused_since: None,
             looked_at: Clue::Associations.into(),
         },
-    };
-    (draft, name)
+    }
 }
 
 /// Load balancers, each with how many targets it has in service.
@@ -246,14 +224,12 @@ pub(super) async fn balancers(
     let mut tags = balancing::tags(&site.seat, &arns, deadline).await?;
     let put = |one: &Balancer| {
         let tags = tags.remove(&one.arn).unwrap_or_default();
-        let mut resource = resource(site, balancer(one, tags, balancing));
-        resource.name.clone_from(&one.name);
-        resource
+        resource(site, balancer(one, tags, balancing))
     };
     Ok(balancing.balancers.iter().map(put).collect())
 }
 
-fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancing) -> Draft {
+fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancing) -> ListedPart {
     let groups = balancing.groups.iter().filter(|group| group.balancers.contains(&raw.arn));
     let (mut serving, mut all, mut unread) = (0_usize, 0_usize, None);
     for group in groups {
@@ -272,13 +248,15 @@ fn balancer(raw: &Balancer, tags: BTreeMap<String, String>, balancing: &Balancin
         (0, Some(fault)) => Fact::Unread(Box::new(fault)),
         (0, None) => Fact::Known(None),
     };
-    Draft {
+    ListedPart {
         kind: ResourceKind::LoadBalancer,
         id: raw.arn.clone(),
+        name: raw.name.clone(),
         tags,
         created_at: raw.created_at,
         zone: None,
         class: Some(raw.kind.clone()),
+        platform: None,
         size_gib: None,
         part: Part { used_by, unused_since: None, looked_at },
     }

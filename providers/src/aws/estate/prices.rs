@@ -1,6 +1,5 @@
 //! List prices, from the price list's own API.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleet::money::{Currency, Price, PriceQuery};
@@ -8,13 +7,12 @@ use fleet::resource::ResourceKind;
 use fleet::signs::PriceSource;
 use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::super::access::{Access, Seat};
-use super::super::lost;
 use super::super::thin::Service;
 use crate::Deadline;
 use crate::call::Call;
+use crate::places;
 
 pub(in super::super) const GET_PRODUCTS: Call = Call::read("pricing", "GetProducts");
 
@@ -45,31 +43,13 @@ pub(super) async fn read(
     queries: &[PriceQuery],
     deadline: Deadline,
 ) -> Vec<Result<Option<Price>, Fault>> {
-    let mut distinct: BTreeMap<&PriceQuery, Vec<usize>> = BTreeMap::new();
-    for (index, query) in queries.iter().enumerate() {
-        distinct.entry(query).or_default().push(index);
-    }
-    let mut jobs = JoinSet::new();
-    for (query, indexes) in distinct {
-        let (access, query) = (Arc::clone(access), query.clone());
-        jobs.spawn(async move {
-            let read = tokio::time::timeout_at(deadline.0, one(&access, &query, deadline));
-            let read = read.await.unwrap_or_else(|_| Err(GET_PRODUCTS.timed_out()));
-            (indexes, read)
-        });
-    }
-    let lost = || Err(lost(GET_PRODUCTS));
-    let mut answers: Vec<Result<Option<Price>, Fault>> =
-        std::iter::repeat_with(lost).take(queries.len()).collect();
-    while let Some(done) = jobs.join_next().await {
-        let Ok((indexes, read)) = done else { continue };
-        for index in indexes {
-            if let Some(answer) = answers.get_mut(index) {
-                answer.clone_from(&read);
-            }
-        }
-    }
-    answers
+    places::once(queries, PriceQuery::clone, |queries| {
+        places::each(queries, GET_PRODUCTS.lost(), |query| {
+            let access = Arc::clone(access);
+            async move { GET_PRODUCTS.by(deadline, one(&access, &query, deadline)).await }
+        })
+    })
+    .await
 }
 
 async fn one(
@@ -210,7 +190,7 @@ async fn products(
             return Ok(found);
         }
     }
-    Err(GET_PRODUCTS.fault(FaultKind::Unreadable, format!("more than {PAGES_MAX} pages")))
+    Err(GET_PRODUCTS.endless(PAGES_MAX))
 }
 
 /// The one price on demand that the products agree on; none where they do not.

@@ -1,0 +1,90 @@
+//! What the clouds' listings of what may be idle have in common: where a resource lives, what all
+//! parts are alike in, and one answer for each kind in each place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fleet::resource::{Part, Power, Resource, ResourceId, ResourceKind, Subject};
+use fleet::{AccountId, Fault, ProviderName, Region, Seconds, Timestamp};
+
+use crate::Listing;
+use crate::places::Place;
+
+/// Where resources live, as the caller calls it.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub(crate) provider: ProviderName,
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+}
+
+impl Home {
+    /// The identity of something in it.
+    pub(crate) fn id(&self, kind: ResourceKind, id: impl Into<String>) -> ResourceId {
+        ResourceId {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            kind,
+            id: id.into(),
+        }
+    }
+}
+
+/// A part as it was listed, with what all parts have.
+#[derive(Debug)]
+pub(crate) struct ListedPart {
+    pub(crate) kind: ResourceKind,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created_at: Option<Timestamp>,
+    pub(crate) zone: Option<String>,
+    pub(crate) class: Option<String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) size_gib: Option<u32>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) part: Part,
+}
+
+impl ListedPart {
+    pub(crate) fn resource(self, home: &Home, read_at: Timestamp) -> Resource {
+        Resource {
+            id: home.id(self.kind, self.id),
+            name: self.name,
+            read_at,
+            created_at: self.created_at,
+            started_at: None,
+            power: Power::Running,
+            zone: self.zone,
+            class: self.class,
+            platform: self.platform,
+            size_gib: self.size_gib,
+            tags: self.tags,
+            sampled_every: Seconds::ZERO,
+            signals: BTreeSet::new(),
+            subject: Subject::Part(self.part),
+        }
+    }
+}
+
+/// A kind in an account and region.
+pub(crate) type KindInPlace = (Place, ResourceKind);
+
+/// Each kind in each place, once.
+pub(crate) fn kinds_in(places: &[Place], kinds: &[ResourceKind]) -> Vec<KindInPlace> {
+    let kinds: BTreeSet<ResourceKind> = kinds.iter().copied().collect();
+    let each = |place: &Place| {
+        let place = place.clone();
+        kinds.iter().map(move |kind| (place.clone(), *kind))
+    };
+    places.iter().flat_map(each).collect()
+}
+
+/// What was answered to what was asked, in the same order.
+pub(crate) fn listings(
+    asked: Vec<KindInPlace>,
+    answers: Vec<Result<Vec<Resource>, Fault>>,
+) -> Vec<Listing> {
+    let listing =
+        |(((account, region), kind), resources)| Listing { account, region, kind, resources };
+    asked.into_iter().zip(answers).map(listing).collect()
+}

@@ -1,15 +1,16 @@
-//! What the clouds' listings of what may be idle have in common: where a resource lives, what all
-//! parts are alike in, and one answer for each kind in each place.
+//! What the clouds' listings have in common: where groups and resources live, what all parts have,
+//! and one answer for each kind in each place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::resource::{Part, Power, Resource, ResourceId, ResourceKind, Subject};
-use fleet::{AccountId, Fault, ProviderName, Region, Seconds, Timestamp};
+use fleet::{AccountId, Fault, GroupId, ProviderName, Region, Seconds, Timestamp};
 
 use crate::Listing;
 use crate::places::Place;
 
-/// Where resources live, as the caller calls it.
+/// Where groups and resources live. The account is called as the caller called it, so that what was
+/// asked for is found again.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     pub(crate) provider: ProviderName,
@@ -18,6 +19,22 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// That of a group.
+    pub(crate) fn of(group: &GroupId) -> Home {
+        let GroupId { provider, account, region, .. } = group.clone();
+        Home { provider, account, region }
+    }
+
+    /// The identity of a group in it.
+    pub(crate) fn group(&self, id: String) -> GroupId {
+        GroupId {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            region: self.region.clone(),
+            id,
+        }
+    }
+
     /// The identity of something in it.
     pub(crate) fn id(&self, kind: ResourceKind, id: impl Into<String>) -> ResourceId {
         ResourceId {

@@ -24,6 +24,8 @@ mod http;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod intervals;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
+mod listed;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod meter;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod places;

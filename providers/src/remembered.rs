@@ -11,10 +11,10 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{
-    Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, ScheduledAction,
-};
-use fleet::{Fault, Seconds, Timestamp, Units};
+use fleet::group::{Activity, ActivityStatus, NativePolicy, NativePolicyKind, ScheduledAction};
+use fleet::{Fault, Seconds, Timestamp};
+
+use crate::listed::ListedGroup;
 
 /// How long a sweep of policies and scheduled actions is good for.
 const SWEEP_AGE: Seconds = Seconds::minutes(5);
@@ -26,35 +26,6 @@ pub(crate) const STAND_IN: Seconds = Seconds::minutes(30);
 const ACTIVITIES_AGE: Seconds = Seconds::minutes(10);
 /// How far back activities are kept.
 pub(crate) const ACTIVITIES_SPAN: Seconds = Seconds::hours(1);
-
-/// A group as a listing shows it, as far as its activities go.
-pub(crate) trait ListedGroup {
-    /// Its id, which a group made anew does not share.
-    fn id(&self) -> &str;
-    /// Desired, minimum and maximum.
-    fn sizes(&self) -> [Units; 3];
-    /// Its members.
-    fn instances(&self) -> &[Instance];
-
-    /// What a scaling activity would change: equal prints mean that nothing has happened.
-    fn print(&self) -> String {
-        let [desired, min, max] = self.sizes();
-        let mut print = format!("{} {} {}", desired.0, min.0, max.0);
-        for instance in self.instances() {
-            print.push_str(&format!(" {} {:?}", instance.id, instance.lifecycle));
-        }
-        print
-    }
-
-    /// Whether it has not got what it was told to have.
-    fn is_short(&self) -> bool {
-        let [desired, ..] = self.sizes();
-        let here = self.instances().iter().filter(|instance| {
-            matches!(instance.lifecycle, Lifecycle::InService | Lifecycle::Pending)
-        });
-        here.map(|instance| instance.weight.0).sum::<u32>() < desired.0
-    }
-}
 
 /// A whole region's policies or scheduled actions, by group.
 #[derive(Debug)]
@@ -123,16 +94,16 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     /// Groups whose activities must be read again.
-    pub(crate) fn activities_due<'a, G: ListedGroup>(
+    pub(crate) fn activities_due<'a, O>(
         &self,
-        groups: &'a [G],
+        groups: &'a [ListedGroup<O>],
         now: Timestamp,
-    ) -> Vec<&'a G> {
-        groups.iter().filter(|group| self.activities_are_due(*group, now)).collect()
+    ) -> Vec<&'a ListedGroup<O>> {
+        groups.iter().filter(|group| self.activities_are_due(group, now)).collect()
     }
 
-    fn activities_are_due(&self, group: &impl ListedGroup, now: Timestamp) -> bool {
-        let Some(known) = self.activities.get(group.id()) else { return true };
+    fn activities_are_due<O>(&self, group: &ListedGroup<O>, now: Timestamp) -> bool {
+        let Some(known) = self.activities.get(&group.id) else { return true };
         let under_way = known.list.iter().any(|a| a.status == ActivityStatus::InProgress);
         under_way
             || group.is_short()
@@ -140,14 +111,14 @@ impl Remembered {
             || now.since(known.read_at) >= ACTIVITIES_AGE
     }
 
-    pub(crate) fn keep_activities(
+    pub(crate) fn keep_activities<O>(
         &mut self,
-        group: &impl ListedGroup,
+        group: &ListedGroup<O>,
         now: Timestamp,
         list: Vec<Activity>,
     ) {
         let known = Activities { read_at: now, print: group.print(), list };
-        self.activities.insert(group.id().to_owned(), known);
+        self.activities.insert(group.id.clone(), known);
     }
 
     /// Activities of the last hour, and those still under way, newest first.
@@ -192,33 +163,14 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use fleet::FaultKind;
-    use fleet::group::{ActivityKind, Cause};
+    use fleet::group::{ActivityKind, Cause, Instance, Lifecycle};
+    use fleet::{FaultKind, Units};
 
     use super::*;
 
     const START: Timestamp = Timestamp(1_000_000);
 
-    struct Group {
-        desired: u32,
-        members: Vec<Instance>,
-    }
-
-    impl ListedGroup for Group {
-        fn id(&self) -> &str {
-            "web"
-        }
-
-        fn sizes(&self) -> [Units; 3] {
-            [Units(self.desired), Units(0), Units(9)]
-        }
-
-        fn instances(&self) -> &[Instance] {
-            &self.members
-        }
-    }
-
-    fn group(desired: u32, members: u32) -> Group {
+    fn group(desired: u32, members: u32) -> ListedGroup<()> {
         let member = |n: u32| Instance {
             id: format!("i-{n}"),
             lifecycle: Lifecycle::InService,
@@ -229,7 +181,18 @@ mod tests {
             zone: None,
             instance_type: None,
         };
-        Group { desired, members: (0..members).map(member).collect() }
+        ListedGroup {
+            id: "web".to_owned(),
+            name: "web".to_owned(),
+            desired: Units(desired),
+            min: Units(0),
+            max: Units(9),
+            instances: (0..members).map(member).collect(),
+            tags: BTreeMap::new(),
+            suspended: Vec::new(),
+            owner: None,
+            own: (),
+        }
     }
 
     fn did(id: &str, at: Timestamp, status: ActivityStatus, cause_text: &str) -> Activity {
@@ -250,7 +213,7 @@ mod tests {
         Fault { kind: FaultKind::Unreachable, operation, detail, request_id: None }
     }
 
-    fn due(remembered: &Remembered, group: &Group, now: Timestamp) -> bool {
+    fn due(remembered: &Remembered, group: &ListedGroup<()>, now: Timestamp) -> bool {
         !remembered.activities_due(std::slice::from_ref(group), now).is_empty()
     }
 

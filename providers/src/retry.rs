@@ -7,7 +7,7 @@ use backon::{ExponentialBuilder, Retryable};
 use fleet::{Fault, FaultKind};
 use tokio::time::Instant;
 
-use crate::call::Call;
+use crate::call::{Call, Effect};
 
 /// Attempts of a read after the first.
 const ATTEMPTS_MORE: usize = 3;
@@ -16,13 +16,16 @@ const ATTEMPTS_MORE: usize = 3;
 const BACKOFF_MIN: Duration = Duration::from_millis(400);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 
-/// Reads until `limit`, again where that may help. What went wrong last says more than that the
-/// time was up.
-pub(crate) async fn read_again<T, F: Future<Output = Result<T, Fault>>>(
+/// Makes a call. A read is made until `limit`, again where that may help: what went wrong last says
+/// more than that the time was up. A write is sent once.
+pub(crate) async fn attempts<T, F: Future<Output = Result<T, Fault>>>(
     call: Call,
     limit: Instant,
-    attempt: impl FnMut() -> F,
+    mut attempt: impl FnMut() -> F,
 ) -> Result<T, Fault> {
+    if call.effect == Effect::Write {
+        return attempt().await;
+    }
     let backoff = ExponentialBuilder::default()
         .with_min_delay(BACKOFF_MIN)
         .with_max_delay(BACKOFF_MAX)

@@ -4,6 +4,7 @@
 use fleet::{AccountId, Fault, FaultKind, ProviderName, Region};
 
 use crate::call::Call;
+use crate::home::Home;
 use crate::places::Place;
 use crate::{Budget, RoleAccount, Timeouts};
 
@@ -52,6 +53,12 @@ impl<S> CloudSettings<S> {
             self.regions.iter().map(move |region| (account.clone(), region.clone()))
         };
         accounts.into_iter().flat_map(each).collect()
+    }
+
+    /// An account in a region, under the name that the caller has for it.
+    pub(crate) fn home(&self, account: &AccountId, region: &Region) -> Home {
+        let provider = self.provider.clone();
+        Home { provider, account: account.clone(), region: region.clone() }
     }
 
     /// An account as it is entered: under its own name, with the role to take; `default` and no role

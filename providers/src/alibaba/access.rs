@@ -21,7 +21,7 @@ use crate::http::first_words;
 use crate::meter::Meter;
 use crate::places::{OnePer, Place};
 use crate::remembered::Remembered;
-use crate::retry::read_again;
+use crate::retry::attempts;
 use crate::{Deadline, Now};
 
 /// Calls a second of one operation in one account: half of what CloudMonitor documents, since the
@@ -149,14 +149,9 @@ impl Seat {
         params: Params,
         deadline: Deadline,
     ) -> Result<T, Fault> {
-        let body = match call.effect {
-            Effect::Read => {
-                let limit =
-                    deadline.0.min(tokio::time::Instant::now() + self.settings.timeouts.read);
-                read_again(call, limit, || self.once(call, product, &params, deadline)).await?
-            }
-            Effect::Write => self.once(call, product, &params, deadline).await?,
-        };
+        let limit = deadline.0.min(tokio::time::Instant::now() + self.settings.timeouts.read);
+        let once = || self.once(call, product, &params, deadline);
+        let body = attempts(call, limit, once).await?;
         serde_json::from_slice(&body).map_err(|error| {
             let why = match error.classify() {
                 serde_json::error::Category::Data => error.to_string(),

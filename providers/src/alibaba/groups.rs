@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleet::group::{Activity, GroupState, NativePolicy, ScheduledAction};
-use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, GroupId, Region, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -17,6 +17,7 @@ use super::translate::{
 };
 use crate::Deadline;
 use crate::call::Call;
+use crate::home::Home;
 use crate::places::{self, GroupAnswers};
 use crate::remembered::ACTIVITIES_SPAN;
 
@@ -113,8 +114,7 @@ pub(super) async fn members_listed(
 /// Reads these groups of a region, one answer a name.
 pub(super) async fn by_name(
     seat: &Arc<Seat>,
-    provider: &ProviderName,
-    account: &AccountId,
+    home: &Home,
     names: BTreeSet<String>,
     deadline: Deadline,
 ) -> GroupAnswers {
@@ -150,7 +150,7 @@ pub(super) async fn by_name(
     let whole: Vec<Base> = filled.iter().filter_map(|base| base.clone().ok()).collect();
     activities_due(seat, &whole, soft).await;
     for (name, base) in asked.into_iter().zip(filled) {
-        answers.insert(name, base.map(|base| assembled(seat, provider, account, base, now)));
+        answers.insert(name, base.map(|base| assembled(seat, home, base, now)));
     }
     seat.remembered().forget(now);
     answers
@@ -174,7 +174,7 @@ pub(super) async fn fresh(
     if let Ok(activities) = activities {
         seat.remembered().keep_activities(&base, now, activities);
     }
-    Ok(assembled(seat, &id.provider, &id.account, base, now))
+    Ok(assembled(seat, &Home::of(id), base, now))
 }
 
 /// One group by its id, without its members.
@@ -187,8 +187,7 @@ pub(super) async fn one(seat: &Seat, id: &str, deadline: Deadline) -> Result<Bas
 /// Reads all groups of a region, without their activities.
 pub(super) async fn all(
     seat: &Arc<Seat>,
-    provider: &ProviderName,
-    account: &AccountId,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<GroupState>, Fault> {
     let now = seat.now();
@@ -201,7 +200,7 @@ pub(super) async fn all(
     let whole = |mut base: Base| {
         let own = members.remove(&base.id).unwrap_or_default();
         fill(&mut base, own);
-        assembled(seat, provider, account, base, now)
+        assembled(seat, home, base, now)
     };
     Ok(bases?.into_iter().map(whole).collect())
 }
@@ -211,38 +210,9 @@ fn missing(seat: &Seat, what: &str) -> Fault {
 }
 
 /// Everything known of a group.
-fn assembled(
-    seat: &Seat,
-    provider: &ProviderName,
-    account: &AccountId,
-    base: Base,
-    read_at: Timestamp,
-) -> GroupState {
-    let remembered = seat.remembered();
-    GroupState {
-        policies: remembered.native_policies(&base.id, read_at),
-        scheduled: remembered.scheduled_actions(&base.id, read_at),
-        activities: remembered.activities(&base.id, read_at),
-        refresh: None,
-        id: GroupId {
-            provider: provider.clone(),
-            account: account.clone(),
-            region: seat.region.clone(),
-            id: base.id,
-        },
-        name: base.name,
-        read_at,
-        desired: base.desired,
-        min: base.min,
-        max: base.max,
-        instances: base.instances,
-        tags: base.tags,
-        suspended: base.suspended.into_iter().collect(),
-        owner: base.owner,
-        new_instances_protected: false,
-        health_check_grace: fleet::Seconds::ZERO,
-        warm_up: None,
-    }
+fn assembled(seat: &Seat, home: &Home, base: Base, read_at: Timestamp) -> GroupState {
+    let id = base.id.clone();
+    base.shown(home, &id, &seat.remembered(), read_at)
 }
 
 /// The groups of these names or ids: calls under way together, each answering for its own.
@@ -319,7 +289,7 @@ async fn shared_out(
         let own = members.remove(&base.id).unwrap_or_default();
         fill(&mut base, own);
         // The listing took many pages: a group that changed meanwhile is read by itself.
-        if base.instances.len() != base.instances_listed && torn.len() < GROUP_BY_GROUP {
+        if base.instances.len() != base.own.instances_listed && torn.len() < GROUP_BY_GROUP {
             torn.push((whole.len(), base.clone()));
         }
         whole.push(Ok(base));
@@ -453,7 +423,8 @@ pub(super) async fn of_place(
     let wanted = names.clone();
     let read = async {
         let seat = access.seat(DESCRIBE_GROUPS, account, region)?;
-        Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
+        let home = access.settings.home(account, region);
+        Ok(by_name(&seat, &home, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
     let answers = DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await;

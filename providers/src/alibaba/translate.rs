@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle, NativePolicy,
-    NativePolicyKind, Owner, Process, ScheduledAction,
+    NativePolicyKind, Process, ScheduledAction,
 };
 use fleet::{Timestamp, Units};
 use serde::Deserialize;
 
 use super::owner;
-use crate::remembered::ListedGroup;
+use crate::listed::ListedGroup;
 
 /// The longest cause of an activity, in characters.
 const CAUSE_CHARS: usize = 300;
@@ -177,34 +177,14 @@ pub(super) struct Task {
 }
 
 /// A group as two listings tell it, without its activities, rules and tasks.
-#[derive(Clone, Debug)]
-pub(super) struct Base {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) desired: Units,
+pub(super) type Base = ListedGroup<OfAlibaba>;
+
+/// What Alibaba Cloud alone tells of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OfAlibaba {
     /// Whether the cloud keeps a desired capacity for it; older groups have none.
     pub(super) has_desired: bool,
-    pub(super) min: Units,
-    pub(super) max: Units,
-    pub(super) instances: Vec<Instance>,
     pub(super) instances_listed: usize,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) suspended: Vec<Process>,
-    pub(super) owner: Option<Owner>,
-}
-
-impl ListedGroup for Base {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn sizes(&self) -> [Units; 3] {
-        [self.desired, self.min, self.max]
-    }
-
-    fn instances(&self) -> &[Instance] {
-        &self.instances
-    }
 }
 
 /// Reads a group; its members come later.
@@ -228,14 +208,16 @@ pub(super) fn group(group: Group) -> Base {
         id: group.scaling_group_id,
         name: group.scaling_group_name,
         desired: Units(kept.unwrap_or(group.total_capacity.saturating_sub(leaving))),
-        has_desired: kept.is_some(),
         min: Units(group.min_size),
         max: Units(group.max_size),
         instances: Vec::new(),
-        instances_listed: group.total_instance_count,
         owner: owner::owner(&tags),
         tags,
         suspended,
+        own: OfAlibaba {
+            has_desired: kept.is_some(),
+            instances_listed: group.total_instance_count,
+        },
     }
 }
 
@@ -433,16 +415,20 @@ mod tests {
         assert_eq!((base.min, base.desired, base.max), (Units(1), Units(4), Units(9)));
         assert_eq!(base.suspended, [Process::Terminate, Process::Other("HealthCheck".into())]);
         assert_eq!(base.tags["env"], "prod");
-        assert!(base.has_desired);
+        assert!(base.own.has_desired);
     }
 
     #[test]
     fn a_group_without_a_desired_capacity_has_what_it_will_have() {
         let base = read(without("DesiredCapacity")).unwrap();
-        assert_eq!((base.desired, base.has_desired), (Units(4), false), "five, one of them leaves");
+        assert_eq!(
+            (base.desired, base.own.has_desired),
+            (Units(4), false),
+            "five, one of them leaves"
+        );
         let mut off = whole();
         off["EnableDesiredCapacity"] = json!(false);
-        assert!(!read(off).unwrap().has_desired);
+        assert!(!read(off).unwrap().own.has_desired);
     }
 
     #[test]

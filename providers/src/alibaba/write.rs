@@ -71,7 +71,7 @@ impl GroupWriter for Writer {
             {
                 Ok(())
             }
-            Change::Desired { to, .. } if difference < 0 && base.has_desired => {
+            Change::Desired { to, .. } if difference < 0 && base.own.has_desired => {
                 let params = Params::new().with("DesiredCapacity", to.0).with("ScalingGroupId", id);
                 send(&seat, MODIFY, params, deadline).await
             }

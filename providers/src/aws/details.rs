@@ -63,7 +63,7 @@ impl Details {
         let mut due: Vec<(bool, Option<Timestamp>, &Base)> = bases
             .iter()
             .filter_map(|base| {
-                let read_at = self.refreshes.get(&base.arn).map(|refresh| refresh.read_at);
+                let read_at = self.refreshes.get(&base.id).map(|refresh| refresh.read_at);
                 let hinted = self.hints_at_refresh(base, now);
                 let age = if hinted { REFRESH_AGE_HINTED } else { REFRESH_AGE };
                 let due = read_at.is_none_or(|at| now.since(at) >= age);
@@ -75,11 +75,11 @@ impl Details {
     }
 
     fn hints_at_refresh(&self, base: &Base, now: Timestamp) -> bool {
-        base.mixed_templates
-            || self.refreshes.get(&base.arn).is_some_and(|refresh| refresh.id.is_some())
+        base.own.mixed_templates
+            || self.refreshes.get(&base.id).is_some_and(|refresh| refresh.id.is_some())
             || self
                 .remembered
-                .activities(&base.arn, now)
+                .activities(&base.id, now)
                 .iter()
                 .any(|a| cause::of_refresh(&a.cause_text))
     }
@@ -109,7 +109,7 @@ impl Details {
     /// A group whose refreshes were never asked for passes for one without: what a write is
     /// checked against asks first. One that was asked for in vain does not.
     pub(super) fn refresh(&self, base: &Base, now: Timestamp) -> Option<String> {
-        let known = self.refreshes.get(&base.arn);
+        let known = self.refreshes.get(&base.id);
         let Some((_, fault)) = &self.refresh_fault else {
             return known.and_then(|refresh| refresh.id.clone());
         };
@@ -174,6 +174,7 @@ mod tests {
     use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle};
     use fleet::{AccountId, FaultKind, Units};
 
+    use super::super::translate::OfAws;
     use super::*;
 
     const START: Timestamp = Timestamp(1_000_000);
@@ -190,8 +191,7 @@ mod tests {
             instance_type: None,
         };
         Base {
-            arn: format!("arn/{name}"),
-            account: AccountId::new("111122223333").unwrap(),
+            id: format!("arn/{name}"),
             name: name.to_owned(),
             desired: Units(desired),
             min: Units(0),
@@ -200,10 +200,13 @@ mod tests {
             tags: BTreeMap::new(),
             suspended: Vec::new(),
             owner: None,
-            new_instances_protected: false,
-            health_check_grace: Seconds::ZERO,
-            warm_up: None,
-            mixed_templates: false,
+            own: OfAws {
+                account: AccountId::new("111122223333").unwrap(),
+                new_instances_protected: false,
+                health_check_grace: Seconds::ZERO,
+                warm_up: None,
+                mixed_templates: false,
+            },
         }
     }
 
@@ -229,7 +232,7 @@ mod tests {
     fn refreshes_are_looked_at_where_something_hints_at_one() {
         let mut details = Details::default();
         let (quiet, mut hinted) = (base("a", 2, 2), base("b", 2, 2));
-        hinted.mixed_templates = true;
+        hinted.own.mixed_templates = true;
         let groups = [quiet.clone(), hinted.clone()];
         let names = |details: &Details, at| -> Vec<String> {
             details.refreshes_due(&groups, at).iter().map(|b| b.name.clone()).collect()

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use fleet::group::GroupState;
-use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, GroupId, Region, Timestamp};
 use tokio::task::JoinSet;
 
 use super::Probe;
@@ -16,9 +16,10 @@ use super::listings::{
     listed, listed_activities,
 };
 use super::metrics::{self, GET_METRIC_DATA};
-use super::translate::{self, Base};
+use super::translate::{self, Base, OfAws};
 use crate::Deadline;
 use crate::call::Call;
+use crate::home::Home;
 use crate::places::GroupAnswers;
 use crate::remembered::ACTIVITIES_SPAN;
 
@@ -36,8 +37,7 @@ const LAUNCHES_MAX: usize = 2000;
 /// Reads these groups of a region, one answer a name.
 pub(super) async fn by_name(
     seat: &Arc<Seat>,
-    provider: &ProviderName,
-    account: &AccountId,
+    home: &Home,
     names: BTreeSet<String>,
     deadline: Deadline,
 ) -> GroupAnswers {
@@ -48,9 +48,9 @@ pub(super) async fn by_name(
     details(seat, &found, soft).await;
     for base in found {
         let name = base.name.clone();
-        let answer = match foreign(account, &base) {
+        let answer = match foreign(&home.account, &base) {
             Some(fault) => Err(fault),
-            None => Ok(assembled(seat, provider, account, base, now)),
+            None => Ok(assembled(seat, home, base, now)),
         };
         answers.insert(name, answer);
     }
@@ -76,7 +76,7 @@ pub(super) async fn fresh(
         refresh_of(seat, &name, soft),
     );
     let base = bases.remove(&name).ok_or_else(gone)??;
-    if base.arn != id.id {
+    if base.id != id.id {
         return Err(gone());
     }
     {
@@ -85,22 +85,21 @@ pub(super) async fn fresh(
             details.remembered.keep_activities(&base, now, activities);
         }
         if let Some(refresh) = refresh {
-            details.keep_refresh(&base.arn, now, refresh);
+            details.keep_refresh(&base.id, now, refresh);
         }
     }
-    Ok(assembled(seat, &id.provider, &id.account, base, now))
+    Ok(assembled(seat, &Home::of(id), base, now))
 }
 
 /// Reads all groups of a region, without their activities, refreshes and launch times.
 pub(super) async fn all(
     seat: &Arc<Seat>,
-    provider: &ProviderName,
-    account: &AccountId,
+    home: &Home,
     deadline: Deadline,
 ) -> Result<Vec<GroupState>, Fault> {
     let now = seat.now();
     let (bases, ()) = tokio::join!(every_base(seat, deadline), sweeps(seat, deadline.of_details()));
-    let whole = |base| assembled(seat, provider, account, base, now);
+    let whole = |base| assembled(seat, home, base, now);
     Ok(bases?.into_iter().map(whole).collect())
 }
 
@@ -125,43 +124,21 @@ fn sorted_out(bases: BTreeMap<String, Result<Base, Fault>>) -> (Vec<Base>, Group
     (found, answers)
 }
 
-/// Everything known of a group. Its account is called as the caller called it, so that what was
-/// asked for is found again; the ARN tells accounts apart all the same.
-fn assembled(
-    seat: &Seat,
-    provider: &ProviderName,
-    account: &AccountId,
-    base: Base,
-    read_at: Timestamp,
-) -> GroupState {
+/// Everything known of a group.
+fn assembled(seat: &Seat, home: &Home, mut base: Base, read_at: Timestamp) -> GroupState {
     let mut details = seat.details();
-    let mut instances = base.instances.clone();
-    for instance in &mut instances {
+    for instance in &mut base.instances {
         instance.launched_at = details.launched_at(&instance.id, read_at);
     }
+    let refresh = details.refresh(&base, read_at);
+    let OfAws { new_instances_protected, health_check_grace, warm_up, .. } = base.own;
+    let name = base.name.clone();
     GroupState {
-        policies: details.remembered.native_policies(&base.name, read_at),
-        scheduled: details.remembered.scheduled_actions(&base.name, read_at),
-        activities: details.remembered.activities(&base.arn, read_at),
-        refresh: details.refresh(&base, read_at),
-        id: GroupId {
-            provider: provider.clone(),
-            account: account.clone(),
-            region: seat.region.clone(),
-            id: base.arn,
-        },
-        name: base.name,
-        read_at,
-        desired: base.desired,
-        min: base.min,
-        max: base.max,
-        instances,
-        tags: base.tags,
-        suspended: base.suspended.into_iter().collect(),
-        owner: base.owner,
-        new_instances_protected: base.new_instances_protected,
-        health_check_grace: base.health_check_grace,
-        warm_up: base.warm_up,
+        refresh,
+        new_instances_protected,
+        health_check_grace,
+        warm_up,
+        ..base.shown(home, &name, &details.remembered, read_at)
     }
 }
 
@@ -302,7 +279,7 @@ async fn refreshes_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
         let seat = Arc::clone(seat);
         jobs.spawn(async move {
             if let Some(answer) = refresh_of(&seat, &base.name, deadline).await {
-                seat.details().keep_refresh(&base.arn, now, answer);
+                seat.details().keep_refresh(&base.id, now, answer);
             }
         });
     }
@@ -357,7 +334,8 @@ pub(super) async fn of_place(
     let wanted = names.clone();
     let read = async {
         let seat = access.seat(DESCRIBE_GROUPS, account, region).await?;
-        Ok(by_name(&seat, &access.settings.provider, account, wanted, deadline).await)
+        let home = access.settings.home(account, region);
+        Ok(by_name(&seat, &home, wanted, deadline).await)
     };
     // Every call inside ends at the deadline; the moment more is for putting the answers together.
     let answers = DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await;
@@ -367,7 +345,7 @@ pub(super) async fn of_place(
 
 /// The credentials lead into another account than the configuration names.
 fn foreign(wanted: &AccountId, base: &Base) -> Option<Fault> {
-    let found = &base.account;
+    let found = &base.own.account;
     let named = wanted.as_str().bytes().all(|b| b.is_ascii_digit());
     (named && found != wanted).then(|| {
         let why = format!("the credentials belong to account `{found}`, expected `{wanted}`");

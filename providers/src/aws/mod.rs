@@ -143,7 +143,7 @@ impl Inventory for Aws {
             async move {
                 let read = async {
                     let seat = access.seat(DESCRIBE_GROUPS, &account, &region).await?;
-                    groups::all(&seat, &access.settings.provider, &account, deadline).await
+                    groups::all(&seat, &access.settings.home(&account, &region), deadline).await
                 };
                 DESCRIBE_GROUPS.by(deadline, read).await
             }

@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 
 use super::access::Seat;
 use super::xml;
-use crate::call::{Call, Effect};
-use crate::retry::read_again;
+use crate::call::Call;
+use crate::retry::attempts;
 use crate::{Deadline, Timeouts};
 
 /// How we are called in CloudTrail.
@@ -203,7 +203,7 @@ impl Seat {
             target: None,
             body,
         };
-        self.attempts(call, service, &message, deadline).await
+        self.sent(call, service, &message, deadline).await
     }
 
     /// A call in JSON; the answer's JSON.
@@ -221,7 +221,7 @@ impl Seat {
             target: Some(format!("{target}.{}", call.operation)),
             body: fields.to_string(),
         };
-        let text = self.attempts(call, service, &message, deadline).await?;
+        let text = self.sent(call, service, &message, deadline).await?;
         serde_json::from_str(&text)
             .map_err(|error| call.fault(FaultKind::Unreadable, format!("not JSON: {error}")))
     }
@@ -253,8 +253,7 @@ impl Seat {
         Err(call.endless(PAGES_MAX))
     }
 
-    /// Repeats a read that may pass the next time; a write is sent once.
-    async fn attempts(
+    async fn sent(
         &self,
         call: Call,
         service: Service,
@@ -262,10 +261,7 @@ impl Seat {
         deadline: Deadline,
     ) -> Result<String, Fault> {
         let once = || self.gated(call, deadline, self.thin.send(call, service, message));
-        match call.effect {
-            Effect::Read => read_again(call, deadline.0, once).await,
-            Effect::Write => once().await,
-        }
+        attempts(call, deadline.0, once).await
     }
 }
 

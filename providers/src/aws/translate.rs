@@ -5,49 +5,29 @@ use std::collections::BTreeMap;
 use aws_sdk_autoscaling::types as aws;
 use aws_smithy_types::DateTime;
 use fleet::group::{
-    Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, Owner, Process,
+    Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, Process,
     ScheduledAction,
 };
 use fleet::{AccountId, Seconds, Timestamp, Units};
 
 use super::{cause, owner};
-use crate::remembered::ListedGroup;
+use crate::listed::ListedGroup;
 
 /// The longest cause of an activity, in characters.
 const CAUSE_CHARS: usize = 300;
 
-/// A group as one call tells it, without what other calls add.
+/// A group as one call tells it; its id is its ARN.
+pub(super) type Base = ListedGroup<OfAws>;
+
+/// What AWS alone tells of a group.
 #[derive(Clone, Debug)]
-pub(super) struct Base {
-    pub(super) arn: String,
+pub(super) struct OfAws {
     pub(super) account: AccountId,
-    pub(super) name: String,
-    pub(super) desired: Units,
-    pub(super) min: Units,
-    pub(super) max: Units,
-    pub(super) instances: Vec<Instance>,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) suspended: Vec<Process>,
-    pub(super) owner: Option<Owner>,
     pub(super) new_instances_protected: bool,
     pub(super) health_check_grace: Seconds,
     pub(super) warm_up: Option<Seconds>,
     /// Its members were made from more than one template: a refresh may be under way.
     pub(super) mixed_templates: bool,
-}
-
-impl ListedGroup for Base {
-    fn id(&self) -> &str {
-        &self.arn
-    }
-
-    fn sizes(&self) -> [Units; 3] {
-        [self.desired, self.min, self.max]
-    }
-
-    fn instances(&self) -> &[Instance] {
-        &self.instances
-    }
 }
 
 /// Why a group makes no sense.
@@ -102,8 +82,7 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
     instances.sort_by(|a: &Instance, b: &Instance| a.id.cmp(&b.id));
     let principal = group.operator().and_then(|operator| operator.principal());
     Ok(Base {
-        account,
-        arn: arn.to_owned(),
+        id: arn.to_owned(),
         desired: size(group.desired_capacity(), "desired capacity")?,
         min: size(group.min_size(), "minimum size")?,
         max: size(group.max_size(), "maximum size")?,
@@ -116,10 +95,13 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
             .filter_map(|suspended| suspended.process_name())
             .map(process)
             .collect(),
-        new_instances_protected: group.new_instances_protected_from_scale_in().unwrap_or(false),
-        health_check_grace: seconds(group.health_check_grace_period()).unwrap_or(Seconds::ZERO),
-        warm_up: seconds(group.default_instance_warmup()),
-        mixed_templates: mixed_templates(group.instances()),
+        own: OfAws {
+            account,
+            new_instances_protected: group.new_instances_protected_from_scale_in().unwrap_or(false),
+            health_check_grace: seconds(group.health_check_grace_period()).unwrap_or(Seconds::ZERO),
+            warm_up: seconds(group.default_instance_warmup()),
+            mixed_templates: mixed_templates(group.instances()),
+        },
         name,
     })
 }
@@ -348,7 +330,7 @@ mod tests {
             .build();
         let read = group(&read).unwrap();
         assert_eq!((read.min, read.desired, read.max), (Units(1), Units(4), Units(9)));
-        assert_eq!(read.account.as_str(), "111122223333");
+        assert_eq!(read.own.account.as_str(), "111122223333");
         let members: Vec<_> = read
             .instances
             .iter()
@@ -360,9 +342,12 @@ mod tests {
             "in the order of their ids, with their weights"
         );
         assert_eq!(read.suspended, [Process::Terminate, Process::Other("AZRebalance".into())]);
-        assert_eq!((read.health_check_grace, read.warm_up), (Seconds(300), Some(Seconds(120))));
-        assert!(read.new_instances_protected && !read.mixed_templates && !read.is_short());
-        assert_eq!(name_in(&read.arn), Some("we:b"));
+        assert_eq!(
+            (read.own.health_check_grace, read.own.warm_up),
+            (Seconds(300), Some(Seconds(120)))
+        );
+        assert!(read.own.new_instances_protected && !read.own.mixed_templates && !read.is_short());
+        assert_eq!(name_in(&read.id), Some("we:b"));
     }
 
     #[test]
@@ -415,7 +400,7 @@ mod tests {
         let mixed = |a, b| {
             let read =
                 whole().instances(versioned("i-1", a)).instances(versioned("i-2", b)).build();
-            group(&read).unwrap().mixed_templates
+            group(&read).unwrap().own.mixed_templates
         };
         assert!(!mixed("3", "3"));
         assert!(mixed("3", "4"));

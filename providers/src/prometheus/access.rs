@@ -15,7 +15,7 @@ use super::settings::{ClientCertificate, Credential, Settings};
 use crate::Deadline;
 use crate::call::Call;
 use crate::http::{causes, unanswered};
-use crate::retry::read_again;
+use crate::retry::attempts;
 
 pub(super) const QUERY_RANGE: Call = Call::read("prometheus", "query_range");
 
@@ -191,7 +191,7 @@ impl Session {
         let form = query::form(query, period, window, Seconds(timeouts.attempt.as_secs()));
         let limit = deadline.0.min(tokio::time::Instant::now() + timeouts.read);
         let once = || self.once(&form, period, window, deadline);
-        let answer = read_again(QUERY_RANGE, limit, once).await;
+        let answer = attempts(QUERY_RANGE, limit, once).await;
         answer.map_err(|fault| self.scrubbed(fault))
     }
 

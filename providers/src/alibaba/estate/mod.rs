@@ -84,7 +84,7 @@ impl Estate for Alibaba {
             return Err(INSTANCES.call.fault(FaultKind::Refused, why));
         }
         let seat = self.access.seat(INSTANCES.call, &id.account, &id.region)?;
-        let home = home(&self.access, &id.account, &id.region);
+        let home = self.access.settings.home(&id.account, &id.region);
         INSTANCES.call.by(deadline, one(&seat, &home, &id.id, deadline)).await
     }
 
@@ -119,11 +119,6 @@ impl Estate for Alibaba {
     }
 }
 
-fn home(access: &Access, account: &AccountId, region: &Region) -> Home {
-    let provider = access.settings.provider.clone();
-    Home { provider, account: account.clone(), region: region.clone() }
-}
-
 /// One kind in one account and region. There are no databases here.
 async fn listed(
     access: &Access,
@@ -133,7 +128,7 @@ async fn listed(
     deadline: Deadline,
 ) -> Result<Vec<Resource>, Fault> {
     let seat = access.seat(INSTANCES.call, account, place)?;
-    let home = home(access, account, place);
+    let home = access.settings.home(account, place);
     match kind {
         ResourceKind::Instance => {
             let read_at = seat.now();

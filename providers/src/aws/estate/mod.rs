@@ -171,8 +171,7 @@ async fn site(
     region: &Region,
 ) -> Result<Site, Fault> {
     let seat = access.seat(call, account, region).await?;
-    let provider = access.settings.provider.clone();
-    Ok(Site { seat, home: Home { provider, account: account.clone(), region: region.clone() } })
+    Ok(Site { seat, home: access.settings.home(account, region) })
 }
 
 /// What was listed of each kind.

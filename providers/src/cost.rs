@@ -41,6 +41,33 @@ pub struct Expected {
     pub usd_micros: u64,
 }
 
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
+impl Volume {
+    /// Cycles in a month.
+    pub(crate) fn cycles(self) -> u64 {
+        times_a_month(self.poll_interval)
+    }
+
+    /// How often in a month something is read that is due each `span`, and never more often than
+    /// once a cycle.
+    #[cfg(any(feature = "alibaba", feature = "aws"))]
+    pub(crate) fn each_cycle_at_most(self, span: Seconds) -> u64 {
+        times_a_month(span).min(self.cycles())
+    }
+}
+
+/// How often in a month something happens each `span`.
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
+pub(crate) fn times_a_month(span: Seconds) -> u64 {
+    MONTH.0.div_ceil(span.0.max(1))
+}
+
+/// Pages of a listing.
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+pub(crate) fn pages(records: u64, page: usize) -> u64 {
+    records.div_ceil(u64::try_from(page).unwrap_or(u64::MAX))
+}
+
 impl Expected {
     /// All calls together.
     pub fn calls_total(&self) -> u64 {
@@ -55,5 +82,30 @@ impl Expected {
         self.metrics += other.metrics;
         self.usd_micros += other.usd_micros;
         self
+    }
+}
+
+#[cfg(all(test, any(feature = "alibaba", feature = "aws")))]
+impl Permissions {
+    /// Fails where the policies that are shipped for a cloud allow another thing than what is called.
+    pub(crate) fn assert_shipped(mut self, cloud: &str) {
+        let allowed = |role: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
+            let text = std::fs::read_to_string(format!("{folder}{cloud}-{role}-policy.json"));
+            let policy: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+            let statements = policy["Statement"].as_array().unwrap();
+            let mut actions: Vec<String> = statements
+                .iter()
+                .filter(|statement| statement["Effect"] == "Allow")
+                .flat_map(|statement| statement["Action"].as_array().unwrap())
+                .map(|action| action.as_str().unwrap().to_owned())
+                .collect();
+            actions.sort();
+            actions
+        };
+        self.read.sort();
+        self.write.sort();
+        assert_eq!(allowed("observer"), self.read);
+        assert_eq!(allowed("actor"), self.write);
     }
 }

@@ -11,7 +11,7 @@ use super::groups::{
 };
 use super::metrics::{DESCRIBE_METRICS, DIMENSIONS};
 use super::write::{MODIFY, SCALE};
-use crate::cost::MONTH;
+use crate::cost::pages;
 use crate::{Expected, Permissions, Volume};
 
 /// The older name of the permission to read metrics, which some accounts still go by.
@@ -41,12 +41,10 @@ pub fn required_permissions() -> Permissions {
 /// adds four calls before it and three after. Groups are taken to have up to a hundred members.
 /// The first back-fill is not counted: a call for each 1,440 samples.
 pub fn expected_calls(volume: Volume) -> Expected {
-    let every = |span: Seconds| MONTH.0.div_ceil(span.0.max(1));
-    let cycles = every(volume.poll_interval);
-    let at_most_each_cycle = |span: Seconds| every(span).min(cycles);
-    let pages = |of: u64, page: usize| of.div_ceil(u64::try_from(page).unwrap_or(u64::MAX));
-    let sweeps = at_most_each_cycle(Seconds::minutes(5)) * pages(volume.groups, PAGE);
-    let activities = volume.groups * at_most_each_cycle(Seconds::minutes(10));
+    let cycles = volume.cycles();
+    let each = |span: Seconds| volume.each_cycle_at_most(span);
+    let sweeps = each(Seconds::minutes(5)) * pages(volume.groups, PAGE);
+    let activities = volume.groups * each(Seconds::minutes(10));
     // Each kind fills its last call only in part: never fewer calls than there will be.
     let full = volume.metrics / u64::try_from(DIMENSIONS).unwrap_or(u64::MAX);
     let metric_calls = (volume.metric_kinds + full) * cycles;
@@ -94,25 +92,6 @@ mod tests {
 
     #[test]
     fn the_policies_that_are_shipped_allow_just_what_is_called() {
-        let allowed = |name: &str| -> Vec<String> {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
-            let text = std::fs::read_to_string(format!("{folder}{name}")).unwrap();
-            let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
-            let mut actions: Vec<String> = Vec::new();
-            for statement in policy["Statement"].as_array().unwrap() {
-                if statement["Effect"] != "Allow" {
-                    continue;
-                }
-                let named = statement["Action"].as_array().unwrap();
-                actions.extend(named.iter().map(|action| action.as_str().unwrap().to_owned()));
-            }
-            actions.sort();
-            actions
-        };
-        let Permissions { mut read, mut write } = required_permissions();
-        read.sort();
-        write.sort();
-        assert_eq!(allowed("alibaba-observer-policy.json"), read);
-        assert_eq!(allowed("alibaba-actor-policy.json"), write);
+        required_permissions().assert_shipped("alibaba");
     }
 }

@@ -172,14 +172,7 @@ fn windows(
     now: Timestamp,
 ) -> Vec<(Timestamp, Timestamp)> {
     let kept = intervals::kept(period, from, to, now, history(period));
-    let Some((mut start, end)) = kept else { return Vec::new() };
-    let mut windows = Vec::new();
-    while start < end {
-        let until = (start + SPAN).floor_to(period).min(end);
-        windows.push((start, until));
-        start = until;
-    }
-    windows
+    kept.map(|kept| intervals::stretches(period, kept, SPAN)).unwrap_or_default()
 }
 
 /// A page of datapoints; they come as a text that holds a list.

@@ -13,7 +13,7 @@ use super::listings::{
 };
 use super::metrics::GET_METRIC_DATA;
 use super::write::{SET_DESIRED, UPDATE_GROUP};
-use crate::cost::MONTH;
+use crate::cost::{pages, times_a_month};
 use crate::{Expected, Permissions, Volume};
 
 /// The IAM actions that are called. `sts:GetCallerIdentity` needs no permission.
@@ -40,21 +40,16 @@ pub fn required_permissions() -> Permissions {
 /// adds three calls before it and three after. Policies and scheduled actions are counted as one
 /// page for every 100 groups. The first back-fill is not counted: one metric each.
 pub fn expected_calls(volume: Volume) -> Expected {
-    let every = |span: Seconds| MONTH.0.div_ceil(span.0.max(1));
-    let cycles = every(volume.poll_interval);
-    let at_most_each_cycle = |span: Seconds| every(span).min(cycles);
-    let pages = |of: u64| of.div_ceil(u64::try_from(PAGE).unwrap_or(u64::MAX));
-    let sweeps = at_most_each_cycle(Seconds::minutes(5)) * pages(volume.groups);
+    let cycles = volume.cycles();
+    let each = |span: Seconds| volume.each_cycle_at_most(span);
+    let sweeps = each(Seconds::minutes(5)) * pages(volume.groups, PAGE);
     let metrics = volume.metrics * cycles;
     let calls = BTreeMap::from([
-        (DESCRIBE_GROUPS.permission(), pages(volume.groups) * cycles),
+        (DESCRIBE_GROUPS.permission(), pages(volume.groups, PAGE) * cycles),
         (DESCRIBE_POLICIES.permission(), sweeps),
         (DESCRIBE_SCHEDULED.permission(), sweeps),
-        (
-            DESCRIBE_ACTIVITIES.permission(),
-            volume.groups * at_most_each_cycle(Seconds::minutes(10)),
-        ),
-        (DESCRIBE_REFRESHES.permission(), volume.groups * at_most_each_cycle(Seconds::minutes(15))),
+        (DESCRIBE_ACTIVITIES.permission(), volume.groups * each(Seconds::minutes(10))),
+        (DESCRIBE_REFRESHES.permission(), volume.groups * each(Seconds::minutes(15))),
         (GET_METRIC_DATA.permission(), volume.metrics.div_ceil(500) * cycles),
     ]);
     Expected { calls, metrics, usd_micros: metrics * USD_MICROS_PER_THOUSAND_METRICS / 1000 }
@@ -67,8 +62,7 @@ const USAGE_METRICS: u64 = 11;
 /// What reading the use of so many instances costs in a month, in millionths of a US dollar, when
 /// each is asked for once in `every`.
 pub fn usage_usd_micros(instances: u64, every: Seconds) -> u64 {
-    let asked = MONTH.0.div_ceil(every.0.max(1));
-    instances * USAGE_METRICS * asked * USD_MICROS_PER_THOUSAND_METRICS / 1000
+    instances * USAGE_METRICS * times_a_month(every) * USD_MICROS_PER_THOUSAND_METRICS / 1000
 }
 
 #[cfg(test)]
@@ -123,26 +117,6 @@ mod tests {
 
     #[test]
     fn the_policies_that_are_shipped_allow_just_what_is_called() {
-        let text = |name: &str| {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
-            std::fs::read_to_string(format!("{folder}{name}")).unwrap()
-        };
-        let allowed = |name: &str| -> Vec<String> {
-            let policy: serde_json::Value = serde_json::from_str(&text(name)).unwrap();
-            let statements = policy["Statement"].as_array().unwrap().clone();
-            let mut actions: Vec<String> = statements
-                .iter()
-                .filter(|statement| statement["Effect"] == "Allow")
-                .flat_map(|statement| statement["Action"].as_array().unwrap().clone())
-                .map(|action| action.as_str().unwrap().to_owned())
-                .collect();
-            actions.sort();
-            actions
-        };
-        let Permissions { mut read, mut write } = required_permissions();
-        read.sort();
-        write.sort();
-        assert_eq!(allowed("aws-observer-policy.json"), read);
-        assert_eq!(allowed("aws-actor-policy.json"), write);
+        required_permissions().assert_shipped("aws");
     }
 }

@@ -32,7 +32,6 @@ use access::{Access, QUERY_RANGE, Session};
 use answer::Labels;
 
 use crate::call::Call;
-use crate::cost::MONTH;
 use crate::{
     Deadline, Expected, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Volume,
 };
@@ -153,8 +152,7 @@ impl Metrics for Prometheus {
 
 /// The calls of a month; the first reading takes one for each 2,000 intervals besides.
 pub fn expected_calls(volume: Volume) -> Expected {
-    let cycles = MONTH.0.div_ceil(volume.poll_interval.0.max(1));
-    let calls = volume.metrics * cycles;
+    let calls = volume.metrics * volume.cycles();
     Expected {
         calls: BTreeMap::from([(QUERY_RANGE.permission(), calls)]),
         metrics: calls,

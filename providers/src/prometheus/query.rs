@@ -157,16 +157,9 @@ pub(super) fn windows(
     now: Timestamp,
 ) -> Vec<(Timestamp, Timestamp)> {
     let kept = intervals::kept(period, from, to.min(now), now, history(period));
-    let Some((mut start, end)) = kept else { return Vec::new() };
+    let Some((start, end)) = kept else { return Vec::new() };
     let end = end.min(now.floor_to(period));
-    let longest = Seconds(period.span().0 * POINTS_MAX);
-    let mut windows = Vec::new();
-    while start < end {
-        let until = (start + longest).min(end);
-        windows.push((start, until));
-        start = until;
-    }
-    windows
+    intervals::stretches(period, (start, end), Seconds(period.span().0 * POINTS_MAX))
 }
 
 /// The form of a range query for the intervals that start in `[start, end)`.

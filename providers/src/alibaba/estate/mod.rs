@@ -25,13 +25,14 @@ use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
 use fleet::resource::{Resource, ResourceId, ResourceKind};
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Step, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 use serde_json::json;
 
 use super::access::{Access, Seat};
 use super::{Alibaba, metrics};
 use crate::call::Call;
 use crate::home::{Home, KindInPlace, kinds_in, listings};
+use crate::intervals;
 use crate::places;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
@@ -102,8 +103,7 @@ impl Estate for Alibaba {
     }
 
     fn usage_kept(&self, _signal: Signal, step: Seconds) -> Seconds {
-        let period = u32::try_from(step.0).ok().and_then(Step::new);
-        period.map_or(Seconds::ZERO, metrics::history)
+        intervals::step(step).map_or(Seconds::ZERO, metrics::history)
     }
 
     async fn prices(

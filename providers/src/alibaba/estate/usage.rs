@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::resource::ResourceKind;
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 
 use crate::alibaba::metrics::{DESCRIBE_METRICS, Several};
+use crate::intervals;
 use crate::places::SamplesAnswer;
 
 /// The metrics of instances.
@@ -121,8 +122,8 @@ impl SignalsAsked {
         if query.resource.kind != ResourceKind::Instance {
             return Err(refused(format!("a {} has no usage here", query.resource.kind)));
         }
-        let period = u32::try_from(step.0).ok().and_then(Step::new);
-        let period = period.ok_or_else(|| refused(format!("a step of {} s", step.0)))?;
+        let refused_step = || refused(format!("a step of {} s", step.0));
+        let period = intervals::step(step).ok_or_else(refused_step)?;
         let recipe = Recipe::for_signal(query.signal);
         let mut dimensions = BTreeMap::from([(INSTANCE.to_owned(), query.resource.id.clone())]);
         dimensions.extend(recipe.also.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -26,7 +26,7 @@ use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
 use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Step, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 
 use super::access::{Access, Seat};
 use super::known::Balancing;
@@ -34,6 +34,7 @@ use super::listings::DESCRIBE_INSTANCES;
 use super::{Aws, batches};
 use crate::call::Call;
 use crate::home::{Home, KindInPlace, kinds_in, listings};
+use crate::intervals;
 use crate::places::{self, Place};
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
@@ -141,8 +142,7 @@ impl Estate for Aws {
     }
 
     fn usage_kept(&self, _signal: Signal, step: Seconds) -> Seconds {
-        let step = u32::try_from(step.0).ok().and_then(Step::new);
-        step.map_or(Seconds::ZERO, batches::history)
+        intervals::step(step).map_or(Seconds::ZERO, batches::history)
     }
 
     async fn prices(

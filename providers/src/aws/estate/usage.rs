@@ -10,7 +10,7 @@ use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use super::super::Aws;
 use super::super::metrics::GET_METRIC_DATA;
 use super::alarms::{AGENT, AGENT_METRICS, DATABASE, INSTANCE};
-use crate::{Deadline, Metrics};
+use crate::{Deadline, Metrics, intervals};
 
 /// How a signal is put together.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub(super) async fn read(
     step: Seconds,
     deadline: Deadline,
 ) -> Vec<Result<Vec<Sample>, Fault>> {
-    let Some(step) = u32::try_from(step.0).ok().and_then(Step::new) else {
+    let Some(step) = intervals::step(step) else {
         let why = format!("no step of {} s", step.0);
         let fault = GET_METRIC_DATA.fault(FaultKind::Refused, why);
         return queries.iter().map(|_| Err(fault.clone())).collect();

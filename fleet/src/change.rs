@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::Units;
 
 /// A number of the group and its new value.
+///
+/// ```
+/// use fleet::{Change, Units};
+///
+/// let change = Change::Desired { from: Units(4), to: Units(6) };
+/// assert!(change.is_increase());
+/// assert_eq!(change.to_string(), "desired 4 -> 6");
+/// // To the same value is no increase.
+/// assert!(!Change::Minimum { from: Units(4), to: Units(4) }.is_increase());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// The desired capacity.

@@ -9,6 +9,23 @@ use crate::{Seconds, Units};
 /// A cloud's refusal or silence, with what an operator needs to act on it.
 ///
 /// Holds no secret: adapters put in error codes, names and request ids only.
+///
+/// ```
+/// use fleet::{Fault, FaultKind};
+///
+/// let permission = Some("autoscaling:SetDesiredCapacity".to_owned());
+/// let fault = Fault {
+///     kind: FaultKind::Denied { permission },
+///     operation: "SetDesiredCapacity".to_owned(),
+///     detail: "AccessDenied".to_owned(),
+///     request_id: Some("7f1c".to_owned()),
+/// };
+/// assert_eq!(
+///     fault.to_string(),
+///     "`SetDesiredCapacity` denied, permission `autoscaling:SetDesiredCapacity` is missing: \
+///      AccessDenied (request `7f1c`)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What the caller does next.
@@ -57,6 +74,15 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// A short, stable word for labels and JSON.
+    ///
+    /// ```
+    /// use fleet::{FaultKind, Seconds, Units};
+    ///
+    /// // The word is the same whatever the fault found.
+    /// assert_eq!(FaultKind::Throttled { retry_after: Some(Seconds(3)) }.word(), "throttled");
+    /// assert_eq!(FaultKind::Throttled { retry_after: None }.word(), "throttled");
+    /// assert_eq!(FaultKind::Conflict { found: Units(7) }.word(), "conflict");
+    /// ```
     pub fn word(&self) -> &'static str {
         match self {
             FaultKind::Throttled { .. } => "throttled",

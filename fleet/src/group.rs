@@ -109,6 +109,14 @@ pub enum Lifecycle {
 }
 
 /// A process of the group that can be suspended.
+///
+/// ```
+/// use fleet::group::Process;
+///
+/// assert_eq!(Process::Launch.to_string(), "Launch");
+/// // One that this version does not know goes by the cloud's own name.
+/// assert_eq!(Process::Other("AZRebalance".to_owned()).to_string(), "AZRebalance");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Process {
     /// Starting instances.

@@ -11,6 +11,13 @@ use crate::{AccountId, ProviderName, Region, Step, Timestamp};
 pub const PROMQL: &str = "promql";
 
 /// How a source folds what happened within an interval into one number.
+///
+/// ```
+/// use fleet::metric::Statistic;
+///
+/// assert_eq!(Statistic::Sum.to_string(), "Sum");
+/// assert_eq!(Statistic::Percentile(99.5).to_string(), "p99.5");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub enum Statistic {
     /// The sum; divided by the period it is a rate per second.
@@ -75,6 +82,29 @@ pub struct MetricQuery {
 
 impl MetricQuery {
     /// A stable key for stores and journals: equal queries have equal keys.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use fleet::metric::{MetricQuery, Statistic, WhenMissing};
+    /// use fleet::{AccountId, ProviderName, Region, Step};
+    ///
+    /// let query = MetricQuery {
+    ///     provider: ProviderName::new("aws").expect("a name"),
+    ///     account: AccountId::new("default").expect("a name"),
+    ///     region: Region::new("eu-west-1").expect("a name"),
+    ///     namespace: "AWS/SQS".to_owned(),
+    ///     metric: "NumberOfMessagesSent".to_owned(),
+    ///     statistic: Statistic::Sum,
+    ///     dimensions: BTreeMap::from([("QueueName".to_owned(), "a".to_owned())]),
+    ///     period: Step::MINUTE,
+    ///     when_missing: WhenMissing::Unknown,
+    /// };
+    /// let key = query.key();
+    /// assert_eq!(key.0, "aws/default/eu-west-1/AWS/SQS/NumberOfMessagesSent/Sum/60/QueueName=a");
+    /// // How a gap is read changes nothing of the samples that are stored.
+    /// assert_eq!(MetricQuery { when_missing: WhenMissing::Zero, ..query }.key(), key);
+    /// ```
     pub fn key(&self) -> MetricKey {
         let mut key = format!(
             "{}/{}/{}/{}/{}/{}/{}",

@@ -61,6 +61,21 @@ pub struct Price {
 }
 
 /// A sum by currency, beside how many of its parts have no known price.
+///
+/// ```
+/// use fleet::money::{Currency, Sum};
+///
+/// let mut sum = Sum::default();
+/// // 0.05 USD an hour, twice; what costs nothing, and what nobody knows the price of.
+/// for part in [Some(50_000), Some(50_000), Some(0), None] {
+///     sum.add(part.map(|micro| (micro, Currency::Usd)));
+/// }
+/// sum.add(Some((300_000, Currency::Cny)));
+/// // Currencies are not added up, and unknown is not zero.
+/// assert_eq!(sum.hourly_micro[&Currency::Usd], 100_000);
+/// assert_eq!(sum.hourly_micro[&Currency::Cny], 300_000);
+/// assert_eq!(sum.unknown, 1);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// Millionths of a currency an hour.

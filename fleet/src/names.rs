@@ -59,6 +59,17 @@ macro_rules! name {
 
 name! {
     /// A workload as the operator named it in the configuration.
+    ///
+    /// ```
+    /// use fleet::ServiceName;
+    ///
+    /// let name = ServiceName::new("checkout").expect("a name");
+    /// assert_eq!(name.as_str(), "checkout");
+    /// // Nothing that a table or a log would break over is a name.
+    /// for none in ["", " checkout", "check\nout"] {
+    ///     assert_eq!(ServiceName::new(none), None);
+    /// }
+    /// ```
     ServiceName
 }
 name! {
@@ -87,6 +98,14 @@ impl fmt::Display for RuleName {
 
 /// An account of a provider: what budgets of an account are kept under. It is written, and sorts, as
 /// `provider/account`.
+///
+/// ```
+/// use fleet::{AccountId, AccountKey, ProviderName};
+///
+/// let (provider, account) = (ProviderName::new("aws"), AccountId::new("123456789012"));
+/// let key = AccountKey::of(&provider.expect("a name"), &account.expect("a name"));
+/// assert_eq!(key.to_string(), "aws/123456789012");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountKey(String);
@@ -105,6 +124,20 @@ impl fmt::Display for AccountKey {
 }
 
 /// Where to look for a group, as the configuration names it.
+///
+/// ```
+/// use fleet::names::{NOWHERE, SIMULATED_REGION};
+/// use fleet::{AccountId, GroupRef, ProviderName, Region};
+///
+/// let group = GroupRef {
+///     provider: ProviderName::new("sim").expect("a name"),
+///     account: AccountId::new(NOWHERE).expect("a name"),
+///     region: Region::new(SIMULATED_REGION).expect("a name"),
+///     name: "checkout-asg".to_owned(),
+/// };
+/// // People are shown no account: the provider they configured stands for it.
+/// assert_eq!(group.to_string(), "sim/sim-1/checkout-asg");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupRef {
     /// The provider that holds it.
@@ -144,6 +177,12 @@ impl fmt::Display for GroupId {
 
 /// An amount of capacity in the group's own units: the weight of its instances, 1 each unless
 /// the group says otherwise. Not a count of instances.
+///
+/// ```
+/// use fleet::Units;
+///
+/// assert_eq!([Units(1), Units(12)].map(|units| units.to_string()), ["1 unit", "12 units"]);
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

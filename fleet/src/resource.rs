@@ -11,6 +11,14 @@ use crate::usage::Signal;
 use crate::{AccountId, Fault, OrTold, ProviderName, Region, Seconds, Timestamp};
 
 /// What kind of thing it is.
+///
+/// ```
+/// use fleet::resource::ResourceKind;
+///
+/// let stoppable: Vec<&str> =
+///     ResourceKind::ALL.into_iter().filter(|k| k.has_power()).map(ResourceKind::word).collect();
+/// assert_eq!(stoppable, ["instance", "database"]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
@@ -106,6 +114,19 @@ impl fmt::Display for ResourceId {
 }
 
 /// Something that must be known before a stop: read, or why it could not be.
+///
+/// ```
+/// use fleet::resource::Fact;
+/// use fleet::{Fault, FaultKind};
+///
+/// let kind = FaultKind::TimedOut;
+/// let (operation, detail) = ("DescribeAlarms".to_owned(), String::new());
+/// let unread: Fact<u32> = Err(Fault { kind, operation, detail, request_id: None }).into();
+/// assert_eq!(Fact::from(Ok(2)).map(|alarms: u32| alarms > 0).known(), Some(&true));
+/// // What was not read, or not asked for, is not false.
+/// assert_eq!(unread.map(|alarms| alarms > 0).known(), None);
+/// assert_eq!(Fact::<bool>::Unasked.known(), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact<T> {
     /// It was read.
@@ -286,6 +307,18 @@ impl Facts {
     }
 
     /// Takes from `read` what was not asked for here, and nothing else.
+    ///
+    /// ```
+    /// use fleet::resource::{Fact, Facts};
+    ///
+    /// let mut listed = Facts { local_disk: Fact::Unasked, ..Facts::unhindered() };
+    /// assert!(listed.leaves_out());
+    /// let asked =
+    ///     Facts { local_disk: Fact::Known(true), burstable: Fact::Known(true), ..listed.clone() };
+    /// listed.fill(&asked);
+    /// // What the listing said itself stands.
+    /// assert_eq!((listed.local_disk, listed.burstable), (Fact::Known(true), Fact::Known(false)));
+    /// ```
     pub fn fill(&mut self, read: &Facts) {
         fn one<T: Clone>(fact: &mut Fact<T>, read: &Fact<T>) {
             if matches!(fact, Fact::Unasked) {

@@ -5,6 +5,14 @@ use serde::Serialize;
 use crate::Seconds;
 
 /// How much of the journal is kept: what is older or more is dropped, oldest first, by whole days.
+///
+/// ```
+/// use fleet::{Retention, Seconds};
+///
+/// let kept = Retention::default();
+/// assert_eq!((kept.max_age, kept.usage_age), (Seconds::days(400), Seconds::days(400)));
+/// assert_eq!(kept.max_size_bytes, 40 * 1024 * 1024 * 1024);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Retention {
     /// Records older than this go.

@@ -5,6 +5,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The tag by which the owner of a resource lets neap stop it. neap never writes it.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use fleet::stop::OptIn;
+///
+/// let tagged = |value: &str| BTreeMap::from([("neap:managed".to_owned(), value.to_owned())]);
+/// assert!(OptIn::default().holds(&tagged("true")));
+/// // The value counts, to the letter.
+/// assert!(!OptIn::default().holds(&tagged("True")));
+/// assert!(!OptIn::default().holds(&BTreeMap::new()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptIn {
     /// The tag's key, `neap:managed` unless told otherwise.

@@ -21,6 +21,18 @@ const MARK: &str = "\u{1}";
 ///
 /// A told text equals a value that says the same: plans of old records are decided again as values
 /// and compared.
+///
+/// ```
+/// use fleet::OrTold;
+/// use fleet::signs::Clue;
+///
+/// let value = OrTold::from(Clue::Targets { serving: 0, of: 3 });
+/// let told = OrTold::Told(value.to_string());
+/// assert_eq!(value, told);
+/// // Nobody makes a value out of a text.
+/// assert!(value.value().is_some() && told.value().is_none());
+/// assert_ne!(told, OrTold::from(Clue::Targets { serving: 1, of: 3 }));
+/// ```
 #[derive(Clone, Debug)]
 pub enum OrTold<T> {
     /// The value.

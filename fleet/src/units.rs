@@ -8,6 +8,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A length of time in whole seconds.
+///
+/// ```
+/// use fleet::Seconds;
+///
+/// assert_eq!(Seconds::minutes(90) + Seconds(5), Seconds(5_405));
+/// assert_eq!(Seconds::hours(25).to_string(), "1d1h");
+/// // What would be longer than can be counted is the longest that can.
+/// assert_eq!(Seconds(u64::MAX) + Seconds(1), Seconds(u64::MAX));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -62,6 +71,16 @@ impl fmt::Display for Seconds {
 }
 
 /// A text that is no length of time.
+///
+/// ```
+/// use fleet::Seconds;
+///
+/// let fault = "soon".parse::<Seconds>().expect_err("no duration");
+/// assert_eq!(
+///     fault.to_string(),
+///     "`soon` is no duration, expected whole numbers with units, such as `90s`, `5m` or `1h30m`"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoDuration(pub String);
 
@@ -79,6 +98,17 @@ impl std::error::Error for NoDuration {}
 
 /// Reads what [`Seconds`] shows, and weeks: `45s`, `4m`, `1h30m`, `2d`, `1w`, units from large to
 /// small.
+///
+/// ```
+/// use fleet::Seconds;
+///
+/// assert_eq!("1h30m".parse(), Ok(Seconds(5_400)));
+/// assert_eq!("1w".parse(), Ok(Seconds::days(7)));
+/// // A number without a unit, a fraction, and units out of order are not guessed at.
+/// for none in ["90", "1.5h", "30m1h", "-5m", ""] {
+///     assert!(none.parse::<Seconds>().is_err(), "{none}");
+/// }
+/// ```
 impl FromStr for Seconds {
     type Err = NoDuration;
     fn from_str(text: &str) -> Result<Seconds, NoDuration> {
@@ -108,6 +138,15 @@ impl FromStr for Seconds {
 }
 
 /// A moment: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+///
+/// ```
+/// use fleet::{Seconds, Timestamp};
+///
+/// let at = Timestamp(1_772_434_800);
+/// assert_eq!(at.to_string(), "2026-03-02T07:00:00Z");
+/// assert_eq!((at + Seconds::minutes(5)).to_string(), "2026-03-02T07:05:00Z");
+/// assert_eq!((at - Seconds::days(1)).utc_day(), at.utc_day() - 1);
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -120,11 +159,27 @@ impl Timestamp {
     }
 
     /// The time from `earlier` to `self`; zero where `earlier` is in fact later.
+    ///
+    /// ```
+    /// use fleet::{Seconds, Timestamp};
+    ///
+    /// let (before, after) = (Timestamp(100), Timestamp(160));
+    /// assert_eq!(after.since(before), Seconds(60));
+    /// assert_eq!(before.since(after), Seconds::ZERO);
+    /// ```
     pub fn since(self, earlier: Timestamp) -> Seconds {
         Seconds(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// The latest whole multiple of `step` that is not after `self`.
+    ///
+    /// ```
+    /// use fleet::{Step, Timestamp};
+    ///
+    /// assert_eq!(Timestamp(3_599).floor_to(Step::FIVE_MINUTES), Timestamp(3_300));
+    /// // Before 1970 it goes back too, not towards it.
+    /// assert_eq!(Timestamp(-1).floor_to(Step::MINUTE), Timestamp(-60));
+    /// ```
     pub fn floor_to(self, step: Step) -> Timestamp {
         let step = i64::from(step.seconds());
         Timestamp(self.0.div_euclid(step) * step)
@@ -169,6 +224,14 @@ impl fmt::Display for Timestamp {
 }
 
 /// Distance between neighbouring samples of a series, in seconds; never zero.
+///
+/// ```
+/// use fleet::{Seconds, Step};
+///
+/// assert_eq!(Step::new(0), None);
+/// assert_eq!(Step::new(300), Some(Step::FIVE_MINUTES));
+/// assert_eq!(Step::FIVE_MINUTES.span(), Seconds::minutes(5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Step(NonZeroU32);
 
@@ -195,12 +258,33 @@ impl Step {
     }
 
     /// Samples needed to cover `span`, rounded up: 90 s of 60 s samples is 2.
+    ///
+    /// ```
+    /// use fleet::{Seconds, Step};
+    ///
+    /// assert_eq!(Step::MINUTE.samples_to_cover(Seconds(90)), 2);
+    /// assert_eq!(Step::MINUTE.samples_to_cover(Seconds(120)), 2);
+    /// assert_eq!(Step::MINUTE.samples_to_cover(Seconds::ZERO), 0);
+    /// ```
     pub fn samples_to_cover(self, span: Seconds) -> usize {
         usize::try_from(span.0.div_ceil(u64::from(self.seconds()))).unwrap_or(usize::MAX)
     }
 }
 
 /// A quantile level strictly between 0 and 1.
+///
+/// ```
+/// use fleet::Level;
+///
+/// assert_eq!(Level::new(0.99).map(Level::get), Ok(0.99));
+/// // Percent are no level.
+/// let fault = Level::new(99.0).expect_err("no level");
+/// assert_eq!(
+///     fault.to_string(),
+///     "`99` is not a quantile level, expected a number above 0 and below 1"
+/// );
+/// assert!(Level::new(f64::NAN).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Level(f64);

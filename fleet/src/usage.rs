@@ -88,6 +88,14 @@ impl Signal {
     }
 
     /// A value in thousandths of its unit, in few digits.
+    ///
+    /// ```
+    /// use fleet::usage::Signal;
+    ///
+    /// assert_eq!(Signal::Cpu.amount(1_250), "1.25 %");
+    /// assert_eq!(Signal::NetworkIn.amount(1_536_000), "1.50 KiB/s");
+    /// assert_eq!(Signal::Connections.amount(120_000), "120");
+    /// ```
     pub fn amount(self, milli: u64) -> String {
         let value = milli as f64 / 1000.0;
         let (value, prefix) = match self {
@@ -131,6 +139,18 @@ pub struct UsageQuery {
 /// A value in 11 bits: nothing, zero, or one of 2,046 steps of 1.7 % from a thousandth to 10^12.
 ///
 /// Use is rounded up and credits down, so that a resource never looks idler than it was.
+///
+/// ```
+/// use fleet::usage::{Code, Signal};
+///
+/// let read = |signal, value| Code::of(signal, value).value();
+/// let (busy, credits) = (read(Signal::Cpu, 40.0), read(Signal::CreditsLeft, 40.0));
+/// assert!(busy.is_some_and(|percent| (40.0..40.7).contains(&percent)));
+/// assert!(credits.is_some_and(|left| (39.3..=40.0).contains(&left)));
+/// // Nothing at all is a value; what cannot be is none.
+/// assert_eq!(read(Signal::Cpu, 0.0), Some(0.0));
+/// assert_eq!((read(Signal::Cpu, -1.0), read(Signal::Cpu, f64::NAN)), (None, None));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -257,6 +277,19 @@ fn place(hour: usize) -> (usize, usize) {
 }
 
 /// A signal's hours, day by day, for as long as a look-back reaches.
+///
+/// ```
+/// use fleet::usage::{Hours, Signal};
+/// use fleet::{Seconds, Timestamp};
+///
+/// let (mut hours, at) = (Hours::default(), Timestamp(1_772_434_800));
+/// hours.fold(Signal::Cpu, at, 2.0);
+/// hours.fold(Signal::Cpu, at + Seconds::minutes(30), 50.0);
+/// hours.fold(Signal::Cpu, at + Seconds::minutes(45), 1.0);
+/// // Of an hour the most is kept, and an hour without a sample is not an idle one.
+/// assert!(hours.get(at).value().is_some_and(|percent| percent >= 50.0));
+/// assert!(hours.get(at + Seconds::hours(1)).is_missing());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hours {
     first_day: i64,

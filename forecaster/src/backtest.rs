@@ -9,6 +9,17 @@ use crate::{
 };
 
 /// How far ahead is forecast.
+///
+/// ```
+/// use fleet::{Seconds, Step};
+/// use forecaster::Horizon;
+///
+/// assert_eq!(Horizon::Customary.steps(Step::MINUTE), Ok(60));
+/// // A span is covered: 12 minutes are three samples of 5 minutes.
+/// assert_eq!(Horizon::Span(Seconds::minutes(12)).steps(Step::FIVE_MINUTES), Ok(3));
+/// assert!(Horizon::Span(Seconds::ZERO).steps(Step::MINUTE).is_err());
+/// assert!(Horizon::Span(Seconds::days(30)).steps(Step::MINUTE).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Horizon {
     /// About an hour of fine samples (at least 4 steps), 4 steps of 30 minutes and above.
@@ -40,6 +51,26 @@ impl Horizon {
 }
 
 /// What to evaluate.
+///
+/// ```
+/// use fleet::{Level, Seconds, Step, Timestamp};
+/// use forecaster::{Backtest, Horizon, ModelKind, Series};
+///
+/// let hour = Step::new(3600).expect("a step");
+/// // Every day alike, so that yesterday foretells today.
+/// let days = (0..12 * 24).map(|n| Some(if (6..18).contains(&(n % 24)) { 300.0 } else { 100.0 }));
+/// let series = Series::from_values(Timestamp(0), hour, days)?;
+/// let horizon = Horizon::Span(Seconds::hours(6));
+/// let levels = vec![Level::new(0.9).expect("a level")];
+/// let model = ModelKind::SeasonalDay;
+/// let backtest = Backtest { origins: 8, warmup: 0.7, horizon, levels, model };
+///
+/// let mut forecasts = 0;
+/// let score = backtest.run(&series, |_| forecasts += 1)?;
+/// assert_eq!((forecasts, score.scored), (8, 8 * 6));
+/// assert!(score.loss < score.last_value_loss);
+/// # Ok::<(), forecaster::SeriesFault>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backtest {
     /// Origins, evenly spaced over the part after the warm-up.
@@ -72,6 +103,16 @@ pub struct Score {
 impl Backtest {
     /// The grid points forecast from, of a series with `len` of them: the last known sample each
     /// time. Evenly spaced, rounded half to even, without repetition.
+    ///
+    /// ```
+    /// use forecaster::{Backtest, Horizon, ModelKind};
+    ///
+    /// let (horizon, model) = (Horizon::Customary, ModelKind::Auto);
+    /// let plan = Backtest { origins: 3, warmup: 0.5, horizon, levels: Vec::new(), model };
+    /// // The last origin leaves room for the whole horizon.
+    /// assert_eq!(plan.origins(100, 10), [49, 69, 89]);
+    /// assert_eq!(plan.origins(10, 10), []);
+    /// ```
     pub fn origins(&self, len: usize, steps: usize) -> Vec<usize> {
         let split = (len as f64 * self.warmup) as usize;
         let (Some(first), Some(last)) = (split.checked_sub(1), len.checked_sub(1 + steps)) else {
@@ -122,7 +163,8 @@ impl Backtest {
 /// Forecasts `steps` ahead from the end of `series`, with the model refitted to all of it.
 ///
 /// ```
-/// use forecaster::{Level, ModelKind, Series, Step, Timestamp, forecast_once};
+/// use fleet::{Level, Step, Timestamp};
+/// use forecaster::{ModelKind, Series, forecast_once};
 ///
 /// let start = Timestamp::parse("2026-03-02T00:00:00Z").expect("a time");
 /// let hour = Step::new(3600).expect("a step");

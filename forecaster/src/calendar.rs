@@ -75,6 +75,20 @@ impl Calendar {
     /// A calendar of the days from `first` on, counted from 1970-01-01 in local time. `clock` says
     /// from when on local time is so many seconds ahead of UTC; its first entry holds for all time
     /// before, and without any local time is UTC. Events without length are left out.
+    ///
+    /// ```
+    /// use fleet::Timestamp;
+    /// use forecaster::{Calendar, Day, DayKind};
+    ///
+    /// // Thursday and Friday of 1970, eight hours ahead of UTC; that Friday people rested.
+    /// let day = |kind, moved| Day { kind, moved };
+    /// let days = vec![day(DayKind::Working, false), day(DayKind::Rest, true)];
+    /// let calendar = Calendar::new(vec![(Timestamp(0), 8 * 3600)], 0, days, Vec::new());
+    /// assert_eq!(calendar.day_at(Timestamp(0)), Some(day(DayKind::Working, false)));
+    /// // Local midnight is at 16:00 UTC.
+    /// assert_eq!(calendar.day_at(Timestamp(16 * 3600)), Some(day(DayKind::Rest, true)));
+    /// assert_eq!(calendar.day_at(Timestamp(40 * 3600)), None);
+    /// ```
     pub fn new(
         mut clock: Vec<(Timestamp, i32)>,
         first: i64,

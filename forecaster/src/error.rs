@@ -6,6 +6,25 @@ use crate::{Seconds, Step, Timestamp};
 pub const VALUE_MAX: f64 = 1e15;
 
 /// A sample, or a whole series, that cannot be used.
+///
+/// ```
+/// use fleet::{Step, Timestamp};
+/// use forecaster::{Marks, Series};
+///
+/// let mut series = Series::new(Step::MINUTE);
+/// series.put(Timestamp(0), 4.0, Marks::NONE)?;
+/// let put = |stamp, value| series.clone().put(Timestamp(stamp), value, Marks::NONE);
+/// let refused = |stamp, value| put(stamp, value).expect_err("no sample").to_string();
+/// assert_eq!(
+///     refused(90, 5.0),
+///     "stamp 1970-01-01T00:01:30Z is off the grid of 1m that starts at 1970-01-01T00:00:00Z"
+/// );
+/// assert_eq!(
+///     refused(60, -1.0),
+///     "value `-1` at 1970-01-01T00:01:00Z is negative, expected zero or more"
+/// );
+/// # Ok::<(), forecaster::SeriesFault>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SeriesFault {
     /// A demand is never below zero.

@@ -21,6 +21,16 @@ pub fn levels() -> Vec<Level> {
 /// Capacity ordered now serves from the end of its lead time; what is needed before that, earlier
 /// orders had to see to. So growth is sized for `first..=lead` alone, and scale-in, which takes
 /// effect at once, for all steps up to `hold`.
+///
+/// ```
+/// use forecaster::{SeriesFault, Windows};
+///
+/// // A hold window that is too short is lifted to the lead window, a late start lowered to it.
+/// let windows = Windows::new(9, 7, 2)?;
+/// assert_eq!((windows.first, windows.lead, windows.hold), (7, 7, 7));
+/// assert!(matches!(Windows::new(1, 0, 5), Err(SeriesFault::Horizon { found: 0, .. })));
+/// # Ok::<(), SeriesFault>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     /// The first step that capacity ordered now can serve; at least 1.
@@ -118,6 +128,27 @@ pub struct ForecastRecord {
 
 /// The state kept for a service. A forecast is a function of the samples known and the model
 /// revision: refits are due at sample counts, and between them the state is a fold over samples.
+///
+/// ```
+/// use fleet::{Step, Timestamp};
+/// use forecaster::{ModelKind, Series, ServiceForecaster, Windows};
+///
+/// let hour = Step::new(3600).expect("a step");
+/// let days = (0..8 * 24).map(|n| Some(if (6..18).contains(&(n % 24)) { 300.0 } else { 100.0 }));
+/// let series = Series::from_values(Timestamp(0), hour, days)?;
+/// let windows = Windows::new(1, 2, 12)?;
+///
+/// let mut forecaster = ServiceForecaster::new(hour, ModelKind::SeasonalDay);
+/// assert!(forecaster.forecast(&series, windows).is_err(), "nothing is fitted yet");
+/// assert_eq!(forecaster.refit_due(&series), Some(u64::MAX));
+/// forecaster.refit(&series, windows)?;
+///
+/// // It is 23:00. The night goes on for two hours, and the day comes within twelve.
+/// let ahead = forecaster.forecast(&series, windows)?;
+/// let median = ahead.levels.iter().position(|level| level.get() == 0.5).expect("a median");
+/// assert_eq!((ahead.lead[median], ahead.hold[median]), (100.0, 300.0));
+/// # Ok::<(), forecaster::SeriesFault>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceForecaster {
     step: Step,

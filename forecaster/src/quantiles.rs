@@ -6,6 +6,22 @@ use crate::{Level, Seconds, Step, Timestamp};
 
 /// Quantiles of the demand for each of the steps after an origin. Within a step a higher level
 /// never has a lower value: the constructor puts them in order.
+///
+/// ```
+/// use fleet::{Level, Step, Timestamp};
+/// use forecaster::{ForecastFault, QuantileForecast};
+///
+/// let levels = [0.5, 0.9].map(|level| Level::new(level).expect("a level")).to_vec();
+/// let of = |rows: &[Vec<f64>]| {
+///     QuantileForecast::new(Timestamp(0), Step::MINUTE, levels.clone(), rows)
+/// };
+/// // Demand is never below zero, and its 0.9 quantile never below its median.
+/// let forecast = of(&[vec![8.0, 6.0], vec![-2.0, 3.0]])?;
+/// assert_eq!(forecast.at_step(1), Some(&[6.0, 8.0][..]));
+/// assert_eq!(forecast.at_step(2), Some(&[0.0, 3.0][..]));
+/// assert_eq!(of(&[vec![8.0]]), Err(ForecastFault::Values { step: 1 }));
+/// # Ok::<(), ForecastFault>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuantileForecast {
     origin: Timestamp,
@@ -93,6 +109,19 @@ impl QuantileForecast {
     }
 
     /// Stamp and quantiles of each step.
+    ///
+    /// ```
+    /// use fleet::{Level, Step, Timestamp};
+    /// use forecaster::QuantileForecast;
+    ///
+    /// let median = vec![Level::new(0.5).expect("a level")];
+    /// let rows = [vec![4.0], vec![5.0]];
+    /// let forecast = QuantileForecast::new(Timestamp(0), Step::MINUTE, median, &rows)?;
+    /// // The origin is the last sample known: the first step is the one after it.
+    /// let stamps: Vec<_> = forecast.steps().map(|(stamp, _)| stamp).collect();
+    /// assert_eq!(stamps, [Timestamp(60), Timestamp(120)]);
+    /// # Ok::<(), forecaster::ForecastFault>(())
+    /// ```
     pub fn steps(&self) -> impl Iterator<Item = (Timestamp, &[f64])> + '_ {
         self.values.chunks(self.levels.len()).enumerate().map(|(index, row)| {
             let ahead = self.step.span().0.saturating_mul(index as u64 + 1);
@@ -106,7 +135,8 @@ impl QuantileForecast {
 /// quantile.
 ///
 /// ```
-/// use forecaster::{Level, pinball};
+/// use fleet::Level;
+/// use forecaster::pinball;
 ///
 /// let level = Level::new(0.9).expect("a level");
 /// // Too low by 10 costs nine times what too high by 10 costs.

@@ -6,6 +6,20 @@ use crate::error::VALUE_MAX;
 use crate::{Calendar, Seconds, SeriesFault, Step, Timestamp};
 
 /// What is known about a sample besides its value.
+///
+/// ```
+/// use fleet::{Step, Timestamp};
+/// use forecaster::{Marks, Series};
+///
+/// let mut series = Series::new(Step::MINUTE);
+/// series.put(Timestamp(0), 4.0, Marks::NONE)?;
+/// series.put(Timestamp(60), 5.0, Marks::PROVISIONAL)?;
+/// assert_eq!((series.len(), series.settled_len()), (2, 1));
+/// // Once its source says no more of it, it is learned from.
+/// series.settle(Timestamp(60));
+/// assert_eq!(series.settled_len(), 2);
+/// # Ok::<(), forecaster::SeriesFault>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
     /// Younger than the source's settling time: may still change, is not learned from.
@@ -123,7 +137,8 @@ impl Series {
     /// either end are kept as part of the grid, except before the first value.
     ///
     /// ```
-    /// use forecaster::{Series, Step, Timestamp};
+    /// use fleet::{Step, Timestamp};
+    /// use forecaster::Series;
     ///
     /// let start = Timestamp::parse("2026-03-02T00:00:00Z").expect("a time");
     /// let series = Series::from_values(start, Step::MINUTE, [Some(4.0), None, Some(6.0)])?;
@@ -154,6 +169,19 @@ impl Series {
 
     /// Takes one sample: appends it, or revises the one with the same stamp. A stamp beyond the
     /// end leaves a gap of missing samples.
+    ///
+    /// ```
+    /// use fleet::{Step, Timestamp};
+    /// use forecaster::{Marks, Series};
+    ///
+    /// let mut series = Series::new(Step::MINUTE);
+    /// series.put(Timestamp(0), 4.0, Marks::NONE)?;
+    /// series.put(Timestamp(180), 7.0, Marks::NONE)?;
+    /// series.put(Timestamp(0), 5.0, Marks::NONE)?;
+    /// let values: Vec<_> = series.iter().map(|(_, value)| value).collect();
+    /// assert_eq!(values, [Some(5.0), None, None, Some(7.0)]);
+    /// # Ok::<(), forecaster::SeriesFault>(())
+    /// ```
     ///
     /// # Errors
     /// A value that is negative or absurd; a stamp off the grid, before the start, or too far
@@ -230,6 +258,18 @@ impl Series {
     }
 
     /// The samples stamped from `from` up to and including `until`, marks included.
+    ///
+    /// ```
+    /// use fleet::{Step, Timestamp};
+    /// use forecaster::Series;
+    ///
+    /// let values = [1.0, 2.0, 3.0, 4.0].map(Some);
+    /// let series = Series::from_values(Timestamp(0), Step::MINUTE, values)?;
+    /// let part = series.slice(Timestamp(60), Timestamp(120));
+    /// assert_eq!((part.start(), part.end()), (Timestamp(60), Some(Timestamp(120))));
+    /// assert_eq!(part.at(Timestamp(120)), Some(3.0));
+    /// # Ok::<(), forecaster::SeriesFault>(())
+    /// ```
     pub fn slice(&self, from: Timestamp, until: Timestamp) -> Series {
         let mut part = self.clone();
         let keep = if until < self.start {

@@ -6,6 +6,16 @@ use crate::Series;
 
 /// A number to forecast. Calibrating the maximum directly is what makes a window's quantile
 /// true: the maximum of the steps' quantiles is not the quantile of the maximum.
+///
+/// ```
+/// use forecaster::Target;
+///
+/// // How many steps must pass until it is known what came of it.
+/// assert_eq!(Target::Step(3).reach(), 3);
+/// assert_eq!(Target::Between(5, 9).reach(), 9);
+/// // The step after the origin is the first there is.
+/// assert_eq!(Target::Step(0).reach(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Target {
     /// The demand of the step so many steps after the origin (1 is the next).

@@ -20,6 +20,17 @@ use linear::Linear;
 use seasonal::Season;
 
 /// Which model forecasts.
+///
+/// ```
+/// use forecaster::ModelKind;
+///
+/// assert_eq!("seasonal-day".parse(), Ok(ModelKind::SeasonalDay));
+/// for kind in ModelKind::ALL {
+///     assert_eq!(kind.name().parse(), Ok(kind));
+/// }
+/// let unknown = "arima".parse::<ModelKind>().expect_err("no model of ours");
+/// assert!(unknown.to_string().starts_with("unknown model `arima`, expected `auto`, "));
+/// ```
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

@@ -10,6 +10,23 @@ use crate::idle::rule::RuleName;
 use crate::stage::{Missing, Stage};
 
 /// What a request is about that was taken.
+///
+/// ```
+/// use planner::answer::{ActsOnce, AskedFor};
+///
+/// let once = Some(ActsOnce::Global);
+/// let service = AskedFor::Service { name: "checkout".to_owned(), once };
+/// assert_eq!(
+///     service.to_string(),
+///     "service `checkout` (which acts once the global `mode` is `act`)"
+/// );
+/// let about = Box::new(AskedFor::Everything { services: 3, rules: 1 });
+/// let fault = "the disk is full".to_owned();
+/// assert_eq!(
+///     AskedFor::Unwritten { about, fault }.to_string(),
+///     "3 services, 1 rules (not written down: the disk is full)"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AskedFor {
     /// A service.
@@ -87,6 +104,22 @@ impl fmt::Display for ActsOnce {
 }
 
 /// Why a request is not taken.
+///
+/// ```
+/// use fleet::Seconds;
+/// use planner::answer::NotTaken;
+/// use planner::stage::Missing;
+///
+/// let missing = vec![
+///     Missing::Time { have: Seconds::days(2), need: Seconds::days(7) },
+///     Missing::Decisions { have: 4, need: 10 },
+/// ];
+/// // Whoever asks is told all that is missing, and the way round it.
+/// let told = NotTaken::GateNotMet { missing }.to_string();
+/// let lacking = "the gate is not met: 2d of 7d in shadow; 4 of 10 decisions; ";
+/// let way_round = told.strip_prefix(lacking).expect("what is missing");
+/// assert!(way_round.starts_with("`--anyway` promotes it all the same"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NotTaken {
     /// It cannot be read.

@@ -23,10 +23,11 @@ use crate::{AccountId, AccountKey, ProviderName, ServiceName, Timestamp, Units, 
 /// ```
 /// use std::collections::BTreeMap;
 ///
+/// use fleet::{Seconds, Timestamp};
 /// use planner::policy::{Budgets, Mode, Policy};
 /// use planner::snapshot::{Disk, KillSwitch, Snapshot};
 /// use planner::stage::Promotion;
-/// use planner::{Memory, Seconds, Timestamp, check_plan, plan};
+/// use planner::{Memory, check_plan, plan};
 ///
 /// let policy = Policy {
 ///     mode: Mode::Act,

@@ -60,6 +60,29 @@ impl DemandView {
     ///
     /// An interval in which no member has a sample is not there. Numbers that cannot be demand
     /// are handed on as they are, for the planner to refuse by name.
+    ///
+    /// ```
+    /// use fleet::{Seconds, Step, Timestamp};
+    /// use planner::demand::{Assembly, Member};
+    /// use planner::snapshot::{DemandPoint, DemandView};
+    ///
+    /// let point = |start, value| DemandPoint { start: Timestamp(start), value, censored: false };
+    /// let (web, jobs) = ([point(0, 90.0), point(60, 120.0)], [point(0, 10.0)]);
+    /// let members = [&web[..], &jobs[..]].map(|points| Member { points, fault: None });
+    /// let how = Assembly {
+    ///     taken_at: Timestamp(240),
+    ///     step: Step::MINUTE,
+    ///     settling: Seconds(60),
+    ///     lead: Seconds::minutes(5),
+    ///     counted: None,
+    ///     fixed_capacity: 30.0,
+    ///     utilisation: None,
+    /// };
+    /// let view = DemandView::from_members(&members, &how);
+    /// // 120 and the last 10 that were seen, less what fixed pools serve.
+    /// assert_eq!(view.settled.map(|newest| newest.value), Some(100.0));
+    /// assert!(view.missing > planner::policy::Share::NONE);
+    /// ```
     pub fn from_members(members: &[Member<'_>], how: &Assembly) -> DemandView {
         let all = sum(members, how);
         let settled_by = |p: &DemandPoint| p.start + how.step.span() + how.settling <= how.taken_at;

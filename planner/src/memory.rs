@@ -243,6 +243,20 @@ impl Default for Calibration {
 impl ServiceMemory {
     /// The lead time to plan with: a high quantile of those measured, `start` until there are
     /// enough.
+    ///
+    /// ```
+    /// use fleet::Seconds;
+    /// use planner::memory::ServiceMemory;
+    ///
+    /// let start = Seconds::minutes(4);
+    /// let mut memory = ServiceMemory::default();
+    /// assert_eq!(memory.lead_time(start), start);
+    /// // One quick boot among too few measurements shortens nothing.
+    /// memory.lead_times = vec![60];
+    /// assert_eq!(memory.lead_time(start), start);
+    /// memory.lead_times = vec![60, 70, 80, 90];
+    /// assert_eq!(memory.lead_time(start), Seconds(90));
+    /// ```
     pub fn lead_time(&self, start: Seconds) -> Seconds {
         let mut seen: Vec<u64> = self.lead_times.iter().map(|&s| u64::from(s)).collect();
         while seen.len() < 4 {

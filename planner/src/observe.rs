@@ -105,6 +105,30 @@ impl ReducedForecast {
     /// What a decision reads of `made`, rounded to thousandths: replay must not hang on the last
     /// bit of a float.
     ///
+    /// ```
+    /// use fleet::{Level, Seconds, Timestamp};
+    /// use forecaster::WindowForecast;
+    /// use planner::snapshot::{NoForecast, ReducedForecast, Window};
+    ///
+    /// let made = WindowForecast {
+    ///     origin: Timestamp(0),
+    ///     levels: vec![Level::new(0.9).expect("a level")],
+    ///     next: vec![8.0004],
+    ///     lead: vec![9.9996],
+    ///     hold: vec![12.5],
+    ///     model: "blend".to_owned(),
+    ///     recent_loss: 0.5,
+    ///     last_value_loss: 0.75,
+    ///     record: None,
+    /// };
+    /// let read = ReducedForecast::of(&made, Window::default()).expect("demand");
+    /// assert_eq!((read.next_milli[0], read.lead_milli[0]), (8_000, 10_000));
+    /// // What can be no demand makes no forecast.
+    /// let absurd = WindowForecast { lead: vec![f64::NAN], ..made };
+    /// let refused = ReducedForecast::of(&absurd, Window::default());
+    /// assert!(matches!(refused, Err(NoForecast::Unusable { .. })));
+    /// ```
+    ///
     /// # Errors
     /// Values that cannot be demand.
     pub fn of(made: &WindowForecast, window: Window) -> Result<ReducedForecast, NoForecast> {

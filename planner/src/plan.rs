@@ -71,6 +71,23 @@ pub struct Sizing {
 ///
 /// The forecast says how the three compare; the calibration, which knows how often its quantiles
 /// were missed, says how often that is.
+///
+/// ```
+/// use fleet::Units;
+/// use planner::plan::Trade;
+///
+/// let trade = Trade {
+///     units: Units(8),
+///     violations_millionths: [11_000, 4_200, 1_600],
+///     unit_usd_micro_hourly: Some(400_000),
+/// };
+/// assert_eq!(
+///     trade.to_string(),
+///     "8 units: 0.42% missed, 3.20 USD/h; 7: 1.1% missed, 2.80 USD/h; 9: 0.16% missed, 3.60 USD/h"
+/// );
+/// // Of one unit nothing can be given up.
+/// assert_eq!(Trade { units: Units(1), ..trade }.sizes().count(), 2);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trade {
     /// The size in the middle.
@@ -135,6 +152,17 @@ pub enum What {
 
 /// Why a service is left as it is, or gets less than wanted. Shown to operators, stored, and
 /// branched on.
+///
+/// ```
+/// use fleet::Timestamp;
+/// use planner::plan::Hold;
+/// use planner::stage::Why;
+///
+/// // What is decided and only shown, and what is not done at all.
+/// assert!(Hold::ObserveOnly.is_dry_run());
+/// assert!(Hold::Shadow { why: Why::New, since: Timestamp(0) }.is_dry_run());
+/// assert!(!Hold::DiskReserve.is_dry_run());
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Hold {
     /// The size is right.

@@ -74,6 +74,16 @@ impl Share {
     }
 
     /// A share of so many percent; more than 100 is all.
+    ///
+    /// ```
+    /// use planner::policy::Share;
+    ///
+    /// assert_eq!(Share::percent(70).to_string(), "70%");
+    /// assert_eq!(Share::percent(250), Share::ALL);
+    /// // Millionths are refused instead: they are read from what was written down.
+    /// assert_eq!(Share::from_millionths(1_000_001), None);
+    /// assert_eq!(Share::from_millionths(5_000).map(Share::fraction), Some(0.005));
+    /// ```
     pub const fn percent(percent: u32) -> Share {
         Share(if percent > 100 { 1_000_000 } else { percent * 10_000 })
     }
@@ -108,6 +118,18 @@ pub struct Budget {
 }
 
 /// Limits on removals. They never restrain growth.
+///
+/// ```
+/// use fleet::{Seconds, Units};
+/// use planner::policy::{Budgets, Share};
+///
+/// let Budgets { group, fleet, .. } = Budgets::default();
+/// let group = group.expect("a budget of groups");
+/// assert_eq!((group.share, group.per), (Share::percent(10), Seconds::minutes(10)));
+/// // However small the group, one unit may go.
+/// assert_eq!(group.at_least, Units(1));
+/// assert_eq!(fleet.map(|budget| budget.share), Some(Share::percent(2)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budgets {
     /// Of one group; `None` lifts the limit (simulations only).

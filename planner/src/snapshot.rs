@@ -119,6 +119,21 @@ pub struct GroupView {
 impl GroupView {
     /// A group at rest: all that it is told to have is in service, and nothing restrains it. For
     /// simulated groups and tests.
+    ///
+    /// ```
+    /// use fleet::names::{NOWHERE, SIMULATED_REGION};
+    /// use fleet::{AccountId, GroupId, ProviderName, Region, Timestamp, Units};
+    /// use planner::snapshot::GroupView;
+    ///
+    /// let id = GroupId {
+    ///     provider: ProviderName::new("sim").expect("a name"),
+    ///     account: AccountId::new(NOWHERE).expect("a name"),
+    ///     region: Region::new(SIMULATED_REGION).expect("a name"),
+    ///     id: "checkout-asg".to_owned(),
+    /// };
+    /// let view = GroupView::at_rest(id, Timestamp(0), Units(4));
+    /// assert_eq!((view.desired, view.in_service, view.pending), (Units(4), Units(4), Units(0)));
+    /// ```
     pub fn at_rest(id: GroupId, read_at: Timestamp, desired: Units) -> GroupView {
         GroupView {
             id,
@@ -222,6 +237,22 @@ pub struct Record {
 }
 
 /// Why the lead window is as long as it is.
+///
+/// ```
+/// use fleet::{Seconds, Step};
+/// use planner::snapshot::Window;
+///
+/// let window = Window {
+///     sample_age: Seconds(90),
+///     poll_interval: Seconds(60),
+///     lead_time: Seconds::minutes(4),
+///     hold: Seconds::minutes(15),
+/// };
+/// assert_eq!(window.to_string(), "6m30s = sample age 1m30s + poll 1m + lead 4m");
+/// // What is ordered now serves from the sixth minute on; both windows are rounded up.
+/// let steps = window.steps(Step::MINUTE).expect("windows within reach");
+/// assert_eq!((steps.first, steps.lead, steps.hold), (6, 7, 18));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Age of the last settled sample.

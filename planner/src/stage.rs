@@ -200,6 +200,16 @@ impl StageMemory {
 }
 
 /// The stages of all that has one; what is in none acts as its configuration says.
+///
+/// ```
+/// use fleet::RuleName;
+/// use planner::stage::Stages;
+///
+/// // A gated rule that nobody has promoted watches; one without a gate acts.
+/// let (stages, rule) = (Stages::default(), RuleName("dev".to_owned()));
+/// assert!(stages.shadows_rule(&rule, true));
+/// assert!(!stages.shadows_rule(&rule, false));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
     /// Of all that has none of its own, once everything was taken back.

@@ -267,6 +267,17 @@ pub(super) const TOOK_KEPT: usize = 16;
 impl Starts {
     /// How long before it is needed a machine is started: a high quantile of what was measured,
     /// `start` until there is enough.
+    ///
+    /// ```
+    /// use fleet::Seconds;
+    /// use planner::idle::memory::Starts;
+    ///
+    /// let start = Seconds::minutes(5);
+    /// let quick = Starts { took: vec![40, 50, 60], ..Starts::default() };
+    /// assert_eq!(quick.lead(start), start);
+    /// let measured = Starts { took: vec![40, 50, 60, 400], ..Starts::default() };
+    /// assert_eq!(measured.lead(start), Seconds(400));
+    /// ```
     pub fn lead(&self, start: Seconds) -> Seconds {
         let mut took: Vec<u64> = self.took.iter().map(|s| u64::from(*s)).collect();
         while took.len() < 4 {

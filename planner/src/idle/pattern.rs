@@ -8,6 +8,14 @@ use super::usage::{HOUR, HOURS_A_DAY};
 use crate::{Seconds, Timestamp};
 
 /// Local time: from each moment on, so many seconds east of UTC; rising.
+///
+/// ```
+/// use fleet::Timestamp;
+/// use planner::idle::pattern::Offsets;
+///
+/// let berlin = Offsets(vec![(Timestamp(1_000), 3600), (Timestamp(9_000), 7200)]);
+/// assert_eq!([999, 1_000, 9_000].map(|at| berlin.at(Timestamp(at))), [0, 3600, 7200]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offsets(pub Vec<(Timestamp, i32)>);
 
@@ -90,6 +98,25 @@ fn windows(day: u32) -> Vec<(usize, usize)> {
 ///
 /// An hour of the week is usual when it was used in at least half of its weeks. All use must lie
 /// at usual hours or close by, in at least three whole weeks, and leave a quarter of the week idle.
+///
+/// ```
+/// use fleet::{Seconds, Timestamp};
+/// use planner::idle::pattern::{Offsets, pattern};
+///
+/// // Four weeks from Monday 1970-01-05; in use from nine to five on working days.
+/// let monday = Timestamp(4 * 86_400);
+/// let busy: Vec<Timestamp> = (0..28 * 24)
+///     .filter(|hour| hour / 24 % 7 < 5 && (9..17).contains(&(hour % 24)))
+///     .map(|hour| monday + Seconds::hours(hour))
+///     .collect();
+/// let until = |days| pattern(&busy, monday, monday + Seconds::days(days), &Offsets::default());
+/// let habit = until(28).expect("a habit");
+/// // Two hours of margin on either side.
+/// assert_eq!(habit.to_string(), "Mon-Fri 07:00-19:00");
+/// assert_eq!(habit.idle_hours(), 7 * 24 - 5 * 12);
+/// // Two weeks make none.
+/// assert_eq!(until(14), None);
+/// ```
 pub fn pattern(
     busy: &[Timestamp],
     from: Timestamp,

@@ -71,6 +71,15 @@ impl Select {
 }
 
 /// Who decides on a stop.
+///
+/// ```
+/// use planner::idle::rule::RuleMode;
+///
+/// // Unless somebody says otherwise, a rule only shows what it would do.
+/// assert_eq!(RuleMode::default(), RuleMode::Observe);
+/// assert!(RuleMode::Approve.acts() && RuleMode::Act.acts());
+/// assert!(!RuleMode::Observe.acts() && !RuleMode::Shadow.acts());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleMode {
@@ -122,6 +131,14 @@ pub enum StopPreference {
 }
 
 /// So many stops at most: the greater of a number and a share.
+///
+/// ```
+/// use planner::idle::rule::Radius;
+///
+/// // 5 % an hour, rounded down, and one at least.
+/// let hour = Radius::default().hour;
+/// assert_eq!([0, 10, 59, 60].map(|machines| hour.of(machines)), [1, 1, 2, 3]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cap {
     /// Of the instances of the account or tag group, running or stopped.

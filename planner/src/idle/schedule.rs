@@ -23,6 +23,31 @@ impl Span {
 }
 
 /// A machine's schedule around now.
+///
+/// ```
+/// use fleet::{RuleName, Timestamp};
+/// use planner::idle::rule::ScheduleKind;
+/// use planner::idle::schedule::{ScheduleView, Span, Switch};
+///
+/// let span = |from, until| Span { from: Timestamp(from), until: Timestamp(until) };
+/// let view = ScheduleView {
+///     rule: RuleName("office".to_owned()),
+///     up: vec![span(25_200, 68_400)],
+///     covers: span(0, 86_400),
+///     zone: "UTC".to_owned(),
+///     kind: ScheduleKind::StopOnly,
+///     order: 0,
+///     fault: None,
+///     opted_out: false,
+/// };
+/// assert_eq!(view.is_up(Timestamp(25_200)), Some(true));
+/// // The end is not included, and what is not covered is not guessed at.
+/// assert_eq!(view.is_up(Timestamp(68_400)), Some(false));
+/// assert_eq!(view.is_up(Timestamp(86_400)), None);
+/// assert_eq!(view.next(Timestamp(0)), Some(Switch { at: Timestamp(25_200), up: true }));
+/// // What only stops starts nothing, whatever its schedule's kind allows.
+/// assert!(!view.may_start(ScheduleKind::Both) && view.may_stop(ScheduleKind::Both));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduleView {
     /// The schedule that it is under.

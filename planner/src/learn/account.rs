@@ -83,6 +83,14 @@ fn follow_spread(forecast: &ReducedForecast, capacity: f64, calibration: &mut Ca
 
 impl crate::memory::ViolationAccount {
     /// Intervals and violations of the last 28 days.
+    ///
+    /// ```
+    /// use planner::memory::{Count, ViolationAccount};
+    ///
+    /// let count = |intervals, violations| Count { intervals, violations };
+    /// let quarters = vec![(82_060, count(360, 2)), (82_061, count(120, 1))];
+    /// assert_eq!(ViolationAccount { counted: None, quarters }.totals(), (480, 3));
+    /// ```
     pub fn totals(&self) -> (u64, u64) {
         self.quarters.iter().fold((0, 0), |(intervals, violations), (_, count)| {
             (intervals + u64::from(count.intervals), violations + u64::from(count.violations))

@@ -105,6 +105,28 @@ impl fmt::Display for Missing {
 }
 
 /// What of the gate is not met; empty where a promotion can be offered.
+///
+/// ```
+/// use fleet::Seconds;
+/// use planner::policy::Share;
+/// use planner::stage::{Evidence, Gate, Missing, missing};
+///
+/// let shown = Evidence {
+///     shadow_for: Seconds::days(8),
+///     decisions: 25,
+///     intervals: 10_000,
+///     violations_would: 200,
+///     unit_hours_actual: 1_000.0,
+///     unit_hours_would: 900.0,
+///     forecast_trusted: true,
+///     ..Evidence::default()
+/// };
+/// // 2 % of its intervals would have been violations, none really were. Cheap is not enough.
+/// let lacking = missing(&Gate::default(), Share::percent(1), &shown);
+/// assert!(matches!(lacking[..], [Missing::Violations { would: 20_000, most: 1_000 }]));
+/// let shown = Evidence { violations_would: 5, ..shown };
+/// assert_eq!(missing(&Gate::default(), Share::percent(1), &shown), []);
+/// ```
 pub fn missing(gate: &Gate, budget: Share, evidence: &Evidence) -> Vec<Missing> {
     let mut missing = Vec::new();
     if evidence.shadow_for < gate.shadow_for {

@@ -43,6 +43,19 @@ pub struct RuleEvidence {
 }
 
 /// What of the gate is not met by a rule; empty where its promotion can be offered.
+///
+/// ```
+/// use fleet::Seconds;
+/// use planner::policy::Share;
+/// use planner::stage::{Missing, Promotion, RuleEvidence, missing_of_rule};
+///
+/// let promotion = Promotion { wrong_stops: Share::percent(5), ..Promotion::default() };
+/// let shown = |wrong| RuleEvidence { shadow_for: Seconds::days(7), stops: 40, wrong };
+/// assert_eq!(missing_of_rule(&promotion, &shown(2)), []);
+/// let lacking = missing_of_rule(&promotion, &shown(3));
+/// assert_eq!(lacking[0].to_string(), "3 of 40 stops were wrong, at most 5%");
+/// assert!(matches!(lacking[..], [Missing::WrongStops { .. }]));
+/// ```
 pub fn missing_of_rule(promotion: &Promotion, evidence: &RuleEvidence) -> Vec<Missing> {
     let Promotion { gate, wrong_stops: most, .. } = promotion;
     let RuleEvidence { shadow_for, stops, wrong } = *evidence;

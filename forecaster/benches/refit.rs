@@ -3,10 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use forecaster::{
-    Level, Marks, ModelKind, Seconds, Series, ServiceForecaster, Step, Timestamp, Windows,
-    forecast_once,
-};
+use fleet::{Level, Seconds, Step, Timestamp};
+use forecaster::{Marks, ModelKind, Series, ServiceForecaster, Windows, forecast_once};
 
 fn days(count: u32) -> Series {
     let mut series = Series::new(Step::FIVE_MINUTES);

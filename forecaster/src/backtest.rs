@@ -1,12 +1,11 @@
 //! Rolling-origin evaluation: pinball loss and coverage, never in-sample fit.
 
+use fleet::{Level, Seconds, Step, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::quantiles::{levels_rise, pinball};
-use crate::{
-    Choice, Level, Marks, ModelKind, QuantileForecast, Seconds, Series, SeriesFault, Step, Target,
-};
+use crate::{Choice, Marks, ModelKind, QuantileForecast, Series, SeriesFault, Target};
 
 /// How far ahead is forecast.
 ///
@@ -199,7 +198,7 @@ pub fn forecast_once(
 }
 
 fn assemble(
-    origin: crate::Timestamp,
+    origin: Timestamp,
     step: Step,
     levels: &[Level],
     rows: &[Vec<f64>],

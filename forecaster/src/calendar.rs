@@ -1,8 +1,7 @@
 //! Which earlier moment is alike: local days, working or at rest, and events that come again.
 
+use fleet::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::Timestamp;
 
 const DAY_SECONDS: i64 = 86_400;
 

@@ -1,6 +1,6 @@
 //! Quantiles with stated coverage, from errors a model made on samples it had not seen.
 
-use crate::Level;
+use fleet::Level;
 
 /// The `level` quantile of `errors` as split conformal prediction takes it: among n past errors
 /// the one of rank level x (n + 1), so that a new, exchangeable error stays below it with at

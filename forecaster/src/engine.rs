@@ -1,5 +1,6 @@
 //! A fitted set of experts: forecasts targets at levels, and keeps score of itself.
 
+use fleet::{Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::blend::weights;
@@ -11,7 +12,7 @@ use crate::models::{Expert, Point};
 use crate::quantiles::{pinball, rearrange};
 use crate::select::Choice;
 use crate::trial::{Trial, candidates, kinds};
-use crate::{Level, ModelKind, Series, SeriesFault, Target, Timestamp};
+use crate::{ModelKind, Series, SeriesFault, Target};
 
 /// How far one error moves the tracked quantiles, in units of the forecast's width.
 const TRACK_GAIN: f64 = 0.01;

@@ -1,6 +1,6 @@
 //! What makes a series unusable, with the numbers that would have been enough.
 
-use crate::{Seconds, Step, Timestamp};
+use fleet::{Seconds, Step, Timestamp};
 
 /// Values above this are refused: no demand of a service is that large, a unit is wrong.
 pub const VALUE_MAX: f64 = 1e15;

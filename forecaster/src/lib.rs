@@ -22,8 +22,6 @@ mod trial;
 pub use backtest::{Backtest, Horizon, Score, forecast_once};
 pub use calendar::{Calendar, Day, DayKind, Occurrence};
 pub use error::SeriesFault;
-pub use fleet::units;
-pub use fleet::{Level, LevelOutOfRange, NoDuration, Seconds, Step, Timestamp};
 pub use models::{ModelKind, UnknownModel};
 pub use online::{ForecastRecord, LEVELS, ServiceForecaster, WindowForecast, Windows};
 pub use quantiles::{ForecastFault, QuantileForecast, pinball};

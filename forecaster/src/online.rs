@@ -2,11 +2,12 @@
 
 use std::ops::RangeInclusive;
 
+use fleet::{Level, Step, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::select::Choice;
-use crate::{Level, ModelKind, Series, SeriesFault, Step, Target, Timestamp};
+use crate::{ModelKind, Series, SeriesFault, Target};
 
 /// The levels of a reduced forecast.
 pub const LEVELS: [f64; 8] = [0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995];

@@ -1,8 +1,7 @@
 //! A forecast: ordered levels, one value a level and step, never crossing.
 
+use fleet::{Level, Seconds, Step, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use crate::{Level, Seconds, Step, Timestamp};
 
 /// Quantiles of the demand for each of the steps after an origin. Within a step a higher level
 /// never has a lower value: the constructor puts them in order.

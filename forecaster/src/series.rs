@@ -1,9 +1,10 @@
 //! A regular series: first timestamp, step, values; gaps are `None`, never 0 or NaN.
 
+use fleet::{Seconds, Step, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::VALUE_MAX;
-use crate::{Calendar, Seconds, SeriesFault, Step, Timestamp};
+use crate::{Calendar, SeriesFault};
 
 /// What is known about a sample besides its value.
 ///

@@ -1,5 +1,8 @@
 //! The experts for one series, and the backtest that weighs them.
 
+use fleet::Level;
+
+use crate::ModelKind;
 use crate::blend::weights;
 use crate::calibrate::conformal_quantiles;
 use crate::engine::{Model, value};
@@ -12,7 +15,6 @@ use crate::models::training::{HeldOut, Training};
 use crate::models::{Expert, Point};
 use crate::quantiles::pinball;
 use crate::select::{Choice, ModelLoss, Reason};
-use crate::{Level, ModelKind};
 
 /// Rows of the held-out part that experts are weighed on.
 const WEIGHED_ROWS_MAX: usize = 400;

@@ -6,8 +6,8 @@ mod idle_world;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use fleet::Seconds;
 use idle_world::{EVERY, World, machine, office};
-use planner::Seconds;
 use planner::idle::memory::idle_delta;
 use planner::idle::schedule::ScheduleView;
 

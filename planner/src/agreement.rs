@@ -33,11 +33,11 @@ pub mod older {
     use std::collections::BTreeMap;
     use std::fmt::Debug;
 
-    use crate::ServiceName;
-    use crate::idle::resource::Resource;
-    use crate::idle::rule::{RuleName, StopMode};
     use crate::policy::Policy;
     use crate::stage::{self, Promotion, StageAsk, StageRequest, Stages};
+    use fleet::resource::Resource;
+    use fleet::stop::StopMode;
+    use fleet::{RuleName, ServiceName};
 
     /// Hexadecimal digits of such a name.
     const DIGITS: usize = 12;

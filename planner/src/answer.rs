@@ -2,11 +2,10 @@
 
 use std::fmt;
 
+use fleet::resource::ResourceId;
+use fleet::{RuleName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
-use crate::idle::resource::ResourceId;
-use crate::idle::rule::RuleName;
 use crate::stage::{Missing, Stage};
 
 /// What a request is about that was taken.

@@ -1,8 +1,9 @@
 //! Token buckets: how many removals a group, an account and the fleet have left.
 
+use fleet::{Seconds, Timestamp, Units};
+
 use crate::memory::Bucket;
 use crate::policy::{Budget, Share};
-use crate::{Seconds, Timestamp, Units};
 
 /// What a bucket holds for a whole of `size` units: the budget's share of it, in thousandths.
 fn holds_milli(budget: &Budget, size: u64) -> u64 {

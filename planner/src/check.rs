@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::group::Cause;
+use fleet::group::Cause;
+use fleet::{AccountKey, Change, Seconds, ServiceName, Timestamp};
+
 use crate::memory::{Bucket, Memory, ServiceMemory};
-use crate::plan::{Action, Bound, Change, Finding, Hold, Plan, What};
+use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, Budget, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
 use crate::snapshot::{
     Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
 use crate::stage::{Stage, StageAsk, Why};
-use crate::{AccountKey, Seconds, ServiceName, Timestamp};
 
 /// An invariant that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

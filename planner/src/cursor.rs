@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use crate::ServiceName;
+use fleet::ServiceName;
 
 /// A place in the sorted entries of a map of services that is asked for names in rising order.
 pub(crate) struct Cursor<I: Iterator> {

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{
+    AccountId, AccountKey, Change, FaultKind, GroupId, ProviderName, ServiceName, Timestamp, Units,
+};
+
 use crate::cursor::Cursor;
 use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
 use crate::learn::{actuate, learn};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
-use crate::plan::{Action, BudgetOf, Change, Finding, Hold, Plan, What};
+use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, Mode, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
 use crate::stage::{self, Stage, Stages};
-use crate::{AccountId, AccountKey, ProviderName, ServiceName, Timestamp, Units, guards, outage};
+use crate::{guards, outage};
 
 /// Decides what to change now, and says why nothing else. Same arguments, same result, on every
 /// machine.
@@ -172,12 +176,12 @@ fn took_effect(outcome: &OrderOutcome) -> bool {
     match &outcome.result {
         OrderResult::Applied | OrderResult::Contested { .. } => true,
         OrderResult::Unconfirmed { effect_seen } => *effect_seen != Some(false),
-        OrderResult::Failed { fault } => fault.kind == crate::FaultKind::Unconfirmed,
+        OrderResult::Failed { fault } => fault.kind == FaultKind::Unconfirmed,
         OrderResult::Moved { .. } | OrderResult::Stopped => false,
     }
 }
 
-fn account_of(id: &crate::GroupId) -> AccountKey {
+fn account_of(id: &GroupId) -> AccountKey {
     AccountKey::of(&id.provider, &id.account)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{GroupId, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::{
@@ -9,7 +10,6 @@ use crate::memory::{
     Memory, Orders, Quality, ServiceMemory,
 };
 use crate::stage::Stages;
-use crate::{GroupId, ServiceName, Timestamp, Units};
 
 /// What changed of a [`Memory`] in a cycle.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{Fault, Seconds, Step, Timestamp};
+
 use crate::numbers::sane;
 use crate::policy::Share;
 use crate::snapshot::{DemandPoint, DemandView};
-use crate::{Fault, Seconds, Step, Timestamp};
 
 /// At most so many newly settled intervals are handed to the account: an hour of minutes.
 const NEWLY_SETTLED_MAX: usize = 64;

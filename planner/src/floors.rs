@@ -1,9 +1,10 @@
 //! Floors of known events: from one lead window before an event until its end.
 
+use fleet::{Seconds, ServiceName, Timestamp, Units};
+
 use crate::plan::{DecidedBy, Hold};
 use crate::policy::EventFloor;
 use crate::sizing::Wish;
-use crate::{Seconds, ServiceName, Timestamp, Units};
 
 /// The events whose floors ask for more than demand does.
 #[derive(Clone, Copy, Debug, Default)]

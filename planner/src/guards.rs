@@ -1,14 +1,15 @@
 //! The guards, in order: each lets a change pass, narrows it, or holds it with its reason.
 
+use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
+
 use crate::floors::Lift;
 use crate::learn::actuate;
 use crate::memory::{Dwell, Quality, ServiceMemory};
 use crate::outage::Shape;
-use crate::plan::{Bound, Change, Finding, Hold, Sizing, What};
+use crate::plan::{Bound, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
 use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
-use crate::{Seconds, ServiceName, Timestamp, Units};
 
 /// One service's case before the guards that look across services.
 pub(crate) struct Case<'a> {

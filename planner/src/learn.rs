@@ -3,18 +3,17 @@
 mod account;
 mod capacity;
 
-use crate::fault::FaultKind;
-use crate::group::{Activity, Cause};
+use fleet::group::{Activity, Cause};
+use fleet::{Change, FaultKind, OrTold, Seconds, Timestamp, Units};
+
 use crate::memory::{
     Band, Bucket, Censored, ChangeLog, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Quality,
     ServiceMemory,
 };
 use crate::numbers::milli;
-use crate::plan::Change;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use crate::reasons::{Author, ForeignChange};
 use crate::snapshot::{DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult};
-use crate::{OrTold, Seconds, Timestamp, Units};
 
 use account::account;
 pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};

@@ -30,10 +30,5 @@ pub mod stage;
 pub use check::{Violation, check_plan};
 pub use decide::plan;
 pub use display::{Milli, Missed, TradeSize, When};
-pub use fleet::{
-    AccountId, AccountKey, GroupId, GroupRef, ProviderName, Region, ServiceName, Units,
-};
-pub use fleet::{Fault, FaultKind, Level, LevelOutOfRange, OrTold, Seconds, Step, Timestamp};
-pub use fleet::{alert, fault, group, metric, names};
 pub use memory::Memory;
 pub use observe::window;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{AccountKey, Change, GroupId, OrTold, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, delta};
 
-use crate::plan::Change;
 use crate::reasons::ForeignChange;
 use crate::stage::Stages;
-use crate::{AccountKey, OrTold, Seconds, ServiceName, Timestamp, Units};
 
 /// The planner's revision: plans of another revision need not be equal on replay.
 pub const REVISION: u32 = 3;
@@ -39,7 +38,7 @@ pub struct FleetMemory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceMemory {
     /// Which group this was learned on: a group made anew under the same name starts afresh.
-    pub group: Option<crate::GroupId>,
+    pub group: Option<GroupId>,
     /// The account of violations.
     pub violations: ViolationAccount,
     /// The quantile in force and the reactive headroom.

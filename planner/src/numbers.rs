@@ -1,8 +1,6 @@
 //! Plain arithmetic that gives the same result on every machine.
 
-use fleet::Level;
-
-use crate::Units;
+use fleet::{Level, Units};
 
 /// Numbers above this are taken for faults of the source: 10^15 a second.
 const SANE_MAX: f64 = 1e15;

@@ -1,14 +1,14 @@
 //! From a group as a cloud shows it to what the planner reads of it; and the windows it plans for.
 
+use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Lifecycle};
+use fleet::{OrTold, Seconds, Step, Timestamp, Units};
 use forecaster::{SeriesFault, WindowForecast, Windows};
 
-use crate::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Lifecycle};
 use crate::memory::ServiceMemory;
 use crate::numbers::milli;
 use crate::policy::PoolPolicy;
 use crate::reasons::UnusableForecast;
 use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
-use crate::{OrTold, Seconds, Step, Timestamp, Units};
 
 /// Group activity that starts within this time after our order is attributed to us: clouds report
 /// our own calls as a user's request.
@@ -42,8 +42,8 @@ impl GroupView {
                 i.lifecycle == Lifecycle::InService
                     && i.launched_at.is_some_and(|at| taken_at.since(at) < warm_up)
             }),
-            launch_suspended: suspended(crate::group::Process::Launch),
-            terminate_suspended: suspended(crate::group::Process::Terminate),
+            launch_suspended: suspended(fleet::group::Process::Launch),
+            terminate_suspended: suspended(fleet::group::Process::Terminate),
             refresh: state.refresh.clone(),
             policies: state.policies.iter().filter(|p| p.enabled).cloned().collect(),
             scheduled: state.scheduled.clone(),
@@ -54,7 +54,7 @@ impl GroupView {
     }
 }
 
-fn sum(state: &GroupState, counts: impl Fn(&crate::group::Instance) -> bool) -> Units {
+fn sum(state: &GroupState, counts: impl Fn(&fleet::group::Instance) -> bool) -> Units {
     let total: u64 =
         state.instances.iter().filter(|i| counts(i)).map(|i| u64::from(i.weight.0)).sum();
     Units(u32::try_from(total).unwrap_or(u32::MAX))

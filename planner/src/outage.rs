@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
+
 use crate::cursor::Cursor;
 use crate::memory::{Fall, ServiceMemory};
 use crate::numbers::milli;
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot, Trend};
-use crate::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
 /// percent, within three cycles. An ordinary night takes hours for that.

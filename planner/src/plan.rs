@@ -1,15 +1,14 @@
 //! Actions, and findings that say why there are not more.
 
+use fleet::{
+    AccountKey, Change, Fault, GroupId, Level, OrTold, Seconds, ServiceName, Timestamp, Units,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
 use crate::policy::{FreezeScope, Share};
 use crate::reasons::{AbsurdNumber, ForeignChange, SwitchThrown};
 use crate::snapshot::{NoForecast, Window};
 use crate::stage::Why;
-use crate::{AccountKey, GroupId, Level, OrTold, Seconds, ServiceName, Timestamp, Units};
-
-pub use fleet::Change;
 
 /// What to change now, and why nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

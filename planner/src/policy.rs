@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::metric::MetricQuery;
+use fleet::{GroupRef, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
-use crate::metric::MetricQuery;
 use crate::stage::Promotion;
-use crate::{GroupRef, Seconds, ServiceName, Units};
 
 /// All that decides what `plan` does, apart from what is observed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,7 +267,7 @@ pub struct ActiveFreeze {
     /// The services it is for; empty is all.
     pub services: Vec<ServiceName>,
     /// When it ends.
-    pub until: crate::Timestamp,
+    pub until: Timestamp,
 }
 
 /// The least that a known event asks for, at one time that it takes place.
@@ -280,9 +280,9 @@ pub struct EventFloor {
     /// The least capacity while it lasts, in service when it begins.
     pub floor: Units,
     /// Its beginning.
-    pub from: crate::Timestamp,
+    pub from: Timestamp,
     /// Its end or the floor's expiry, whichever is first.
-    pub until: crate::Timestamp,
+    pub until: Timestamp,
 }
 
 /// What a freeze window restrains.

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use fleet::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::Timestamp;
 
 /// Why the kill switch counts as thrown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! How many units a service needs: the forecast over its windows, and demand now.
 
+use fleet::{Seconds, Timestamp, Units};
+
 use crate::learn::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, capacity_per_unit, newest, start_depth};
 use crate::memory::{Quality, ServiceMemory};
 use crate::numbers::{
@@ -10,7 +12,6 @@ use crate::plan::{DecidedBy, Hold, Sizing, Trade};
 use crate::policy::ServicePolicy;
 use crate::reasons::{AbsurdNumber, UnusableForecast};
 use crate::snapshot::{GroupView, NoForecast, Observation, ReducedForecast};
-use crate::{Seconds, Timestamp, Units};
 
 /// Three periods beyond settling: one late sample is normal, two happen, three mean that the
 /// source is gone.
@@ -329,8 +330,8 @@ fn by_utilisation(service: &ServicePolicy, view: &GroupView, seen: &Observation)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Level;
     use crate::snapshot::Window;
+    use fleet::Level;
 
     /// A forecast whose tail widens by `per_halving` thousandths of demand with each halving.
     fn forecast(per_halving: u64) -> ReducedForecast {

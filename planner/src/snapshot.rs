@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::group::{Activity, NativePolicy, ScheduledAction};
+use fleet::{Change, Fault, GroupId, Level, OrTold, Seconds, ServiceName, Step, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
-use crate::group::{Activity, NativePolicy, ScheduledAction};
 use crate::policy::{ActiveFreeze, EventFloor, Share};
 use crate::reasons::{SwitchThrown, UnusableForecast};
 use crate::stage::StageRequest;
-use crate::{GroupId, Level, OrTold, Seconds, ServiceName, Step, Timestamp, Units};
 
 /// The world at `taken_at`, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +72,7 @@ pub struct Observation {
     pub lead_times: Vec<Seconds>,
 }
 
-/// What a decision needs of a group; see [`crate::group::GroupState`].
+/// What a decision needs of a group; see [`fleet::group::GroupState`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupView {
     /// Which group.
@@ -109,7 +108,7 @@ pub struct GroupView {
     /// The cloud's own scheduled actions to come.
     pub scheduled: Vec<ScheduledAction>,
     /// The orchestrator that owns it: name and evidence.
-    pub owner: Option<crate::group::Owner>,
+    pub owner: Option<fleet::group::Owner>,
     /// The newest change of size that was not ours, where the activity tells.
     pub newest_foreign_activity: Option<Activity>,
     /// Whether the newest launches failed for want of machines.
@@ -315,7 +314,7 @@ pub struct OrderOutcome {
     /// When it was carried out or given up.
     pub at: Timestamp,
     /// What the order was.
-    pub change: crate::plan::Change,
+    pub change: Change,
     /// How it ended.
     pub result: OrderResult,
 }

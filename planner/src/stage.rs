@@ -9,11 +9,10 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use fleet::{RuleName, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::idle::rule::RuleName;
 use crate::policy::{Mode, Policy, ServicePolicy, Share};
-use crate::{Seconds, ServiceName, Timestamp};
 
 pub use gate::{Evidence, Missing, missing};
 pub(crate) use regret::regret;

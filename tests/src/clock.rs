@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

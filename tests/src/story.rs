@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::Value;
 
 use crate::clock::TestClock;

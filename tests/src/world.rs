@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 use crate::clock::{TestTime, Verdict, World, locked};
 use crate::load::Load;

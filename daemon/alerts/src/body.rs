@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use config::{BodyFault, Field, Message, Template};
+use fleet::Timestamp;
+use fleet::alert::{Alert, Severity};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use planner::Timestamp;
-use planner::alert::{Alert, Severity};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
+use fleet::alert::Severity;
 use fleet::{Now, Timestamp};
-use planner::alert::Severity;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};

@@ -58,7 +58,7 @@ pub(super) fn window(rate: Rate, second: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use planner::Seconds;
+    use fleet::Seconds;
 
     use super::*;
 

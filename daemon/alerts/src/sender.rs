@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use fleet::Now;
+use fleet::alert::Alert;
+use fleet::{Now, Seconds, Timestamp};
 use futures_util::StreamExt;
 use journal::{AlertEntry, Delivery, EntryKind, GIVE_UP_AFTER, Journal, Pending, RecordId};
-use planner::alert::Alert;
-use planner::{Seconds, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fleet::alert::Severity;
 use journal::Delivery;
-use planner::alert::Severity;
 
 use super::Channel;
 

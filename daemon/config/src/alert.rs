@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use planner::Seconds;
-use planner::alert::Severity;
+use fleet::Seconds;
+use fleet::alert::Severity;
 use serde::Serialize;
 
 use super::digest::{DigestRule, digest};

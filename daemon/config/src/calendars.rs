@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{Seconds, ServiceName, Timestamp};
 use forecaster::{Calendar, Day, Occurrence};
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use planner::policy::EventFloor;
-use planner::{Seconds, ServiceName, Timestamp};
 
 use crate::{CalendarRule, Config, EventRule, floors_ahead};
 

@@ -1,7 +1,7 @@
 //! What the parser asks of those who know better: it is handed in, so that this crate knows no cloud and
 //! no receiver.
 
-use planner::AccountId;
+use fleet::AccountId;
 use serde::Serialize;
 
 use crate::Message;

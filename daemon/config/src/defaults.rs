@@ -1,7 +1,7 @@
 //! What a key means where the file leaves it out.
 
+use fleet::{Seconds, Units};
 use planner::policy::Share;
-use planner::{Seconds, Units};
 
 /// The documented defaults of the configuration; those of guards are beside
 /// [`planner::policy::Budgets`] and [`planner::policy::PoolPolicy`].

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use fleet::Timestamp;
 use jiff::civil::{Date, Time, Weekday};
-use planner::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::freeze::{DAYS, day_of as weekday, time_of_day};
@@ -191,7 +191,7 @@ pub(super) fn digest(entry: &Entry<'_>, of_quiet_hours: Option<&Zone>) -> Option
 
 #[cfg(test)]
 mod tests {
-    use planner::Seconds;
+    use fleet::Seconds;
 
     use super::*;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use fleet::{Seconds, ServiceName, Timestamp, Units};
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Time};
 use planner::policy::EventFloor;
-use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::{Serialize, Serializer};
 
 use super::freeze::{

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use fleet::{ServiceName, Timestamp};
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use planner::policy::{ActiveFreeze, FreezeScope};
-use planner::{ServiceName, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::keys::root::top;

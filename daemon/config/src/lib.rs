@@ -41,10 +41,9 @@ mod zone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fleet::Retention;
+use fleet::{ProviderName, Retention, Seconds, ServiceName};
 use forecaster::ModelKind;
 use planner::policy::Policy;
-use planner::{ProviderName, Seconds, ServiceName};
 use serde::Serialize;
 
 pub use alert::{AlertChannel, ChannelKind, Field, Message, Rate, Template};

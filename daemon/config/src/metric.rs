@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::metric::{MetricQuery, Statistic, WhenMissing};
-use planner::{AccountId, ProviderName, Region, Seconds, Step};
+use fleet::metric::{MetricQuery, Statistic, WhenMissing};
+use fleet::{AccountId, ProviderName, Region, Seconds, Step};
 
 use super::defaults::Defaults;
 use super::keys::Key;

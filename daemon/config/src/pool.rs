@@ -1,7 +1,7 @@
 //! `[[service.pool]]`: the groups that carry a service.
 
+use fleet::{GroupRef, Seconds, Units};
 use planner::policy::{Actuate, CapacityPerUnit, PoolPolicy, Share};
-use planner::{GroupRef, Seconds, Units};
 
 use super::defaults::Defaults;
 use super::keys::Key;
@@ -196,7 +196,7 @@ fn sized_pool(
     let expected = "the name of a scaling group";
     let group = table
         .required(&of_pool::GROUP, expected)
-        .and_then(|entry| entry.name(planner::ServiceName::new, expected));
+        .and_then(|entry| entry.name(fleet::ServiceName::new, expected));
     let keys = defaults.overlaid(table);
     table.finish();
     Some(keys.policy(place?, group?.to_string()))

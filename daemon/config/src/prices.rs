@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fleet::Timestamp;
+use fleet::money::{Currency, Price, PriceQuery};
+use fleet::resource::ResourceKind;
+use fleet::signs::PriceSource;
 use jiff::civil::Date;
-use planner::Timestamp;
-use planner::idle::money::{Currency, Price, PriceQuery};
-use planner::idle::resource::ResourceKind;
-use planner::idle::signs::PriceSource;
 use serde::Serialize;
 
 use super::fault::ConfigFault;
@@ -203,7 +203,7 @@ fn micro(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use planner::{AccountId, ProviderName, Region};
+    use fleet::{AccountId, ProviderName, Region};
 
     use super::*;
 

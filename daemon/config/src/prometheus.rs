@@ -1,8 +1,7 @@
 //! `kind = "prometheus"`: stores that measure, and the PromQL that they are asked.
 
-use fleet::metric::PROMQL as NAMESPACE;
-use planner::metric::{MetricQuery, Statistic, WhenMissing};
-use planner::{Seconds, Step};
+use fleet::metric::{MetricQuery, PROMQL as NAMESPACE, Statistic, WhenMissing};
+use fleet::{Seconds, Step};
 use serde::Serialize;
 
 use super::StoreUrl;

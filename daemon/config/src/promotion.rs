@@ -1,7 +1,7 @@
 //! `[promotion]`: what a service or rule must show in shadow before it acts, and what takes that
 //! back.
 
-use planner::Seconds;
+use fleet::Seconds;
 use planner::policy::Share;
 use planner::stage::{Gate, Promotion, RegretLimits};
 

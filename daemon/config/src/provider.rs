@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::names::{NOWHERE, SIMULATED_ACCOUNT, SIMULATED_REGION};
-use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
+use fleet::{AccountId, ProviderName, Region, Seconds, Timestamp};
 use serde::Serialize;
 
 use super::keys::provider::{

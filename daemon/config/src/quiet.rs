@@ -1,7 +1,7 @@
 //! `quiet_hours`: when a channel is not to be disturbed, and by what it is all the same.
 
-use planner::alert::Severity;
-use planner::{Seconds, Timestamp};
+use fleet::alert::Severity;
+use fleet::{Seconds, Timestamp};
 use serde::Serialize;
 
 use super::freeze::Weekly;

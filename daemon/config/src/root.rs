@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use fleet::Retention;
-use planner::Seconds;
+use fleet::{Retention, Seconds};
 use planner::policy::{Budget, Budgets, Mode, Policy};
 use planner::stage::Promotion;
 use toml::de::DeTable;

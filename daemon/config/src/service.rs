@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::metric::MetricQuery;
+use fleet::{GroupRef, ServiceName, Step};
 use forecaster::ModelKind;
-use planner::metric::MetricQuery;
 use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
-use planner::{GroupRef, ServiceName, Step};
 
 use super::calendar;
 use super::defaults::Defaults;
@@ -176,7 +176,7 @@ fn service(table: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Opti
 }
 
 /// Where a group is.
-pub(super) fn place_of(group: &planner::GroupRef) -> Place {
+pub(super) fn place_of(group: &GroupRef) -> Place {
     Place {
         provider: group.provider.clone(),
         account: group.account.clone(),

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fleet::metric::PROMQL as NAMESPACE;
+use fleet::group::GroupState;
+use fleet::metric::{MetricQuery, PROMQL as NAMESPACE};
+use fleet::{AccountId, GroupRef, ProviderName, Region, ServiceName};
 use forecaster::ModelKind;
-use planner::group::GroupState;
-use planner::metric::MetricQuery;
 use planner::policy::{PoolPolicy, ServicePolicy};
-use planner::{AccountId, GroupRef, ProviderName, Region, ServiceName};
 use serde::Serialize;
 
 use super::keys::root::top;

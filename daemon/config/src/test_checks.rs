@@ -1,7 +1,7 @@
 //! Checks for the tests of this crate: every kind is built in, and forms are judged as far as the tests
 //! need it. The real ones are handed in by the program.
 
-use planner::AccountId;
+use fleet::AccountId;
 
 use crate::{Checks, NotARole, StoreUrl};
 

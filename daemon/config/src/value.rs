@@ -1,7 +1,7 @@
 //! Values with units: durations, shares, sizes, budgets.
 
+use fleet::{Seconds, Units};
 use planner::policy::{Budget, Share};
-use planner::{Seconds, Units};
 
 /// Longest duration a file may name: ten years. Anything longer is a slip of the pen.
 const DURATION_MAX: Seconds = Seconds::days(3653);

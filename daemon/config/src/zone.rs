@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use fleet::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Disambiguation, TimeZone};
-use planner::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::reader::{Entry, did_you_mean};

@@ -1,7 +1,7 @@
 //! Appending a cycle of 500 services, and the room it takes.
 
-#[path = "../src/tests/fleet.rs"]
-mod fleet;
+#[path = "../src/tests/made_fleet.rs"]
+mod made_fleet;
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -26,12 +26,12 @@ impl Run {
         let options = Options { reserve_bytes: 0, ..Options::default() };
         let opened = Journal::open(dir.path(), World::Real, options);
         let (journal, _) = opened.expect("a new journal opens");
-        Run { _dir: dir, journal, memory: fleet::memory_at_start(SERVICES), cycle: 0 }
+        Run { _dir: dir, journal, memory: made_fleet::memory_at_start(SERVICES), cycle: 0 }
     }
 
-    fn record(&mut self, turn: fleet::Turn) {
+    fn record(&mut self, turn: made_fleet::Turn) {
         let now = turn.snapshot.taken_at;
-        let policy = fleet::policy(SERVICES);
+        let policy = made_fleet::policy(SERVICES);
         let policy = self.journal.record_policy(&policy, "", now).expect("room on the disk");
         let cycle = NewCycle {
             policy,
@@ -46,9 +46,9 @@ impl Run {
         self.memory = turn.memory;
     }
 
-    fn next(&mut self) -> fleet::Turn {
+    fn next(&mut self) -> made_fleet::Turn {
         self.cycle += 1;
-        fleet::turn(SERVICES, self.cycle - 1)
+        made_fleet::turn(SERVICES, self.cycle - 1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Removes the oldest days, whole, and never what later records build on.
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 use super::engine::Tree;
 use super::fold::CheckpointBody;

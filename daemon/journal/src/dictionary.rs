@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::resource::ResourceId;
-use planner::metric::MetricKey;
+use fleet::metric::MetricKey;
+use fleet::resource::ResourceId;
 
 use super::wire;
 

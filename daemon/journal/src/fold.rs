@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::metric::MetricKey;
+use fleet::{Seconds, ServiceName, Timestamp};
 use planner::memory::{FleetMemory, Memory, ServiceMemory};
-use planner::metric::MetricKey;
 use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
 use planner::stage::{Gate, Promotion, RegretLimits, Stages};
-use planner::{Seconds, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -299,7 +299,7 @@ mod tests {
     fn policies_of_before_there_were_promotions_and_of_before_rules_had_them_are_read() {
         let policy = Policy {
             mode: Mode::Act,
-            poll_interval: planner::Seconds(60),
+            poll_interval: fleet::Seconds(60),
             budgets: Budgets::default(),
             spend_ceiling_usd_milli_hourly: None,
             services: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! A reduced forecast in few bytes: rising values as steps.
 
+use fleet::{Level, Timestamp};
 use planner::snapshot::{Record, ReducedForecast, Window};
-use planner::{Level, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A [`ReducedForecast`] as it is stored: each value as the step from the one before, which is

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The number a journal drew when it was made, so that two daemons never share an id.

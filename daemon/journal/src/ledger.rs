@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::resource::ResourceId;
+use fleet::{Seconds, Timestamp};
 use planner::idle::memory::IdleMemory;
-use planner::idle::resource::ResourceId;
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::IdleSnapshot;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
 use planner::idle::{StartedAgain, started_again};
-use planner::{Seconds, Timestamp};
 
 use crate::records::idle::{Folded, IdleEntry, Judged, PowerIntent};
 use crate::{JournalFault, Reader};

@@ -58,7 +58,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use planner::memory::Memory;
 use planner::policy::Policy;
 use planner::snapshot::{Disk, Snapshot};

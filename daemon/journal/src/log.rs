@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 
 use super::engine::{Engine, EngineFault, Tree, Write};
 use super::frame::seal;

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{Fault, Seconds, ServiceName, Timestamp};
 use planner::memory::{FleetMemory, Memory, ServiceMemory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
     DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
 };
-use planner::{Fault, Seconds, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fleet::Retention;
-use planner::Seconds;
+use fleet::{Retention, Seconds};
 
 use crate::Store;
 

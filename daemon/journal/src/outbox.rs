@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::alert::{Alert, Severity};
-use planner::{Seconds, Timestamp};
+use fleet::alert::{Alert, Severity};
+use fleet::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use planner::metric::{MetricKey, Sample};
-use planner::plan::{Change, Plan};
+use fleet::metric::{MetricKey, Sample};
+use fleet::{Change, GroupId, ServiceName, Timestamp};
+use planner::plan::Plan;
 use planner::policy::Policy;
 use planner::snapshot::{OrderResult, Snapshot};
-use planner::{GroupId, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CycleId, DecisionId, Memory, PolicyDigest};

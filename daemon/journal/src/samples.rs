@@ -1,7 +1,7 @@
 //! Samples that arrived together, in few bytes and without losing a bit.
 
-use planner::Timestamp;
-use planner::metric::{MetricKey, Sample};
+use fleet::Timestamp;
+use fleet::metric::{MetricKey, Sample};
 
 use super::dictionary::Dictionary;
 use super::record::SampleBatch;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

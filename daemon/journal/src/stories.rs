@@ -7,8 +7,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use planner::plan::{Action, Change};
-use planner::{ServiceName, Timestamp};
+use fleet::{Change, ServiceName, Timestamp};
+use planner::plan::Action;
 use serde::{Deserialize, Serialize};
 
 use super::engine::Tree;

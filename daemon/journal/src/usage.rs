@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::Timestamp;
-use planner::idle::resource::ResourceId;
-use planner::idle::usage::{Code, Day, HOURS_A_DAY, Signal};
+use fleet::resource::ResourceId;
+use fleet::usage::{Code, Day, HOURS_A_DAY, Signal};
+use fleet::{Seconds, Timestamp};
 
 use super::dictionary::Dictionary;
 use super::engine::Tree;
@@ -25,7 +25,7 @@ const DAYS_A_RECORD: usize = 1_000;
 const DAYS_A_PASS: usize = 7;
 
 /// How long after a record a later one may correct it, for what is carried: no cloud takes longer.
-const CORRECTED_WITHIN: planner::Seconds = planner::Seconds::days(35);
+const CORRECTED_WITHIN: Seconds = Seconds::days(35);
 
 /// What a resource did in a day of UTC, or in some of its hours.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,20 +3,20 @@
 //!
 //! A whole run instead of repetitions: memory is part of what is measured. `-- N` takes N machines.
 
-#[path = "../tests/it/fleet/mod.rs"]
-mod fleet;
+#[path = "../tests/it/sim_fleet/mod.rs"]
+mod sim_fleet;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use fleet::{Hand, START};
+use fleet::resource::{Resource, ResourceKind};
+use fleet::usage::{Hours, UsageQuery};
+use fleet::{ProviderName, Seconds, Timestamp};
 use journal::{Journal, Options, World as Kind};
-use planner::idle::resource::{Resource, ResourceKind};
-use planner::idle::usage::{Hours, UsageQuery};
-use planner::{ProviderName, Seconds, Timestamp};
 use providers::sim::{EstateSpec, Scenario, World};
 use providers::{Deadline, Estate, Now};
+use sim_fleet::{Hand, START};
 
 const FIVE_MINUTES: Seconds = Seconds::minutes(5);
 const SEED: u64 = 1;
@@ -87,7 +87,7 @@ async fn main() {
     let world = World::new(&name, SEED, start, &scenario, hand.clone());
     told(&format!("the cloud itself, {machines} machines"), began);
 
-    let mut engine = fleet::engine(&world, fleet::policy(), folder.path());
+    let mut engine = sim_fleet::engine(&world, sim_fleet::policy(), folder.path());
     for look in 0..4 {
         let began = Instant::now();
         let looked = engine.look(&journal, hand.now(), &stopping).await.expect("room on the disk");
@@ -98,7 +98,7 @@ async fn main() {
     }
     let began = Instant::now();
     journal.flush().expect("room on the disk");
-    let mut again = fleet::engine(&world, fleet::policy(), folder.path());
+    let mut again = sim_fleet::engine(&world, sim_fleet::policy(), folder.path());
     drop(engine);
     again.restore(&journal.reader(), hand.now()).expect("a sound journal");
     told("taken over from the journal after a restart", began);

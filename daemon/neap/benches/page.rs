@@ -1,8 +1,8 @@
 //! How long the page's views take, and how heavy they are, over a month of a large fleet.
 
 #[allow(dead_code, reason = "the policy is made from a configuration here")]
-#[path = "../../journal/src/tests/fleet.rs"]
-mod fleet;
+#[path = "../../journal/src/tests/made_fleet.rs"]
+mod made_fleet;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use config::{self, Config};
 use criterion::{Criterion, criterion_group, criterion_main};
+use fleet::Seconds;
 use journal::records::Explanation;
 use journal::{CycleId, Journal, NewCycle, Options, SampleBatch, World};
 use neap::clock::System;
 use page::{Access, Board, Latest, Page, Site};
-use planner::Seconds;
 use report::Turn;
 
 const SERVICES: usize = 2_000;
@@ -32,7 +32,7 @@ fn config(dir: &std::path::Path) -> Config {
         "state_dir = \"state\"\n[provider.sim]\nkind = \"sim\"\n[page]\nlisten = \"127.0.0.1:0\"\n",
     );
     for service in 0..SERVICES {
-        let name = fleet::name(service);
+        let name = made_fleet::name(service);
         write!(
             text,
             "[[service]]\nname = \"{name}\"\n\
@@ -75,18 +75,18 @@ impl Run {
         let options = Options { reserve_bytes: 0, ..Options::default() };
         let opened = Journal::open(&dir.path().join("state"), World::Real, options);
         let journal = Arc::new(opened.expect("a new journal opens").0);
-        let digest = journal.record_policy(&config.policy, "", fleet::START).expect("room");
+        let digest = journal.record_policy(&config.policy, "", made_fleet::START).expect("room");
         let board = Board::default();
         let policy = Arc::new(config.policy.clone());
         let capacity: BTreeMap<_, _> =
             config.policy.services.keys().map(|name| (name.clone(), 40.0)).collect();
-        let mut memory = fleet::memory_at_start(SERVICES);
+        let mut memory = made_fleet::memory_at_start(SERVICES);
         let mut decisions = Decisions::default();
         let began = Instant::now();
         let last_day = (DAYS - 1) * MINUTES_A_DAY;
         let minutes = (0..last_day).step_by(SPARSE_MINUTES);
         for minute in minutes.chain(last_day..DAYS * MINUTES_A_DAY) {
-            let turn = fleet::turn(SERVICES, minute);
+            let turn = made_fleet::turn(SERVICES, minute);
             let known = (&*policy, &turn.memory);
             let stories = Explanation::of_actions(&turn.snapshot, &turn.plan, known);
             let cycle = NewCycle {
@@ -158,10 +158,10 @@ fn views(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let run = Run::new(&runtime);
     let address = run.page.address();
-    let service = format!("/service/{}", fleet::name(7));
+    let service = format!("/service/{}", made_fleet::name(7));
     let Decisions { newest, midday, old, record } = &run.decisions;
     let hour = |minute: usize, kind: &str| {
-        let from = fleet::START + Seconds::minutes(minute as u64);
+        let from = made_fleet::START + Seconds::minutes(minute as u64);
         format!("/journal?since={from}&until={}&kind={kind}", from + Seconds::hours(1))
     };
     let (last_week, midnight) = ((DAYS - 8) * MINUTES_A_DAY, (DAYS - 1) * MINUTES_A_DAY);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::Timestamp;
+use fleet::Timestamp;
 use providers::Now;
 
 /// Wall-clock time and waiting for it. Deadlines of calls use the monotonic clock instead.
@@ -98,7 +98,7 @@ pub mod test {
     use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
-    use planner::Timestamp;
+    use fleet::Timestamp;
     use providers::Now;
     use serde_json::{Value, json};
 

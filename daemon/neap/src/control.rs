@@ -226,8 +226,7 @@ pub fn ask(state_dir: &Path, ask: &impl Serialize) -> Result<Answer, ControlFaul
 
 #[cfg(test)]
 mod tests {
-    use planner::OrTold;
-    use planner::idle::rule::RuleName;
+    use fleet::{OrTold, RuleName};
     use planner::idle::snapshot::Ask;
 
     use super::*;

@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::calendars::Calendars;
+use fleet::{Change, Seconds, ServiceName, Timestamp};
 use forecaster::ModelKind;
 use futures_util::StreamExt;
 use journal::records::Explanation;
 use journal::{
     CycleId, Intent, Journal, JournalFault, NewCycle, Outcome, PolicyDigest, SampleBatch,
 };
+use planner::Memory;
 use planner::plan::{Action, Plan};
 use planner::policy::{ActiveFreeze, Mode, Policy};
 use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
 use planner::stage::StageRequest;
-use planner::{Memory, Seconds, ServiceName, Timestamp};
 use providers::Deadline;
 use providers::traced::SPANS;
 use report::Turn;
@@ -147,8 +148,8 @@ impl Engine {
             let Some(seen) = services.get_mut(&intent.service) else { continue };
             let Ok(group) = &seen.group else { continue };
             let number = match intent.change {
-                planner::plan::Change::Desired { .. } => group.desired,
-                planner::plan::Change::Minimum { .. } => group.min,
+                Change::Desired { .. } => group.desired,
+                Change::Minimum { .. } => group.min,
             };
             let effect = group.id == intent.group && number == intent.change.to();
             let result = OrderResult::Unconfirmed { effect_seen: Some(effect) };

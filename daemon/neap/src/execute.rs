@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::group::{GroupState, Process};
-use planner::plan::{Action, Change};
+use fleet::group::{GroupState, Process};
+use fleet::{Change, Fault, FaultKind, GroupId, ServiceName, Units};
+use planner::plan::Action;
 use planner::reasons::SwitchThrown;
 use planner::snapshot::{KillSwitch, OrderResult};
-use planner::{Fault, FaultKind, GroupId, ServiceName, Units};
 use providers::traced::Traced;
 use providers::{Deadline, GroupWriter, Provider};
 

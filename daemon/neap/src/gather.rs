@@ -8,13 +8,14 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::calendars::Calendars;
+use fleet::group::GroupState;
+use fleet::metric::{MetricKey, MetricQuery, Sample};
+use fleet::{Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Step, Timestamp};
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
-use planner::group::GroupState;
-use planner::metric::{MetricKey, MetricQuery, Sample};
+use planner::Memory;
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderOutcome};
-use planner::{Fault, FaultKind, GroupRef, Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use providers::traced::{SPANS, Traced};
 use providers::{Deadline, Provider};
 use tracing::{Instrument, info_span};
@@ -257,14 +258,15 @@ fn unasked(why: &str) -> Fault {
 }
 
 /// How long an interval may still change, where the source does not say: two periods.
-fn settling(step: planner::Step) -> Seconds {
+fn settling(step: Step) -> Seconds {
     step.span() + step.span()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forecaster::{Step, Windows};
+    use fleet::Step;
+    use forecaster::Windows;
     use std::time::Duration;
 
     const CONFIG: &str = r#"

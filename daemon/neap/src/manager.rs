@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use planner::Seconds;
+use fleet::Seconds;
 use sd_notify::NotifyState;
 
 /// What may come between two cycles besides waiting: a reload waits for a look at idle resources,

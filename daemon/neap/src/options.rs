@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use config::{Config, ConfigFault};
-use planner::{LevelOutOfRange, Timestamp};
+use fleet::{LevelOutOfRange, Timestamp};
 
 /// Exit code: done.
 pub const DONE: u8 = 0;

@@ -2,12 +2,12 @@
 
 use std::sync::PoisonError;
 
+use fleet::{ServiceName, Timestamp};
 use journal::Journal;
 use planner::agreement::older;
 use planner::answer::{ActsOnce, AskedFor, NotTaken};
 use planner::policy::{Policy, Share};
 use planner::stage::{self, Stage, StageAsk, StageRequest};
-use planner::{ServiceName, Timestamp};
 use report::StageWish;
 use shadow::{Offer, Rules, ShadowEntry, Watch, offer, rule_offer};
 

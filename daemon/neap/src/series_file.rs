@@ -8,7 +8,8 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use forecaster::{Marks, Series, SeriesFault, Step, Timestamp};
+use fleet::{Step, Timestamp};
+use forecaster::{Marks, Series, SeriesFault};
 
 /// A series and where it came from.
 #[derive(Clone, Debug)]

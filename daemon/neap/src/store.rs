@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use forecaster::{Marks, Series, SeriesFault};
 use planner::demand::Member;
-use planner::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
-use planner::{Fault, FaultKind, Seconds, Step, Timestamp};
 
 /// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.
 const HISTORY_FINE: Seconds = Seconds::days(15);

@@ -5,10 +5,10 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use config::ConfigFault;
+use fleet::{ServiceName, Timestamp};
 use planner::plan::Action;
 use planner::policy::{Mode, Policy};
 use planner::snapshot::OrderResult;
-use planner::{ServiceName, Timestamp};
 use providers::Provider;
 use providers::traced::{Calls, Traced};
 use report::{Turn, ending, is_routine, reason, stage_line, turn_json, unread, unread_of};

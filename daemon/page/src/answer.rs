@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use planner::Seconds;
-use planner::idle::rule::RuleName;
+use fleet::{RuleName, Seconds, Timestamp};
 use planner::idle::snapshot::Ask;
 use report::StageWish;
 use report::said::Said;
@@ -35,7 +34,7 @@ pub(super) struct Given {
 
 impl Given {
     /// What it asks for; `now` is when the newest cycle looked.
-    fn ask(&self, now: planner::Timestamp) -> Option<Asking> {
+    fn ask(&self, now: Timestamp) -> Option<Asking> {
         let subject = self.subject.clone();
         let until = || {
             let days = self.days.filter(|days| (1..=366).contains(days))?;

@@ -9,11 +9,11 @@ use ::journal::records::Explanation;
 use ::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use alerts::Tally;
 use fleet::calls::{Calls, Operation};
-use planner::idle::rule::RuleName;
-use planner::plan::{Action, Change, Finding};
+use fleet::{Change, ProviderName, RuleName, Seconds, ServiceName, Timestamp};
+use planner::Memory;
+use planner::plan::{Action, Finding};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
-use planner::{Memory, ProviderName, Seconds, ServiceName, Timestamp};
 use report::Reason;
 use shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 

@@ -1,6 +1,6 @@
 //! A service's day as a picture: demand against the forecast as it was made, and capacity.
 
-use planner::{ServiceName, Timestamp};
+use fleet::{ServiceName, Timestamp};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::coord::types::RangedCoordf64;

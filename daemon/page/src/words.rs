@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn whatever_a_finding_says_first_has_a_word() {
-        use planner::Units;
+        use fleet::Units;
         use planner::plan::What;
         let cut = What::Narrowed { wanted: Units(2), to: Units(1) };
         for what in [What::Held, cut, What::Noted] {

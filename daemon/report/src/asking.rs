@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use fleet::{OrTold, RuleName, ServiceName};
 use planner::answer::{AskedFor, NotTaken};
-use planner::idle::rule::RuleName;
 use planner::idle::snapshot::Ask;
 use planner::policy::Share;
 use planner::stage::StageAsk;
-use planner::{OrTold, ServiceName};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 

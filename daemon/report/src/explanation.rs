@@ -3,10 +3,10 @@
 
 mod lines;
 
+use fleet::{Seconds, ServiceName, Timestamp};
 use journal::records::{Explanation, Promise};
 use journal::{CycleId, CycleRecord, Reader, ServiceTurn};
 use planner::plan::Plan;
-use planner::{Seconds, ServiceName, Timestamp};
 use serde_json::json;
 
 use crate as report;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use fleet::{Level, Seconds, Units};
 use planner::plan::{DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::snapshot::OrderResult;
 use planner::stage::StageMemory;
-use planner::{Level, Seconds, Units};
 use serde_json::{Value, json};
 
 /// Why a size is wanted, with the numbers that are told in one line.

@@ -2,12 +2,12 @@
 
 use std::fmt::{Debug, Display};
 
+use fleet::Timestamp;
+use fleet::usage::{HOUR, HOURS_A_DAY};
 use journal::{
     AlertEntry, BadBody, CycleBrief, CycleId, CycleRecord, Entry, EntryKind, UsageDay, idle,
     stories,
 };
-use planner::Timestamp;
-use planner::idle::usage::{HOUR, HOURS_A_DAY};
 use serde::Serialize;
 use serde_json::{Value, json};
 

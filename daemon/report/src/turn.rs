@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{Fault, ServiceName};
 use journal::CycleId;
 use planner::plan::{Action, Plan};
 use planner::snapshot::{Observation, OrderResult, Snapshot};
-use planner::{Fault, ServiceName};
 use serde_json::{Value, json};
 
 use crate::plan::plan_json;

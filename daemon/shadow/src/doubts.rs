@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 use journal::CycleId;
-use planner::plan::Change;
+use planner::Memory;
 use planner::policy::Policy;
 use planner::snapshot::Snapshot;
-use planner::{Memory, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use super::{Compared, Step};

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Write};
 
-use planner::Units;
+use fleet::money::Currency;
+use fleet::{RuleName, Units};
 use planner::idle::memory::IdleMemory;
-use planner::idle::money::Currency;
 use planner::idle::plan::Because;
-use planner::idle::rule::RuleName;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
 use planner::snapshot::{OrderOutcome, OrderResult};
 use planner::stage::{StageAsk, StageRequest};

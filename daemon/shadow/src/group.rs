@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use planner::plan::Change;
+use fleet::{Change, ServiceName, Timestamp, Units};
 use planner::snapshot::{DemandView, GroupView, OrderOutcome, OrderResult, Snapshot};
-use planner::{ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 /// A group as another policy would have sized it: boots take the lead time, removals are at once.

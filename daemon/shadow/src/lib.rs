@@ -18,11 +18,12 @@ mod what_if;
 
 use std::collections::BTreeMap;
 
+use fleet::{Seconds, ServiceName, Timestamp};
+use planner::Memory;
 use planner::plan::{Action, Plan};
 use planner::policy::{CapacityPerUnit, Mode, Policy};
 use planner::snapshot::Snapshot;
 use planner::stage::Stages;
-use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use doubts::{Doubt, Doubts, Questioned, rank};

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::rule::{IdlePolicy, RuleMode, RuleName};
+use fleet::{RuleName, Seconds, ServiceName, Timestamp};
+use planner::idle::rule::{IdlePolicy, RuleMode};
 use planner::memory::{Memory, Quality};
 use planner::policy::{Mode, Policy};
 use planner::stage::{self, Evidence, Missing, RuleEvidence, Stage, Why};
-use planner::{Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{RuleCard, RuleScores, Scorecard, Scores};

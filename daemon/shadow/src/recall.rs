@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use planner::ServiceName;
-use planner::idle::rule::RuleName;
+use fleet::{RuleName, ServiceName};
 use planner::stage::{StageAsk, StageRequest, Stages};
 
 /// What is taken back: by a cycle's memory, or by somebody's word that no cycle has taken in yet.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::money::{Currency, Saving};
-use planner::idle::rule::RuleName;
-use planner::{Seconds, Timestamp};
+use fleet::money::{Currency, Saving};
+use fleet::{RuleName, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::KEPT_DAYS;

@@ -1,10 +1,10 @@
 //! The shadow of idle rules, without clouds and a journal.
 
+use fleet::money::{Currency, Price, Saving};
+use fleet::signs::{Holder, PriceSource};
 use journal::ledger::LookSeen;
 use planner::idle::evidence::Use;
-use planner::idle::money::{Currency, Price, Saving};
 use planner::idle::rule::Radius;
-use planner::idle::signs::{Holder, PriceSource};
 use planner::idle::snapshot::PowerResult;
 use planner::idle::started_again;
 

@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fleet::resource::{Power, ResourceId};
+use fleet::usage::HOUR;
+use fleet::{RuleName, Seconds, Timestamp};
 use journal::ledger::{self, LookSeen};
 use journal::{Journal, JournalFault, Reader};
 use planner::idle::WRONG_WITHIN;
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::IdleMemory;
 use planner::idle::plan::{PowerAction, Verb};
-use planner::idle::resource::{Power, ResourceId};
-use planner::idle::rule::{IdlePolicy, RuleMode, RuleName};
+use planner::idle::rule::{IdlePolicy, RuleMode};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
-use planner::idle::usage::HOUR;
 use planner::policy::Mode;
-use planner::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT_DAYS, RuleCard, RuleScores, ShadowEntry};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fleet::{Seconds, ServiceName, Timestamp};
 use planner::policy::{Policy, ServicePolicy};
-use planner::{Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Compared, Questioned, Step, rank};

@@ -1,8 +1,7 @@
 //! The shadow's groups, scorecards and doubts, without a journal.
 
+use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 use journal::{CycleId, RecordId};
-use planner::plan::Change;
-use planner::{Seconds, ServiceName, Timestamp, Units};
 
 use super::*;
 
@@ -87,7 +86,7 @@ fn scorecards_add_up_by_day_and_old_days_go() {
 
 #[test]
 fn what_is_taken_back_holds_until_a_cycle_has_taken_it_in() {
-    use planner::idle::rule::RuleName;
+    use fleet::RuleName;
     use planner::stage::{StageAsk, Stages};
     let recall = Recall::default();
     let (web, rule) = (name("web"), RuleName("dev".to_owned()));

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fleet::{Seconds, ServiceName, Timestamp};
 use journal::records::Explanation;
 use journal::{BadBody, CycleId, Journal, JournalFault, Reader};
+use planner::Memory;
 use planner::policy::{Mode, Policy};
 use planner::snapshot::Snapshot;
 use planner::stage::StageRequest;
-use planner::{Memory, Seconds, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use fleet::{ServiceName, Timestamp};
 use journal::{JournalFault, Reader};
 use planner::policy::Policy;
-use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 
 use super::{Account, Doubts, Questioned, Shadow, rank};

@@ -7,13 +7,14 @@
 //! its questions (as in SketchBoost; Iosipoi and Vakhrushev, NeurIPS 2022), so that eight levels
 //! cost little more than one. The horizon is a feature.
 
+use fleet::Level;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::pairs::Pairs;
 use super::pairs::{BINS, Look};
 use super::random::Random;
+use crate::Target;
 use crate::frame::{Frame, Space};
-use crate::{Level, Target};
 
 /// How trees are grown.
 #[derive(Clone, Copy)]
@@ -421,7 +422,8 @@ fn quantile(values: &mut [f32], level: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::models::training::Training;
-    use crate::{Marks, Series, Step, Timestamp};
+    use crate::{Marks, Series};
+    use fleet::{Step, Timestamp};
 
     /// Quiet hours and loud ones in turn: the level stays, the noise is tenfold.
     fn quiet_and_loud() -> Series {

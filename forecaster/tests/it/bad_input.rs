@@ -1,8 +1,8 @@
 //! Bad input, and what a forecast does about it: each case says why that is right.
 
+use fleet::{Seconds, Step, Timestamp};
 use forecaster::{
-    Marks, ModelKind, Seconds, Series, SeriesFault, ServiceForecaster, Step, Timestamp,
-    WindowForecast, Windows,
+    Marks, ModelKind, Series, SeriesFault, ServiceForecaster, WindowForecast, Windows,
 };
 
 const DAY: usize = 288;

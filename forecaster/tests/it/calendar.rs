@@ -2,9 +2,10 @@
 //! again. Each load is generated from what people do by their own clock, and forecast with and
 //! without the calendar that says so.
 
+use fleet::{Level, Step, Timestamp};
 use forecaster::{
-    Calendar, Day, DayKind, Level, ModelKind, Occurrence, QuantileForecast, Series,
-    ServiceForecaster, Step, Timestamp, Windows, forecast_once,
+    Calendar, Day, DayKind, ModelKind, Occurrence, QuantileForecast, Series, ServiceForecaster,
+    Windows, forecast_once,
 };
 use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;

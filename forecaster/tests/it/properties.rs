@@ -1,9 +1,10 @@
 //! What must hold for any series: quantiles never cross, units do not matter, hostile numbers
 //! are refused or survived.
 
+use fleet::{Level, Seconds, Step, Timestamp};
 use forecaster::{
-    Backtest, Horizon, Level, Marks, ModelKind, QuantileForecast, Seconds, Series, SeriesFault,
-    ServiceForecaster, Step, Timestamp, Windows, forecast_once,
+    Backtest, Horizon, Marks, ModelKind, QuantileForecast, Series, SeriesFault, ServiceForecaster,
+    Windows, forecast_once,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

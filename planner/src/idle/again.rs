@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fleet::resource::ResourceId;
+use fleet::{RuleName, Seconds, Timestamp};
+
 use super::decide::is_up;
 use super::memory::IdleMemory;
-use super::resource::ResourceId;
-use super::rule::RuleName;
 use super::snapshot::PowerOutcome;
-use crate::{Seconds, Timestamp};
 
 /// A machine that is used again this soon after a stop should not have been stopped: a week has
 /// each of its days.

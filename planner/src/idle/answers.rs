@@ -1,15 +1,16 @@
 //! What became of orders, and what people asked for.
 
+use fleet::alert::Severity;
+use fleet::resource::ResourceId;
+use fleet::stop::StopMode;
+use fleet::{Fault, FaultKind, Seconds};
+
 use super::decide::Look;
 use super::memory::{Exempt, Stopped, Wake};
 use super::plan::Because;
 use super::reasons::ExemptReason;
-use super::resource::ResourceId;
 use super::risk::starts_key;
-use super::rule::StopMode;
 use super::snapshot::{Ask, PowerOutcome, PowerResult, Request};
-use crate::alert::Severity;
-use crate::{Fault, FaultKind, Seconds};
 
 /// How long a released rule goes on.
 const RELEASED_FOR: Seconds = Seconds::days(1);
@@ -160,7 +161,7 @@ impl Look<'_> {
     /// Resources by their own id or by their whole name.
     fn named(&self, text: &str) -> Vec<ResourceId> {
         let seen = self.snapshot.seen.iter().map(|seen| &seen.resource);
-        let by_text = |r: &&super::resource::Resource| {
+        let by_text = |r: &&fleet::resource::Resource| {
             r.id.id == text || r.id.to_string() == text || r.name == text
         };
         let found: Vec<ResourceId> = seen.filter(by_text).map(|r| r.id.clone()).collect();

@@ -1,22 +1,24 @@
 //! The life of a candidate: idle, marked, past its grace, stopped, watched.
 
+use fleet::alert::Severity;
+use fleet::money::Saving;
+use fleet::resource::{Power, Resource, ResourceId, ResourceKind};
+use fleet::signs::Clue;
+use fleet::stop::StopMode;
+use fleet::{OrTold, RuleName, Seconds, Timestamp};
+
 use super::decide::{Look, is_down, is_up};
 use super::evidence::{Evidence, Lack, Verdict};
 use super::memory::{Approval, Care, Exempt, Mark, NAMED_BY_BYTES};
-use super::money::Saving;
 use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
 use super::reasons::{ApprovalReason, ExemptReason};
-use super::resource::{Power, Resource, ResourceId, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk};
-use super::rule::{IdleRule, RuleMode, RuleName, ScheduleRule, StopMode};
+use super::rule::{IdleRule, RuleMode, ScheduleRule};
 use super::schedule::ScheduleView;
-use super::signs::Clue;
 use super::snapshot::Seen;
 use super::touch::{StopTerms, stop_mode, untouchable};
 use crate::agreement::{name_of, older};
-use crate::alert::Severity;
-use crate::{OrTold, Seconds};
 
 /// The tag that a mark is written as, where a rule says so.
 pub const MARK_TAG: &str = "neap:marked";
@@ -368,7 +370,7 @@ impl Look<'_> {
         }
     }
 
-    fn started_by_hand(&mut self, seen: &Seen, until: crate::Timestamp) {
+    fn started_by_hand(&mut self, seen: &Seen, until: Timestamp) {
         let now = self.now;
         let id = &seen.resource.id;
         self.drop_mark(id);
@@ -411,7 +413,7 @@ impl Look<'_> {
 
 impl Care {
     /// Since when a stop that the cloud took has to show: until then it is not ordered again.
-    pub(super) fn ordered_down(&self, power: &Power) -> Option<crate::Timestamp> {
+    pub(super) fn ordered_down(&self, power: &Power) -> Option<Timestamp> {
         self.stopped.as_ref().filter(|_| *power == Power::Running).map(|stopped| stopped.at)
     }
 }

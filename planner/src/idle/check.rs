@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::resource::{Fact, Facts, Power, Purchase, ResourceId, ResourceKind, Subject};
+use fleet::{Seconds, Timestamp};
+
 use super::evidence::Verdict;
 use super::memory::{IdleMemory, Scope};
 use super::plan::{Because, IdlePlan, PowerAction, Verb};
-use super::resource::{Fact, Facts, Power, Purchase, ResourceId, ResourceKind, Subject};
 use super::rule::{IdlePolicy, IdleRule, RuleMode};
 use super::snapshot::{IdleSnapshot, Seen};
 use crate::policy::Mode;
 use crate::snapshot::{Disk, KillSwitch};
-use crate::{Seconds, Timestamp};
 
 /// A promise that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::alert::{Alert, Severity};
+use fleet::resource::{Power, ResourceId};
+use fleet::{RuleName, Seconds, Timestamp};
+
 use super::memory::{Care, IdleMemory, Open, REVISION, RuleMemory, Scope};
 use super::plan::{FoundBy, IdleFinding, IdleHold, IdlePlan, Stage, Verb};
 use super::radius::{self, Due};
-use super::resource::{Power, ResourceId};
-use super::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
+use super::rule::{IdlePolicy, IdleRule, ScheduleRule};
 use super::scheduled::Queue;
 use super::snapshot::{IdleSnapshot, Seen};
-use crate::alert::{Alert, Severity};
 use crate::policy::FreezeScope;
 use crate::snapshot::{Disk, KillSwitch};
-use crate::{Seconds, Timestamp};
 
 /// Looks that must have come at the usual interval before anything is stopped.
 const STEADY_LOOKS: u64 = 3;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fleet::resource::{Part, Resource, Subject};
+use fleet::signs::{Clue, Holder};
+use fleet::usage::{Code, HOUR, Hours, Signal};
+use fleet::{OrTold, Seconds, Step, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::pattern::{Offsets, Pattern, pattern};
-use super::resource::{Part, Resource, Subject};
 use super::rule::IdleRule;
-use super::signs::{Clue, Holder};
-use super::usage::{Code, HOUR, Hours, Signal};
-use crate::{OrTold, Seconds, Step, Timestamp};
 
 /// What a resource did over a rule's look-back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

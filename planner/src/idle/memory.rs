@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::resource::{Power, ResourceId};
+use fleet::stop::StopMode;
+use fleet::{AccountId, Fault, OrTold, ProviderName, RuleName, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::reasons::ExemptReason;
-use super::resource::{Power, ResourceId};
-use super::rule::{RuleName, StopMode};
-use crate::{AccountId, Fault, OrTold, ProviderName, Seconds, Timestamp};
 
 /// The revision of the rules. Plans of a later revision need not be equal on replay; those of
 /// earlier ones are, by [`plan_of`](super::plan_of).

@@ -29,5 +29,4 @@ pub use care::MARK_TAG;
 pub use check::{IdleViolation, check_idle};
 pub use decide::{plan, plan_of};
 pub use evidence::judge;
-pub use fleet::{money, resource, signs, usage};
 pub use recheck::recheck;

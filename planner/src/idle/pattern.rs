@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use fleet::usage::{HOUR, HOURS_A_DAY};
+use fleet::{Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use super::usage::{HOUR, HOURS_A_DAY};
-use crate::{Seconds, Timestamp};
 
 /// Local time: from each moment on, so many seconds east of UTC; rising.
 ///

@@ -3,6 +3,11 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use fleet::alert::Alert;
+use fleet::resource::{Power, ResourceId};
+use fleet::signs::{NoSaving, Protection, RoleSign, UnknownFact};
+use fleet::stop::StopMode;
+use fleet::{OrTold, RuleName, Seconds, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::evidence::{Lack, Use};
@@ -11,13 +16,9 @@ use super::pattern::Pattern;
 use super::reasons::{
     ApprovalReason, ExemptReason, NotIdle, RiskReason, ScheduleGap, StartFailure,
 };
-use super::resource::{Power, ResourceId};
-use super::rule::{Limits, RuleMode, RuleName, StopMode};
+use super::rule::{Limits, RuleMode};
 use super::schedule::Switch;
-use super::signs::{NoSaving, Protection, RoleSign, UnknownFact};
-use crate::alert::Alert;
 use crate::reasons::SwitchThrown;
-use crate::{OrTold, Seconds, Timestamp};
 
 /// What to stop and start now, and why nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::alert::Severity;
+use fleet::{RuleName, Seconds, Timestamp};
+
 use super::decide::{Look, Places, rule_scope};
 use super::memory::Scope;
 use super::plan::{FoundBy, IdleHold, PowerAction, Stage};
-use super::rule::{Cap, Radius, RuleName};
-use crate::alert::Severity;
-use crate::{Seconds, Timestamp};
+use super::rule::{Cap, Radius};
 
 /// An order that all but the caps agree with.
 pub(super) struct Due {

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use fleet::usage::Signal;
+use fleet::{Fault, RuleName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::plan::IdleHold;
-use super::rule::RuleName;
-use super::usage::Signal;
-use crate::{Fault, Timestamp};
 
 /// What could keep a machine from coming back, or what a stop of it loses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

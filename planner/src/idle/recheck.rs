@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fleet::resource::{Power, Resource};
+use fleet::stop::OptIn;
+use fleet::usage::Signal;
+
 use super::evidence::{Lack, Use};
 use super::plan::{Because, IdleHold, PowerAction, Verb};
-use super::resource::{Power, Resource};
-use super::rule::{IdlePolicy, OptIn, StopPreference};
+use super::rule::{IdlePolicy, StopPreference};
 use super::touch::{StopTerms, untouchable};
-use super::usage::Signal;
 
 /// Whether an order still holds against the machine as it was read just now, and against its
 /// newest samples: the greatest value of each signal (the least of credits) in its unit.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::OrTold;
+use fleet::resource::{Facts, Purchase, Resource, Subject};
+
 use super::memory::Starts;
 use super::plan::Risk;
 use super::reasons::RiskReason;
-use super::resource::{Facts, Purchase, Resource, Subject};
 use super::touch::losses;
-use crate::OrTold;
 
 /// Above this chance, in thousandths, a stop is proposed and not done.
 pub(super) const RISK_MOST_MILLI: u32 = 50;

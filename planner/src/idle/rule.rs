@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use fleet::resource::{Power, Resource, ResourceKind};
+use fleet::stop::OptIn;
+use fleet::usage::Signal;
+use fleet::{AccountId, ProviderName, Region, RuleName, Seconds};
 use serde::{Deserialize, Serialize};
 
-use super::resource::{Power, ResourceKind};
-use super::usage::Signal;
 use crate::policy::{Mode, Share};
-use crate::{AccountId, ProviderName, Region, Seconds};
-
-pub use fleet::RuleName;
-pub use fleet::resource::Resource;
-pub use fleet::stop::{OptIn, StopMode};
 
 /// All that is allowed to be stopped and started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

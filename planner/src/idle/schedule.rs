@@ -1,10 +1,10 @@
 //! When a machine is to be up, as the planner reads it: plain spans of UTC.
 
+use fleet::{OrTold, RuleName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::reasons::ScheduleFault;
-use super::rule::{RuleName, ScheduleKind};
-use crate::{OrTold, Timestamp};
+use super::rule::ScheduleKind;
 
 /// A span of time, its end not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

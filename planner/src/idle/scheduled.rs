@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use fleet::alert::Severity;
+use fleet::resource::{Power, ResourceKind};
+use fleet::{OrTold, RuleName, Seconds, Timestamp};
+
 use super::care::approval_id;
 use super::decide::{Look, is_down, is_up, schedule_scopes};
 use super::memory::{Approval, Starting};
 use super::plan::{Because, FoundBy, IdleHold, PowerAction, Stage, Verb};
 use super::radius::Due;
 use super::reasons::{ApprovalReason, ScheduleGap, StartFailure};
-use super::resource::{Power, ResourceKind};
 use super::risk::{RISK_MOST_MILLI, risk, starts_key};
-use super::rule::{RuleMode, RuleName, ScheduleRule};
+use super::rule::{RuleMode, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
 use super::touch::{StopTerms, stop_mode, untouchable};
 use crate::agreement::older;
-use crate::alert::Severity;
-use crate::{OrTold, Seconds, Timestamp};
 
 impl Look<'_> {
     /// A machine that somebody wants up, whatever its rules say; `None` where nobody does or it is
@@ -299,7 +300,7 @@ impl Look<'_> {
         &mut self,
         seen: &Seen,
         rule: &ScheduleRule,
-        mode: super::rule::StopMode,
+        mode: fleet::stop::StopMode,
         switch: Timestamp,
     ) -> Option<IdleHold> {
         let id = &seen.resource.id;

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use fleet::money::Saving;
+use fleet::resource::{Resource, ResourceId, ResourceKind};
+use fleet::stop::StopMode;
+use fleet::{AccountId, Fault, OrTold, ProviderName, Region, RuleName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
 use super::memory::Scope;
-use super::money::Saving;
 use super::plan::Because;
 use super::reasons::{LastLook, NotIdle};
-use super::resource::{Resource, ResourceId, ResourceKind};
-use super::rule::{RuleName, StopMode};
 use super::schedule::ScheduleView;
 use crate::policy::ActiveFreeze;
 use crate::snapshot::{Disk, KillSwitch};
-use crate::{AccountId, Fault, OrTold, ProviderName, Region, Timestamp};
 
 /// Everything observed that a decision on idle resources may depend on.
 ///

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fleet::Fault;
+use fleet::resource::{Fact, Facts, PublicAddress, Purchase, Resource, Saves, Subject};
+use fleet::signs::{FactName, Protection, RoleSign, UnknownFact};
+use fleet::stop::StopMode;
+
 use super::plan::IdleHold;
 use super::reasons::RiskReason;
-use super::resource::{Fact, Facts, PublicAddress, Purchase, Resource, Saves, Subject};
-use super::rule::{IdlePolicy, StopMode, StopPreference};
-use super::signs::{FactName, Protection, RoleSign, UnknownFact};
-use crate::Fault;
+use super::rule::{IdlePolicy, StopPreference};
 
 /// Tags of orchestrators: how a key begins, and whose it is.
 const ORCHESTRATORS: [(&str, &str); 20] = [

@@ -1,11 +1,12 @@
 //! Accounts for violations, and calibrates the quantile and the headroom by each interval.
 
+use fleet::{Level, Seconds, Timestamp};
+
 use super::capacity_per_unit;
 use crate::memory::{Calibration, Count, Quality, ServiceMemory};
 use crate::numbers::{HALVING, depth_of, milli};
 use crate::policy::{Mode, ServicePolicy};
 use crate::snapshot::{Observation, ReducedForecast};
-use crate::{Level, Seconds, Timestamp};
 
 /// Violations are accounted over so many quarters of a day: 28 days.
 const QUARTERS_KEPT: u32 = 112;

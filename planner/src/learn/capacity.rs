@@ -1,10 +1,11 @@
 //! The capacity of a unit: given, or learned from demand and utilisation.
 
+use fleet::{Seconds, Timestamp, Units};
+
 use crate::memory::ServiceMemory;
 use crate::numbers::{milli, sane};
 use crate::policy::{CapacityPerUnit, ServicePolicy};
 use crate::snapshot::{DemandView, GroupView};
-use crate::{Seconds, Timestamp, Units};
 
 /// Estimates of a unit's capacity kept, and how far apart once there are enough.
 const CAPACITY_ESTIMATES: usize = 24;

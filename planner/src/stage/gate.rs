@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use fleet::Seconds;
 use serde::{Deserialize, Serialize};
 
 use super::Gate;
-use crate::Seconds;
 use crate::policy::Share;
 
 /// What a service has shown in shadow: the sum of its days there.

@@ -1,11 +1,12 @@
 //! Regret: what a promoted service does that takes its promotion back, and who is told.
 
+use fleet::alert::{Alert, Severity};
+use fleet::{ServiceName, Timestamp};
+
 use super::{Stage, StageMemory, Stages, Why, rules};
-use crate::alert::{Alert, Severity};
 use crate::memory::{Memory, ServiceMemory};
 use crate::policy::{Policy, ServicePolicy};
 use crate::snapshot::{Observation, OrderResult, Snapshot};
-use crate::{ServiceName, Timestamp};
 
 /// What a promoted service's cycle says of its promotion. `before` are the account's totals before
 /// the cycle's intervals were counted, `own` is what was learned with them.

@@ -2,16 +2,15 @@
 
 use std::fmt;
 
+use fleet::{RuleName, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::rules::{self, bound_to_rule};
 use super::{Promotion, Stage, StageMemory, Stages, Why};
 use crate::agreement::{agrees, name_of, older};
-use crate::idle::rule::RuleName;
 use crate::plan::{Finding, Hold, What};
 use crate::policy::{Policy, Share};
 use crate::snapshot::Snapshot;
-use crate::{ServiceName, Timestamp};
 
 /// What a person asks for, of services and rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,15 +1,14 @@
 //! Stages of idle rules and schedules: what they must have shown, what is agreed to, and regret.
 
+use fleet::alert::{Alert, Severity};
+use fleet::{RuleName, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::gate::millionths;
 use super::{Missing, Promotion, Stage, StageMemory, Stages, Why};
 use crate::agreement::name_of;
-use crate::alert::{Alert, Severity};
 use crate::idle::WRONG_WITHIN;
-use crate::idle::rule::RuleName;
 use crate::policy::Policy;
-use crate::{Seconds, Timestamp};
 
 /// What a rule's promotion is agreed to by: a short hash of its configuration.
 pub fn terms(rule: &impl Serialize) -> String {

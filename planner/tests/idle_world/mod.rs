@@ -3,24 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::resource::{Fact, Facts, Part, Power, Resource, ResourceId, ResourceKind, Subject};
+use fleet::signs::Clue;
+use fleet::stop::OptIn;
+use fleet::usage::Signal;
+use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, RuleName, Seconds, Timestamp};
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::{IdleMemory, RuleMemory, Scope, Watch, idle_delta};
 use planner::idle::plan::{IdleHold, IdlePlan, PowerAction, Stage, Verb};
-use planner::idle::resource::{
-    Fact, Facts, Part, Power, Resource, ResourceId, ResourceKind, Subject,
-};
 use planner::idle::rule::{
-    Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, ScheduleKind,
-    ScheduleRule, Select, StopPreference,
+    Cap, IdlePolicy, IdleRule, Limits, Radius, RuleMode, ScheduleKind, ScheduleRule, Select,
+    StopPreference,
 };
 use planner::idle::schedule::{ScheduleView, Span};
-use planner::idle::signs::Clue;
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen};
-use planner::idle::usage::Signal;
 use planner::idle::{check_idle, plan};
 use planner::policy::{Mode, Share};
 use planner::snapshot::{Disk, KillSwitch};
-use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Timestamp};
 
 /// A Monday noon.
 pub const START: Timestamp = Timestamp(1_772_452_800);

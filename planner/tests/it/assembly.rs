@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::group::{ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, Process};
+use fleet::{Seconds, Step, Timestamp, Units};
 use planner::demand::{Assembly, Member};
-use planner::group::{
-    ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, Process,
-};
 use planner::policy::Share;
 use planner::snapshot::{DemandPoint, DemandView, GroupView};
-use planner::{Seconds, Step, Timestamp, Units};
 
 use crate::world::{activity, observation};
 

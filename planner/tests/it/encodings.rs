@@ -1,13 +1,12 @@
 //! What is journaled and shown: small, and the same when read back.
 
+use fleet::{OrTold, RuleName, Seconds, Timestamp, Units};
 use planner::idle::plan::{FoundBy, IdleHold};
 use planner::idle::reasons::LastLook;
-use planner::idle::rule::RuleName;
 use planner::memory::{Memory, MemoryDelta, delta};
 use planner::plan::{DecidedBy, Hold, Plan};
 use planner::reasons::{Author, ForeignChange};
 use planner::snapshot::Snapshot;
-use planner::{OrTold, Seconds, Timestamp, Units};
 
 use crate::world::{World, name};
 

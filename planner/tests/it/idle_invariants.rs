@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use fleet::resource::{Fact, Power, ResourceKind, Subject};
+use fleet::signs::{Clue, Holder};
+use fleet::{FaultKind, OrTold, Seconds, Timestamp};
 use planner::idle::evidence::{Lack, Use, Verdict};
 use planner::idle::memory::IdleMemory;
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::IdlePlan;
 use planner::idle::reasons::LastLook;
-use planner::idle::resource::{Fact, Power, ResourceKind, Subject};
 use planner::idle::rule::{Radius, RuleMode, ScheduleKind};
 use planner::idle::schedule::ScheduleView;
-use planner::idle::signs::{Clue, Holder};
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerResult, Unread};
 use planner::policy::{ActiveFreeze, FreezeScope, Mode};
 use planner::snapshot::{Disk, KillSwitch};
-use planner::{FaultKind, OrTold, Seconds, Timestamp};
 
 use crate::idle_world::{
     EVERY, START, World, account, cap, fault, id, machine, name, office, volume,

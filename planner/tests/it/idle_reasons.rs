@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use fleet::resource::{Fact, Power, Purchase, Saves};
+use fleet::signs::{Clue, FactName, Holder, NoSaving, Protection, RoleSign, UnknownFact};
+use fleet::usage::Signal;
+use fleet::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 use planner::idle::evidence::{Lack, Use, Verdict};
 use planner::idle::memory::Scope;
 use planner::idle::pattern::Pattern;
@@ -10,16 +14,12 @@ use planner::idle::reasons::{
     ApprovalReason, ExemptReason, NotIdle, RiskReason, ScheduleFault, ScheduleGap, StartFailure,
     TagFault,
 };
-use planner::idle::resource::{Fact, Power, Purchase, Saves};
 use planner::idle::rule::{Radius, RuleMode, ScheduleKind, StopPreference};
 use planner::idle::schedule::ScheduleView;
-use planner::idle::signs::{Clue, FactName, Holder, NoSaving, Protection, RoleSign, UnknownFact};
 use planner::idle::snapshot::{Ask, PowerResult, Unread};
-use planner::idle::usage::Signal;
 use planner::policy::{ActiveFreeze, FreezeScope, Mode};
 use planner::reasons::SwitchThrown;
 use planner::snapshot::{Disk, KillSwitch};
-use planner::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 
 use crate::idle_world::{EVERY, START, World, cap, fault, id, machine, name, office, volume};
 

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::alert::Severity;
+use fleet::alert::Severity;
+use fleet::money::Saving;
+use fleet::resource::{Fact, Power, Resource, ResourceKind};
+use fleet::signs::Holder;
+use fleet::stop::StopMode;
+use fleet::usage::Signal;
+use fleet::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 use planner::idle::evidence::{Lack, Use, Verdict};
 use planner::idle::memory::{IdleMemory, Scope};
-use planner::idle::money::Saving;
 use planner::idle::plan::{IdleHold, PowerAction, Stage, Verb};
 use planner::idle::reasons::{ApprovalReason, ExemptReason};
-use planner::idle::resource::{Fact, Power, Resource, ResourceKind};
-use planner::idle::rule::{Cap, Radius, RuleMode, ScheduleKind, StopMode};
+use planner::idle::rule::{Cap, Radius, RuleMode, ScheduleKind};
 use planner::idle::schedule::{ScheduleView, Span};
-use planner::idle::signs::Holder;
 use planner::idle::snapshot::{Ask, PowerResult};
-use planner::idle::usage::Signal;
 use planner::idle::{MARK_TAG, check_idle, recheck};
 use planner::policy::{ActiveFreeze, FreezeScope, Share};
 use planner::snapshot::KillSwitch;
-use planner::{AccountId, FaultKind, OrTold, ProviderName, Seconds};
 
 use crate::idle_world::{EVERY, START, World, account, cap, fault, id, machine, name, office};
 

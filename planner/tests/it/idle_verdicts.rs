@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::resource::{Fact, Resource, Subject};
+use fleet::signs::Clue;
+use fleet::usage::{HOUR, Hours, Signal};
+use fleet::{FaultKind, Seconds, Timestamp};
 use planner::idle::evidence::{Evidence, Lack, Look, Use, Verdict};
 use planner::idle::judge;
 use planner::idle::pattern::Offsets;
-use planner::idle::resource::{Fact, Resource, Subject};
 use planner::idle::rule::IdleRule;
-use planner::idle::signs::Clue;
-use planner::idle::usage::{HOUR, Hours, Signal};
-use planner::{FaultKind, Seconds, Timestamp};
 
 use crate::idle_world::{START, fault, idle_rule, machine, volume};
 

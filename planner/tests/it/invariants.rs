@@ -3,12 +3,15 @@
 use std::fmt;
 use std::rc::Rc;
 
-use planner::group::{Cause, Owner};
+use fleet::group::{Cause, Owner};
+use fleet::{
+    AccountId, AccountKey, Change, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp,
+    Units,
+};
 use planner::memory::{
     Band, Bucket, Calibration, Expected, Fall, Lease, Memory, MemoryDelta, OpenOrder, Quality,
     ServiceMemory, delta,
 };
-use planner::plan::Change;
 use planner::policy::{
     ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy, Share,
 };
@@ -17,9 +20,6 @@ use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
 };
 use planner::stage::{self, Stage, StageAsk, StageMemory, StageRequest, Why};
-use planner::{
-    AccountId, AccountKey, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp, Units,
-};
 
 use crate::world::{self, World, activity, forecast, name, native_policy};
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! Shadow, promotion, canary, regret and what is taken back, as stories.
 
-use planner::idle::rule::RuleName;
+use fleet::{RuleName, Seconds, Units};
+use planner::Memory;
 use planner::plan::{Hold, Plan};
 use planner::policy::{Budgets, Mode, Share};
 use planner::snapshot::DemandPoint;
@@ -8,7 +9,6 @@ use planner::stage::{
     self, Evidence, Gate, Missing, RuleEvidence, Stage, StageAsk, StageRequest, Why, bound_to,
     bound_to_rule, missing,
 };
-use planner::{Memory, Seconds, Units};
 
 use crate::world::{World, name, text};
 use insta::assert_snapshot;
@@ -226,7 +226,7 @@ fn too_many_violations_take_a_promotion_back_once() {
     assert_eq!(stage, Stage::Shadow);
     assert!(matches!(why, Why::RegretViolations { violations: 11, .. }), "{why:?}");
     assert_eq!(alerts.len(), 1);
-    assert_eq!(alerts[0].severity, planner::alert::Severity::Critical);
+    assert_eq!(alerts[0].severity, fleet::alert::Severity::Critical);
     assert!(alerts[0].title.contains("back in shadow: demoted by regret"), "{}", alerts[0].title);
     world.set_demand(5_000.0);
     assert_eq!(acts(&world.cycle(true)), [false]);

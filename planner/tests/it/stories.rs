@@ -1,16 +1,16 @@
 //! What users of other autoscalers suffered from, each as a short story that ends well here.
 
-use planner::fault::{Fault, FaultKind};
-use planner::group::{Cause, Owner};
+use fleet::group::{Cause, Owner};
+use fleet::{Change, Fault, FaultKind, OrTold, Seconds, Timestamp, Units};
+use planner::Memory;
 use planner::memory::OpenOrder;
-use planner::plan::{Change, Hold};
+use planner::plan::Hold;
 use planner::policy::{
     ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Share,
 };
 use planner::snapshot::{
     DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
 };
-use planner::{Memory, OrTold, Seconds, Timestamp, Units};
 
 use crate::world::{World, activity, name, native_policy, text};
 use insta::assert_snapshot;

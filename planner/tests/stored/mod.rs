@@ -2,16 +2,16 @@
 //! shadow's. Each text and number tells which field it is of.
 #![allow(dead_code, reason = "each test program uses its own part of the samples")]
 
-use planner::group::{
+use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, NativePolicy, NativePolicyKind, Owner,
     ScheduledAction,
 };
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::plan::Change;
-use planner::snapshot::{DemandPoint, GroupView, Window};
-use planner::{
-    AccountId, GroupId, OrTold, ProviderName, Region, Seconds, ServiceName, Timestamp, Units,
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::{
+    AccountId, Change, GroupId, OrTold, ProviderName, Region, Seconds, ServiceName, Timestamp,
+    Units,
 };
+use planner::snapshot::{DemandPoint, GroupView, Window};
 
 /// Adds a sample of every variant of an enum. A variant that has none here does not compile.
 macro_rules! every {

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use planner::group::{
-    Activity, ActivityKind, ActivityStatus, Cause, NativePolicy, NativePolicyKind,
+use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, NativePolicy, NativePolicyKind};
+use fleet::{
+    AccountId, GroupId, GroupRef, Level, ProviderName, Region, Seconds, ServiceName, Step,
+    Timestamp, Units,
 };
+use planner::Memory;
 use planner::plan::Plan;
 use planner::policy::{
     Budgets, CapacityPerUnit, Mode, Policy, PoolPolicy, ServicePolicy, Share, Signals,
@@ -15,10 +18,6 @@ use planner::snapshot::{
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::stage::Promotion;
-use planner::{
-    AccountId, GroupId, GroupRef, Level, Memory, ProviderName, Region, Seconds, ServiceName, Step,
-    Timestamp, Units,
-};
 
 pub const START: &str = "2026-03-02T12:00:00Z";
 
@@ -159,10 +158,10 @@ impl World {
             let seen = self.snapshot.services.get_mut(&action.service).unwrap();
             let view = seen.group.as_mut().unwrap();
             match action.change {
-                planner::plan::Change::Desired { to, .. } => {
+                fleet::Change::Desired { to, .. } => {
                     (view.desired, view.in_service) = (to, to);
                 }
-                planner::plan::Change::Minimum { to, .. } => view.min = to,
+                fleet::Change::Minimum { to, .. } => view.min = to,
             }
             seen.outcomes.push(OrderOutcome {
                 decision: format!("{}/{}", at, action.service),

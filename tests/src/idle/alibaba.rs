@@ -1,6 +1,6 @@
 //! Machines on the stand-in for Alibaba Cloud.
 
-use planner::Seconds;
+use fleet::Seconds;
 use serde_json::{Value, json};
 
 use super::site::{Act, Hour, NewMachine, Shape, Site, points};

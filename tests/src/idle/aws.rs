@@ -1,6 +1,6 @@
 //! Machines on moto, behind the proxy.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::site::{Act, Hour, NewMachine, Shape, Site, points};
 use crate::peers::{Point, Series};

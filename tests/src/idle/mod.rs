@@ -7,7 +7,7 @@ mod site;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 use crate::clock::locked;
 use crate::peers::{Call, NewGroup};

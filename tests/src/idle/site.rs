@@ -1,7 +1,7 @@
 //! What a day of idle machines asks of a cloud besides a door: machines of every shape, their hours,
 //! and what its calls do to them.
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 
 use crate::world::Cloud;
 

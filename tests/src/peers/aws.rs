@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use fleet::Timestamp;
 use hyper::{HeaderMap, Method};
-use planner::Timestamp;
 use serde_json::{Value, json};
 
 use super::http::{self, Answer, percent_encoded};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use tempfile::TempDir;
 
 use crate::clock::locked;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use planner::metric::{MetricKey, MetricQuery};
-use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
+use fleet::metric::{MetricKey, MetricQuery};
+use fleet::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
 use providers::Provider;
 use providers::alibaba::Alibaba as Adapter;
 use providers::contract::{Bench, Misbehaviour, Size, plain_query};

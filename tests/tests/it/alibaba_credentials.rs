@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::{AccountId, Fault, FaultKind, GroupRef, ProviderName, Region};
-use planner::{Seconds, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, GroupRef, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::{Alibaba as Adapter, Environment, RoleAccount, RoleArn, Settings};
 use providers::{Deadline, Inventory};
 use tests::clock::TestTime;

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::idle::resource::{
+use fleet::resource::{
     Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
     Subject,
 };
-use planner::idle::rule::StopMode;
-use planner::idle::signs::{Clue, Holder, NoSaving};
-use planner::idle::usage::Signal;
-use planner::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
+use fleet::signs::{Clue, Holder, NoSaving};
+use fleet::stop::StopMode;
+use fleet::usage::Signal;
+use fleet::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::Alibaba as Adapter;
 use providers::{Deadline, Estate, Listing, PowerOrder, Provider};
 use serde_json::{Value, json};
@@ -275,7 +275,7 @@ async fn a_fact_that_is_denied_is_unread_and_the_listing_goes_on() {
         let permission = Some(permission.to_owned());
         assert_eq!(fact, FaultKind::Denied { permission });
     };
-    let kind = |fault: Option<planner::Fault>| fault.expect("it was denied").kind;
+    let kind = |fault: Option<fleet::Fault>| fault.expect("it was denied").kind;
     for operation in [
         "DescribeScalingInstances",
         "ListServerGroupServers",
@@ -287,7 +287,7 @@ async fn a_fact_that_is_denied_is_unread_and_the_listing_goes_on() {
     }
     let all = bench.list(ResourceKind::Instance).await;
     let read = facts(&all[0]);
-    fn fault<T>(fact: &Fact<T>) -> Option<planner::Fault> {
+    fn fault<T>(fact: &Fact<T>) -> Option<fleet::Fault> {
         match fact {
             Fact::Unread(fault) => Some((**fault).clone()),
             Fact::Known(_) | Fact::Unasked => None,

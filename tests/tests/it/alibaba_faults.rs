@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::group::{GroupState, Lifecycle};
-use planner::plan::Change;
-use planner::{AccountId, FaultKind, GroupRef, ProviderName, Region};
-use planner::{Seconds, Timestamp, Units};
+use fleet::group::{GroupState, Lifecycle};
+use fleet::{
+    AccountId, Change, FaultKind, GroupRef, ProviderName, Region, Seconds, Timestamp, Units,
+};
 use providers::alibaba::{Alibaba as Adapter, Settings};
 use providers::contract::plain_query;
 use providers::{Deadline, Inventory, Metrics, Provider};
@@ -20,7 +20,7 @@ const START: Timestamp = Timestamp(1_772_452_800);
 const NEAR: (&str, &str) = ("ap-southeast-1", "near");
 const FAR: (&str, &str) = ("eu-central-1", "far");
 
-type Answer<T> = Result<T, planner::Fault>;
+type Answer<T> = Result<T, fleet::Fault>;
 
 /// A cloud with a group of three units in each of two regions.
 struct Bench {
@@ -52,7 +52,7 @@ impl Bench {
         self.adapter.groups(&[reference(region, name)], by()).await.remove(0)
     }
 
-    async fn fault(&self) -> planner::Fault {
+    async fn fault(&self) -> fleet::Fault {
         self.read(NEAR).await.expect_err("a fault")
     }
 
@@ -78,7 +78,7 @@ fn reference(region: &str, name: &str) -> GroupRef {
 }
 
 /// The credentials are not good, and the fault says so without showing them.
-fn denied(fault: &planner::Fault, code: &str) {
+fn denied(fault: &fleet::Fault, code: &str) {
     assert_eq!(fault.kind, FaultKind::Denied { permission: None }, "{fault}");
     assert!(fault.detail.starts_with(code), "{fault}");
     assert!(fault.request_id.is_some() && !fault.to_string().contains(SECRET), "{fault}");
@@ -302,7 +302,7 @@ async fn a_shortage_is_seen_in_the_groups_activities() {
     bench.time.set(bench.time.now() + Seconds(300));
     let group = bench.read(NEAR).await.expect("readable");
     assert_eq!((group.desired, group.in_service()), (Units(5), Units(3)));
-    let failed = planner::group::ActivityStatus::Failed { no_capacity: true };
+    let failed = fleet::group::ActivityStatus::Failed { no_capacity: true };
     assert!(group.activities.iter().any(|a| a.status == failed), "{:?}", group.activities);
 }
 

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::idle::money::PriceQuery;
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::rule::StopMode;
-use planner::metric::Statistic;
-use planner::plan::Change;
-use planner::{AccountId, FaultKind, GroupRef, ProviderName, Region};
-use planner::{Seconds, Timestamp, Units};
+use fleet::metric::Statistic;
+use fleet::money::PriceQuery;
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::stop::StopMode;
+use fleet::{
+    AccountId, Change, FaultKind, GroupRef, ProviderName, Region, Seconds, Timestamp, Units,
+};
 use providers::alibaba::sign::{Keys, Once, Request};
 use providers::alibaba::{Alibaba as Adapter, required_permissions};
 use providers::contract::plain_query;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::{Value, json};
 use tests::clock::TestTime;
 use tests::peers::http::{Answer, send};

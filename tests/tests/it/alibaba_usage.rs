@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use planner::idle::money::{Currency, PriceQuery};
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::signs::PriceSource;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
+use fleet::money::{Currency, PriceQuery};
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::signs::PriceSource;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::Alibaba as Adapter;
 use providers::{Deadline, Estate, Provider};
 use tests::clock::TestTime;

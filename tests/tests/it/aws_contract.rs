@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use planner::metric::MetricQuery;
-use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
+use fleet::metric::MetricQuery;
+use fleet::{AccountId, GroupRef, ProviderName, Region, Seconds, Timestamp};
 use providers::Provider;
 use providers::aws::{Aws as Adapter, Settings};
 use providers::contract::{Bench, Misbehaviour, Size, plain_query};

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fleet::FaultKind;
 use journal::JournalFault;
 use page::metrics::catalogue;
-use planner::FaultKind;
 use planner::idle::plan::IdleHold;
 use planner::plan::Hold;
 

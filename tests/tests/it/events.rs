@@ -92,9 +92,9 @@ fn the_floor_of_a_sale_is_in_service_when_it_begins_and_goes_when_it_ends() {
 fn a_series_file_is_forecast_by_the_calendar_that_is_named() {
     let neap = Neap::new(BINARY, CONFIG);
     // Hours of work in Shanghai, up to the morning of the make-up Saturday of 14 February 2026.
-    let end = planner::Timestamp::parse("2026-02-13T23:00:00Z").unwrap();
-    let hour = |n: u64| end - planner::Seconds::hours(40 * 24 - n);
-    let load = |at: planner::Timestamp| {
+    let end = fleet::Timestamp::parse("2026-02-13T23:00:00Z").unwrap();
+    let hour = |n: u64| end - fleet::Seconds::hours(40 * 24 - n);
+    let load = |at: fleet::Timestamp| {
         let local = at.0 + 8 * 3600;
         let (weekday, hour) = ((local.div_euclid(86_400) + 4).rem_euclid(7), local / 3600 % 24);
         let works = (1..6).contains(&weekday) && (8..18).contains(&hour);

@@ -3,12 +3,12 @@
 #[path = "../../../planner/tests/world/mod.rs"]
 mod world;
 
+use fleet::group::Owner;
+use fleet::{Fault, FaultKind, Seconds, Units};
 use journal::{Intent, Journal, NewCycle, Options, Outcome, World as JournalWorld};
-use planner::group::Owner;
 use planner::memory::{Count, REVISION, ViolationAccount};
 use planner::policy::{Budget, Share};
 use planner::snapshot::OrderResult;
-use planner::{Fault, FaultKind, Seconds, Units};
 use tests::neap::Neap;
 use world::World;
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::Value;
 use tests::clock::TestClock;
 use tests::neap::Neap;

@@ -12,7 +12,7 @@ use std::process::Output;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::Value;
 use tests::clock::{TestClock, TestTime, locked};
 use tests::idle::{Act, Done, Fleet, Kind, OPT_IN, Site, done};

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fleet::{Seconds, Timestamp};
 use journal::{EntryKind, Intent, Outcome, Reader};
 use planner::snapshot::OrderResult;
-use planner::{Seconds, Timestamp};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use fleet::{Seconds, Timestamp};
 use journal::{Journal, Options};
 use neap::assemble::{self, Clouds};
 use neap::cycle::Engine;
+use planner::Memory;
 use planner::plan::Hold;
-use planner::{Memory, Seconds, Timestamp};
 use report::Turn;
 use tempfile::TempDir;
 

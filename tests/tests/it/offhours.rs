@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::schedule::{OffHours, Reading};
+use fleet::Timestamp;
 use jiff::tz::TimeZone;
-use planner::Timestamp;
 use planner::idle::rule::ScheduleKind;
 use planner::idle::schedule::Span;
 use serde_json::{Value, json};

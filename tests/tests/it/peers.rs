@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::{Value, json};
 use tests::clock::TestTime;
 use tests::peers::{Aws, Fault, Moto, NewGroup, Point, Proxy, Rule, witness};

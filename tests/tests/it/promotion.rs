@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use fleet::{Seconds, ServiceName, Timestamp};
 use journal::{Journal, Options};
 use neap::assemble::{self, Clouds};
 use neap::cycle::Engine;
 use planner::idle::rule::IdlePolicy;
 use planner::snapshot::OrderResult;
 use planner::stage::{Missing, Stage, StageAsk, Why};
-use planner::{Seconds, ServiceName, Timestamp};
 use report::StageWish;
 use report::Turn;
 use shadow::{self, Offer, RuleScores, Rules, Scores, Seen, Watch};
@@ -246,7 +246,7 @@ async fn another_configuration_makes_a_promotion_void() {
     drop(fleet);
     let mut fleet = Fleet::open(&state).await;
     let checkout = ServiceName::new("checkout").unwrap();
-    fleet.engine.standing.policy.services.get_mut(&checkout).unwrap().pool.min = planner::Units(4);
+    fleet.engine.standing.policy.services.get_mut(&checkout).unwrap().pool.min = fleet::Units(4);
     let digest = {
         let policy = &fleet.engine.standing.policy;
         fleet.journal.record_policy(policy, "", fleet.now).unwrap()

@@ -7,14 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use config::{self, Config};
+use fleet::resource::ResourceId;
+use fleet::{ProviderName, RuleName, Seconds, Timestamp};
 use journal::{Journal, Options};
 use neap::assemble::{self, Clouds};
 use neap::cycle::Engine;
 use neap::idle::IdleEngine;
-use planner::idle::resource::ResourceId;
-use planner::idle::rule::RuleName;
 use planner::stage::{Stage, Why};
-use planner::{ProviderName, Seconds, Timestamp};
 use providers::sim::World;
 use providers::{Deadline, PowerOrder, Provider};
 use report::StageWish;

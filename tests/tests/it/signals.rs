@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fleet::Timestamp;
 use journal::{EntryKind, Reader};
-use planner::Timestamp;
 use planner::snapshot::OrderResult;
 use tests::clock::{TestClock, locked};
 use tests::neap::Neap;

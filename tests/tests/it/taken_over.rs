@@ -12,9 +12,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fleet::{RuleName, Timestamp};
 use journal::{AlertEntry, CycleRecord, EntryKind, Reader};
-use planner::Timestamp;
-use planner::idle::rule::RuleName;
 use planner::snapshot::OrderResult;
 use planner::stage::Stage;
 use tests::neap::Neap;
@@ -110,7 +109,7 @@ fn promotions_that_were_agreed_to_under_older_names_are_carried_out() {
     let neap = left("request", "http://127.0.0.1:9/");
     once(&neap);
     let stages = last_cycle(&neap).memory_after.stages;
-    let render = planner::ServiceName::new("render").expect("a name");
+    let render = fleet::ServiceName::new("render").expect("a name");
     let stage = stages.service(&render).map(|memory| memory.stage);
     assert_eq!(stage, Some(Stage::Promoted), "{stages:#?}");
     let stage = stages.rule(&RuleName("gated".to_owned())).map(|memory| memory.stage);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::{Value, json};
 use tests::clock::{TestClock, TestTime, locked};
 use tests::load::Load;

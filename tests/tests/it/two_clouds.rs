@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::Value;
 use tests::clock::{TestClock, TestTime, locked};
 use tests::load::Load;

@@ -4,7 +4,7 @@
 //! each alert says itself when it ends: a day later, unless another ends it before.
 //! [prometheus.io/docs/alerting/latest/alerts_api; alertmanager: api/v2/openapi.yaml]
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{key_of, link, text, word};

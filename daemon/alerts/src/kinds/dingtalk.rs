@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use fleet::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use planner::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Code, Item, heading, hmac_base64, link_of};

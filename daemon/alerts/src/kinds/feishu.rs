@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use planner::Timestamp;
-use planner::alert::Severity;
+use fleet::Timestamp;
+use fleet::alert::Severity;
 use serde_json::{Value, json};
 
 use super::{Code, Item, heading, hmac_base64, link_of, worst};

@@ -4,7 +4,7 @@
 //! that it is over resolves what the other opened.
 //! [developer.pagerduty.com: events-API-v2, send an alert event]
 
-use planner::alert::Severity;
+use fleet::alert::Severity;
 use serde_json::{Map, Value, json};
 
 use super::{key_of, link, text, word};

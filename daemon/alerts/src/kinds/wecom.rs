@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleet::alert::Severity;
 use md5::{Digest, Md5};
-use planner::alert::Severity;
 use serde_json::{Value, json};
 
 use super::{Code, Item, heading, link_of, worst};

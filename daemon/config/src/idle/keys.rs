@@ -1,7 +1,8 @@
 //! The keys that `[idle_defaults]` may set for all rules.
 
-use planner::Seconds;
-use planner::idle::rule::{Cap, OptIn, Radius, RuleMode, StopPreference};
+use fleet::Seconds;
+use fleet::stop::OptIn;
+use planner::idle::rule::{Cap, Radius, RuleMode, StopPreference};
 use planner::policy::Share;
 
 use super::super::defaults::Defaults;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use planner::Seconds;
+use fleet::Seconds;
+use fleet::usage::Signal;
 use planner::idle::rule::Limits;
-use planner::idle::usage::Signal;
 use planner::policy::Share;
 
 use super::super::defaults::Defaults;

@@ -7,15 +7,16 @@ mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::money::Currency;
+use fleet::resource::Resource;
+use fleet::{RuleName, Seconds, Timestamp};
 use planner::agreement::older;
-use planner::idle::money::Currency;
 use planner::idle::reasons::ScheduleFault;
-use planner::idle::rule::{IdlePolicy, IdleRule, Radius, Resource, RuleName, ScheduleKind};
+use planner::idle::rule::{IdlePolicy, IdleRule, Radius, ScheduleKind};
 use planner::idle::rule::{ScheduleRule, Select};
 use planner::idle::schedule::ScheduleView;
 use planner::policy::Mode;
 use planner::stage;
-use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
 use super::calendar::CalendarRule;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::{RuleName, Seconds};
 use jiff::civil::{Date, Time};
-use planner::Seconds;
-use planner::idle::rule::{Cap, Radius, RuleName, ScheduleKind, ScheduleRule};
+use planner::idle::rule::{Cap, Radius, ScheduleKind, ScheduleRule};
 use planner::policy::Share;
 
 use super::super::calendar;

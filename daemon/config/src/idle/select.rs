@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::idle::resource::ResourceKind;
+use fleet::resource::ResourceKind;
+use fleet::{AccountId, ProviderName, Region};
 use planner::idle::rule::Select;
-use planner::{AccountId, ProviderName, Region};
 
 use super::super::keys::Key;
 use super::super::keys::idle::{matching, select as of_select};

@@ -1,6 +1,6 @@
 //! The keys of idle rules and of what they share with schedules.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::{Key, Kind, Preset, Section, Shape};
 use super::{example, preset, sections};

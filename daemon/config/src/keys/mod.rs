@@ -18,7 +18,7 @@ mod shape;
 mod tests;
 pub(super) mod times;
 
-use planner::Seconds;
+use fleet::Seconds;
 
 pub(super) use shape::Shape;
 

@@ -1,6 +1,6 @@
 //! The keys of `[[service.pool]]` and `[service_defaults.pool]`.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::{Key, Kind, Preset, Section, Shape};
 use super::{example, preset, sections};

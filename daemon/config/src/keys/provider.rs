@@ -1,6 +1,6 @@
 //! The keys of `[provider.NAME]`: a section for each kind.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::{Key, Kind, Preset, Rule, Section, Shape};
 use super::{example, preset, sections};

@@ -1,6 +1,6 @@
 //! The keys at the top of the file and of the small tables that hold for all of it.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::{Key, Kind, Preset, Rule, Section, Shape};
 use super::{alert, example, idle, page, preset, provider, schedule, sections, service, times};

@@ -1,6 +1,6 @@
 //! The keys of schedules, one section for each grammar of hours.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::idle;
 use super::{Key, Kind, Preset, Rule, Section, Shape};

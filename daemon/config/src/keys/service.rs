@@ -1,6 +1,6 @@
 //! The keys of services, templates, and the metrics that both name.
 
-use planner::Seconds;
+use fleet::Seconds;
 
 use super::pool;
 use super::{Key, Kind, Preset, Rule, Section, Shape};

@@ -285,7 +285,7 @@ fn a_value_of_another_type_or_beyond_its_limits_is_refused() {
         if let Kind::Duration(least, most) = key.kind {
             // How long is more than a pattern knows.
             let taken = |seconds: u64| {
-                let text = planner::Seconds(seconds).to_string();
+                let text = fleet::Seconds(seconds).to_string();
                 judges.read(&with(section, key, Value::from(text))).is_ok()
             };
             let below = least.0.checked_sub(1).is_some_and(taken);

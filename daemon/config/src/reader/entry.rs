@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use fleet::{Seconds, Units};
 use planner::policy::Share;
-use planner::{Seconds, Units};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

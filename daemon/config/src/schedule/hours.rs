@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::Timestamp;
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
-use planner::Timestamp;
 use planner::idle::schedule::Span;
 use serde::{Serialize, Serializer};
 

@@ -12,10 +12,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use fleet::{RuleName, Seconds, Timestamp};
 use planner::idle::reasons::ScheduleFault;
-use planner::idle::rule::{RuleName, ScheduleKind};
+use planner::idle::rule::ScheduleKind;
 use planner::idle::schedule::{ScheduleView, Span};
-use planner::{Seconds, Timestamp};
 use serde::Serialize;
 
 use crate::CalendarRule;

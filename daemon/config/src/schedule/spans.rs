@@ -1,7 +1,7 @@
 //! Spans of time: what a view covers, and windows laid together.
 
+use fleet::{Seconds, Timestamp};
 use planner::idle::schedule::Span;
-use planner::{Seconds, Timestamp};
 
 /// How far a view reaches to either side of the day of UTC that it is made on.
 const REACH: Seconds = Seconds::days(8);

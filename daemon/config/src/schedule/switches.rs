@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use planner::idle::schedule::Switch;
 use serde::{Serialize, Serializer};
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use fleet::{ServiceName, Timestamp};
 use planner::plan::{Action, Finding};
 use planner::snapshot::Observation;
-use planner::{ServiceName, Timestamp};
 
 use super::follow::Follow;
 use super::{Entry, EntryKind, Reader, no_such};

@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::ops::Range;
 
-use planner::Timestamp;
-use planner::idle::resource::ResourceId;
-use planner::idle::usage::{Day, HOUR, HOURS_A_DAY, Signal};
+use fleet::Timestamp;
+use fleet::metric::{MetricKey, Sample};
+use fleet::resource::ResourceId;
+use fleet::usage::{Day, HOUR, HOURS_A_DAY, Signal};
 use planner::memory::Memory;
-use planner::metric::{MetricKey, Sample};
 
 use super::{Reader, damaged};
 use crate::dictionary::Dictionary;

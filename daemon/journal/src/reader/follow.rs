@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
+use fleet::{ServiceName, Timestamp};
 use planner::memory::Memory;
-use planner::{ServiceName, Timestamp};
 
 use super::{Entry, EntryKind, Reader, ServiceTurn, damaged, stored};
 use crate::engine::Tree;

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::Value;
 
 use crate::engine::{EngineFault, Tree};

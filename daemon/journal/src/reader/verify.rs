@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Reader;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::{ServiceName, Timestamp};
+use planner::Memory;
 use planner::memory::ViolationAccount;
 use planner::plan::{Action, Finding, Plan, Sizing};
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderResult, Snapshot};
 use planner::stage::StageMemory;
-use planner::{Memory, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// All that is said about one service in one cycle.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use planner::Timestamp;
+use fleet::money::Saving;
+use fleet::resource::ResourceId;
+use fleet::{RuleName, Timestamp};
 use planner::idle::evidence::Evidence;
 use planner::idle::memory::{IdleDelta, IdleMemory, idle_delta};
-use planner::idle::money::Saving;
 use planner::idle::plan::{FoundBy, IdleFinding, IdlePlan, PowerAction};
-use planner::idle::resource::ResourceId;
-use planner::idle::rule::{IdlePolicy, RuleName};
+use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, Request, Seen};
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
 //! The journal's behaviour, on each engine.
 
 mod damage;
-#[path = "fleet.rs"]
-mod fleet;
 mod full;
 mod golden;
 mod kill;
 mod live;
+#[path = "made_fleet.rs"]
+mod made_fleet;
 mod older;
 mod outbox;
 mod stories;
@@ -15,11 +15,10 @@ mod usage;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::fleet::Retention;
-use fleet::{START, Turn, memory_at_start, policy, turn};
-use planner::plan::{Change, Plan};
+use fleet::{Change, Retention, Seconds, Timestamp, Units};
+use made_fleet::{START, Turn, memory_at_start, policy, turn};
+use planner::plan::Plan;
 use planner::snapshot::OrderResult;
-use planner::{Seconds, Timestamp, Units};
 
 use super::engine::MemoryEngine;
 use super::open::EngineKind;
@@ -125,7 +124,7 @@ impl Bench {
             .collect();
         assert_eq!(samples, wrote);
         let mut visited = Vec::new();
-        let visit = |metric: &planner::metric::MetricKey, seen_at, sample| {
+        let visit = |metric: &fleet::metric::MetricKey, seen_at, sample| {
             visited.push(StoredSample { metric: metric.clone(), seen_at, sample });
         };
         reader.visit_samples(Timestamp(0), visit).unwrap();
@@ -143,8 +142,8 @@ fn intent(cycle: CycleId, index: usize) -> Intent {
     Intent {
         id: cycle.decision(index),
         at: cycle.at(),
-        service: fleet::name(index),
-        group: fleet::group_id(index),
+        service: made_fleet::name(index),
+        group: made_fleet::group_id(index),
         change: Change::Desired { from: Units(3), to: Units(5) },
     }
 }
@@ -301,7 +300,7 @@ fn cycles_are_found_by_id_time_and_service() {
         assert_eq!(reader.cycle_at(START - Seconds(1)), Ok(None));
         let end = Timestamp(i64::MAX);
         let latest = |service: usize| {
-            reader.latest_for(&fleet::name(service), end).unwrap().map(|cycle| cycle.id)
+            reader.latest_for(&made_fleet::name(service), end).unwrap().map(|cycle| cycle.id)
         };
         assert_eq!(latest(1), Some(bench.wrote[6].0));
         assert_eq!(latest(2), Some(bench.wrote[3].0));
@@ -322,7 +321,7 @@ fn the_history_of_one_service_is_what_its_cycles_say() {
         bench.record(&journal, 2, 1440..1443);
         let reader = journal.reader();
         for service in [0, 1, 3] {
-            let name = fleet::name(service);
+            let name = made_fleet::name(service);
             let range = START + Seconds(60)..Timestamp(i64::MAX);
             let history: Vec<ServiceTurn> =
                 reader.history(&name, range).collect::<Result<_, _>>().unwrap();

@@ -1,6 +1,6 @@
 //! Alerts in the outbox: told once a while, kept until they are settled, known again after a kill.
 
-use planner::alert::{Alert, Severity};
+use fleet::alert::{Alert, Severity};
 
 use super::*;
 use crate::records::Dispatch;

@@ -1,6 +1,6 @@
 //! What cycles said, read back long after.
 
-use planner::ServiceName;
+use fleet::ServiceName;
 
 use super::*;
 

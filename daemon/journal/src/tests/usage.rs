@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use planner::idle::resource::{ResourceId, ResourceKind};
-use planner::idle::usage::{Code, Day, HOURS_A_DAY, Signal};
-use planner::{AccountId, ProviderName, Region};
+use fleet::resource::{ResourceId, ResourceKind};
+use fleet::usage::{Code, Day, HOURS_A_DAY, Signal};
+use fleet::{AccountId, ProviderName, Region};
 use rand_like::Noise;
 
 use super::super::usage as codec;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::AlibabaConfig;
-use planner::ProviderName;
+use fleet::ProviderName;
 use providers::alibaba::{Alibaba, Network, Settings};
 use providers::{Now, Provider};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::AwsConfig;
-use planner::ProviderName;
+use fleet::ProviderName;
 use providers::aws::{Aws, Settings};
 use providers::{Now, Provider};
 

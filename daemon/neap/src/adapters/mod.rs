@@ -13,7 +13,7 @@ pub mod prometheus;
 use std::sync::Arc;
 
 use config::{NotARole, NotAStore, NotPromql, ProviderConfig, StoreUrl};
-use planner::{AccountId, ProviderName, Seconds};
+use fleet::{AccountId, ProviderName, Seconds};
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 use providers::{CloudSettings, RoleAccount, RoleArn, RoleSyntax};
 use providers::{Expected, Now, Provider, Volume};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::{NotAStore, NotPromql, PrometheusConfig, Proof, SecretFile, StoreUrl};
-use planner::ProviderName;
+use fleet::ProviderName;
 use providers::prometheus::{
     ClientCertificate, Credential, Endpoint, NotAQuery, NotAnEndpoint, Prometheus, Query, Settings,
 };

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use fleet::{RuleName, ServiceName, Timestamp};
 use page::Latest;
 use page::metrics::totals::Account;
-use planner::idle::rule::RuleName;
-use planner::{ServiceName, Timestamp};
 use providers::Provider;
 use report::Turn;
 use shadow::{Offer, RuleOffer, capacity};

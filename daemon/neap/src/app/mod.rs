@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
+use fleet::{Seconds, Step, Timestamp};
 use journal::{Journal, Recovered};
 use page::{Board, Page};
-use planner::{Seconds, Timestamp};
 use report::Asked;
 use report::digest::Desk;
 use serde_json::Value;
@@ -212,7 +212,7 @@ impl Daemon {
     /// left out.
     fn next_tick(&self, now: Timestamp) -> Timestamp {
         let interval = self.engine.standing.policy.poll_interval;
-        let step = u32::try_from(interval.0).ok().and_then(planner::Step::new);
+        let step = u32::try_from(interval.0).ok().and_then(Step::new);
         step.map_or(now + interval, |step| now.floor_to(step) + interval)
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
+use fleet::Timestamp;
 use page::{Page, Site};
-use planner::Timestamp;
 use report::digest::Standing;
 use report::{Asked, Asking, Turn};
 use serde_json::json;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use alerts::{Channel, Letter, Options, Receipt};
 use config::AlertChannel;
-use planner::alert::{Alert, Severity};
+use fleet::alert::{Alert, Severity};
 use providers::Now;
 use serde::Serialize;
 use uuid::Uuid;

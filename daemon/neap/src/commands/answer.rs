@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use config::Zone;
+use fleet::{RuleName, Seconds, Timestamp};
 use jiff::civil::Time;
-use planner::idle::rule::RuleName;
 use planner::idle::snapshot::Ask;
-use planner::{Seconds, Timestamp};
 use providers::Now;
 use report::Answer;
 use serde_json::json;

@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use forecaster::{
-    Backtest, Horizon, Level, ModelKind, QuantileForecast, Score, Seconds, SeriesFault,
-};
+use fleet::{Level, NoDuration, Seconds};
+use forecaster::{Backtest, Horizon, ModelKind, QuantileForecast, Score, SeriesFault};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -69,7 +68,7 @@ pub(super) fn share(text: &str) -> Result<f64, Expected> {
 }
 
 /// Reads a duration or `judge`.
-pub(super) fn horizon(text: &str) -> Result<Horizon, forecaster::NoDuration> {
+pub(super) fn horizon(text: &str) -> Result<Horizon, NoDuration> {
     if text == "judge" {
         return Ok(Horizon::Customary);
     }

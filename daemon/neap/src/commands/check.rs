@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 use config::calendars::Calendars;
 use config::{self, AlertChannel, Config, ConfigFault, SecretFile};
-use planner::metric::{MetricQuery, WhenMissing};
+use fleet::metric::{MetricQuery, WhenMissing};
+use fleet::{ServiceName, Timestamp};
 use planner::policy::{CapacityPerUnit, Mode, ServicePolicy};
-use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 
 use crate::assemble;
@@ -186,9 +186,9 @@ fn told(alert: &AlertChannel) -> String {
         None => String::new(),
     };
     let least = match alert.min_severity {
-        planner::alert::Severity::Info => "everything",
-        planner::alert::Severity::Warning => "warnings and worse",
-        planner::alert::Severity::Critical => "what is critical",
+        fleet::alert::Severity::Info => "everything",
+        fleet::alert::Severity::Warning => "warnings and worse",
+        fleet::alert::Severity::Critical => "what is critical",
     };
     let quiet = if alert.quiet_hours.is_none() { "" } else { ", with quiet hours" };
     let digest = alert.digest.as_ref().map_or_else(String::new, |rule| format!(", a {rule}"));

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 
 use anyhow::Context;
 use config::{Period, Span};
+use fleet::Timestamp;
 use journal::Reader;
-use planner::Timestamp;
 use report::digest::{Facts, Standing, chart, words};
 use serde_json::json;
 use shadow::{Scores, Watch};

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use fleet::{ServiceName, Timestamp};
 use journal::Reader;
-use planner::{ServiceName, Timestamp};
 use report::explanation::{self, explained};
 
 use crate::options::Format;

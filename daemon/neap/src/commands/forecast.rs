@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use forecaster::{Choice, Horizon, Level, ModelKind, QuantileForecast, forecast_once};
+use fleet::Level;
+use forecaster::{Choice, Horizon, ModelKind, QuantileForecast, forecast_once};
 
 use super::backtest::{digits, horizon};
 use super::users::Users;
@@ -154,7 +155,7 @@ fn json(forecast: &QuantileForecast, choice: &Choice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forecaster::{Step, Timestamp};
+    use fleet::{Step, Timestamp};
 
     #[test]
     fn columns_are_named_by_percent() {

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use planner::Timestamp;
+use fleet::Timestamp;
+use fleet::money::Savings;
 use planner::idle::evidence::VerdictKind;
-use planner::idle::money::Savings;
 use serde_json::json;
 
 use journal::Reader;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use config::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, Defaults, ProviderConfig};
-use planner::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
-use planner::{Fault, ProviderName, Region, Seconds};
+use fleet::group::{ActivityKind, ActivityStatus, GroupState, NativePolicy};
+use fleet::{Fault, ProviderName, Region, Seconds};
 use providers::Deadline;
 
 use crate::adapters;
@@ -243,7 +243,7 @@ fn why_left(group: &GroupState) -> Option<String> {
     if group.max.0 == 0 {
         return Some("its maximum is 0".to_owned());
     }
-    if planner::ServiceName::new(group.name.clone()).is_none() {
+    if fleet::ServiceName::new(group.name.clone()).is_none() {
         return Some("its name cannot be written in a configuration".to_owned());
     }
     None
@@ -325,8 +325,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use planner::group::{Activity, Cause, NativePolicyKind, Owner};
-    use planner::{AccountId, FaultKind, GroupId, Timestamp, Units};
+    use fleet::group::{Activity, Cause, NativePolicyKind, Owner};
+    use fleet::{AccountId, FaultKind, GroupId, Timestamp, Units};
 
     use super::*;
 

@@ -4,12 +4,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use fleet::Retention;
+use fleet::{Retention, Seconds, ServiceName, Timestamp};
 use journal::{
     self, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault, NotAnId, Options,
     Outcome, Reader, RecordId, Report,
 };
-use planner::{Seconds, ServiceName, Timestamp};
 use report::records::{brief, brief_json, full_json};
 use report::{ending, reason};
 use serde_json::json;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Config;
+use fleet::{ServiceName, Timestamp};
 use journal::{JournalFault, PolicyDigest, Reader};
+use planner::Memory;
 use planner::policy::Mode;
 use planner::snapshot::Disk;
-use planner::{Memory, ServiceName, Timestamp};
 use providers::Provider;
 
 use crate::assemble;

@@ -5,10 +5,11 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fleet::{ServiceName, Timestamp};
 use journal::{CycleRecord, PolicyDigest, Reader};
+use planner::Memory;
 use planner::plan::Plan;
 use planner::policy::Policy;
-use planner::{Memory, ServiceName, Timestamp};
 use serde_json::json;
 use shadow::{self, Account};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use planner::Seconds;
+use fleet::Seconds;
 
 pub use play::Bounds;
 pub use policy::{PolicyFile, percent};

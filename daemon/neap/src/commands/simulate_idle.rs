@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use config::IdleConfig;
+use fleet::resource::{Facts, Power, Resource, ResourceId, ResourceKind, Subject};
+use fleet::usage::{Code, HOUR, Hours, Signal};
+use fleet::{AccountId, ProviderName, Region, Seconds, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use planner::idle::evidence::{Evidence, Look, Verdict, judge};
 use planner::idle::pattern::Offsets;
-use planner::idle::resource::{Facts, Power, Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::rule::IdleRule;
-use planner::idle::usage::{Code, HOUR, Hours, Signal};
-use planner::{AccountId, ProviderName, Region, Seconds, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

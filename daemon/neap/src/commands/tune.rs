@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use planner::Seconds;
+use fleet::Seconds;
 use planner::policy::Share;
 use rayon::prelude::*;
 
@@ -178,7 +178,8 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use forecaster::{Series, Step, Timestamp};
+    use fleet::{Step, Timestamp};
+    use forecaster::Series;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use fleet::Seconds;
 use forecaster::Series;
-use planner::Seconds;
 
 use config::calendars::calendar;
 use config::{CalendarRule, EventRule};

@@ -1,13 +1,13 @@
 //! Puts together what is known of one service: group, demand, forecast and signals.
 
+use fleet::group::{ActivityKind, ActivityStatus, GroupState};
+use fleet::{Fault, Seconds, ServiceName, Timestamp};
 use forecaster::Series;
 use planner::demand::Assembly;
-use planner::group::{ActivityKind, ActivityStatus, GroupState};
 use planner::policy::ServicePolicy;
 use planner::snapshot::{
     DemandView, GroupView, NoForecast, Observation, ReducedForecast, SignalsView, Trend, Window,
 };
-use planner::{Fault, Seconds, ServiceName, Timestamp};
 
 use super::{Observer, Question};
 use crate::store::{self, demand_step};

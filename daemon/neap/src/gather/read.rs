@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::group::GroupState;
+use fleet::metric::{MetricQuery, Sample};
+use fleet::{Fault, GroupRef, ProviderName, Seconds, Timestamp};
 use journal::SampleBatch;
-use planner::group::GroupState;
-use planner::metric::{MetricQuery, Sample};
 use planner::policy::ServicePolicy;
-use planner::{Fault, GroupRef, ProviderName, Seconds, Timestamp};
 use providers::Provider;
 use tokio::task::JoinSet;
 use tracing::Instrument;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use planner::idle::memory::REVISION;
 
 use journal::records::idle::{Folded, IdleEntry, LookRecord};

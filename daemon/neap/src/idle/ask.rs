@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use planner::Timestamp;
+use fleet::Timestamp;
+use fleet::resource::{Resource, ResourceId};
 use planner::answer::{AskedFor, NotTaken};
-use planner::idle::resource::{Resource, ResourceId};
 use planner::idle::snapshot::{Ask, Request};
 
 use super::IdleEngine;

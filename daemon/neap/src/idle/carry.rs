@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use fleet::resource::Resource;
+use fleet::{Seconds, Timestamp};
 use futures_util::StreamExt;
 use journal::records::idle::{IdleEntry, PowerIntent};
 use journal::{Journal, JournalFault, RecordId};
 use planner::idle::plan::{IdlePlan, TagAction, Verb};
-use planner::idle::resource::Resource;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
 use planner::snapshot::KillSwitch;
-use planner::{Seconds, Timestamp};
 use providers::{Deadline, Provider};
 
 use super::IdleEngine;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fleet::resource::{Resource, ResourceId};
+use fleet::usage::HOUR;
+use fleet::{OrTold, RuleName, Seconds, Timestamp};
 use journal::{Journal, JournalFault};
 use planner::idle::evidence::Verdict;
 use planner::idle::memory::{IdleMemory, Scope};
 use planner::idle::plan::IdlePlan;
 use planner::idle::reasons::NotIdle;
-use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::rule::{IdleRule, RuleName, ScheduleRule};
+use planner::idle::rule::{IdleRule, ScheduleRule};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, Seen, Unread};
-use planner::idle::usage::HOUR;
-use planner::{OrTold, Seconds, Timestamp};
 use providers::Deadline;
 
 use super::judge::Assigned;

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fleet::resource::{Power, Resource};
+use fleet::usage::{HOUR, Signal};
+use fleet::{FaultKind, Seconds, Timestamp};
 use planner::idle::plan::{PowerAction, Verb};
 use planner::idle::reasons::LastLook;
-use planner::idle::resource::{Power, Resource};
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::PowerResult;
-use planner::idle::usage::{HOUR, Signal};
-use planner::{FaultKind, Seconds, Timestamp};
 use providers::{Deadline, Estate, PowerOrder};
 
 use super::hours::queries;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fleet::resource::{Resource, ResourceId};
+use fleet::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery};
+use fleet::{Fault, Seconds, Timestamp};
 use planner::idle::evidence::Verdict;
-use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::usage::{Code, Day, HOUR, Hours, Signal, UsageQuery};
-use planner::{Fault, Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
 use journal::{JournalFault, UsageDay};
@@ -202,7 +202,7 @@ impl Known {
         Timestamp(from.0.div_euclid(HOUR) * HOUR)
     }
 
-    fn take(&mut self, signal: Signal, samples: &[planner::metric::Sample]) {
+    fn take(&mut self, signal: Signal, samples: &[fleet::metric::Sample]) {
         if samples.is_empty() {
             return;
         }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fleet::money::{PriceQuery, Saving};
+use fleet::resource::{Resource, ResourceId};
+use fleet::usage::HOUR;
+use fleet::{RuleName, Seconds, Timestamp};
 use journal::records::idle::{IdleEntry, Judged};
 use journal::{Journal, JournalFault, UsageDay};
 use planner::idle::evidence::{Evidence, Look, Verdict, VerdictKind, judge};
-use planner::idle::money::{PriceQuery, Saving};
 use planner::idle::pattern::Offsets;
-use planner::idle::resource::{Resource, ResourceId};
-use planner::idle::rule::{IdlePolicy, IdleRule, RuleName, ScheduleRule};
-use planner::idle::usage::HOUR;
-use planner::{Seconds, Timestamp};
+use planner::idle::rule::{IdlePolicy, IdleRule, ScheduleRule};
 use providers::{Deadline, Provider};
 use rayon::prelude::*;
 

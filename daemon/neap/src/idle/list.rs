@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fleet::resource::{Facts, Resource, ResourceId, ResourceKind, Subject};
+use fleet::{Fault, FaultKind, ProviderName, Seconds, Timestamp};
 use futures_util::StreamExt;
-use planner::idle::resource::{Facts, Resource, ResourceId, ResourceKind, Subject};
 use planner::idle::rule::IdlePolicy;
 use planner::idle::snapshot::Unread;
-use planner::{Fault, FaultKind, ProviderName, Seconds, Timestamp};
 use providers::{Deadline, Provider};
 
 use crate::gather::Providers;
@@ -152,10 +152,10 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use planner::GroupId;
-    use planner::idle::money::{Price, PriceQuery};
-    use planner::idle::usage::{Signal, UsageQuery};
-    use planner::metric::Sample;
+    use fleet::GroupId;
+    use fleet::metric::Sample;
+    use fleet::money::{Price, PriceQuery};
+    use fleet::usage::{Signal, UsageQuery};
     use providers::sim::{EstateSpec, Scenario, World};
     use providers::traced::Traced;
     use providers::{Estate, GroupWriter, Inventory, Listing, Metrics, Now, PowerSwitch, Provider};

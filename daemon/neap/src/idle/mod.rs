@@ -18,19 +18,19 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 use config::IdleConfig;
+use fleet::money::{Price, PriceQuery};
+use fleet::resource::ResourceId;
+use fleet::{ProviderName, RuleName, Seconds, Timestamp};
 use journal::ledger::{self, LookSeen};
 use journal::records::idle::{Checkpoint, Folded, IdleEntry, PowerIntent};
 use journal::{Journal, JournalFault, RecordId};
 use planner::idle::memory::IdleMemory;
-use planner::idle::money::{Price, PriceQuery};
 use planner::idle::plan::IdlePlan;
-use planner::idle::resource::ResourceId;
-use planner::idle::rule::{RuleMode, RuleName};
+use planner::idle::rule::RuleMode;
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, Request};
 use planner::idle::{StartedAgain, started_again};
 use planner::policy::ActiveFreeze;
 use planner::stage::{StageAsk, StageRequest};
-use planner::{ProviderName, Seconds, Timestamp};
 use shadow::{Recall, RuleScores, RuleWatch, ShadowEntry};
 
 use crate::gather::Providers;

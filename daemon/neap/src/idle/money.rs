@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use planner::idle::money::{Price, PriceQuery, Saving};
-use planner::idle::resource::{PublicAddress, Resource, ResourceKind, Saves, Subject};
-use planner::idle::signs::StillPaid;
-use planner::{Seconds, Timestamp};
+use fleet::money::{Price, PriceQuery, Saving};
+use fleet::resource::{PublicAddress, Resource, ResourceKind, Saves, Subject};
+use fleet::signs::StillPaid;
+use fleet::{Seconds, Timestamp};
 use providers::{Deadline, Estate};
 
 /// How long a price of a cloud's list is taken for true.

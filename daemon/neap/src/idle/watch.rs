@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fleet::Timestamp;
 use journal::{Journal, JournalFault};
 use page::{Board, LookInBrief};
-use planner::Timestamp;
 use providers::traced::SPANS;
 use report::{Asked, Asking};
 use tokio::sync::Mutex;

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alerts::{self, Options, Sender};
+use fleet::alert::{Alert, Severity};
+use fleet::{Seconds, Timestamp};
 use journal::{self, AlertEntry, EntryKind, RecordId, World};
 use neap::clock::System;
-use planner::alert::{Alert, Severity};
-use planner::{Seconds, Timestamp};
 use providers::Now;
 
 use crate::receiver::{self, Bench, locked, opened, read, until};

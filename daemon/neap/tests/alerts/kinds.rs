@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use alerts::{self, Options, Sender};
 use config::Config;
+use fleet::Timestamp;
+use fleet::alert::{Alert, Severity};
 use journal::{AlertEntry, EntryKind};
 use neap::clock::{Clock, System};
-use planner::Timestamp;
-use planner::alert::{Alert, Severity};
 use providers::Now;
 
 use crate::receiver::{self, Bench, locked, read, until};
@@ -977,8 +977,8 @@ async fn a_kill_amid_sending_neither_loses_nor_repeats_a_digest() {
         story.iter().filter(|told| told.starts_with("20")).map(String::as_str).collect();
     for (n, told) in raised.iter().enumerate() {
         let begun = Timestamp::parse("2026-03-03T09:00:00Z").unwrap();
-        let at = begun + planner::Seconds::days(n as u64);
-        let day = (at - planner::Seconds::days(1)).to_string();
+        let at = begun + fleet::Seconds::days(n as u64);
+        let day = (at - fleet::Seconds::days(1)).to_string();
         let key = format!("digest/daily/{}/ops", day.split('T').next().unwrap());
         assert_eq!(*told, format!("{at} {key}"));
     }

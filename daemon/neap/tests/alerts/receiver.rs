@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use config::{self, Config};
+use fleet::Timestamp;
 use journal::{self, EntryKind, Journal, World};
 use neap::clock::{Clock, System};
-use planner::Timestamp;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;

@@ -260,20 +260,20 @@ fn a_simulated_configuration_needs_little() {
 
 #[test]
 fn a_template_makes_a_service_of_each_group_that_matches() {
-    use planner::group::GroupState;
+    use fleet::group::GroupState;
     let config = sound(FULL);
     let group = |name: &str, tags: &[(&str, &str)]| GroupState {
-        id: planner::GroupId {
-            provider: planner::ProviderName::new("aws").unwrap(),
-            account: planner::AccountId::new("111122223333").unwrap(),
-            region: planner::Region::new("us-east-1").unwrap(),
+        id: fleet::GroupId {
+            provider: fleet::ProviderName::new("aws").unwrap(),
+            account: fleet::AccountId::new("111122223333").unwrap(),
+            region: fleet::Region::new("us-east-1").unwrap(),
             id: format!("arn:{name}"),
         },
         name: name.into(),
-        read_at: planner::Timestamp(0),
-        desired: planner::Units(1),
-        min: planner::Units(1),
-        max: planner::Units(9),
+        read_at: fleet::Timestamp(0),
+        desired: fleet::Units(1),
+        min: fleet::Units(1),
+        max: fleet::Units(9),
         instances: Vec::new(),
         tags: tags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         suspended: Default::default(),
@@ -282,7 +282,7 @@ fn a_template_makes_a_service_of_each_group_that_matches() {
         scheduled: Vec::new(),
         owner: None,
         new_instances_protected: false,
-        health_check_grace: planner::Seconds(0),
+        health_check_grace: fleet::Seconds(0),
         warm_up: None,
         activities: Vec::new(),
     };
@@ -364,7 +364,7 @@ fn the_alert_of_the_documents_is_sound() {
     let config = sound(&format!("{SIMULATED}{shown}"));
     let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
     assert_eq!(alert.rate.map(|rate| rate.to_string()).as_deref(), Some("10 per 1m"));
-    let night = planner::Timestamp::parse("2026-03-02T15:00:00Z").unwrap();
+    let night = fleet::Timestamp::parse("2026-03-02T15:00:00Z").unwrap();
     let quiet = alert.quiet_hours.as_ref().unwrap();
     assert_eq!(quiet.until(night).unwrap().to_string(), "2026-03-03T00:00:00Z");
     let digest = alert.digest.as_ref().map(ToString::to_string);

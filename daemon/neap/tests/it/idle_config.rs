@@ -112,7 +112,7 @@ fn idle_rules_and_schedules_come_out_as_meant() {
     assert_eq!(idle.terms().len(), 4);
     let zones: Vec<&str> = idle.zones.values().map(|zone| zone.name()).collect();
     assert_eq!(zones, ["Asia/Shanghai", "Asia/Shanghai"]);
-    assert_eq!(idle.currency, Some(planner::idle::money::Currency::Cny));
+    assert_eq!(idle.currency, Some(fleet::money::Currency::Cny));
     let least = sound(
         "[provider.sim]\nkind = \"sim\"\n[[idle]]\nname = \"a\"\nmatch = { ids = [\"i-1\"] }\n\
          idle_when = { cpu_max_percent = 3 }\ngrace = \"1d\"\n",
@@ -130,15 +130,15 @@ fn idle_rules_and_schedules_come_out_as_meant() {
 
 #[test]
 fn a_resource_gets_its_hours_order_and_way_from_its_tags() {
-    use planner::idle::resource::*;
+    use fleet::resource::*;
     use planner::idle::rule::ScheduleKind;
     let idle = sound(IDLE).idle;
-    let now = planner::Timestamp::parse("2026-09-28T04:00:00Z").unwrap();
+    let now = fleet::Timestamp::parse("2026-09-28T04:00:00Z").unwrap();
     let resource = |tags: &[(&str, &str)]| Resource {
         id: ResourceId {
-            provider: planner::ProviderName::new("aws").unwrap(),
-            account: planner::AccountId::new("default").unwrap(),
-            region: planner::Region::new("eu-west-1").unwrap(),
+            provider: fleet::ProviderName::new("aws").unwrap(),
+            account: fleet::AccountId::new("default").unwrap(),
+            region: fleet::Region::new("eu-west-1").unwrap(),
             kind: ResourceKind::Instance,
             id: "i-1".into(),
         },
@@ -152,12 +152,12 @@ fn a_resource_gets_its_hours_order_and_way_from_its_tags() {
         platform: None,
         size_gib: None,
         tags: tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-        sampled_every: planner::Seconds(300),
+        sampled_every: fleet::Seconds(300),
         signals: Default::default(),
         subject: Subject::Part(Part {
             used_by: Fact::Unasked,
             unused_since: None,
-            looked_at: planner::idle::signs::Clue::Attachments.into(),
+            looked_at: fleet::signs::Clue::Attachments.into(),
         }),
     };
     let [office, nights, offhours] = &idle.policy.schedules[..] else { panic!("three schedules") };
@@ -175,6 +175,6 @@ fn a_resource_gets_its_hours_order_and_way_from_its_tags() {
     let mut starts = offhours.clone();
     starts.kind = ScheduleKind::StartOnly;
     assert_eq!(idle.kind(&starts, &stop), None);
-    let zone = idle.offset_spans(&idle.policy.rules[0].name, now, now + planner::Seconds::days(1));
+    let zone = idle.offset_spans(&idle.policy.rules[0].name, now, now + fleet::Seconds::days(1));
     assert_eq!(zone, [(now, 28_800)]);
 }

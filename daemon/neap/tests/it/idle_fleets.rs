@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use fleet::usage::Signal;
+use fleet::{ProviderName, Seconds, Timestamp};
 use journal::{Journal, Options, World as Kind};
 use planner::idle::check_idle;
 use planner::idle::plan::Verb;
 use planner::idle::rule::{Cap, IdlePolicy, Radius};
-use planner::idle::usage::Signal;
 use planner::policy::Share;
-use planner::{ProviderName, Seconds, Timestamp};
 use providers::Now;
 use providers::sim::{EstateFaults, EstateSpec, MachineAct, Profile, Scenario, World};
 
-use crate::fleet::{self, Hand, START};
+use crate::sim_fleet::{self, Hand, START};
 
 const FLEETS: u64 = 1000;
 const LOOKS: u64 = 26;
@@ -39,7 +39,7 @@ fn radius(dice: &mut Dice) -> Radius {
 }
 
 fn policy(dice: &mut Dice) -> IdlePolicy {
-    let mut policy = fleet::policy();
+    let mut policy = sim_fleet::policy();
     let rule = &mut policy.rules[0];
     let more = [(Signal::Memory, 50_000), (Signal::Connections, 0), (Signal::Gpu, 5_000)];
     rule.limits.0.extend(more);
@@ -89,7 +89,7 @@ async fn life(seed: u64, folder: &std::path::Path) -> (Vec<String>, u64) {
     let options = Options { reserve_bytes: 1 << 20, ..Options::default() };
     let kind = Kind::Simulation { seed, scenario: "fleets".to_owned() };
     let (journal, _) = Journal::open(folder, kind, options).unwrap();
-    let mut engine = fleet::engine(&world, policy.clone(), folder);
+    let mut engine = sim_fleet::engine(&world, policy.clone(), folder);
     let stopping = Arc::new(AtomicBool::new(false));
     let mut wrong = Vec::new();
     for _ in 0..LOOKS {

@@ -2,7 +2,6 @@
 
 mod config;
 mod dashboard;
-mod fleet;
 mod idle_config;
 mod idle_fleets;
 mod metrics;
@@ -11,4 +10,5 @@ mod page;
 mod prometheus_config;
 mod promote;
 mod scrape;
+mod sim_fleet;
 mod simulate_idle;

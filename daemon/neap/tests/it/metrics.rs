@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleet::ServiceName;
 use page::metrics::catalogue::{ALL, Metric};
 use page::metrics::{Format, render};
-use planner::ServiceName;
 use prometheus_client::metrics::MetricType;
 
 use crate::{dashboard, scrape};

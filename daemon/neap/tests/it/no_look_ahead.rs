@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use forecaster::{
-    Backtest, Horizon, Level, Marks, ModelKind, QuantileForecast, Seconds, Series, Step, Timestamp,
-};
+use fleet::{Level, Seconds, Step, Timestamp};
+use forecaster::{Backtest, Horizon, Marks, ModelKind, QuantileForecast, Series};
 use neap::commands::simulate::{Decision, Foresight, Part, PolicyFile, Trace};
 
 /// A daily wave with noise and some bursts.

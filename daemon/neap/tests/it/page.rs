@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use config::{self, Config};
+use fleet::{ProviderName, Seconds, Timestamp};
 use journal::{Journal, Options};
 use neap::assemble;
 use neap::clock::System;
 use neap::gather::Providers;
 use neap::idle::IdleEngine;
 use page::{Access, Board, Page, Site};
-use planner::{ProviderName, Seconds, Timestamp};
 use providers::Now;
 use providers::sim::{EstateSpec, Scenario, World};
 use providers::traced::Traced;
@@ -82,7 +82,7 @@ async fn looked(folder: &Path, config: &Config) -> Arc<Journal> {
     let world = World::new(&provider, 7, start, &scenario, hand.clone());
     for (n, id) in world.machines().iter().enumerate() {
         let name = NAMES[n % NAMES.len()];
-        let edit = |resource: &mut planner::idle::resource::Resource| {
+        let edit = |resource: &mut fleet::resource::Resource| {
             name.clone_into(&mut resource.name);
             resource.tags.insert("owner".to_owned(), name.to_owned());
             resource.tags.insert(name.to_owned(), name.to_owned());

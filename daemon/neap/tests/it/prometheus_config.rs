@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use config::{self, Config, ProviderConfig};
-use planner::group::GroupState;
-use planner::{AccountId, GroupId, ProviderName, Region, Seconds, Timestamp, Units};
+use fleet::group::GroupState;
+use fleet::{AccountId, GroupId, ProviderName, Region, Seconds, Timestamp, Units};
 
 fn sound(text: &str) -> Config {
     neap::settings::parse("etc/neap.toml", text).unwrap_or_else(|faults| {

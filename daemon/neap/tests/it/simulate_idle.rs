@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::Value;
 
 const CONFIG: &str = r#"

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet::ServiceName;
 use fleet::calls::{Calls, LATENCY_BOUNDS_MS};
-use planner::ServiceName;
 use planner::plan::Sizing;
 use planner::policy::Mode;
 use planner::snapshot::{Disk, KillSwitch, Observation};

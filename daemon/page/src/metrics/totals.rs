@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use planner::ServiceName;
+use fleet::ServiceName;
 use planner::memory::{Count, ViolationAccount};
 use planner::plan::Action;
 use planner::snapshot::OrderResult;
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn every_ending_of_an_order_has_a_word_of_the_list() {
+        use fleet::{Fault, FaultKind, Units};
         use planner::idle::snapshot::PowerResult;
-        use planner::{Fault, FaultKind, Units};
         let fault = || Fault {
             kind: FaultKind::Refused,
             operation: "set".to_owned(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use fleet::ServiceName;
 use minijinja::context;
 use minijinja::value::Serde;
-use planner::ServiceName;
 use planner::plan::{Action, Finding, Hold};
 use planner::snapshot::Observation;
 use report::said::Said as _;

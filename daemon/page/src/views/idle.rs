@@ -5,11 +5,10 @@ use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use fleet::usage::Code;
+use fleet::{RuleName, Seconds, Timestamp};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use planner::idle::rule::RuleName;
-use planner::idle::usage::Code;
-use planner::{Seconds, Timestamp};
 use report::Language;
 use report::idle::rows::{Row, savings};
 use report::idle::story;

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use fleet::{Seconds, ServiceName, Timestamp};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use planner::{Seconds, ServiceName, Timestamp};
 use report::Language;
 use report::said::Said;
 use serde::{Deserialize, Serialize};

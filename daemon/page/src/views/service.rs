@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use fleet::ServiceName;
 use minijinja::{Value, context};
-use planner::ServiceName;
 use planner::plan::Finding;
 use report::Language;
 use report::said::{Ending, Said};

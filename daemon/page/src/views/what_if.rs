@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use fleet::{Seconds, ServiceName, Timestamp, Units};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use planner::policy::{Policy, Share};
-use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 use shadow::{Account, as_if_act, what_if};
 

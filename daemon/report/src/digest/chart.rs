@@ -1,8 +1,8 @@
 //! The days up to a digest as a picture: what was held and what neap would have, and violations.
 
 use config::{Period, Span};
+use fleet::Timestamp;
 use journal::records::{Chart, ChartDay};
-use planner::Timestamp;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::coord::types::RangedCoordf64;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use config::{AlertChannel, Span};
+use fleet::Timestamp;
 use journal::GIVE_UP_AFTER;
 use journal::{Journal, JournalFault};
-use planner::Timestamp;
 use shadow::Scores;
 use tokio::task::JoinHandle;
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use config::Span;
+use fleet::alert::Severity;
+use fleet::money::Savings;
+use fleet::{ServiceName, Timestamp};
 use journal::ledger;
 use journal::records::Chart;
 use journal::records::idle::IdleEntry;
 use journal::{AlertEntry, EntryKind, JournalFault, Reader};
-use planner::alert::Severity;
-use planner::idle::money::Savings;
 use planner::idle::plan::Verb;
 use planner::idle::snapshot::PowerResult;
 use planner::memory::Memory;
 use planner::policy::{Mode, Policy, Share};
 use planner::snapshot::OrderResult;
-use planner::{ServiceName, Timestamp};
 use serde::Serialize;
 use shadow::{self, Questioned, Scorecard, Scores};
 

@@ -12,8 +12,8 @@ mod facts;
 mod tests;
 mod words;
 
-use planner::Timestamp;
-use planner::alert::{Alert, Severity};
+use fleet::Timestamp;
+use fleet::alert::{Alert, Severity};
 
 pub use desk::Desk;
 pub use facts::{Facts, IdleFacts, Orders, ServiceFacts, Standing};

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use config::{Period, Span};
 use fleet::alert::LINES_MAX;
+use fleet::money::{Currency, Savings};
+use fleet::{Change, ServiceName, Timestamp, Units};
 use journal::records::Chart;
 use journal::{CycleId, RecordId};
-use planner::idle::money::{Currency, Savings};
-use planner::plan::Change;
 use planner::policy::Share;
-use planner::{ServiceName, Timestamp, Units};
 use shadow::{DayScores, Doubt, Peak, Questioned, Scorecard, Scores, Tally};
 
 use super::{Facts, IdleFacts, Orders, ServiceFacts, Words, chart, words};

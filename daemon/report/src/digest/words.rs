@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use config::Span;
+use fleet::ServiceName;
 use fleet::alert::LINES_MAX;
-use planner::ServiceName;
 use serde::Serialize;
 use shadow::{Doubt, Scorecard};
 

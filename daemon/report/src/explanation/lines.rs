@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use fleet::{ServiceName, Timestamp, Units};
 use journal::records::Promise;
 use planner::plan::{Action, Finding, Sizing, Trade};
 use planner::snapshot::{Observation, OrderResult, Record, Window};
 use planner::stage::StageMemory;
-use planner::{ServiceName, Timestamp, Units};
 
 use crate::{self as report, rate};
 

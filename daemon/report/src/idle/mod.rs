@@ -3,7 +3,7 @@
 pub mod rows;
 pub mod story;
 
-use planner::idle::money::{Currency, Sum};
+use fleet::money::{Currency, Sum};
 
 /// Hours of a month, as the clouds' calculators take them.
 pub(crate) const HOURS_A_MONTH: f64 = 730.0;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::money::{Saving, Savings};
+use fleet::resource::ResourceId;
+use fleet::signs::Clue;
+use fleet::{OrTold, Seconds, Timestamp};
 use journal::records::idle::{Folded, Judged};
 use planner::idle::evidence::{Evidence, Row as Numbers, Verdict, VerdictKind};
-use planner::idle::money::{Saving, Savings};
 use planner::idle::plan::{FoundBy, IdleHold, Stage};
-use planner::idle::resource::ResourceId;
-use planner::idle::signs::Clue;
-use planner::{OrTold, Seconds, Timestamp};
 use serde::{Serialize, Serializer};
 
 use super::HOURS_A_MONTH;
@@ -185,7 +185,7 @@ pub fn savings(rows: &[Row], now: Timestamp) -> Savings {
             let micro = saving.hourly_micro?;
             // What saves nothing needs no price for it.
             let currency = saving.price.as_ref().map(|price| price.currency);
-            Some((micro, currency.or((micro == 0).then_some(planner::idle::money::Currency::Usd))?))
+            Some((micro, currency.or((micro == 0).then_some(fleet::money::Currency::Usd))?))
         });
         if let (Some(at), Some((micro, currency))) = (row.stopped_at, hourly) {
             *savings.since_stopped_micro.entry(currency).or_default() +=

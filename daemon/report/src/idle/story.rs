@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use fleet::resource::{Power, ResourceId};
+use fleet::{Seconds, Timestamp};
 use journal::ledger::{self, Recalled};
 use journal::records::idle::IdleEntry;
 use journal::{JournalFault, Reader};
 use planner::idle::evidence::{Row as Numbers, Verdict};
 use planner::idle::memory::Care;
 use planner::idle::plan::{FoundBy, IdleHold, Stage};
-use planner::idle::resource::{Power, ResourceId};
 use planner::idle::snapshot::{Ask, PowerOutcome};
-use planner::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
 use super::rows::{Row, rows};

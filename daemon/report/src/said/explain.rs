@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use fleet::Units;
 use journal::records::Promise;
-use planner::Units;
 use planner::plan::Sizing;
 use planner::snapshot::{Observation, OrderResult, Window};
 

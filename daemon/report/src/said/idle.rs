@@ -1,11 +1,11 @@
 //! Idle resources: verdicts and their numbers, where they stand, and what holds them.
 
+use fleet::money::Sum;
+use fleet::resource::Power;
+use fleet::stop::StopMode;
+use fleet::usage::Signal;
 use planner::idle::evidence::{Lack, Row as Numbers, Use, Verdict, VerdictKind};
-use planner::idle::money::Sum;
 use planner::idle::plan::{Because, IdleHold, Risk, Stage, Verb};
-use planner::idle::resource::Power;
-use planner::idle::rule::StopMode;
-use planner::idle::usage::Signal;
 use shadow::RuleCard;
 
 use super::{Said, zh};

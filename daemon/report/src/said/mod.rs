@@ -18,7 +18,7 @@ mod tests;
 
 use std::fmt;
 
-use planner::Units;
+use fleet::Units;
 
 use crate::Language;
 

@@ -1,9 +1,10 @@
 //! Decisions and their reasons.
 
-use planner::plan::{Bound, BudgetOf, Change, DecidedBy, Hold, Trade};
+use fleet::{Change, Fault, FaultKind, Timestamp};
+use planner::plan::{Bound, BudgetOf, DecidedBy, Hold, Trade};
 use planner::policy::FreezeScope;
 use planner::snapshot::NoForecast;
-use planner::{Fault, FaultKind, Milli, Timestamp, TradeSize, When};
+use planner::{Milli, TradeSize, When};
 
 use super::{Said, zh};
 use crate::{Reason, rate};

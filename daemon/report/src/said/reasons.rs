@@ -1,13 +1,13 @@
 //! Reasons inside decisions and holds, and what people are answered.
 
-use planner::OrTold;
+use fleet::OrTold;
+use fleet::signs::{
+    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
+};
 use planner::idle::memory::Scope;
 use planner::idle::reasons::{
     ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleFault, ScheduleGap,
     StartFailure, TagFault,
-};
-use planner::idle::signs::{
-    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
 };
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
 

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use forecaster::{Seconds, Step};
+use fleet::{Seconds, Step};
 
 use super::{Baseline, Seen, units_for};
 

@@ -5,7 +5,8 @@
 //! larger of it and of what target tracking asks for. It never lowers. What model makes the
 //! forecast is not published. The stand-in here is a seasonal one: [`expected`].
 
-use forecaster::{Seconds, Series};
+use fleet::Seconds;
+use forecaster::Series;
 
 use super::{Baseline, Seen, TargetTracking, units_for};
 
@@ -192,7 +193,7 @@ impl Baseline for Predictive {
 
 #[cfg(test)]
 mod tests {
-    use forecaster::{Step, Timestamp};
+    use fleet::{Step, Timestamp};
 
     use super::*;
 

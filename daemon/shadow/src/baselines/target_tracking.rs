@@ -7,7 +7,7 @@
 //! without sufficient data, so nothing is done. (AWS user guide, and alarms as users print them; it
 //! does not describe the alarms that tune themselves since 2024.)
 
-use forecaster::{Seconds, Step};
+use fleet::{Seconds, Step};
 
 use super::{Baseline, Seen, units_for};
 

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use fleet::names::AccountKey;
-use planner::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
-use planner::idle::rule::RuleName;
+use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
+use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
+use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
 use planner::memory::{
     Band, Bucket, Calibration, Censored, ChangeLog, Count, Dwell, Expected, Fall, FieldChange,
     FleetMemory, LearnedCapacity, Lease, ListDelta, Memory, MemoryDelta, OpenOrder, Orders,
     Quality, ServiceMemory, ViolationAccount,
 };
-use planner::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
-use planner::plan::{
-    Action, Bound, BudgetOf, Change, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What,
-};
+use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{
     ActiveFreeze, Actuate, Budget, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy,
     PoolPolicy, ServicePolicy, Share, Signals,
@@ -26,7 +23,6 @@ use planner::stage::{
     Evidence, Gate, Missing, Promotion, RegretLimits, RuleEvidence, Stage, StageAsk, StageMemory,
     StageRequest, Stages, Why,
 };
-use planner::{GroupRef, Level, Seconds, Step, Units};
 
 use super::stored::{activity, native, scheduled};
 use super::{

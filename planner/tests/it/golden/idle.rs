@@ -1,30 +1,31 @@
 //! Samples of what is stored of idle machines: resources, rules, looks, plans and memory.
 
-use planner::Seconds;
-use planner::alert::{Alert, Severity};
+use fleet::alert::{Alert, Severity};
+use fleet::money::{Currency, Price, Saving};
+use fleet::resource::{
+    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
+};
+use fleet::stop::{OptIn, StopMode};
+use fleet::usage::{Code, Signal};
+use fleet::{RuleName, Seconds};
 use planner::idle::evidence::{Evidence, Lack, Row, Use, Verdict};
 use planner::idle::memory::{
     Approval, ByHand, Care, Exempt, IdleDelta, IdleMemory, Mark, Open, RuleMemory, Scope, Starting,
     Starts, Stopped, Wake, Watch,
 };
-use planner::idle::money::{Currency, Price, Saving};
 use planner::idle::pattern::{Offsets, Pattern};
 use planner::idle::plan::{
     Because, IdleFinding, IdleHold, IdlePlan, PowerAction, Risk, Stage, TagAction, Verb,
 };
 use planner::idle::reasons::{ScheduleFault, ScheduleGap, TagFault};
-use planner::idle::resource::{
-    Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
-};
 use planner::idle::rule::{
-    Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, ScheduleKind,
-    ScheduleRule, Select, StopMode, StopPreference,
+    Cap, IdlePolicy, IdleRule, Limits, Radius, RuleMode, ScheduleKind, ScheduleRule, Select,
+    StopPreference,
 };
 use planner::idle::schedule::{ScheduleView, Span, Switch};
 use planner::idle::snapshot::{
     Ask, IdleSnapshot, PowerOutcome, PowerResult, Request, Seen, Unread,
 };
-use planner::idle::usage::{Code, Signal};
 use planner::policy::{Mode, Share};
 use planner::snapshot::{Disk, KillSwitch};
 

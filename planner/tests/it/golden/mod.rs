@@ -10,7 +10,7 @@ mod stored;
 
 use std::fmt::{Debug, Write};
 
-use planner::{Fault, FaultKind, Seconds, Units};
+use fleet::{Fault, FaultKind, Seconds, Units};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,13 +59,13 @@ pub(crate) fn fault() -> Fault {
 
 /// What capacity and idle machines have in common.
 fn common() -> Golden {
-    use planner::alert::{Alert, Severity};
+    use fleet::alert::{Alert, Severity};
     let mut golden = Golden::default();
     golden.add(&Seconds(300));
     golden.add(&at(0));
     golden.add(&Units(300));
-    golden.add(&planner::Step::FIVE_MINUTES);
-    golden.add(&planner::Level::new(0.99).unwrap());
+    golden.add(&fleet::Step::FIVE_MINUTES);
+    golden.add(&fleet::Level::new(0.99).unwrap());
     golden.add(&service());
     golden.add(&provider());
     golden.add(&account());

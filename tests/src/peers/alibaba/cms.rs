@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::wire::{Refusal, Request, timestamp_of};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use serde_json::{Value, json};
 
 use super::wire::{Refusal, Request, minute};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fleet::Timestamp;
 use hyper::Method;
-use planner::Timestamp;
 
 use super::sts::Access;
 use super::wire::{Request, json_answer};

@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
+use fleet::{Seconds, Timestamp};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method};
-use planner::{Seconds, Timestamp};
 use serde_json::Value;
 
 use self::cms::Metrics;
@@ -65,8 +65,8 @@ impl Deref for Alibaba {
 
 /// What an adapter needs to reach it with [`KEY`], in these regions.
 pub fn settings(cloud: &Alibaba, regions: &[&str]) -> providers::alibaba::Settings {
-    let name = planner::ProviderName::new("ali").expect("a name");
-    let regions = regions.iter().filter_map(|region| planner::Region::new(*region)).collect();
+    let name = fleet::ProviderName::new("ali").expect("a name");
+    let regions = regions.iter().filter_map(|region| fleet::Region::new(*region)).collect();
     let mut settings = providers::alibaba::Settings::new(name, regions);
     settings.endpoint_url = Some(cloud.url());
     settings.metadata_url = cloud.url();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::{Value, json};
 
 use super::wire::{Refusal, Request, Style, timestamp_of};

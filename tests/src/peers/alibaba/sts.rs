@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use serde_json::{Value, json};
 
 use super::wire::{Refusal, Request};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use fleet::Timestamp;
 use hyper::{HeaderMap, Method};
-use planner::Timestamp;
 use serde_json::{Value, json};
 
 use crate::peers::door::plain;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use roxmltree::{Document, Node};
 
 use super::wire::{Refusal, Request, escaped};

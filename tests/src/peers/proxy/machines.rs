@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::{Seconds, Timestamp};
+use fleet::{Seconds, Timestamp};
 use roxmltree::{Document, Node};
 
 use super::groups::{LocalName, child, inner, spliced, stamp, text_of};

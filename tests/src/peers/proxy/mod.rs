@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use fleet::{Seconds, Timestamp};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method, StatusCode};
-use planner::{Seconds, Timestamp};
 use serde_json::Value;
 
 use self::groups::{Groups, Order, Seen, groups_in};

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::idle::resource::{Facts, Part, Resource, ResourceId, ResourceKind, Subject};
-use planner::idle::rule::StopMode;
-use planner::{AccountId, FaultKind, ProviderName, Region, Timestamp};
+use fleet::resource::{Facts, Part, Resource, ResourceId, ResourceKind, Subject};
+use fleet::stop::StopMode;
+use fleet::{AccountId, FaultKind, ProviderName, Region, Timestamp};
 use providers::aws::{Aws as Adapter, Settings};
 use providers::{Deadline, Estate, PowerOrder, Provider};
 use tests::clock::TestTime;

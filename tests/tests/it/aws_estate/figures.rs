@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use planner::idle::money::{Currency, PriceQuery};
-use planner::idle::resource::ResourceKind;
-use planner::idle::usage::{Signal, UsageQuery};
-use planner::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
+use fleet::money::{Currency, PriceQuery};
+use fleet::resource::ResourceKind;
+use fleet::usage::{Signal, UsageQuery};
+use fleet::{AccountId, FaultKind, ProviderName, Region, Seconds, Timestamp};
 use tests::peers::{Fault, Rule, Series};
 
 use super::cloud::{Cloud, REGION, START, instance, patience};

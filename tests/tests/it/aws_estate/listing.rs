@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use planner::idle::resource::{Fact, Facts, Power, PublicAddress, Purchase, ResourceKind, Saves};
-use planner::idle::usage::Signal;
-use planner::{FaultKind, Seconds, Timestamp};
+use fleet::resource::{Fact, Facts, Power, PublicAddress, Purchase, ResourceKind, Saves};
+use fleet::usage::Signal;
+use fleet::{FaultKind, Seconds, Timestamp};
 use providers::Deadline;
 use tests::peers::{Aws, Fault, Rule};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use planner::OrTold;
-use planner::idle::resource::{Fact, Resource, ResourceKind};
-use planner::idle::signs::{Clue, Holder};
+use fleet::OrTold;
+use fleet::resource::{Fact, Resource, ResourceKind};
+use fleet::signs::{Clue, Holder};
 use tests::peers::{Fault, Rule};
 
 use super::cloud::{Cloud, ELB, part, word};

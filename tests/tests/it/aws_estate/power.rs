@@ -1,9 +1,9 @@
 //! Stops, starts and marks, and what is refused or never answered.
 
-use planner::idle::resource::{Fact, Power, ResourceKind};
-use planner::idle::rule::StopMode;
-use planner::idle::usage::Signal;
-use planner::{FaultKind, Seconds, Timestamp};
+use fleet::resource::{Fact, Power, ResourceKind};
+use fleet::stop::StopMode;
+use fleet::usage::Signal;
+use fleet::{FaultKind, Seconds, Timestamp};
 use providers::PowerOrder;
 use tests::peers::{Fault, Rule};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::metric::{MetricQuery, Sample, Statistic, WhenMissing};
-use planner::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
+use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
+use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
 use providers::prometheus::{Endpoint, NAMESPACE, NOWHERE, Prometheus, Settings};
 use providers::{Deadline, Metrics};
 use tests::clock::TestTime;

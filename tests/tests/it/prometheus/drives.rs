@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fleet::{Seconds, Timestamp};
 use neap::clock::System;
-use planner::{Seconds, Timestamp};
 use providers::{Deadline, Metrics, Now};
 use serde_json::Value;
 use tests::clock::{TestClock, TestTime, locked};

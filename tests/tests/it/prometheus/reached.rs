@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use planner::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::{Fault, FaultKind, Seconds, Timestamp};
 use providers::prometheus::{ClientCertificate, Credential, Settings};
 use providers::{Deadline, Metrics};
 use tests::clock::locked;
@@ -27,7 +27,7 @@ fn with_papers(url: &str, papers: &Papers) -> Settings {
 }
 
 /// How the source refuses, or cannot be reached.
-fn told(answer: Result<Vec<planner::metric::Sample>, Fault>) -> String {
+fn told(answer: Result<Vec<fleet::metric::Sample>, Fault>) -> String {
     answer.expect_err("a fault").to_string()
 }
 

@@ -197,7 +197,7 @@ impl Edges {
     /// When it is up within `covers`, and what of `covers` is known: nothing is before the first
     /// edge of weeks that are skipped.
     pub fn spans(&self, covers: Span) -> (Vec<Span>, Span) {
-        let before = planner::Seconds::days(u64::from(DAYS_BEFORE.unsigned_abs()));
+        let before = fleet::Seconds::days(u64::from(DAYS_BEFORE.unsigned_abs()));
         let edges = self.edges(Span { from: covers.from - before, until: covers.until });
         let Some(first) = edges.first() else {
             return (Vec::new(), Span { from: covers.until, until: covers.until });

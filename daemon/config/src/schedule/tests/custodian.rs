@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::RuleName;
 use planner::idle::reasons::{ScheduleFault, TagFault};
-use planner::idle::rule::{RuleName, ScheduleKind};
+use planner::idle::rule::ScheduleKind;
 
 use super::super::custodian::zone_of;
 use super::super::{Hours, OffHours, Reading};

@@ -94,7 +94,7 @@ fn an_exception_takes_the_place_of_the_windows_that_begin_on_its_day() {
 
 #[test]
 fn a_view_is_the_same_through_a_day_and_says_nothing_of_what_it_does_not_cover() {
-    let rule = planner::idle::rule::RuleName("office".into());
+    let rule = fleet::RuleName("office".into());
     let hours = Hours::Own(hours("Asia/Shanghai", &["Mon-Fri 08:30-20:00"]));
     let view = |now: &str| hours.view(&rule, &BTreeMap::new(), at(now)).unwrap();
     let early = view("2026-09-28T00:00:00Z");

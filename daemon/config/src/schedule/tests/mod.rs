@@ -7,7 +7,7 @@ mod zones;
 
 use std::collections::BTreeMap;
 
-use planner::Timestamp;
+use fleet::Timestamp;
 use planner::idle::schedule::Span;
 
 use super::{UpHours, UpWindow};

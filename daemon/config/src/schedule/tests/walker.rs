@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use planner::Timestamp;
+use fleet::Timestamp;
 use planner::idle::schedule::Span;
 use proptest::prelude::*;
 

@@ -11,7 +11,7 @@ mod told;
 
 use std::fmt::{Debug, Write};
 
-use planner::{Seconds, ServiceName, Units};
+use fleet::{Seconds, ServiceName, Units};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -148,7 +148,7 @@ fn bodies_keep_their_bytes() {
     golden.add(&CheckpointBody {
         before: mark(5),
         memory: Memory::default(),
-        metrics: vec![planner::metric::MetricKey(text("metric"))],
+        metrics: vec![fleet::metric::MetricKey(text("metric"))],
         open: vec![sample_intent()],
         last_cycle: Some(cycle_id()),
     });

@@ -1,7 +1,8 @@
 //! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
 
-use planner::idle::usage::{Code, Day, Signal};
-use planner::metric::{MetricKey, Sample};
+use fleet::metric::{MetricKey, Sample};
+use fleet::usage::{Code, Day, Signal};
+use fleet::{Level, Step};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
@@ -9,7 +10,6 @@ use planner::snapshot::{
     SignalsView, Trend,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
-use planner::{Level, Step};
 
 use super::super::super::dictionary::Dictionary;
 use super::super::super::mirror::Patch;
@@ -143,7 +143,7 @@ pub(super) fn cycle(golden: &mut Golden) {
     memory.stages = Stages {
         all: Some(stage()),
         services: [(service(), stage())].into(),
-        rules: [(planner::idle::rule::RuleName(text("rule")), stage())].into(),
+        rules: [(fleet::RuleName(text("rule")), stage())].into(),
     };
     let patch: Patch = Mirror::default().advance(&snapshot(), &plan, &memory);
     type Fields = (Vec<ServiceName>, u32, Vec<u8>, u32, Vec<u8>);

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use planner::alert::{Alert, Severity};
+use fleet::RuleName;
+use fleet::alert::{Alert, Severity};
+use fleet::money::Saving;
+use fleet::resource::{Fact, Part, Power, Resource, Subject};
 use planner::idle::evidence::{Evidence, Verdict};
 use planner::idle::memory::{IdleDelta, IdleMemory};
-use planner::idle::money::Saving;
 use planner::idle::plan::{Because, FoundBy, IdleFinding, IdlePlan, PowerAction, Stage, Verb};
-use planner::idle::resource::{Fact, Part, Power, Resource, Subject};
-use planner::idle::rule::{IdlePolicy, Limits, RuleName};
+use planner::idle::rule::{IdlePolicy, Limits};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
 use planner::snapshot::KillSwitch;
 

@@ -2,8 +2,8 @@
 
 use config::calendars::Calendars;
 use config::{ApiBudget, Config, ProviderConfig, Viewing};
-use planner::ServiceName;
-use planner::metric::{Statistic, WhenMissing};
+use fleet::ServiceName;
+use fleet::metric::{Statistic, WhenMissing};
 use planner::policy::{Actuate, Mode, ServicePolicy};
 use serde::Serialize;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use fleet::{Seconds, ServiceName, Timestamp, Units};
 use forecaster::DayKind;
 use jiff::ToSpan;
 use jiff::civil::Date;
-use planner::{Seconds, ServiceName, Timestamp, Units};
 use serde::Serialize;
 
 use config::calendars::Calendars;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Config, ProviderConfig};
-use planner::ProviderName;
-use planner::metric::MetricQuery;
+use fleet::ProviderName;
+use fleet::metric::MetricQuery;
 use planner::policy::ServicePolicy;
 use providers::{Expected, Volume};
 use serde::Serialize;

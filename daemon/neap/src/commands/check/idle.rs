@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use planner::idle::resource::ResourceKind;
+use fleet::resource::ResourceKind;
+use fleet::{ProviderName, Seconds, Timestamp};
 use planner::idle::rule::{
     Cap, IdleRule, Limits, Radius, RuleMode, ScheduleKind, ScheduleRule, Select, StopPreference,
 };
 use planner::policy::{Mode, Share};
-use planner::{ProviderName, Seconds, Timestamp};
 use serde::Serialize;
 
 use config::schedule::{Hours, LocalSwitch};
@@ -177,7 +177,7 @@ fn cap(cap: Cap) -> String {
 
 /// As in `cpu up to 3 %, network_in up to 5120 B/s`.
 fn limits(limits: &Limits) -> String {
-    let one = |(signal, milli): (&planner::idle::usage::Signal, &u64)| {
+    let one = |(signal, milli): (&fleet::usage::Signal, &u64)| {
         let limit = format!("{signal} up to {} {}", *milli as f64 / 1000.0, signal.unit());
         limit.trim_end().to_owned()
     };

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use fleet::{AccountId, GroupRef, NoDuration, ProviderName, Region, Seconds, Units};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
-use planner::{AccountId, GroupRef, ProviderName, Region, Seconds, Units};
 use serde::Deserialize;
 
 use crate::options::Expected;
@@ -48,8 +48,8 @@ pub fn percent(text: &str) -> Result<Share, Expected> {
 struct Duration(Seconds);
 
 impl TryFrom<String> for Duration {
-    type Error = forecaster::NoDuration;
-    fn try_from(text: String) -> Result<Duration, forecaster::NoDuration> {
+    type Error = NoDuration;
+    fn try_from(text: String) -> Result<Duration, NoDuration> {
         text.parse().map(Duration)
     }
 }

@@ -1,6 +1,6 @@
 //! Counts how a policy did: demand unserved, units paid, changes.
 
-use forecaster::Step;
+use fleet::Step;
 use serde::Serialize;
 use shadow::baselines::Group;
 

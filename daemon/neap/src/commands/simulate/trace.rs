@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use forecaster::{Marks, ModelKind, Series, SeriesFault, ServiceForecaster, Step};
+use fleet::{GroupId, Seconds, ServiceName, Step, Timestamp, Units};
+use forecaster::{Marks, ModelKind, Series, SeriesFault, ServiceForecaster};
+use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
 use planner::snapshot::{
@@ -12,7 +14,6 @@ use planner::snapshot::{
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::stage::Promotion;
-use planner::{GroupId, Memory, Seconds, ServiceName, Timestamp, Units};
 use shadow::baselines::Group;
 
 use super::Summary;

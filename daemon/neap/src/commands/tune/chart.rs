@@ -93,7 +93,7 @@ fn subtitle(answer: &TuneAnswer) -> String {
     let [only] = answer.series.as_slice() else {
         return "geometric mean of cost over series, mean violations".to_owned();
     };
-    let lead_time = planner::Seconds(only.lead_time_seconds);
+    let lead_time = fleet::Seconds(only.lead_time_seconds);
     let day = |stamp: &str| stamp.split('T').next().unwrap_or_default().to_owned();
     let (from, until) = (day(&only.scored_from), day(&only.scored_until));
     format!("{from} to {until}, lead time {lead_time}; further left and lower is better")

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use forecaster::{Seconds, Series, Timestamp};
+use fleet::metric::{MetricKey, MetricQuery};
+use fleet::{Seconds, ServiceName, Timestamp};
+use forecaster::Series;
 use journal::{JournalFault, Reader};
-use planner::ServiceName;
-use planner::metric::{MetricKey, MetricQuery};
 use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals};
 use shadow::{capacity, lead_time};
 

@@ -1,7 +1,8 @@
 //! One load under every policy.
 
 use anyhow::ensure;
-use forecaster::{Seconds, Series, Timestamp};
+use fleet::{Seconds, Timestamp};
+use forecaster::Series;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{NoForecast, ReducedForecast, Window};
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use forecaster::Seconds;
+use fleet::Seconds;
 use planner::policy::Share;
 use serde::Serialize;
 

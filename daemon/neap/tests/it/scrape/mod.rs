@@ -1,13 +1,14 @@
 //! What a scrape is answered from, of a fleet that shows every metric.
 
-#[path = "../../../../journal/src/tests/fleet.rs"]
+#[path = "../../../../journal/src/tests/made_fleet.rs"]
 #[allow(dead_code)]
-mod fleet;
+mod made_fleet;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fleet::{ProviderName, ServiceName, Timestamp, Units};
 use journal::{CycleId, RecordId, SampleBatch};
 use page::metrics::totals::Account;
 use page::metrics::{ChannelCounts, Scrape};
@@ -15,7 +16,6 @@ use page::{Board, Latest, LookInBrief};
 use planner::plan::{Finding, Hold, What};
 use planner::policy::{Mode, Policy, ServicePolicy};
 use planner::snapshot::OrderResult;
-use planner::{ProviderName, ServiceName, Timestamp, Units};
 use providers::traced::{Calls, Operation};
 use report::Turn;
 
@@ -57,11 +57,11 @@ fn aws() -> ProviderName {
 
 /// The cycle number `cycle` of so many services; `renamed` takes the place of the first.
 fn latest(services: usize, cycle: usize, renamed: Option<&ServiceName>) -> Latest {
-    let fleet::Turn { mut snapshot, mut plan, memory, .. } = fleet::turn(services, cycle);
+    let made_fleet::Turn { mut snapshot, mut plan, memory, .. } = made_fleet::turn(services, cycle);
     let accounts = memory.services.iter();
     let mut accounts: BTreeMap<ServiceName, Account> =
         accounts.map(|(name, memory)| (name.clone(), Account::of(&memory.violations))).collect();
-    let first = fleet::name(0);
+    let first = made_fleet::name(0);
     let hold = Hold::GroupIsChanging { pending: Units(1), terminating: Units(0) };
     let held = Finding { service: Some(first.clone()), what: What::Held, hold, sizing: None };
     plan.findings.push(held);
@@ -84,7 +84,7 @@ fn latest(services: usize, cycle: usize, renamed: Option<&ServiceName>) -> Lates
         offers: BTreeMap::new(),
         rule_offers: BTreeMap::new(),
         policy: Arc::new(policy),
-        next: snapshot.taken_at + planner::Seconds(60),
+        next: snapshot.taken_at + fleet::Seconds(60),
         took: Duration::from_millis(1_200),
         ended: Instant::now(),
         unresolved: 1,

@@ -2,10 +2,16 @@
 
 use ::journal::CycleBrief;
 use ::journal::records::idle::{Folded, IdleEntry, PowerIntent};
-use planner::OrTold;
+use fleet::money::{Currency, Price, Saving, Sum};
+use fleet::resource::{Power, ResourceId, ResourceKind};
+use fleet::signs::{
+    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
+};
+use fleet::stop::StopMode;
+use fleet::usage::Signal;
+use fleet::{OrTold, RuleName};
 use planner::idle::evidence::{Evidence, Lack, Row as Numbers, Use, Verdict};
 use planner::idle::memory::Scope;
-use planner::idle::money::{Currency, Price, Saving, Sum};
 use planner::idle::pattern::Pattern;
 use planner::idle::plan::{
     Because, FoundBy, IdleHold, IdlePlan, PowerAction, Risk, Stage as IdleStage, Verb,
@@ -13,14 +19,9 @@ use planner::idle::plan::{
 use planner::idle::reasons::{
     ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleGap, StartFailure,
 };
-use planner::idle::resource::{Power, ResourceId, ResourceKind};
-use planner::idle::rule::{Limits, RuleName, StopMode};
+use planner::idle::rule::Limits;
 use planner::idle::schedule::Switch;
-use planner::idle::signs::{
-    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
-};
 use planner::idle::snapshot::{Ask, IdleSnapshot, PowerOutcome, PowerResult, Request};
-use planner::idle::usage::Signal;
 use planner::snapshot::{Disk, KillSwitch};
 
 use super::*;

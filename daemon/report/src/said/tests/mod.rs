@@ -9,9 +9,11 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ::journal::records::Promise;
-use planner::plan::{
-    Action, Bound, BudgetOf, Change, DecidedBy, Finding, Hold, Sizing, Trade, What,
+use fleet::{
+    AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
+    ServiceName, Step, Timestamp, Units,
 };
+use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use planner::policy::{FreezeScope, Share};
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
 use planner::snapshot::{
@@ -19,10 +21,6 @@ use planner::snapshot::{
     Window,
 };
 use planner::stage::{Missing, Stage, StageAsk, StageMemory, StageRequest, Why};
-use planner::{
-    AccountId, AccountKey, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
-    ServiceName, Step, Timestamp, Units,
-};
 use shadow::ShadowEntry;
 
 use super::*;
@@ -389,7 +387,7 @@ fn stages_and_gates_say_the_same() {
         anyway,
         bound_to: "1a2b3c".to_owned(),
     };
-    let forgotten = || planner::idle::rule::RuleName("forgotten-7".to_owned());
+    let forgotten = || fleet::RuleName("forgotten-7".to_owned());
     let promote_rule = |anyway| {
         let bound_to = "1a2b3c".to_owned();
         StageAsk::PromoteGatedRule { rule: forgotten(), anyway, bound_to }

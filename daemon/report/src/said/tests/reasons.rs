@@ -1,16 +1,16 @@
 //! Reasons inside holds, and what people are answered.
 
-use planner::OrTold;
+use fleet::OrTold;
+use fleet::signs::{
+    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
+};
+use fleet::usage::Signal;
 use planner::answer::{ActsOnce, AskedFor, NotTaken};
 use planner::idle::plan::IdleHold;
 use planner::idle::reasons::{
     ApprovalReason, ExemptReason, LastLook, NotIdle, RiskReason, ScheduleFault, ScheduleGap,
     StartFailure, TagFault,
 };
-use planner::idle::signs::{
-    Clue, FactName, Holder, NoSaving, PriceSource, Protection, RoleSign, StillPaid, UnknownFact,
-};
-use planner::idle::usage::Signal;
 
 use super::idle::{failed, resource, rule, scopes};
 use super::*;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use config::IdleConfig;
+use fleet::resource::ResourceKind;
+use fleet::stop::OptIn;
+use fleet::usage::Signal;
+use fleet::{ProviderName, RuleName, Seconds, Timestamp};
 use neap::gather::Providers;
 use neap::idle::{IdleEngine, IdleStanding};
-use planner::idle::resource::ResourceKind;
 use planner::idle::rule::{
-    Cap, IdlePolicy, IdleRule, Limits, OptIn, Radius, RuleMode, RuleName, Select, StopPreference,
+    Cap, IdlePolicy, IdleRule, Limits, Radius, RuleMode, Select, StopPreference,
 };
-use planner::idle::usage::Signal;
 use planner::policy::{Mode, Share};
-use planner::{ProviderName, Seconds, Timestamp};
 use providers::Now;
 use providers::sim::World;
 use providers::traced::Traced;

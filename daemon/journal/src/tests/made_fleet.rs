@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
+use fleet::metric::{MetricKey, Sample};
+use fleet::{
+    AccountId, Change, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp,
+    Units,
+};
 use planner::memory::{Bucket, ChangeLog, Count, Memory, ServiceMemory};
-use planner::metric::{MetricKey, Sample};
-use planner::plan::{Action, Change, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
+use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, Record,
     ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::stage::Promotion;
-use planner::{
-    AccountId, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
-};
 
 use super::SampleBatch;
 

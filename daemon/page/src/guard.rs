@@ -1,17 +1,23 @@
 //! What every request passes first: how many, how long, from where, by whom.
+//!
+//! A layer of axum holds the permits of connections. The rest is by hand: of tower's and tower-http's
+//! layers, the limit of requests lets them wait where these are refused, the deadline of a body starts
+//! anew with each byte that a slow client sends, refusals have other words or none, and headers take a
+//! layer each.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{AddExtension, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_server::accept::Accept;
-use futures_util::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_layer::Layer;
 
 use super::site::Site;
 
@@ -42,60 +48,16 @@ impl Default for Gate {
     }
 }
 
-impl<S: Send + 'static, T: Send + 'static> Accept<S, T> for Gate
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    type Stream = Admitted<S>;
-    type Service = T;
-    type Future = BoxFuture<'static, io::Result<(Admitted<S>, T)>>;
+impl<S, T> Accept<S, T> for Gate {
+    type Stream = S;
+    /// Whoever serves a connection holds its permit, and drops it with the connection.
+    type Service = AddExtension<T, Arc<OwnedSemaphorePermit>>;
+    type Future = Ready<io::Result<(S, Self::Service)>>;
 
     fn accept(&self, stream: S, service: T) -> Self::Future {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        Box::pin(async move {
-            let permit = permit.map_err(|_| io::Error::other("too many connections"))?;
-            Ok((Admitted { stream, _permit: permit }, service))
-        })
-    }
-}
-
-/// A connection that counts as long as it lasts.
-pub(super) struct Admitted<S> {
-    stream: S,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Admitted<S> {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Admitted<S> {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
+        let admitted = permit.map(|permit| (stream, Extension(Arc::new(permit)).layer(service)));
+        ready(admitted.map_err(|_| io::Error::other("too many connections")))
     }
 }
 
@@ -211,5 +173,22 @@ impl IntoResponse for Refused {
             Refused::Because(status, why) => (status, format!("{why}\n")).into_response(),
             Refused::SignIn => Redirect::to("/sign-in").into_response(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_counts_until_nothing_serves_it_any_more() {
+        let gate = Gate(Arc::new(Semaphore::new(1)));
+        let ((), service) = gate.accept((), ()).await.expect("there is room for one");
+        // A request that is being worked on has a copy.
+        let working = service.clone();
+        drop(service);
+        assert!(gate.accept((), ()).await.is_err());
+        drop(working);
+        assert!(gate.accept((), ()).await.is_ok());
     }
 }

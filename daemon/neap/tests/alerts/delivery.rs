@@ -1,161 +1,44 @@
 //! Alerts on their way to a receiver over HTTP that fails in every way that receivers do.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use alerts::{self, Options, Sender};
+use alerts::Sender;
 use fleet::alert::{Alert, Severity};
 use fleet::{Seconds, Timestamp};
-use journal::{self, AlertEntry, EntryKind, RecordId, World};
+use journal::{self, RecordId, World};
 use neap::clock::System;
 use providers::Now;
 
-use crate::receiver::{self, Bench, locked, opened, read, until};
+use crate::receiver::{self, Bench, OPTIONS, Receiver, Reply, Request, opened, until};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 
 /// Stands in every address, and must stand in nothing that is written.
 const HOOK: &str = "hook-4711-b0a7c2";
-
-/// As patient as a test.
-const OPTIONS: Options = Options {
-    timeout: Duration::from_secs(1),
-    rest: Duration::from_millis(15),
-    rest_max: Duration::from_millis(60),
-    asked_rest_max: Duration::from_millis(500),
-    flush: Duration::from_secs(1),
-    rate_second: Duration::from_secs(1),
-    look: Duration::from_millis(10),
-};
 
 /// Our own lines that hold a word.
 fn logged(word: &str) -> usize {
     receiver::log().lines().filter(|line| line.contains(" alerts::") && line.contains(word)).count()
 }
 
-/// A request as it came.
-#[derive(Clone, Debug, PartialEq)]
-struct Request {
-    line: String,
-    headers: BTreeMap<String, String>,
-    body: String,
-    at: Instant,
+/// An answer with a status, and more headers; its body is a secret, too.
+fn status(status: u16, headers: &'static str) -> Reply {
+    Reply::Answer((status, headers, HOOK.to_owned()))
 }
 
-impl Request {
-    fn key(&self) -> &str {
-        &self.headers["idempotency-key"]
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn title(&self) -> String {
-        self.json()["title"].as_str().unwrap().to_owned()
-    }
+fn taken() -> Reply {
+    status(200, "")
 }
 
-/// What a receiver does with a request.
-#[derive(Clone, Copy, Debug)]
-enum Reply {
-    /// Answers with a status, and more headers.
-    Status(u16, &'static str),
-    /// Never answers.
-    Hang,
-    /// Closes the connection.
-    HangUp,
+/// Where a receiver is told.
+fn hook(receiver: &Receiver) -> String {
+    receiver.url(&format!("/{HOOK}?token={HOOK}"))
 }
 
-/// Requests that a receiver has had, and how many were open at once.
-#[derive(Debug, Default)]
-struct Seen {
-    requests: Vec<Request>,
-    open: usize,
-    open_most: usize,
-}
-
-/// Somebody who takes alerts.
-struct Receiver {
-    address: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Receiver {
-    /// `reply` is told how many requests came before.
-    async fn new(reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Receiver {
-        Receiver::at("127.0.0.1:0".parse().unwrap(), reply).await
-    }
-
-    async fn at(
-        address: SocketAddr,
-        reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
-    ) -> Receiver {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let (noted, reply) = (Arc::clone(&seen), Arc::new(reply));
-        let task = tokio::spawn(async move {
-            let mut open = tokio::task::JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                open.spawn(serve(stream, Arc::clone(&noted), Arc::clone(&reply)));
-            }
-        });
-        Receiver { address, seen, task }
-    }
-
-    fn requests(&self) -> Vec<Request> {
-        locked(&self.seen).requests.clone()
-    }
-
-    fn count(&self) -> usize {
-        locked(&self.seen).requests.len()
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/{HOOK}?token={HOOK}", self.address)
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    seen: Arc<Mutex<Seen>>,
-    reply: Arc<impl Fn(usize, &Request) -> Reply>,
-) {
-    let Some((line, headers, body)) = read(&mut stream).await else { return };
-    let request = Request { line, headers, body, at: Instant::now() };
-    let before = {
-        let mut seen = locked(&seen);
-        seen.requests.push(request.clone());
-        seen.open += 1;
-        seen.open_most = seen.open_most.max(seen.open);
-        seen.requests.len() - 1
-    };
-    let reply = reply(before, &request);
-    tokio::time::sleep(Duration::from_millis(2)).await;
-    locked(&seen).open -= 1;
-    match reply {
-        Reply::Status(status, headers) => {
-            let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}");
-            let text = format!("{head}content-length: {}\r\n\r\n{HOOK}", HOOK.len());
-            let _ = stream.write_all(text.as_bytes()).await;
-        }
-        Reply::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
-        Reply::HangUp => {}
-    }
+fn title(request: &Request) -> String {
+    request.json()["title"].as_str().unwrap().to_owned()
 }
 
 /// A journal and channels in a folder of their own.
@@ -168,36 +51,19 @@ impl Bench {
     fn start(&self, channels: &[(&str, &Receiver, &str)]) -> Sender {
         let mut tables = String::new();
         for (name, receiver, more) in channels {
-            self.write(&format!("{name}.url"), &format!("{}\n", receiver.url()));
+            self.write(&format!("{name}.url"), &format!("{}\n", hook(receiver)));
             tables.push_str(&table(name, more));
         }
-        let config = self.configured(&tables);
-        let channels = alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)).unwrap();
-        Sender::start(self.journal(), Arc::clone(&self.clock) as _, channels, OPTIONS)
+        self.sending(&self.configured(&tables), OPTIONS)
     }
 
     fn raise(&self, key: &str) -> RecordId {
-        self.journal().enqueue(&[alert(key, Severity::Warning)]).unwrap()[0]
+        self.enqueue(&[alert(key, Severity::Warning)])[0]
     }
 
     /// Waits until a channel is done with all it wants.
     async fn settled(&self, channel: &str) {
-        until(|| self.journal().waiting(channel, Severity::Warning).is_empty()).await;
-    }
-
-    /// What the journal says became of alerts, in order.
-    fn story(&self) -> Vec<String> {
-        let reader = self.journal().reader();
-        let entries = reader.entries(Timestamp(0)..Timestamp(i64::MAX));
-        let told = entries.filter_map(|entry| match entry.unwrap().kind {
-            EntryKind::Alert(AlertEntry::Raised(alert)) => Some(format!("raised {}", alert.key)),
-            EntryKind::Alert(AlertEntry::Sent { channel, .. }) => Some(format!("{channel}: sent")),
-            EntryKind::Alert(AlertEntry::GaveUp { channel, why, .. }) => {
-                Some(format!("{channel}: {why}"))
-            }
-            _ => None,
-        });
-        told.collect()
+        self.done(channel, Severity::Warning).await;
     }
 }
 
@@ -217,16 +83,14 @@ fn alert(key: &str, severity: Severity) -> Alert {
     }
 }
 
-const TAKEN: Reply = Reply::Status(200, "");
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alert_is_sent_once_with_all_that_a_receiver_needs() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     bench.write("token", "t0k-en\n");
     let also = "bearer_file = \"token\"\nmin_severity = \"warning\"";
     let _sender = bench.start(&[("ops", &receiver, also)]);
-    bench.journal().enqueue(&[alert("quiet", Severity::Info)]).unwrap();
+    bench.enqueue(&[alert("quiet", Severity::Info)]);
     let first = bench.raise("first");
     until(|| receiver.count() == 1).await;
     bench.settled("ops").await;
@@ -262,15 +126,15 @@ async fn an_alert_is_sent_once_with_all_that_a_receiver_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_fails_in_every_way_gets_it_in_the_end() {
     let bench = bench();
-    let receiver = Receiver::new(|before, _| match before {
-        0 => Reply::Status(500, ""),
-        1 => Reply::Status(429, "retry-after: 0\r\n"),
+    let receiver = Receiver::new(|before, _| match before.len() {
+        0 => status(500, ""),
+        1 => status(429, "retry-after: 0\r\n"),
         2 => Reply::Hang,
         3 => Reply::HangUp,
-        4 => Reply::Status(408, ""),
+        4 => status(408, ""),
         // An hour, and no more than the longest rest is kept.
-        5 => Reply::Status(503, "retry-after: 3600\r\n"),
-        _ => TAKEN,
+        5 => status(503, "retry-after: 3600\r\n"),
+        _ => taken(),
     })
     .await;
     let _sender = bench.start(&[("ops", &receiver, "")]);
@@ -292,7 +156,7 @@ async fn a_receiver_that_fails_in_every_way_gets_it_in_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_nobody_listens() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     let (address, gone) = (receiver.address, receiver);
     let _sender = {
         let sender = bench.start(&[("ops", &gone, "")]);
@@ -304,9 +168,9 @@ async fn nothing_is_lost_while_nobody_listens() {
         bench.raise(key);
     }
     until(|| logged("no connection") > 0).await;
-    let receiver = Receiver::at(address, |_, _| TAKEN).await;
+    let receiver = Receiver::at(address, |_, _| taken()).await;
     bench.settled("ops").await;
-    let mut titles: Vec<String> = receiver.requests().iter().map(Request::title).collect();
+    let mut titles: Vec<String> = receiver.requests().iter().map(title).collect();
     titles.sort();
     assert_eq!(titles.len(), 3);
     assert!(titles[0].starts_with("a:") && titles[2].starts_with("c:"), "{titles:?}");
@@ -315,12 +179,12 @@ async fn nothing_is_lost_while_nobody_listens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_down_repeats_nothing_in_another() {
     let bench = bench();
-    let up = Receiver::new(|_, _| TAKEN).await;
+    let up = Receiver::new(|_, _| taken()).await;
     let mended = Arc::new(AtomicBool::new(false));
     let well = Arc::clone(&mended);
     let down = Receiver::new(move |_, _| match well.load(Ordering::SeqCst) {
-        true => TAKEN,
-        false => Reply::Status(502, ""),
+        true => taken(),
+        false => status(502, ""),
     })
     .await;
     let _sender = bench.start(&[("up", &up, ""), ("down", &down, "")]);
@@ -329,10 +193,10 @@ async fn a_channel_that_is_down_repeats_nothing_in_another() {
     }
     bench.settled("up").await;
     until(|| down.count() > 3).await;
-    assert_eq!(bench.journal().waiting("down", Severity::Warning).len(), 3);
+    assert_eq!(bench.waiting("down", Severity::Warning), 3);
     mended.store(true, Ordering::SeqCst);
     bench.settled("down").await;
-    let mut titles: Vec<String> = up.requests().iter().map(Request::title).collect();
+    let mut titles: Vec<String> = up.requests().iter().map(title).collect();
     titles.sort();
     titles.dedup();
     assert_eq!((titles.len(), up.count()), (3, 3));
@@ -346,12 +210,12 @@ async fn a_channel_that_is_down_repeats_nothing_in_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_receiver_refuses_is_given_up_and_kept_to_be_seen() {
     let bench = bench();
-    let elsewhere = Receiver::new(|_, _| TAKEN).await;
-    let to: &'static str = format!("location: {}\r\n", elsewhere.url()).leak();
-    let receiver = Receiver::new(move |_, request| match request.title() {
-        title if title.starts_with("bad:") => Reply::Status(400, ""),
-        title if title.starts_with("moved:") => Reply::Status(307, to),
-        _ => TAKEN,
+    let elsewhere = Receiver::new(|_, _| taken()).await;
+    let to: &'static str = format!("location: {}\r\n", hook(&elsewhere)).leak();
+    let receiver = Receiver::new(move |_, request| match title(request) {
+        title if title.starts_with("bad:") => status(400, ""),
+        title if title.starts_with("moved:") => status(307, to),
+        _ => taken(),
     })
     .await;
     let _sender = bench.start(&[("ops", &receiver, "")]);
@@ -377,14 +241,14 @@ async fn what_a_receiver_refuses_is_given_up_and_kept_to_be_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_words_it_and_says_what_may_leave() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     bench.write("chat.json", "{\"text\": {{ severity ~ \": \" ~ title }}, \"by\": \"neap\"}\n");
     bench.write("salt", "grains");
     let worded = "template = \"chat.json\"\nhash = [\"subject\", \"owner\"]\nsalt_file = \"salt\"";
     let little =
         "fields = [\"severity\", \"subject\"]\nhash = [\"subject\"]\nmin_severity = \"critical\"";
     let _sender = bench.start(&[("chat", &receiver, worded), ("little", &receiver, little)]);
-    bench.journal().enqueue(&[alert("x", Severity::Critical)]).unwrap();
+    bench.enqueue(&[alert("x", Severity::Critical)]);
     bench.settled("chat").await;
     bench.settled("little").await;
     let mut bodies: Vec<String> = receiver
@@ -403,7 +267,8 @@ async fn an_operator_words_it_and_says_what_may_leave() {
 async fn after_a_kill_the_same_is_sent_under_the_same_key() {
     let mut bench = bench();
     // It has the alert, and we are gone before we hear so.
-    let receiver = Receiver::new(|before, _| if before == 0 { Reply::Hang } else { TAKEN }).await;
+    let receiver =
+        Receiver::new(|before, _| if before.is_empty() { Reply::Hang } else { taken() }).await;
     let sender = bench.start(&[("ops", &receiver, "")]);
     let id = bench.raise("twice");
     until(|| receiver.count() == 1).await;
@@ -422,13 +287,13 @@ async fn after_a_kill_the_same_is_sent_under_the_same_key() {
     assert_eq!(requests[0].key(), format!("{id}-ops"));
     assert_eq!(requests[1].key(), requests[0].key());
     assert_eq!(requests[1].body, requests[0].body);
-    assert!(requests[2].title().starts_with("next:"));
+    assert!(title(&requests[2]).starts_with("next:"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_waits_a_moment_and_no_longer() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     let mut sender = bench.start(&[("ops", &receiver, "")]);
     bench.raise("last");
     sender.stop().await;
@@ -439,49 +304,40 @@ async fn the_end_waits_a_moment_and_no_longer() {
     bench.raise("lost?");
     sender.stop().await;
     assert!(begun.elapsed() < OPTIONS.flush * 3, "{:?}", begun.elapsed());
-    assert_eq!(bench.journal().waiting("slow", Severity::Warning).len(), 2);
+    assert_eq!(bench.waiting("slow", Severity::Warning), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_alerts_go_out_few_at_a_time() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     let alerts: Vec<Alert> = (0..150).map(|n| alert(&format!("n{n}"), Severity::Warning)).collect();
-    bench.journal().enqueue(&alerts).unwrap();
+    bench.enqueue(&alerts);
     let _sender = bench.start(&[("ops", &receiver, "")]);
     bench.settled("ops").await;
     assert_eq!(receiver.count(), 150);
-    let most = locked(&receiver.seen).open_most;
+    let most = receiver.open_most();
     assert!((2..=4).contains(&most), "{most}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_news_any_more_is_given_up_in_the_journal() {
     let bench = bench();
-    let receiver = Receiver::new(|_, _| TAKEN).await;
+    let receiver = Receiver::new(|_, _| taken()).await;
     let mut old = alert("old", Severity::Critical);
     old.at = old.at - Seconds(journal::OUTBOX_AGE.0 - 600);
-    bench.journal().enqueue(&[old]).unwrap();
+    bench.enqueue(&[old]);
     let _sender = bench.start(&[("ops", &receiver, "")]);
     bench.settled("ops").await;
     assert_eq!(receiver.count(), 0);
     assert_eq!(bench.story()[1], "ops: no receiver took it within 2d23h");
 }
 
-/// The faults of a channel's secrets, with the folder's name taken out.
-fn faults(bench: &Bench, more: &str) -> String {
-    let config = bench.configured(&table("ops", more));
-    let told = match alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)) {
-        Ok(_) => "none\n".to_owned(),
-        Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-    };
-    told.replace(&bench.folder.path().display().to_string(), "")
-}
-
 #[test]
 fn an_address_that_will_not_do_is_refused_and_not_repeated() {
     let bench = bench();
-    let mut told = faults(&bench, "");
+    let faults = |more: &str| bench.faults(&table("ops", more), OPTIONS);
+    let mut told = faults("");
     for address in [
         "",
         "https://",
@@ -494,14 +350,11 @@ fn an_address_that_will_not_do_is_refused_and_not_repeated() {
         &format!("http://[::1]:8080/{HOOK}"),
     ] {
         bench.write("ops.url", address);
-        told.push_str(&faults(&bench, ""));
+        told.push_str(&faults(""));
     }
     bench.write("ops.url", "nothing");
     bench.write("token", &format!("{HOOK}\n{HOOK}"));
-    told.push_str(&faults(
-        &bench,
-        "bearer_file = \"token\"\nsalt_file = \"salt\"\nhash = [\"owner\"]",
-    ));
+    told.push_str(&faults("bearer_file = \"token\"\nsalt_file = \"salt\"\nhash = [\"owner\"]"));
     assert!(!told.contains(HOOK) && !told.contains("example.net"), "{told}");
     insta::assert_snapshot!(told, @r#"
     /neap.toml:14:12: the file `/ops.url` cannot be read: No such file or directory (os error 2)
@@ -538,14 +391,14 @@ async fn neap(folder: &Path, arguments: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_alert_is_sent_by_hand() {
     let bench = bench();
-    let receiver = Receiver::new(|before, _| match before {
-        0 => Reply::Status(204, ""),
-        1 => TAKEN,
-        2 => Reply::Status(404, ""),
+    let receiver = Receiver::new(|before, _| match before.len() {
+        0 => status(204, ""),
+        1 => taken(),
+        2 => status(404, ""),
         _ => Reply::HangUp,
     })
     .await;
-    bench.write("ops.url", &receiver.url());
+    bench.write("ops.url", &hook(&receiver));
     bench.configured(&table("ops", "min_severity = \"critical\""));
     let folder = bench.folder.path();
     assert_eq!(neap(folder, &["alert", "test", "ops"]).await, "0\n`ops`: sent, it answers 204\n");
@@ -609,8 +462,8 @@ fn raised(bench: &Bench) -> Vec<String> {
 async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
     let mut bench = bench();
     bench.journal = None;
-    let receiver = Receiver::new(|_, _| TAKEN).await;
-    bench.write("ops.url", &receiver.url());
+    let receiver = Receiver::new(|_, _| taken()).await;
+    bench.write("ops.url", &hook(&receiver));
     let text = IDLE.replace("SPEED", "\"max\"").replace("DURATION", "3h");
     let text = text.replace("\"state\"", "\"sim-state\"");
     bench.write("neap.toml", &(text + &table("ops", "min_severity = \"info\"")));
@@ -630,8 +483,8 @@ async fn the_daemon_tells_what_it_does_and_has_told_all_when_it_ends() {
 async fn a_channel_that_comes_with_a_reload_is_told_what_waits() {
     let mut bench = bench();
     bench.journal = None;
-    let receiver = Receiver::new(|_, _| TAKEN).await;
-    bench.write("ops.url", &receiver.url());
+    let receiver = Receiver::new(|_, _| taken()).await;
+    bench.write("ops.url", &hook(&receiver));
     let text = IDLE.replace("SPEED", "60").replace("DURATION", "30d");
     let text = text.replace("\"state\"", "\"sim-state\"");
     bench.write("neap.toml", &text);

@@ -1,11 +1,9 @@
 //! Alerts on their way to receivers that look at signatures, shapes and limits as their makers do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use alerts::{self, Options, Sender};
 use config::Config;
@@ -15,7 +13,7 @@ use journal::{AlertEntry, EntryKind};
 use neap::clock::{Clock, System};
 use providers::Now;
 
-use crate::receiver::{self, Bench, locked, read, until};
+use crate::receiver::{self, Answer, Bench, Receiver, Reply, Request, until};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,24 +21,14 @@ use md5::{Digest, Md5};
 use reqwest::Url;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 
 /// These stand in addresses and files of secrets, and must stand in nothing that is written.
 const TOKEN: &str = "tok-4711-b0a7c2";
 const SECRET: &str = "SEC0123456789abcdef";
 const ROUTING_KEY: &str = "R0123456789ABCDEFGHIJKLMNOPQRSTU";
 
-/// As patient as a test: a minute of a rate lasts 1.2 s.
-const OPTIONS: Options = Options {
-    timeout: Duration::from_secs(1),
-    rest: Duration::from_millis(15),
-    rest_max: Duration::from_millis(60),
-    asked_rest_max: Duration::from_millis(500),
-    flush: Duration::from_secs(1),
-    rate_second: Duration::from_millis(20),
-    look: Duration::from_millis(10),
-};
+/// A minute of a rate lasts 1.2 s.
+const OPTIONS: Options = Options { rate_second: Duration::from_millis(20), ..receiver::OPTIONS };
 const MINUTE: Duration = Duration::from_millis(1200);
 
 /// A clock that a test sets.
@@ -62,104 +50,10 @@ impl Clock for Set {
     }
 }
 
-/// A request as it came.
-#[derive(Clone, Debug)]
-struct Request {
-    url: Url,
-    headers: BTreeMap<String, String>,
-    body: String,
-    at: Instant,
-}
-
-impl Request {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or(Value::Null)
-    }
-
-    fn query(&self, name: &str) -> String {
-        let found = self.url.query_pairs().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-    }
-
-    fn key(&self) -> &str {
-        &self.headers["idempotency-key"]
-    }
-}
-
-/// An answer: status, more headers, body.
-type Reply = (u16, &'static str, String);
-
-/// Somebody who takes alerts by the rules of a maker.
-struct Receiver {
-    address: SocketAddr,
-    seen: Arc<Mutex<Vec<(Request, Reply)>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Receiver {
-    /// `reply` is told what came before; none is a connection that stays open.
-    async fn new(
-        reply: impl Fn(&[(Request, Reply)], &Request) -> Option<Reply> + Send + Sync + 'static,
-    ) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (noted, reply) = (Arc::clone(&seen), Arc::new(reply));
-        let task = tokio::spawn(async move {
-            let mut open = tokio::task::JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                open.spawn(serve(stream, Arc::clone(&noted), Arc::clone(&reply)));
-            }
-        });
-        Receiver { address, seen, task }
-    }
-
-    fn requests(&self) -> Vec<Request> {
-        locked(&self.seen).iter().map(|(request, _)| request.clone()).collect()
-    }
-
-    fn replies(&self) -> Vec<Reply> {
-        locked(&self.seen).iter().map(|(_, reply)| reply.clone()).collect()
-    }
-
-    fn count(&self) -> usize {
-        locked(&self.seen).len()
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    seen: Arc<Mutex<Vec<(Request, Reply)>>>,
-    reply: Arc<impl Fn(&[(Request, Reply)], &Request) -> Option<Reply>>,
-) {
-    let Some((line, headers, body)) = read(&mut stream).await else { return };
-    let target = line.strip_prefix("POST ").and_then(|line| line.strip_suffix(" HTTP/1.1"));
-    let url = Url::parse(&format!("http://receiver{}", target.unwrap())).unwrap();
-    let request = Request { url, headers, body, at: Instant::now() };
-    let reply = {
-        let mut seen = locked(&seen);
-        let reply = reply(&seen, &request);
-        seen.push((request, reply.clone().unwrap_or_default()));
-        reply
-    };
-    let Some((status, headers, body)) = reply else {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        return;
-    };
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}");
-    let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    let _ = stream.write_all(text.as_bytes()).await;
+fn query(request: &Request, name: &str) -> String {
+    let url = request.url();
+    let found = url.query_pairs().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 fn is_json(request: &Request) -> bool {
@@ -188,9 +82,9 @@ fn characters(value: &Value) -> usize {
 }
 
 /// Incoming webhooks: Block Kit within its limits, `ok` or a word why not.
-fn slack(request: &Request) -> Reply {
+fn slack(request: &Request) -> Answer {
     let refused = |status, word: &str| (status, "", word.to_owned());
-    if request.url.path() != format!("/services/T1/B1/{TOKEN}") {
+    if request.url().path() != format!("/services/T1/B1/{TOKEN}") {
         return refused(404, "no_service");
     }
     let body = request.json();
@@ -218,21 +112,21 @@ fn slack(request: &Request) -> Reply {
     (200, "", "ok".to_owned())
 }
 
-fn errcode(code: i64, words: &str) -> Reply {
+fn errcode(code: i64, words: &str) -> Answer {
     (200, "", json!({ "errcode": code, "errmsg": words }).to_string())
 }
 
 /// A robot with signed requests.
-fn dingtalk(request: &Request) -> Reply {
-    if request.url.path() != "/robot/send" || request.query("access_token") != TOKEN {
+fn dingtalk(request: &Request) -> Answer {
+    if request.url().path() != "/robot/send" || query(request, "access_token") != TOKEN {
         return errcode(300_001, &format!("token is not exist: {TOKEN}"));
     }
-    let stamp = request.query("timestamp");
+    let stamp = query(request, "timestamp");
     let milliseconds: i64 = stamp.parse().unwrap_or_default();
     if stamp.len() != 13 || !is_now(milliseconds / 1000) {
         return errcode(310_000, "invalid timestamp");
     }
-    if request.query("sign") != hmac(SECRET, &format!("{stamp}\n{SECRET}")) {
+    if query(request, "sign") != hmac(SECRET, &format!("{stamp}\n{SECRET}")) {
         return errcode(310_000, "sign not match");
     }
     let body = request.json();
@@ -256,11 +150,13 @@ fn dingtalk(request: &Request) -> Reply {
 }
 
 /// Twenty messages a minute, and ten minutes of nothing for one more.
-fn within_limit(before: &[(Request, Reply)], request: &Request, reply: Reply) -> Reply {
+fn within_limit(before: &[(Request, Reply)], request: &Request, reply: Answer) -> Answer {
     let is_recent = |(other, _): &&(Request, Reply)| request.at - other.at < MINUTE;
+    let is_refusal =
+        |reply: &Reply| matches!(reply, Reply::Answer((.., body)) if body.contains("130101"));
     let is_cut_off = before
         .iter()
-        .any(|(other, reply)| reply.2.contains("130101") && request.at - other.at < MINUTE * 10);
+        .any(|(other, reply)| is_refusal(reply) && request.at - other.at < MINUTE * 10);
     if is_cut_off || before.iter().filter(is_recent).count() >= 20 {
         return errcode(130_101, "send too fast, exceed 20 times per minute");
     }
@@ -268,12 +164,12 @@ fn within_limit(before: &[(Request, Reply)], request: &Request, reply: Reply) ->
 }
 
 /// A bot that signs in the body.
-fn feishu(request: &Request) -> Reply {
+fn feishu(request: &Request) -> Answer {
     let coded = |code: i64, words: &str| {
         let status = if code == 0 { 200 } else { 400 };
         (status, "", json!({ "code": code, "msg": words, "data": {} }).to_string())
     };
-    if request.url.path() != format!("/open-apis/bot/v2/hook/{TOKEN}") {
+    if request.url().path() != format!("/open-apis/bot/v2/hook/{TOKEN}") {
         return coded(19_001, "param invalid: incoming webhook access token invalid");
     }
     let body = request.json();
@@ -302,8 +198,8 @@ fn feishu(request: &Request) -> Reply {
 }
 
 /// A robot whose content is counted in bytes.
-fn wecom(request: &Request) -> Reply {
-    if request.url.path() != "/cgi-bin/webhook/send" || request.query("key") != TOKEN {
+fn wecom(request: &Request) -> Answer {
+    if request.url().path() != "/cgi-bin/webhook/send" || query(request, "key") != TOKEN {
         return errcode(93_000, "invalid webhook url");
     }
     let body = request.json();
@@ -328,7 +224,7 @@ fn wecom(request: &Request) -> Reply {
 }
 
 /// Events API v2.
-fn pagerduty(request: &Request) -> Reply {
+fn pagerduty(request: &Request) -> Answer {
     let body = request.json();
     let payload = &body["payload"];
     let is_payload = (1..=1024).contains(&characters(&payload["summary"]))
@@ -341,7 +237,7 @@ fn pagerduty(request: &Request) -> Reply {
         _ => false,
     };
     let is_ours = body["routing_key"].as_str() == Some(ROUTING_KEY);
-    let is_known = request.url.path() == "/v2/enqueue" && is_ours;
+    let is_known = request.url().path() == "/v2/enqueue" && is_ours;
     let is_short = characters(&body["dedup_key"]) <= 255 && request.body.len() <= 512 << 10;
     if !(is_known && is_sound && is_short && is_json(request)) {
         return (400, "", json!({ "status": "invalid event" }).to_string());
@@ -350,7 +246,7 @@ fn pagerduty(request: &Request) -> Reply {
 }
 
 /// API v2: a list of alerts with labels.
-fn alertmanager(request: &Request) -> Reply {
+fn alertmanager(request: &Request) -> Answer {
     let stamp = |value: &Value| value.as_str().and_then(Timestamp::parse);
     let is_sound = |alert: &Value| {
         let labels = alert["labels"].as_object();
@@ -364,7 +260,7 @@ fn alertmanager(request: &Request) -> Reply {
     };
     let body = request.json();
     let alerts = body.as_array().map_or(&[][..], Vec::as_slice);
-    let is_known = request.url.path() == "/api/v2/alerts" && is_json(request);
+    let is_known = request.url().path() == "/api/v2/alerts" && is_json(request);
     if !is_known || alerts.is_empty() || !alerts.iter().all(is_sound) {
         return (400, "", "bad request".to_owned());
     }
@@ -372,7 +268,7 @@ fn alertmanager(request: &Request) -> Reply {
 }
 
 /// How a maker answers a request.
-type Rules = fn(&Request) -> Reply;
+type Rules = fn(&Request) -> Answer;
 
 /// Kinds with the path of their address, and the rules of their makers.
 const KINDS: [(&str, &str, Rules); 6] = [
@@ -390,33 +286,19 @@ fn rules(kind: &str) -> (String, Rules) {
 }
 
 /// A journal and channels in a folder of their own.
-fn bench() -> OneChannel {
+fn bench() -> Bench {
     let bench = Bench::new(&[TOKEN, SECRET, ROUTING_KEY, "sign="]);
     bench.write("secret", &format!("{SECRET}\n"));
     bench.write("routing-key", &format!("{ROUTING_KEY}\n"));
-    OneChannel(bench)
+    bench
 }
 
-/// A journal and a configuration with one channel, `ops`.
-struct OneChannel(Bench);
+/// A channel of each kind has the same name.
+const OPS: &str = "ops";
 
-impl Deref for OneChannel {
-    type Target = Bench;
-
-    fn deref(&self) -> &Bench {
-        &self.0
-    }
-}
-
-impl DerefMut for OneChannel {
-    fn deref_mut(&mut self) -> &mut Bench {
-        &mut self.0
-    }
-}
-
-impl OneChannel {
-    /// A configuration with a channel `ops` of this kind to a receiver, on disk too.
-    fn config(&self, kind: &str, receiver: &Receiver, more: &str) -> Config {
+impl Bench {
+    /// A configuration with a channel of this kind to a receiver, on disk too.
+    fn configured_as(&self, kind: &str, receiver: &Receiver, more: &str) -> Config {
         let (path, _) = rules(kind);
         self.write("ops.url", &format!("{}\n", receiver.url(&path)));
         let secret = match kind {
@@ -425,39 +307,24 @@ impl OneChannel {
             _ => "",
         };
         let table =
-            format!("[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\nurl_file = \"ops.url\"\n");
+            format!("[[alert]]\nname = \"{OPS}\"\nkind = \"{kind}\"\nurl_file = \"ops.url\"\n");
         self.configured(&format!("{table}{secret}{more}\n"))
     }
 
-    fn start(&self, kind: &str, receiver: &Receiver, more: &str) -> Sender {
-        let config = self.config(kind, receiver, more);
-        let channels = alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)).unwrap();
-        Sender::start(self.journal(), Arc::clone(&self.clock) as _, channels, OPTIONS)
+    /// Begins to send by that channel.
+    fn start_as(&self, kind: &str, receiver: &Receiver, more: &str) -> Sender {
+        self.sending(&self.configured_as(kind, receiver, more), OPTIONS)
     }
 
-    fn raise(&self, alerts: &[Alert]) {
-        let raised = self.journal().enqueue(alerts).unwrap();
-        assert_eq!(raised.len(), alerts.len());
+    /// Waits until it is done with everything.
+    async fn all_done(&self) {
+        self.done(OPS, Severity::Info).await;
     }
 
-    fn waiting(&self) -> usize {
-        self.journal().waiting("ops", Severity::Info).len()
-    }
-
-    async fn settled(&self) {
-        until(|| self.waiting() == 0).await;
-    }
-
-    /// What the journal says became of alerts, in order.
-    fn story(&self) -> Vec<String> {
-        let reader = self.journal().reader();
-        let entries = reader.entries(Timestamp(0)..Timestamp(i64::MAX));
-        let told = entries.filter_map(|entry| match entry.unwrap().kind {
-            EntryKind::Alert(AlertEntry::Sent { .. }) => Some("sent".to_owned()),
-            EntryKind::Alert(AlertEntry::GaveUp { why, .. }) => Some(why),
-            _ => None,
-        });
-        told.collect()
+    /// What the journal says came of sending, in order.
+    fn outcomes(&self) -> Vec<String> {
+        let told = |line: String| Some(line.strip_prefix("ops: ")?.to_owned());
+        self.story().into_iter().filter_map(told).collect()
     }
 }
 
@@ -490,13 +357,18 @@ async fn each_kind_is_told_by_its_makers_rules() {
     for (kind, _, rules) in KINDS {
         for more in ["", "link = \"https://wiki.example.com/neap/\""] {
             let bench = bench();
-            let receiver = Receiver::new(move |_, request| Some(rules(request))).await;
-            let _sender = bench.start(kind, &receiver, more);
-            bench.raise(&[alert("one", Severity::Info)]);
-            bench.settled().await;
-            bench.raise(&[alert("two", Severity::Warning), nasty()]);
-            bench.settled().await;
-            assert_eq!(bench.story(), ["sent", "sent", "sent"], "{kind}: {:?}", receiver.replies());
+            let receiver = Receiver::new(move |_, request| rules(request)).await;
+            let _sender = bench.start_as(kind, &receiver, more);
+            bench.enqueue(&[alert("one", Severity::Info)]);
+            bench.all_done().await;
+            bench.enqueue(&[alert("two", Severity::Warning), nasty()]);
+            bench.all_done().await;
+            assert_eq!(
+                bench.outcomes(),
+                ["sent", "sent", "sent"],
+                "{kind}: {:?}",
+                receiver.answers()
+            );
             let messages = if kind == "pagerduty" { 3 } else { 2 };
             assert_eq!(receiver.count(), messages, "{kind}");
             let first = &receiver.requests()[0];
@@ -513,24 +385,23 @@ async fn a_robot_is_never_told_more_than_it_takes() {
     for kind in ["dingtalk", "wecom"] {
         let (_, rules) = rules(kind);
         let bench = bench();
-        let receiver =
-            Receiver::new(move |before, it| Some(within_limit(before, it, rules(it)))).await;
-        let sender = bench.start(kind, &receiver, "");
+        let receiver = Receiver::new(move |before, it| within_limit(before, it, rules(it))).await;
+        let sender = bench.start_as(kind, &receiver, "");
         for alert in named(0..60) {
-            bench.raise(&[alert]);
+            bench.enqueue(&[alert]);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        bench.settled().await;
+        bench.all_done().await;
         drop(sender);
         // A daemon that is started anew knows nothing of what was sent just before.
-        let _sender = bench.start(kind, &receiver, "");
+        let _sender = bench.start_as(kind, &receiver, "");
         for alert in named(60..90) {
-            bench.raise(&[alert]);
+            bench.enqueue(&[alert]);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        bench.settled().await;
+        bench.all_done().await;
         let requests = receiver.requests();
-        assert!(receiver.replies().iter().all(|reply| reply.2.contains("\"errcode\":0")), "{kind}");
+        assert!(receiver.answers().iter().all(|reply| reply.2.contains("\"errcode\":0")), "{kind}");
         assert!(requests.len() < 45, "{kind}: {} messages", requests.len());
         for n in 0..90 {
             let title = format!("build n{n:03} is stopped");
@@ -544,18 +415,16 @@ async fn a_robot_is_never_told_more_than_it_takes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_robot_that_others_wore_out_is_left_alone_and_then_told_all_at_once() {
     let bench = bench();
-    let receiver = Receiver::new(|before, request| {
-        Some(match before.len() {
-            0 => errcode(130_101, "send too fast, exceed 20 times per minute"),
-            _ => dingtalk(request),
-        })
+    let receiver = Receiver::new(|before, request| match before.len() {
+        0 => errcode(130_101, "send too fast, exceed 20 times per minute"),
+        _ => dingtalk(request),
     })
     .await;
-    let _sender = bench.start("dingtalk", &receiver, "");
-    bench.raise(&named(0..1));
+    let _sender = bench.start_as("dingtalk", &receiver, "");
+    bench.enqueue(&named(0..1));
     until(|| receiver.count() == 1).await;
-    bench.raise(&named(1..12));
-    bench.settled().await;
+    bench.enqueue(&named(1..12));
+    bench.all_done().await;
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2, "{requests:?}");
     // Ten minutes, of which a test waits as long as it must.
@@ -569,23 +438,23 @@ async fn an_error_that_comes_as_a_success_is_none() {
     // The secret is mended after a while; the word that a robot asks for is not.
     let receiver = Receiver::new(|before, request| {
         let reply = dingtalk(request);
-        Some(match before.len() {
+        match before.len() {
             0 => errcode(-1, "system busy"),
             1 | 2 => errcode(310_000, &format!("sign not match {TOKEN}")),
             _ if request.body.contains("wordless") => errcode(310_000, "keywords not in content"),
             _ => reply,
-        })
+        }
     })
     .await;
-    let _sender = bench.start("dingtalk", &receiver, "");
-    bench.raise(&[alert("late", Severity::Warning)]);
-    bench.settled().await;
-    assert_eq!((receiver.count(), bench.story()), (4, vec!["sent".to_owned()]));
-    bench.raise(&[alert("wordless", Severity::Warning)]);
-    bench.settled().await;
+    let _sender = bench.start_as("dingtalk", &receiver, "");
+    bench.enqueue(&[alert("late", Severity::Warning)]);
+    bench.all_done().await;
+    assert_eq!((receiver.count(), bench.outcomes()), (4, vec!["sent".to_owned()]));
+    bench.enqueue(&[alert("wordless", Severity::Warning)]);
+    bench.all_done().await;
     let why =
         "it answers `errcode` 310000: it asks for a word that is not in the message; `neap` is";
-    assert_eq!(bench.story(), ["sent", why]);
+    assert_eq!(bench.outcomes(), ["sent", why]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -594,16 +463,16 @@ async fn a_wrong_secret_is_seen_by_who_checks_it() {
         let (_, rules) = rules(kind);
         let bench = bench();
         bench.write("secret", "SECother");
-        let receiver = Receiver::new(move |_, request| Some(rules(request))).await;
-        let sender = bench.start(kind, &receiver, "");
-        bench.raise(&[alert("one", Severity::Warning)]);
+        let receiver = Receiver::new(move |_, request| rules(request)).await;
+        let sender = bench.start_as(kind, &receiver, "");
+        bench.enqueue(&[alert("one", Severity::Warning)]);
         until(|| receiver.count() >= 2).await;
-        assert_eq!(bench.waiting(), 1, "{kind}");
+        assert_eq!(bench.waiting(OPS, Severity::Info), 1, "{kind}");
         drop(sender);
         bench.write("secret", SECRET);
-        let _sender = bench.start(kind, &receiver, "");
-        bench.settled().await;
-        assert_eq!(bench.story(), ["sent"], "{kind}");
+        let _sender = bench.start_as(kind, &receiver, "");
+        bench.all_done().await;
+        assert_eq!(bench.outcomes(), ["sent"], "{kind}");
     }
 }
 
@@ -612,19 +481,17 @@ async fn who_asks_for_a_rest_gets_it() {
     for kind in ["slack", "pagerduty", "alertmanager"] {
         let (_, rules) = rules(kind);
         let bench = bench();
-        let receiver = Receiver::new(move |before, request| {
-            Some(match before.len() {
-                0 => (429, "retry-after: 30\r\n", "rate_limited".to_owned()),
-                1 => (500, "", "<html>".to_owned()),
-                _ => rules(request),
-            })
+        let receiver = Receiver::new(move |before, request| match before.len() {
+            0 => (429, "retry-after: 30\r\n", "rate_limited".to_owned()),
+            1 => (500, "", "<html>".to_owned()),
+            _ => rules(request),
         })
         .await;
-        let _sender = bench.start(kind, &receiver, "");
-        bench.raise(&[alert("one", Severity::Warning)]);
-        bench.settled().await;
+        let _sender = bench.start_as(kind, &receiver, "");
+        bench.enqueue(&[alert("one", Severity::Warning)]);
+        bench.all_done().await;
         let requests = receiver.requests();
-        assert_eq!((requests.len(), bench.story()), (3, vec!["sent".to_owned()]), "{kind}");
+        assert_eq!((requests.len(), bench.outcomes()), (3, vec!["sent".to_owned()]), "{kind}");
         assert!(requests[1].at - requests[0].at >= OPTIONS.asked_rest_max, "{kind}");
     }
 }
@@ -634,18 +501,18 @@ async fn one_that_is_refused_takes_no_other_with_it() {
     let bench = bench();
     let receiver = Receiver::new(|_, request| {
         let is_poison = request.body.contains("build poison");
-        Some(if is_poison { (400, "", "invalid_blocks".to_owned()) } else { slack(request) })
+        if is_poison { (400, "", "invalid_blocks".to_owned()) } else { slack(request) }
     })
     .await;
-    bench.raise(&[
+    bench.enqueue(&[
         alert("a", Severity::Info),
         alert("poison", Severity::Info),
         alert("b", Severity::Info),
     ]);
-    let _sender = bench.start("slack", &receiver, "");
-    bench.settled().await;
+    let _sender = bench.start_as("slack", &receiver, "");
+    bench.all_done().await;
     let why = "it answers 400, `invalid_blocks`: it does not take the blocks";
-    assert_eq!(bench.story(), ["sent", why, "sent"]);
+    assert_eq!(bench.outcomes(), ["sent", why, "sent"]);
     assert_eq!(receiver.count(), 4);
 }
 
@@ -656,18 +523,18 @@ async fn after_a_kill_the_same_is_known_again() {
         let mut bench = bench();
         let receiver = Receiver::new(move |before, request| {
             let reply = rules(request);
-            if before.is_empty() { None } else { Some(reply) }
+            if before.is_empty() { Reply::Hang } else { reply.into() }
         })
         .await;
-        let sender = bench.start(kind, &receiver, "");
-        bench.raise(&[alert("twice", Severity::Warning)]);
+        let sender = bench.start_as(kind, &receiver, "");
+        bench.enqueue(&[alert("twice", Severity::Warning)]);
         until(|| receiver.count() == 1).await;
         drop(sender);
         bench.reopen();
-        let sender = bench.start(kind, &receiver, "");
-        bench.settled().await;
+        let sender = bench.start_as(kind, &receiver, "");
+        bench.all_done().await;
         drop(sender);
-        assert_eq!(bench.story(), ["sent"], "{kind}");
+        assert_eq!(bench.outcomes(), ["sent"], "{kind}");
         let requests = receiver.requests();
         assert_eq!(requests.len(), 2, "{kind}");
         assert_eq!(requests[0].key(), requests[1].key(), "{kind}");
@@ -684,9 +551,9 @@ async fn after_a_kill_the_same_is_known_again() {
         }
         // What was settled stays so.
         bench.reopen();
-        let _sender = bench.start(kind, &receiver, "");
-        bench.raise(&[alert("next", Severity::Warning)]);
-        bench.settled().await;
+        let _sender = bench.start_as(kind, &receiver, "");
+        bench.enqueue(&[alert("next", Severity::Warning)]);
+        bench.all_done().await;
         assert_eq!(receiver.count(), 3, "{kind}");
     }
 }
@@ -697,19 +564,19 @@ async fn what_is_over_is_never_told_before_what_began() {
     // The first attempts fail, so that the second alert could overtake the first.
     let receiver = Receiver::new(|before, request| {
         let reply = pagerduty(request);
-        Some(if before.len() < 3 { (500, "", String::new()) } else { reply })
+        if before.len() < 3 { (500, "", String::new()) } else { reply }
     })
     .await;
     let off = Alert {
         key: "idle/dev/unmarked/aws/eu-west-1/i-a".to_owned(),
         ..alert("a", Severity::Info)
     };
-    bench.raise(&[alert("a", Severity::Info), alert("b", Severity::Info), off]);
-    let _sender = bench.start("pagerduty", &receiver, "");
-    bench.settled().await;
+    bench.enqueue(&[alert("a", Severity::Info), alert("b", Severity::Info), off]);
+    let _sender = bench.start_as("pagerduty", &receiver, "");
+    bench.all_done().await;
     let mut open = BTreeSet::new();
     let mut told = Vec::new();
-    for (request, reply) in receiver.requests().into_iter().zip(receiver.replies()) {
+    for (request, reply) in receiver.requests().into_iter().zip(receiver.answers()) {
         if reply.0 == 202 {
             let body = request.json();
             let key = body["dedup_key"].as_str().unwrap().to_owned();
@@ -733,22 +600,22 @@ async fn quiet_hours_hold_what_can_wait_and_tell_it_as_one() {
     let clock = Arc::new(Set(AtomicI64::new(night.0)));
     bench.clock = clock.clone();
     let at = |alert: Alert| Alert { at: clock.now(), ..alert };
-    let receiver = Receiver::new(|_, request| Some(slack(request))).await;
+    let receiver = Receiver::new(|_, request| slack(request)).await;
     let quiet = "quiet_hours = { timezone = \"Asia/Shanghai\", hours = \"22:00-08:00\", except = \"critical\" }";
-    let _sender = bench.start("slack", &receiver, quiet);
+    let _sender = bench.start_as("slack", &receiver, quiet);
     for name in ["a", "b", "c"] {
-        bench.raise(&[at(alert(name, Severity::Warning))]);
+        bench.enqueue(&[at(alert(name, Severity::Warning))]);
     }
-    bench.raise(&[at(alert("fire", Severity::Critical))]);
+    bench.enqueue(&[at(alert("fire", Severity::Critical))]);
     until(|| receiver.count() == 1).await;
-    until(|| bench.waiting() == 3).await;
+    until(|| bench.waiting(OPS, Severity::Info) == 3).await;
     // A minute before its end it is still quiet.
     clock.0.store(night.0 + 9 * 3600 - 60, Ordering::SeqCst);
-    bench.raise(&[at(alert("d", Severity::Info))]);
+    bench.enqueue(&[at(alert("d", Severity::Info))]);
     tokio::time::sleep(OPTIONS.look * 10).await;
-    assert_eq!((receiver.count(), bench.waiting()), (1, 4));
+    assert_eq!((receiver.count(), bench.waiting(OPS, Severity::Info)), (1, 4));
     clock.0.store(night.0 + 9 * 3600, Ordering::SeqCst);
-    bench.settled().await;
+    bench.all_done().await;
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[0].body.contains("build fire"), "{}", requests[0].body);
@@ -761,10 +628,10 @@ async fn each_kind_is_tried_by_hand() {
         let bench = bench();
         let receiver = Receiver::new(move |before, request| {
             let reply = rules(request);
-            Some(if before.is_empty() { reply } else { (403, "", TOKEN.to_owned()) })
+            if before.is_empty() { reply } else { (403, "", TOKEN.to_owned()) }
         })
         .await;
-        bench.config(kind, &receiver, "min_severity = \"critical\"");
+        bench.configured_as(kind, &receiver, "min_severity = \"critical\"");
         for expected in [
             format!("0\n`ops`: sent, it answers {}\n", if kind == "pagerduty" { 202 } else { 200 }),
             "3\nerror: `ops`: not sent, it answers 403\n".to_owned(),
@@ -792,13 +659,8 @@ async fn each_kind_is_tried_by_hand() {
 fn secrets_that_will_not_do_are_refused_and_not_repeated() {
     let bench = bench();
     let table = |kind: &str, more: &str| {
-        let table = format!("[[alert]]\nname = \"ops\"\nkind = \"{kind}\"\n{more}\n");
-        let config = bench.configured(&table);
-        let told = match alerts::open(&config.alerts, OPTIONS, &(Arc::new(System) as _)) {
-            Ok(_) => "none\n".to_owned(),
-            Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-        };
-        told.replace(&bench.folder.path().display().to_string(), "")
+        let table = format!("[[alert]]\nname = \"{OPS}\"\nkind = \"{kind}\"\n{more}\n");
+        bench.faults(&table, OPTIONS)
     };
     bench.write("ops.url", &format!("https://oapi.example.com/robot/send?access_token={TOKEN}"));
     let signed = "url_file = \"ops.url\"\nsecret_file = \"secret\"";
@@ -852,7 +714,7 @@ fn run(bench: &Bench) -> tokio::process::Child {
 }
 
 /// What the journal that a daemon left behind says of digests: what was raised, and what came of it.
-fn digests(bench: &mut OneChannel) -> Vec<String> {
+fn digests(bench: &mut Bench) -> Vec<String> {
     let world = journal::World::Simulation { seed: 1, scenario: "day".to_owned() };
     bench.journal = Some(receiver::opened(&bench.path("sim-state"), world));
     let reader = bench.journal().reader();
@@ -881,7 +743,7 @@ fn digests(bench: &mut OneChannel) -> Vec<String> {
 async fn a_digest_comes_at_its_hour_with_its_chart_and_hides_what_must_not_leave() {
     let mut bench = bench();
     bench.journal = None;
-    let receiver = Receiver::new(|_, request| Some(wecom(request))).await;
+    let receiver = Receiver::new(|_, request| wecom(request)).await;
     let (path, _) = rules("wecom");
     bench.write("ops.url", &receiver.url(&path));
     let table = "[[alert]]\nname = \"ops\"\nkind = \"wecom\"\nurl_file = \"ops.url\"\n\
@@ -890,7 +752,7 @@ async fn a_digest_comes_at_its_hour_with_its_chart_and_hides_what_must_not_leave
                  digest = { every = \"day\", at = \"17:00\" }\n";
     bench.write("neap.toml", &format!("{DAYS}{table}"));
     assert!(run(&bench).wait().await.unwrap().success());
-    assert!(receiver.replies().iter().all(|reply| reply.2.contains("\"errcode\":0")));
+    assert!(receiver.answers().iter().all(|reply| reply.2.contains("\"errcode\":0")));
     let kinds: Vec<String> = receiver
         .requests()
         .iter()
@@ -937,8 +799,8 @@ async fn a_kill_amid_sending_neither_loses_nor_repeats_a_digest() {
     bench.journal = None;
     // Who is killed does not hear that it was taken.
     let receiver = Receiver::new(|before, _| match before.len() {
-        0 => None,
-        _ => Some((200, "", String::new())),
+        0 => Reply::Hang,
+        _ => (200, "", String::new()).into(),
     })
     .await;
     bench.write("ops.url", &receiver.url("/hook"));

@@ -10,11 +10,9 @@ use crate::{GroupId, Seconds, Timestamp, Units};
 /// A group as it was at `read_at`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupState {
-    /// Which group.
     pub id: GroupId,
     /// Its name, for people.
     pub name: String,
-    /// When it was read.
     pub read_at: Timestamp,
     /// The capacity it is told to have.
     pub desired: Units,
@@ -24,7 +22,6 @@ pub struct GroupState {
     pub max: Units,
     /// Its members, by instance id.
     pub instances: Vec<Instance>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Processes that are suspended.
     pub suspended: BTreeSet<Process>,
@@ -87,7 +84,6 @@ pub struct Instance {
     pub healthy: bool,
     /// When it was started, where known.
     pub launched_at: Option<Timestamp>,
-    /// Its zone.
     pub zone: Option<String>,
     /// Its instance type, as the cloud names it.
     pub instance_type: Option<String>,
@@ -146,9 +142,7 @@ impl fmt::Display for Process {
 /// A scaling policy of the cloud's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NativePolicy {
-    /// Its name.
     pub name: String,
-    /// What kind it is.
     pub kind: NativePolicyKind,
     /// Whether it is switched on.
     pub enabled: bool,
@@ -174,7 +168,6 @@ pub enum NativePolicyKind {
 /// A change of bounds or size that the cloud will make by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScheduledAction {
-    /// Its name.
     pub name: String,
     /// When it next acts, where known.
     pub at: Option<Timestamp>,
@@ -204,7 +197,6 @@ pub struct Activity {
     pub id: String,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended, if it has.
     pub ended_at: Option<Timestamp>,
     /// What it did.
     pub kind: ActivityKind,

@@ -31,13 +31,10 @@ impl fmt::Display for Currency {
 /// What a price is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PriceQuery {
-    /// The provider.
     pub provider: ProviderName,
     /// The account that would pay.
     pub account: AccountId,
-    /// Where.
     pub region: Region,
-    /// For what.
     pub kind: ResourceKind,
     /// Its type, as the cloud names it; empty where the kind has none.
     pub class: String,
@@ -52,7 +49,6 @@ pub struct Price {
     /// Millionths of the currency an hour: for a machine its processors and memory alone, for a
     /// volume or snapshot one gibibyte of it, for the others one of them.
     pub hourly_micro: u64,
-    /// The currency.
     pub currency: Currency,
     /// Where it was read.
     pub source: OrTold<PriceSource>,
@@ -110,7 +106,6 @@ pub struct Savings {
 /// What a stop would save an hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saving {
-    /// Of which resource.
     pub resource: ResourceId,
     /// The price it is reckoned from; `None` where no source knows one.
     pub price: Option<Price>,

@@ -80,7 +80,6 @@ pub struct ResourceId {
     pub account: AccountId,
     /// The region it lives in.
     pub region: Region,
-    /// What it is.
     pub kind: ResourceKind,
     /// The cloud's id: `i-…`, a database's identifier, `vol-…`, an allocation id, an ARN.
     pub id: String,
@@ -203,11 +202,9 @@ impl fmt::Display for Power {
 /// A resource as it was at `read_at`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
-    /// Which one.
     pub id: ResourceId,
     /// Its name, for people; the id where it has none.
     pub name: String,
-    /// When it was read.
     pub read_at: Timestamp,
     /// When it was made, where known: an id under which it was made anew is another resource.
     pub created_at: Option<Timestamp>,
@@ -215,7 +212,6 @@ pub struct Resource {
     pub started_at: Option<Timestamp>,
     /// Whether it runs; [`Power::Running`] for kinds without power.
     pub power: Power,
-    /// Its zone.
     pub zone: Option<String>,
     /// Its type, as the cloud names it: `t3.micro`, `ecs.g7.large`, `db.r6g.large`, `gp3`.
     pub class: Option<String>,
@@ -223,7 +219,6 @@ pub struct Resource {
     pub platform: Option<String>,
     /// Gibibytes, for volumes, snapshots and databases.
     pub size_gib: Option<u32>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// How far its samples are apart at the source: 60 s with detailed monitoring, 300 s without.
     pub sampled_every: Seconds,
@@ -269,7 +264,6 @@ pub struct Facts {
     pub hibernation: Fact<bool>,
     /// Whether a stop ends the payment for processors and memory; why not, where it does not.
     pub saves: Fact<Saves>,
-    /// Its public address.
     pub public_address: Fact<PublicAddress>,
     /// Whether it earns and spends CPU credits.
     pub burstable: Fact<bool>,
@@ -385,6 +379,5 @@ pub struct Part {
     pub used_by: Fact<Option<OrTold<Holder>>>,
     /// Since when nothing does, where the cloud tells.
     pub unused_since: Option<Timestamp>,
-    /// What was looked at.
     pub looked_at: OrTold<Clue>,
 }

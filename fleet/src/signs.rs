@@ -30,7 +30,6 @@ pub enum Clue {
     Targets {
         /// In service.
         serving: u64,
-        /// Of so many.
         of: u64,
     },
     /// Backends of a load balancer, of which nothing could be read.
@@ -39,7 +38,6 @@ pub enum Clue {
     BackendsServing {
         /// In service.
         serving: u64,
-        /// Of so many.
         of: u64,
     },
     /// Server groups of a load balancer, of which nothing could be read.
@@ -48,7 +46,6 @@ pub enum Clue {
     Servers {
         /// Registered.
         servers: u64,
-        /// In so many groups.
         groups: u64,
     },
 }
@@ -96,7 +93,6 @@ pub enum Holder {
     Targets {
         /// In service.
         serving: u64,
-        /// Of so many.
         of: u64,
     },
 }
@@ -119,12 +115,7 @@ impl fmt::Display for Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoleSign {
     /// A tag.
-    Tag {
-        /// Its key.
-        key: String,
-        /// Its value.
-        value: String,
-    },
+    Tag { key: String, value: String },
     /// Its own name.
     Name(String),
     /// The cloud: it is a standby.
@@ -228,7 +219,6 @@ impl fmt::Display for FactName {
 /// A fact that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnknownFact {
-    /// Which one.
     pub fact: FactName,
     /// Why the cloud did not tell it; `None` where it was not asked yet.
     pub fault: Option<Box<Fault>>,

@@ -127,9 +127,7 @@ impl fmt::Display for Signal {
 /// One signal of one resource, to ask a cloud for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageQuery {
-    /// Of which resource.
     pub resource: ResourceId,
-    /// Which signal.
     pub signal: Signal,
     /// How far its samples are apart at the source; see
     /// [`Resource::sampled_every`](crate::resource::Resource::sampled_every).

@@ -80,7 +80,6 @@ pub struct Backtest {
     pub horizon: Horizon,
     /// The levels, rising.
     pub levels: Vec<Level>,
-    /// The model.
     pub model: ModelKind,
 }
 

@@ -50,7 +50,6 @@ pub enum SeriesFault {
         stamp: Timestamp,
         /// First stamp of the series.
         start: Timestamp,
-        /// The series' step.
         step: Seconds,
     },
     /// A stamp before the first sample that is kept.
@@ -80,7 +79,6 @@ pub enum SeriesFault {
         found: usize,
         /// Samples that would have been enough.
         needed: usize,
-        /// The series' step.
         step: Seconds,
         /// The history that would have been enough.
         span: Seconds,

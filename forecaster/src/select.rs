@@ -24,7 +24,6 @@ pub struct Choice {
     pub losses: Vec<ModelLoss>,
     /// Origins the backtest forecast from, none of them fitted to.
     pub origins: usize,
-    /// Why this one.
     pub why: Reason,
 }
 

@@ -30,14 +30,12 @@ use crate::stage::{Missing, Stage};
 pub enum AskedFor {
     /// A service.
     Service {
-        /// Its name.
         name: String,
         /// What keeps it from acting all the same.
         once: Option<ActsOnce>,
     },
     /// A rule.
     Rule {
-        /// Its name.
         name: String,
         /// What keeps it from acting all the same.
         once: Option<ActsOnce>,
@@ -45,15 +43,9 @@ pub enum AskedFor {
     /// A resource.
     Resource(ResourceId),
     /// Everything that acts.
-    Everything {
-        /// Services.
-        services: u64,
-        /// Rules.
-        rules: u64,
-    },
+    Everything { services: u64, rules: u64 },
     /// What holds from now on, though the journal did not take it.
     Unwritten {
-        /// What it is about.
         about: Box<AskedFor>,
         /// What the journal said.
         fault: String,
@@ -122,17 +114,9 @@ impl fmt::Display for ActsOnce {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NotTaken {
     /// It cannot be read.
-    NoRequest {
-        /// Why.
-        error: String,
-    },
+    NoRequest { error: String },
     /// Whoever asks is not in the group that may.
-    NoRight {
-        /// Who.
-        name: String,
-        /// Which group.
-        group: String,
-    },
+    NoRight { name: String, group: String },
     /// The daemon is ending.
     Ending,
     /// The daemon is busy.
@@ -143,76 +127,42 @@ pub enum NotTaken {
         fault: String,
     },
     /// The end that is asked for has passed.
-    Passed {
-        /// Which one.
-        until: Timestamp,
-    },
+    Passed { until: Timestamp },
     /// There is no such rule.
-    NoRule {
-        /// Its name.
-        rule: RuleName,
-    },
+    NoRule { rule: RuleName },
     /// There is no such approval.
-    NoApproval {
-        /// Its id.
-        id: String,
-    },
+    NoApproval { id: String },
     /// There is no such resource.
     NoResource {
         /// As it was named.
         name: String,
     },
     /// A name that several resources have.
-    Ambiguous {
-        /// The name.
-        name: String,
-        /// How many have it.
-        count: u64,
-    },
+    Ambiguous { name: String, count: u64 },
     /// There is no such service or rule.
     Unknown {
-        /// Its name.
         name: String,
         /// Some that there are.
         known: Vec<String>,
     },
     /// A canary of a rule.
-    CanaryOfRule {
-        /// Its name.
-        name: String,
-    },
+    CanaryOfRule { name: String },
     /// A service that waits for no promotion.
-    UngatedService {
-        /// Its name.
-        name: String,
-    },
+    UngatedService { name: String },
     /// A rule that waits for no promotion.
-    UngatedRule {
-        /// Its name.
-        name: String,
-    },
+    UngatedRule { name: String },
     /// An offer that holds no longer.
-    OfferVoid {
-        /// Its id.
-        id: String,
-    },
+    OfferVoid { id: String },
     /// An offer that an earlier version made, under a name of another kind.
-    OfferOlder {
-        /// Its id.
-        id: String,
-    },
+    OfferOlder { id: String },
     /// It is as far already.
     ThereAlready {
-        /// Its name.
         name: String,
         /// How far.
         stage: Stage,
     },
     /// Its gate is not met.
-    GateNotMet {
-        /// What is missing.
-        missing: Vec<Missing>,
-    },
+    GateNotMet { missing: Vec<Missing> },
 }
 
 impl fmt::Display for NotTaken {

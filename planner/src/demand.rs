@@ -51,7 +51,6 @@ struct Summed {
     point: DemandPoint,
     /// How much of the value was measured in the interval itself, not carried on.
     measured: f64,
-    /// How many members were.
     members: usize,
 }
 

@@ -18,7 +18,6 @@ pub const REVISION: u32 = 3;
 pub struct Memory {
     /// What belongs to no single service.
     pub fleet: FleetMemory,
-    /// The services by name.
     pub services: BTreeMap<ServiceName, ServiceMemory>,
     /// What has been promoted and what was taken back.
     #[serde(default)]
@@ -39,7 +38,6 @@ pub struct FleetMemory {
 pub struct ServiceMemory {
     /// Which group this was learned on: a group made anew under the same name starts afresh.
     pub group: Option<GroupId>,
-    /// The account of violations.
     pub violations: ViolationAccount,
     /// The quantile in force and the reactive headroom.
     pub calibration: Calibration,
@@ -74,7 +72,6 @@ pub struct ServiceMemory {
 /// Samples in a row that were only a lower bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Censored {
-    /// How many.
     pub count: u32,
     /// The newest one's interval.
     pub newest: Timestamp,
@@ -139,7 +136,6 @@ pub struct Calibration {
 /// Values over time, one entry a change, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeLog {
-    /// Since when, and what.
     pub entries: Vec<(Timestamp, Units)>,
 }
 
@@ -172,9 +168,7 @@ pub struct Expected {
 pub struct OpenOrder {
     /// The decision that gave it, once an outcome named it.
     pub decision: Option<String>,
-    /// What was ordered.
     pub change: Change,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -183,9 +177,7 @@ pub struct OpenOrder {
 pub struct Lease {
     /// Who, where the activity says so; at most 120 characters.
     pub who: OrTold<ForeignChange>,
-    /// From what.
     pub from: Units,
-    /// To what.
     pub to: Units,
     /// When it ends.
     pub until: Timestamp,
@@ -226,7 +218,6 @@ pub struct LearnedCapacity {
 /// How long demand has fitted in a smaller size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dwell {
-    /// Since when.
     pub since: Timestamp,
     /// The most units that were needed since.
     pub most: Units,

@@ -28,7 +28,6 @@ pub(crate) struct Shape {
     pub fallen: u32,
     /// Services that share what broke.
     pub of: u32,
-    /// Since when.
     pub since: Timestamp,
 }
 

@@ -26,11 +26,8 @@ pub struct Plan {
 /// plan is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Action {
-    /// For which service.
     pub service: ServiceName,
-    /// To which group.
     pub group: GroupId,
-    /// What to change.
     pub change: Change,
     /// The sizes it was decided from.
     pub sizing: Sizing,
@@ -127,7 +124,6 @@ pub struct Finding {
     pub service: Option<ServiceName>,
     /// What was held or cut.
     pub what: What,
-    /// Why.
     pub hold: Hold,
     /// The sizes behind it, where there are any.
     pub sizing: Option<Sizing>,
@@ -140,7 +136,6 @@ pub enum What {
     Held,
     /// Less is done than wanted.
     Narrowed {
-        /// What was wanted.
         wanted: Units,
         /// What is done.
         to: Units,
@@ -175,7 +170,6 @@ pub enum Hold {
     ObserveOnly,
     /// A freeze window is open.
     Frozen {
-        /// Its name.
         name: String,
         /// What it restrains.
         scope: FreezeScope,
@@ -184,23 +178,17 @@ pub enum Hold {
     },
     /// An orchestrator owns the group.
     Owned {
-        /// Which.
         owner: String,
         /// The tag or property that says so.
         evidence: String,
     },
     /// A native policy sizes the group too, and may scale in.
-    NativePolicy {
-        /// Its name.
-        name: String,
-    },
+    NativePolicy { name: String },
     /// Somebody else changed the group.
     Override {
         /// What, and who, where the activity says so.
         who: OrTold<ForeignChange>,
-        /// From what.
         from: Units,
-        /// To what.
         to: Units,
         /// Until when no unit is taken away.
         until: Timestamp,
@@ -208,10 +196,7 @@ pub enum Hold {
     /// The service was not looked at in this cycle.
     Unobserved,
     /// The group could not be read.
-    GroupUnread {
-        /// Why.
-        fault: Fault,
-    },
+    GroupUnread { fault: Fault },
     /// Nothing is known of demand.
     NoDemand {
         /// Why, where known.
@@ -221,14 +206,10 @@ pub enum Hold {
     DemandStale {
         /// Age of the newest sample's end.
         age: Seconds,
-        /// The limit.
         limit: Seconds,
     },
     /// Metrics of a part of demand are missing.
-    DemandIncomplete {
-        /// The share that is missing.
-        missing: Share,
-    },
+    DemandIncomplete { missing: Share },
     /// Only provisional samples call for less.
     Provisional,
     /// The sample is a lower bound: capacity was full.
@@ -239,10 +220,7 @@ pub enum Hold {
         what: OrTold<AbsurdNumber>,
     },
     /// There is no forecast; demand now decides alone.
-    NoForecast {
-        /// Why.
-        why: NoForecast,
-    },
+    NoForecast { why: NoForecast },
     /// The forecast has lately been worse than last-value and has no say.
     ForecastDistrusted {
         /// Its recent pinball loss relative to last-value's, in percent.
@@ -263,42 +241,25 @@ pub enum Hold {
         terminating: Units,
     },
     /// Units are in service and not fully useful yet.
-    WarmingUp {
-        /// How many.
-        units: Units,
-    },
+    WarmingUp { units: Units },
     /// Members are in a state this version does not know.
-    UnknownMembers {
-        /// How many.
-        units: Units,
-    },
+    UnknownMembers { units: Units },
     /// An instance refresh is under way.
-    Refreshing {
-        /// Its id.
-        id: String,
-    },
+    Refreshing { id: String },
     /// A process is suspended.
-    Suspended {
-        /// Which.
-        process: String,
-    },
+    Suspended { process: String },
     /// A bound is reached.
     AtBound {
         /// Which: `min`, `max`, or the cloud's own.
         bound: Bound,
-        /// Its value.
         value: Units,
     },
     /// No unit is taken away so soon after a change.
-    CoolingDown {
-        /// Until when.
-        until: Timestamp,
-    },
+    CoolingDown { until: Timestamp },
     /// Demand does not fit the smaller size over the whole hold window.
     HoldWindow {
         /// Units the hold window asks for.
         needed: Units,
-        /// How long the window is.
         window: Seconds,
     },
     /// Without a forecast, and for a removal of few units with one, demand must have fitted the
@@ -316,7 +277,6 @@ pub enum Hold {
     },
     /// The budget of removals is used up.
     OverBudget {
-        /// Whose budget.
         budget: BudgetOf,
         /// Removals left now.
         left: Units,
@@ -324,17 +284,13 @@ pub enum Hold {
         refills_at: Timestamp,
     },
     /// Too many units are protected.
-    Protected {
-        /// How many.
-        protected: Units,
-    },
+    Protected { protected: Units },
     /// Demand collapsed as in an outage.
     OutageShape {
         /// Services that fell together.
         fallen: u32,
         /// Services that share the upstream.
         of: u32,
-        /// Since when.
         since: Timestamp,
     },
     /// The unit's billing minimum makes taking it away worthless.
@@ -361,7 +317,6 @@ pub enum Hold {
     },
     /// A known event takes place, or begins before a unit taken away now could be back.
     EventFloor {
-        /// Its name.
         name: String,
         /// The least capacity while it lasts.
         floor: Units,
@@ -369,15 +324,9 @@ pub enum Hold {
         until: Timestamp,
     },
     /// In shadow: the change is shown only.
-    Shadow {
-        /// Why it is there.
-        why: Why,
-        /// Since when.
-        since: Timestamp,
-    },
+    Shadow { why: Why, since: Timestamp },
     /// A canary shrinks by a share of its budget of removals.
     Canary {
-        /// The share.
         share: Share,
         /// Removals left now.
         left: Units,

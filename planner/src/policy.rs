@@ -21,7 +21,6 @@ pub struct Policy {
     /// What all groups with a known price may cost together, in thousandths of a US dollar an
     /// hour: an increase beyond it is cut. `None` is no ceiling.
     pub spend_ceiling_usd_milli_hourly: Option<u64>,
-    /// The services by name.
     pub services: BTreeMap<ServiceName, ServicePolicy>,
     /// Which services act only once promoted, and what that takes.
     #[serde(default)]
@@ -216,7 +215,6 @@ pub enum Actuate {
 /// How one pool is sized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoolPolicy {
-    /// The group.
     pub group: GroupRef,
     /// What a unit can serve.
     pub capacity_per_unit: CapacityPerUnit,

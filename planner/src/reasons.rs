@@ -9,13 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SwitchThrown {
     /// Its file is there.
-    Exists {
-        /// Where.
-        path: String,
-    },
+    Exists { path: String },
     /// Nobody can tell whether its file is there.
     Unchecked {
-        /// Where.
         path: String,
         /// What the system said.
         error: String,

@@ -15,7 +15,6 @@ use crate::stage::StageRequest;
 pub struct Snapshot {
     /// Now.
     pub taken_at: Timestamp,
-    /// The kill switch.
     pub kill_switch: KillSwitch,
     /// Freeze windows open now.
     pub freezes: Vec<ActiveFreeze>,
@@ -60,7 +59,6 @@ pub enum Disk {
 pub struct Observation {
     /// Its group, or why it could not be read.
     pub group: Result<GroupView, Fault>,
-    /// Its demand.
     pub demand: DemandView,
     /// Its forecast, or why there is none.
     pub forecast: Result<ReducedForecast, NoForecast>,
@@ -75,9 +73,7 @@ pub struct Observation {
 /// What a decision needs of a group; see [`fleet::group::GroupState`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupView {
-    /// Which group.
     pub id: GroupId,
-    /// When it was read.
     pub read_at: Timestamp,
     /// The capacity it is told to have.
     pub desired: Units,
@@ -85,7 +81,6 @@ pub struct GroupView {
     pub min: Units,
     /// The cloud's own upper bound.
     pub max: Units,
-    /// Units in service.
     pub in_service: Units,
     /// Units ordered and not in service yet.
     pub pending: Units,
@@ -313,7 +308,6 @@ pub struct OrderOutcome {
     pub decision: String,
     /// When it was carried out or given up.
     pub at: Timestamp,
-    /// What the order was.
     pub change: Change,
     /// How it ended.
     pub result: OrderResult,

@@ -89,10 +89,7 @@ pub enum Stage {
     /// It decides and changes nothing.
     Shadow,
     /// It grows as it decides, and shrinks by a share of its budget of removals.
-    Canary {
-        /// Which.
-        share: Share,
-    },
+    Canary { share: Share },
     /// It acts.
     Promoted,
 }
@@ -115,16 +112,12 @@ pub enum Why {
     New,
     /// Somebody promoted it.
     Promoted {
-        /// Who.
         by: String,
         /// Whether the gate was not met.
         anyway: bool,
     },
     /// Somebody took it back.
-    Demoted {
-        /// Who.
-        by: String,
-    },
+    Demoted { by: String },
     /// It had too many violations.
     RegretViolations {
         /// Violations since its promotion.
@@ -133,15 +126,9 @@ pub enum Why {
         intervals: u64,
     },
     /// Violations followed its removals.
-    RegretRemovals {
-        /// So many.
-        removals: u32,
-    },
+    RegretRemovals { removals: u32 },
     /// Machines that it had stopped were started again by somebody else.
-    RegretRestarts {
-        /// So many.
-        restarts: u32,
-    },
+    RegretRestarts { restarts: u32 },
 }
 
 impl Why {
@@ -180,11 +167,8 @@ impl fmt::Display for Why {
 /// The stage of a service or rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageMemory {
-    /// The stage.
     pub stage: Stage,
-    /// Since when.
     pub since: Timestamp,
-    /// Why.
     pub why: Why,
     /// When units were last taken away by us, while a violation may still follow from it.
     pub shrank_at: Option<Timestamp>,
@@ -213,7 +197,6 @@ impl StageMemory {
 pub struct Stages {
     /// Of all that has none of its own, once everything was taken back.
     pub all: Option<StageMemory>,
-    /// Of services.
     pub services: BTreeMap<ServiceName, StageMemory>,
     /// Of idle rules and schedules.
     pub rules: BTreeMap<RuleName, StageMemory>,

@@ -20,7 +20,6 @@ pub struct Permissions {
 /// How much is watched in one account and region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// Groups.
     pub groups: u64,
     /// Distinct metrics, each asked for once a cycle.
     pub metrics: u64,

@@ -13,11 +13,8 @@ use crate::Deadline;
 /// One account and region of a cloud, and the kinds that were listed there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
-    /// In which account.
     pub account: AccountId,
-    /// In which region.
     pub region: Region,
-    /// Of which kind.
     pub kind: ResourceKind,
     /// What there is; an empty list is an answer.
     pub resources: Result<Vec<Resource>, Fault>,

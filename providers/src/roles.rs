@@ -17,7 +17,6 @@ pub trait RoleSyntax {
 /// An account that is entered by assuming a role in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleAccount<S> {
-    /// The role.
     pub role_arn: RoleArn<S>,
     /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
@@ -35,7 +34,6 @@ pub struct RoleArn<S> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is no role ARN, expected one such as `{example}`")]
 pub struct NotARoleArn {
-    /// What was found.
     pub found: String,
     /// What one looks like.
     pub example: &'static str,

@@ -15,7 +15,6 @@ const DEFAULT_ACCOUNT: &str = "default";
 /// the cloud writes roles.
 #[derive(Clone, Debug)]
 pub struct CloudSettings<S> {
-    /// The `NAME` of `[provider.NAME]`.
     pub provider: ProviderName,
     /// The regions that are looked through; groups and metrics name their own.
     pub regions: Vec<Region>,

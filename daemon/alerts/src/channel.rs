@@ -64,14 +64,12 @@ pub enum Receipt {
     Refused {
         /// The status it answered with; `None` where nothing was sent.
         status: Option<u16>,
-        /// Why.
         why: String,
     },
     /// The receiver did not take it this time.
     Later {
         /// The status it answered with; `None` where no answer came.
         status: Option<u16>,
-        /// Why.
         why: String,
         /// How long it asks to be left alone.
         rest: Option<Duration>,

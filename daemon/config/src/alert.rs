@@ -234,7 +234,6 @@ impl Field {
 pub struct Template {
     /// The file that it is from.
     pub source: String,
-    /// Its text.
     pub text: String,
 }
 

@@ -96,7 +96,6 @@ fn date(day: i64) -> String {
 pub struct DigestRule {
     /// On which day of the week; `None` is every day.
     pub on: Option<Weekday>,
-    /// At what time.
     pub at: Time,
     /// The zone its time is in.
     pub timezone: Zone,

@@ -34,7 +34,6 @@ pub struct EventRule {
 /// The least capacity that an event asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Floor {
-    /// How many units.
     pub units: Units,
     /// From when on the floor is void, local time.
     pub expires: DateTime,

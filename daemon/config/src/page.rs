@@ -13,7 +13,6 @@ use super::secret::SecretFile;
 /// The review page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page {
-    /// Where it listens.
     pub listen: SocketAddr,
     /// Names it may be asked by, besides its address and `localhost`.
     pub hosts: Vec<String>,
@@ -67,7 +66,6 @@ pub struct PageToken {
     pub name: String,
     /// What it gives.
     pub right: Right,
-    /// The file it is in.
     pub file: SecretFile,
 }
 

@@ -14,7 +14,6 @@ use super::zone::{Zone, zone};
 pub struct QuietHours {
     /// The zone its times are in.
     pub timezone: Zone,
-    /// When it is quiet.
     pub hours: Weekly,
     /// What is at least so bad is told all the same; `None` is nothing.
     pub except: Option<Severity>,

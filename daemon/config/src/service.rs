@@ -41,7 +41,6 @@ pub(super) struct ServiceKeys {
     forecaster: ModelKind,
     upstreams: Vec<String>,
     calendar: Option<String>,
-    /// The calendars there are.
     calendars: Vec<String>,
     pool: PoolKeys,
 }

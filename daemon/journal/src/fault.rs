@@ -82,7 +82,6 @@ pub enum JournalFault {
     OtherFormat {
         /// The journal's directory.
         path: PathBuf,
-        /// The format found.
         found: u32,
         /// The format this version reads.
         expected: u32,
@@ -90,7 +89,6 @@ pub enum JournalFault {
     /// The daemon's socket gave no sound answer.
     #[error("socket `{path}` gave no sound answer: {why}", path = path.display())]
     Socket {
-        /// The socket.
         path: PathBuf,
         /// What happened.
         why: String,
@@ -132,10 +130,7 @@ pub enum BadBody {
 pub enum BadPack {
     /// More bytes are promised than any record unpacks to.
     #[error("it claims to unpack to {bytes} bytes")]
-    TooLong {
-        /// So many.
-        bytes: u64,
-    },
+    TooLong { bytes: u64 },
     /// zstd refuses them.
     #[error("{}", get_error_name(*code))]
     Zstd {

@@ -28,7 +28,6 @@ const PLACE: usize = 4096;
 pub(crate) struct Mark {
     /// The last record before the mark.
     pub(crate) id: RecordId,
-    /// Its hash.
     pub(crate) hash: Hash,
     /// How many records each tree has had up to there.
     pub(crate) counts: [u64; TREES],

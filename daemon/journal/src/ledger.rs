@@ -18,7 +18,6 @@ use crate::{JournalFault, Reader};
 pub struct LookSeen<'a> {
     /// The policy in force, with the modes that rules had by their stage.
     pub policy: &'a IdlePolicy,
-    /// What was seen.
     pub snapshot: &'a IdleSnapshot,
     /// Stops that somebody took back, as far as the look shows.
     pub started: &'a [StartedAgain],

@@ -62,7 +62,6 @@ pub struct NewCycle<'a> {
 /// A cycle as it is read back: equal in every bit to what was recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CycleRecord {
-    /// Its id.
     pub id: CycleId,
     /// The policy in force.
     pub policy: PolicyDigest,
@@ -92,11 +91,8 @@ pub struct Intent {
     pub id: DecisionId,
     /// When it was written.
     pub at: Timestamp,
-    /// For which service.
     pub service: ServiceName,
-    /// To which group.
     pub group: GroupId,
-    /// What is to change.
     pub change: Change,
 }
 
@@ -110,7 +106,6 @@ impl Intent {
 /// What became of an intent. A later outcome of the same decision replaces an `Unconfirmed` one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The decision.
     pub id: DecisionId,
     /// When it was known.
     pub at: Timestamp,
@@ -128,7 +123,6 @@ impl Outcome {
 /// Samples of one metric that arrived together: new ones, and revisions of ones known before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleBatch {
-    /// The metric.
     pub metric: MetricKey,
     /// When they arrived.
     pub seen_at: Timestamp,
@@ -139,18 +133,15 @@ pub struct SampleBatch {
 /// One sample as it is read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSample {
-    /// The metric.
     pub metric: MetricKey,
     /// When it arrived; of two with the same start the later one is a revision.
     pub seen_at: Timestamp,
-    /// The sample.
     pub sample: Sample,
 }
 
 /// A policy as it is read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredPolicy {
-    /// The policy.
     pub policy: Policy,
     /// The configuration it came from, without secrets.
     pub source: String,

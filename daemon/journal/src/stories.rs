@@ -29,7 +29,6 @@ pub enum Stories {
     },
     /// Of services that the shadow would have acted on, and the cycle did not.
     Shadow {
-        /// The cycle.
         cycle: CycleId,
         /// What it said of them.
         told: Vec<Explanation>,
@@ -69,7 +68,6 @@ impl fmt::Display for Stories {
 /// A cycle in brief.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CycleInBrief {
-    /// Its id.
     pub id: CycleId,
     /// Services that it saw.
     pub services: u32,

@@ -30,13 +30,10 @@ const CORRECTED_WITHIN: Seconds = Seconds::days(35);
 /// What a resource did in a day of UTC, or in some of its hours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageDay {
-    /// Which resource.
     pub resource: ResourceId,
-    /// Which of its signals.
     pub signal: Signal,
     /// The day, counted from 1970; see [`Timestamp::utc_day`].
     pub day: i64,
-    /// Its hours.
     pub hours: Day,
 }
 

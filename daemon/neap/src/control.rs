@@ -198,7 +198,6 @@ pub enum ControlFault {
     Unreadable {
         /// The socket.
         path: PathBuf,
-        /// Why.
         why: String,
     },
 }

@@ -46,7 +46,6 @@ pub struct Standing {
     pub models: BTreeMap<ServiceName, ModelKind>,
     /// The calendars and events.
     pub calendars: Calendars,
-    /// The kill switch.
     pub kill_switch: PathBuf,
     /// How long a cycle may take.
     pub cycle_deadline: Seconds,
@@ -81,7 +80,6 @@ pub struct Engine {
 pub struct Decided {
     /// What was seen.
     pub snapshot: Snapshot,
-    /// What was decided.
     pub plan: Plan,
     /// The memory it left.
     pub memory: Memory,

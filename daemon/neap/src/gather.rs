@@ -75,7 +75,6 @@ pub struct Question<'a> {
 
 /// What a cycle saw.
 pub struct Gathered {
-    /// By service.
     pub observations: BTreeMap<ServiceName, Observation>,
     /// New and corrected samples, for the journal.
     pub samples: Vec<SampleBatch>,

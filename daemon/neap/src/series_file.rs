@@ -23,11 +23,9 @@ pub struct SeriesFile {
 /// Everything wrong with one file.
 #[derive(Clone, Debug)]
 pub struct FileFaults {
-    /// The file.
     pub path: PathBuf,
     /// The first [`FAULTS_MAX`] faults, in the order of lines.
     pub faults: Vec<FileFault>,
-    /// How many more there are.
     pub more: usize,
 }
 
@@ -41,9 +39,7 @@ pub struct FileFault {
     pub line: Option<u64>,
     /// The field, where it is one field's.
     pub field: Option<&'static str>,
-    /// What was found.
     pub found: String,
-    /// What was expected.
     pub expected: String,
 }
 

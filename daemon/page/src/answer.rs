@@ -24,7 +24,6 @@ pub(super) struct Given {
     verb: String,
     /// The approval, the resource, the rule or the service.
     subject: String,
-    /// For how many days.
     #[serde(default)]
     days: Option<u32>,
     /// What exactly is promoted: void once the world has moved.

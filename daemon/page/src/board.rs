@@ -44,7 +44,6 @@ pub struct Latest {
     pub rule_offers: BTreeMap<RuleName, RuleOffer>,
     /// When the next cycle begins.
     pub next: Timestamp,
-    /// How long it took.
     pub took: Duration,
     /// When it ended, by the machine's own clock.
     pub ended: Instant,
@@ -86,7 +85,6 @@ impl Latest {
 /// A service at one moment: what was known then, as it was known then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// When.
     pub at: Timestamp,
     /// Demand per second in the newest settled interval.
     pub demand: Option<f32>,
@@ -105,15 +103,11 @@ pub struct Point {
 /// An order, or what would have been one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// When.
     pub at: Timestamp,
-    /// In which cycle.
     pub cycle: CycleId,
-    /// What.
     pub change: Change,
     /// Only shown.
     pub dry_run: bool,
-    /// Why.
     pub reason: Reason,
     /// How it ended, where it was given.
     pub ending: Option<Arc<OrderResult>>,
@@ -143,7 +137,6 @@ struct Shown {
 /// The newest look at idle resources, in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LookInBrief {
-    /// When.
     pub taken_at: Timestamp,
     /// Idle resources by rule.
     pub matched: BTreeMap<String, u64>,

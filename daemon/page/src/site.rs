@@ -40,7 +40,6 @@ pub struct Site {
 /// What was known of idle resources after a look.
 pub struct Idle {
     looks: u64,
-    /// When the look was.
     pub looked_at: Option<Timestamp>,
     /// A row a resource and rule.
     pub rows: Vec<Row>,

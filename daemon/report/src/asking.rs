@@ -40,9 +40,7 @@ impl From<StageWish> for Asking {
 /// What somebody with the right to asks for, and where the answer goes.
 #[derive(Debug)]
 pub struct Asked {
-    /// What.
     pub ask: Asking,
-    /// Who.
     pub by: String,
     /// What it is about, or why it cannot be done.
     pub answer: oneshot::Sender<Result<AskedFor, NotTaken>>,
@@ -54,16 +52,12 @@ pub struct Asked {
 pub enum Answer {
     /// It is taken in and carried out at the next look.
     Taken {
-        /// What it is about.
         about: OrTold<AskedFor>,
         /// Who asked, as it is written down.
         by: String,
     },
     /// It is not.
-    Refused {
-        /// Why.
-        why: OrTold<NotTaken>,
-    },
+    Refused { why: OrTold<NotTaken> },
 }
 
 /// What a person asks for, by names as they are typed.
@@ -72,7 +66,6 @@ pub enum Answer {
 pub enum StageWish {
     /// Let a service or rule act.
     Promote {
-        /// Its name.
         name: String,
         /// As a canary with this share of its budget of removals.
         share: Option<Share>,
@@ -82,10 +75,7 @@ pub enum StageWish {
         anyway: bool,
     },
     /// Take a service or rule back.
-    Demote {
-        /// Its name.
-        name: String,
-    },
+    Demote { name: String },
     /// Take everything back.
     DemoteAll,
 }

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 /// Why a size is wanted, with the numbers that are told in one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reason {
-    /// What decided.
     pub decided_by: DecidedBy,
     /// Units that demand now and its fastest recent rise ask for.
     pub needed_reactive: Option<Units>,

@@ -32,10 +32,7 @@ pub enum Doubt {
         needed: Units,
     },
     /// The scaler in charge kept the group at quite another size.
-    Differs {
-        /// At which.
-        actual: Units,
-    },
+    Differs { actual: Units },
 }
 
 impl Doubt {
@@ -52,9 +49,7 @@ impl Doubt {
 /// A decision, and why it is questionable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Questioned {
-    /// For which service.
     pub service: ServiceName,
-    /// When.
     pub at: Timestamp,
     /// In which cycle: its story is in the journal.
     pub cycle: CycleId,

@@ -61,7 +61,6 @@ pub struct Account {
 /// What really happened and what would have, of one service in one cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
-    /// The service.
     pub service: ServiceName,
     /// Capacity of a unit in demand per second, where it is known: without it nothing is counted
     /// but orders.

@@ -17,11 +17,8 @@ use super::{RuleCard, RuleScores, Scorecard, Scores};
 pub struct Offer<Card = Scorecard> {
     /// The name of the offer: it stands for this configuration, this stage and this day.
     pub id: String,
-    /// The stage.
     pub stage: Stage,
-    /// Since when.
     pub since: Timestamp,
-    /// Why.
     pub why: Why,
     /// Whether its configuration lets it act once it is promoted.
     pub may_act: bool,

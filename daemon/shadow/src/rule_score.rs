@@ -11,7 +11,6 @@ use super::KEPT_DAYS;
 /// A rule's day, or the sum of some: what it did where it acts, else what it would have done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleCard {
-    /// Stops.
     pub stops: u32,
     /// Those among them whose machine was used or started again within a week.
     pub wrong: u32,

@@ -145,7 +145,6 @@ impl Scorecard {
 /// The scorecards of a day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DayScores {
-    /// By service.
     pub services: BTreeMap<ServiceName, Scorecard>,
     /// The most questionable decisions, by the day on which they turned out so, the worst first.
     pub questioned: Vec<Questioned>,

@@ -95,9 +95,7 @@ impl fmt::Display for ShadowEntry {
 /// A cycle as it was recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// Its id.
     pub cycle: CycleId,
-    /// What was seen.
     pub snapshot: &'a Snapshot,
     /// What was decided.
     pub plan: &'a planner::plan::Plan,

@@ -61,7 +61,6 @@ impl fmt::Display for When {
 /// A size beside others, see [`Trade::sizes`].
 #[derive(Clone, Debug)]
 pub struct TradeSize {
-    /// How many units.
     pub units: u32,
     /// The share of time in which they are expected to be too few.
     pub missed: Missed,

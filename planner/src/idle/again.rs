@@ -16,11 +16,9 @@ pub const WRONG_WITHIN: Seconds = Seconds::days(7);
 /// A machine that neap had stopped, and that somebody else has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartedAgain {
-    /// Which.
     pub resource: ResourceId,
     /// The rule or schedule that had stopped it.
     pub rule: RuleName,
-    /// When.
     pub stopped_at: Timestamp,
 }
 

@@ -29,7 +29,6 @@ pub struct Evidence {
 /// A signal's hours in five numbers, in thousandths of its unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Which signal.
     pub signal: Signal,
     /// Up to where idle goes; `None` where the rule sets no limit.
     pub limit_milli: Option<u64>,
@@ -37,7 +36,6 @@ pub struct Row {
     pub high_milli: u64,
     /// The greatest value of all; of credits, the least.
     pub most_milli: u64,
-    /// When that was.
     pub most_at: Timestamp,
     /// Hours with a sample.
     pub hours: u32,
@@ -81,22 +79,17 @@ pub enum VerdictKind {
 pub enum Use {
     /// A signal above its limit.
     Above {
-        /// Which one.
         signal: Signal,
         /// The greatest value, in thousandths.
         value_milli: u64,
-        /// The limit, likewise.
         limit_milli: u64,
-        /// When that was.
         at: Timestamp,
-        /// Hours above.
         hours: u32,
     },
     /// CPU credits ran out: it would do more if it could.
     Starved {
         /// The least it had, in thousandths of a credit.
         credits_milli: u64,
-        /// When.
         at: Timestamp,
     },
     /// Something uses it.
@@ -114,13 +107,9 @@ pub enum Lack {
         look_back: Seconds,
     },
     /// A signal that must be measured never was.
-    Unmeasured {
-        /// Which one.
-        signal: Signal,
-    },
+    Unmeasured { signal: Signal },
     /// Hours are missing.
     Gaps {
-        /// Of which signal.
         signal: Signal,
         /// Hours with a sample.
         hours: u32,
@@ -129,7 +118,6 @@ pub enum Lack {
     },
     /// The newest hours are missing.
     Stale {
-        /// Of which signal.
         signal: Signal,
         /// The newest hour with a sample.
         newest: Option<Timestamp>,
@@ -158,17 +146,13 @@ const SHORTEST_HISTORY: Seconds = Seconds::days(1);
 /// What is looked at for a verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
-    /// The rule.
     pub rule: &'a IdleRule,
-    /// The resource.
     pub resource: &'a Resource,
-    /// Its hours.
     pub hours: &'a BTreeMap<Signal, Hours>,
     /// Local time, for the pattern.
     pub offsets: &'a Offsets,
     /// For parts: since when neap has seen it unused.
     pub seen_unused_since: Option<Timestamp>,
-    /// Now.
     pub now: Timestamp,
 }
 

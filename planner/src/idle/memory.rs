@@ -121,7 +121,6 @@ impl Care {
 pub struct Mark {
     /// The rule that set it.
     pub rule: RuleName,
-    /// When.
     pub at: Timestamp,
     /// [`Watch::watched`] then: grace is counted from here.
     pub at_watched: Seconds,
@@ -151,7 +150,6 @@ pub struct Stopped {
     pub by_schedule: bool,
     /// The decision, as the journal names it.
     pub decision: String,
-    /// How.
     pub mode: StopMode,
 }
 
@@ -160,7 +158,6 @@ pub struct Stopped {
 pub struct Exempt {
     /// When it ends.
     pub until: Timestamp,
-    /// Why.
     pub why: OrTold<ExemptReason>,
 }
 
@@ -189,16 +186,13 @@ pub struct ByHand {
 /// Somebody's wish for a resource to be up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wake {
-    /// Until when.
     pub until: Timestamp,
-    /// Whose.
     pub by: String,
 }
 
 /// A start that is being tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Starting {
-    /// Since when.
     pub since: Timestamp,
     /// Orders given.
     pub tries: u32,
@@ -214,28 +208,11 @@ pub struct Starting {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Scope {
     /// An account, over all rules.
-    Account {
-        /// The provider.
-        provider: ProviderName,
-        /// The account.
-        account: AccountId,
-    },
+    Account { provider: ProviderName, account: AccountId },
     /// A rule in an account.
-    Rule {
-        /// The rule.
-        rule: RuleName,
-        /// The provider.
-        provider: ProviderName,
-        /// The account.
-        account: AccountId,
-    },
+    Rule { rule: RuleName, provider: ProviderName, account: AccountId },
     /// Resources of a rule that share a tag's value.
-    Tag {
-        /// The rule.
-        rule: RuleName,
-        /// The value.
-        value: String,
-    },
+    Tag { rule: RuleName, value: String },
 }
 
 impl fmt::Display for Scope {
@@ -298,10 +275,8 @@ pub struct IdleDelta {
     /// Resources, likewise.
     #[serde(with = "super::pairs")]
     pub cares: BTreeMap<ResourceId, Option<Care>>,
-    /// Stops, likewise.
     #[serde(with = "super::pairs")]
     pub stops: BTreeMap<Scope, Option<Vec<Timestamp>>>,
-    /// Starts, likewise.
     pub starts: BTreeMap<String, Option<Starts>>,
 }
 

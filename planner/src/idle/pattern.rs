@@ -31,7 +31,6 @@ impl Offsets {
 pub struct Pattern {
     /// Hours of use by local weekday from Monday: bit 0 is midnight to one. A margin is included.
     pub up: [u32; 7],
-    /// Weeks in which it was so.
     pub weeks: u32,
 }
 

@@ -46,7 +46,6 @@ pub struct PowerAction {
     pub started_at: Option<Timestamp>,
     /// What it is told.
     pub verb: Verb,
-    /// Why.
     pub because: Because,
     /// For a stop on evidence: what its newest hours must keep, too.
     pub limits: Limits,
@@ -75,24 +74,15 @@ impl fmt::Display for Verb {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Because {
     /// It has been idle.
-    Idle {
-        /// By which rule.
-        rule: RuleName,
-    },
+    Idle { rule: RuleName },
     /// Its schedule says so.
     Schedule {
-        /// Which one.
         rule: RuleName,
         /// The switch that is carried out.
         switch: Switch,
     },
     /// Somebody asked for it.
-    Wake {
-        /// Who.
-        by: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Wake { by: String, until: Timestamp },
 }
 
 impl Because {
@@ -124,7 +114,6 @@ fn up_or_down(up: bool) -> &'static str {
 /// A tag of neap's own to write on a resource, or to take off it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagAction {
-    /// Which resource.
     pub resource: ResourceId,
     /// The tag's key.
     pub key: String,
@@ -240,9 +229,7 @@ pub enum Stage {
     Candidate,
     /// Marked for a stop.
     Marked {
-        /// When.
         at: Timestamp,
-        /// The grace that is left.
         grace_left: Seconds,
         /// The approval to name, where a person has to agree.
         approval: Option<String>,
@@ -250,10 +237,7 @@ pub enum Stage {
     /// Being told to go up or down now.
     Acting(Verb),
     /// Stopped by neap.
-    Stopped {
-        /// When.
-        at: Timestamp,
-    },
+    Stopped { at: Timestamp },
     /// Under a schedule, as that wants it.
     OnSchedule {
         /// Whether it is to be up.
@@ -302,15 +286,11 @@ pub enum IdleHold {
         tag: String,
     },
     /// The protecting tag is there.
-    ProtectTag {
-        /// Which tag.
-        tag: String,
-    },
+    ProtectTag { tag: String },
     /// A member of a scaling group.
     InScalingGroup(String),
     /// An orchestrator owns it.
     Orchestrated {
-        /// Which one.
         by: String,
         /// The tag that says so.
         tag: String,
@@ -342,12 +322,7 @@ pub enum IdleHold {
     /// It may not come back.
     RestartRisk(Risk),
     /// Left alone for a while.
-    Exempt {
-        /// Why.
-        why: OrTold<ExemptReason>,
-        /// Until when.
-        until: Timestamp,
-    },
+    Exempt { why: OrTold<ExemptReason>, until: Timestamp },
     /// The daemon only observes.
     ObserveMode,
     /// The rule only observes.
@@ -358,10 +333,7 @@ pub enum IdleHold {
         left: Seconds,
     },
     /// The mark is too young.
-    InGrace {
-        /// What is left.
-        left: Seconds,
-    },
+    InGrace { left: Seconds },
     /// A person has to agree.
     NeedsApproval {
         /// The approval to name.
@@ -373,7 +345,6 @@ pub enum IdleHold {
     KillSwitch(OrTold<SwitchThrown>),
     /// A freeze window is open.
     Frozen {
-        /// Its name.
         name: String,
         /// When it ends.
         until: Timestamp,
@@ -400,12 +371,10 @@ pub enum IdleHold {
         due: u32,
         /// What a day allows.
         cap: u32,
-        /// Where.
         scope: OrTold<Scope>,
     },
     /// An hour or a day allows no more.
     BlastRadius {
-        /// Where.
         scope: OrTold<Scope>,
         /// Stops in the span.
         done: u32,
@@ -415,43 +384,27 @@ pub enum IdleHold {
         until: Timestamp,
     },
     /// Its schedule wants it up.
-    ScheduledUp {
-        /// Which one.
-        schedule: RuleName,
-    },
+    ScheduledUp { schedule: RuleName },
     /// Somebody wants it up.
-    Woken {
-        /// Who.
-        by: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Woken { by: String, until: Timestamp },
     /// Somebody else started or stopped it, and it is left so.
     ByHand {
         /// Whether it was started.
         up: bool,
-        /// Until when.
         until: Timestamp,
     },
     /// An order was given and its result is not known.
-    OrderOpen {
-        /// Since when.
-        since: Timestamp,
-    },
+    OrderOpen { since: Timestamp },
     /// It is on its way.
     Changing(Power),
     /// A start failed, and is tried again.
     RetryLater {
-        /// When.
         at: Timestamp,
         /// What the cloud said.
         why: OrTold<StartFailure>,
     },
     /// It waits for another one of its schedule.
-    WaitsFor {
-        /// Which one.
-        resource: String,
-    },
+    WaitsFor { resource: String },
     /// The schedule's text is not understood.
     ScheduleUnread(OrTold<ScheduleGap>),
     /// It opted out of its schedule.
@@ -465,10 +418,7 @@ pub enum IdleHold {
     /// It is gone: ended by others, or not listed any more.
     Gone,
     /// neap has stopped it.
-    AlreadyStopped {
-        /// When.
-        at: Timestamp,
-    },
+    AlreadyStopped { at: Timestamp },
     /// The rule is in shadow: what it would do is shown only.
     InShadow,
 }

@@ -24,12 +24,7 @@ pub enum RiskReason {
     /// A spot machine.
     Spot,
     /// Starts of its type in its zone found no capacity.
-    NoCapacity {
-        /// So many.
-        failed: u32,
-        /// Of so many.
-        of: u32,
-    },
+    NoCapacity { failed: u32, of: u32 },
     /// Its public address is another one afterwards.
     AddressChanges,
     /// Its CPU credits may be lost.
@@ -63,12 +58,7 @@ pub enum ApprovalReason {
     /// The schedule's mode.
     Schedule,
     /// People took back too many of the rule's stops.
-    TakenBack {
-        /// So many.
-        back: u32,
-        /// Of so many.
-        stops: u32,
-    },
+    TakenBack { back: u32, stops: u32 },
 }
 
 impl fmt::Display for ApprovalReason {
@@ -88,15 +78,9 @@ impl fmt::Display for ApprovalReason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExemptReason {
     /// Somebody asked for it.
-    Asked {
-        /// Who.
-        by: String,
-    },
+    Asked { by: String },
     /// Somebody refused a stop.
-    Refused {
-        /// Who.
-        by: String,
-    },
+    Refused { by: String },
     /// Somebody started it again.
     StartedAgain {
         /// After a stop by which rule.
@@ -122,13 +106,9 @@ pub enum NotIdle {
     /// It has no samples at all.
     NoSamples,
     /// It has none of a signal.
-    NoSampleOf {
-        /// Which one.
-        signal: Signal,
-    },
+    NoSampleOf { signal: Signal },
     /// A signal is above its limit.
     Above {
-        /// Which one.
         signal: Signal,
         /// Its greatest value, in thousandths of its unit.
         worst_milli: u64,
@@ -154,10 +134,7 @@ impl fmt::Display for NotIdle {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScheduleGap {
     /// It does not cover this moment.
-    Uncovered {
-        /// Which one.
-        at: Timestamp,
-    },
+    Uncovered { at: Timestamp },
     /// What a resource's tags say of it is not understood.
     Fault(ScheduleFault),
 }
@@ -178,7 +155,6 @@ pub enum ScheduleFault {
     Hours(TagFault),
     /// Its place in the order of starts is no number.
     Order {
-        /// The tag.
         tag: String,
         /// What it says.
         text: String,
@@ -214,25 +190,16 @@ pub enum TagFault {
         list: String,
     },
     /// A blank that Cloud Custodian takes for a part of the key.
-    Blank {
-        /// The key.
-        key: String,
-    },
+    Blank { key: String },
     /// A key that there is none of.
-    UnknownKey {
-        /// The key.
-        key: String,
-    },
+    UnknownKey { key: String },
     /// Something else between semicolons.
     NoPair {
         /// What stands there.
         piece: String,
     },
     /// A zone that nobody knows.
-    UnknownZone {
-        /// Its name.
-        name: String,
-    },
+    UnknownZone { name: String },
 }
 
 impl fmt::Display for TagFault {

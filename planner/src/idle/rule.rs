@@ -20,7 +20,6 @@ pub struct IdlePolicy {
     pub interval: Seconds,
     /// The rules, in the order written: the first that selects a resource has it.
     pub rules: Vec<IdleRule>,
-    /// The schedules, likewise.
     pub schedules: Vec<ScheduleRule>,
     /// What one account may lose at once, beside what each rule says.
     pub account_radius: Radius,
@@ -174,7 +173,6 @@ impl Default for Radius {
 /// What counts as idle, and what may be done about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdleRule {
-    /// Its name.
     pub name: RuleName,
     /// Who decides.
     pub mode: RuleMode,
@@ -196,7 +194,6 @@ pub struct IdleRule {
     pub grace: Seconds,
     /// How long the rule only watches after it was first in force.
     pub observe_first: Seconds,
-    /// How to stop.
     pub stop: StopPreference,
     /// Whether a mark is written on the resource as a tag, too.
     pub mark_tag: bool,
@@ -231,7 +228,6 @@ pub enum ScheduleKind {
 /// zones, holidays and tags are read outside of the planner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleRule {
-    /// Its name.
     pub name: RuleName,
     /// Who decides.
     pub mode: RuleMode,
@@ -244,7 +240,6 @@ pub struct ScheduleRule {
     pub only_if_idle: Limits,
     /// The tag without which nothing is stopped.
     pub opt_in: OptIn,
-    /// How to stop.
     pub stop: StopPreference,
     /// The tag that holds the order: lower numbers start first and stop last.
     pub order_tag: Option<String>,

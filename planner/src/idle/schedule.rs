@@ -72,7 +72,6 @@ pub struct ScheduleView {
 /// A moment at which a schedule changes its mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switch {
-    /// When.
     pub at: Timestamp,
     /// Whether it is up from then on.
     pub up: bool,

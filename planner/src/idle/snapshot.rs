@@ -24,7 +24,6 @@ use crate::snapshot::{Disk, KillSwitch};
 pub struct IdleSnapshot {
     /// Now.
     pub taken_at: Timestamp,
-    /// The kill switch.
     pub kill_switch: KillSwitch,
     /// Freeze windows that are open.
     pub freezes: Vec<ActiveFreeze>,
@@ -48,15 +47,10 @@ pub struct IdleSnapshot {
 /// A listing that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
-    /// Of which provider.
     pub provider: ProviderName,
-    /// Of which account.
     pub account: AccountId,
-    /// Of which region.
     pub region: Region,
-    /// Of which kind.
     pub kind: ResourceKind,
-    /// Why.
     pub fault: Fault,
 }
 
@@ -73,13 +67,11 @@ impl Unread {
 /// A resource, the rule and the schedule that it is under, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
-    /// The resource.
     pub resource: Resource,
     /// The idle rule that has it.
     pub rule: Option<RuleName>,
     /// What it did, by that rule.
     pub evidence: Option<Evidence>,
-    /// The schedule that has it.
     pub schedule: Option<ScheduleView>,
     /// What its last hour says by the schedule's `only_if_idle`: `Ok` is idle, otherwise what
     /// shows use or is missing. `None` where the schedule stops by the clock alone.
@@ -91,11 +83,8 @@ pub struct Seen {
 /// Something that a person asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Who.
     pub by: String,
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub ask: Ask,
 }
 
@@ -117,21 +106,12 @@ pub enum Ask {
     Wake {
         /// The resource's own id, or the whole `provider/region/id`.
         resource: String,
-        /// Until when.
         until: Timestamp,
     },
     /// Leave a resource alone until then.
-    Exempt {
-        /// Likewise.
-        resource: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Exempt { resource: String, until: Timestamp },
     /// Let a rule go on that is held, for a day.
-    Release {
-        /// The rule.
-        rule: RuleName,
-    },
+    Release { rule: RuleName },
 }
 
 /// What became of an order to a machine.

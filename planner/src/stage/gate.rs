@@ -11,7 +11,6 @@ use crate::policy::Share;
 /// What a service has shown in shadow: the sum of its days there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// How long it has been in shadow.
     pub shadow_for: Seconds,
     /// Orders that it would have given.
     pub decisions: u32,
@@ -38,7 +37,6 @@ pub struct Evidence {
 pub enum Missing {
     /// It was not in shadow long enough.
     Time {
-        /// How long it was.
         have: Seconds,
         /// How long it must be.
         need: Seconds,
@@ -70,9 +68,7 @@ pub enum Missing {
     Forecast,
     /// Too many of the machines that it would have stopped were used again.
     WrongStops {
-        /// So many.
         wrong: u32,
-        /// Of so many.
         stops: u32,
         /// The share that may be.
         most: Share,

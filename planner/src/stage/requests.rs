@@ -15,11 +15,8 @@ use crate::snapshot::Snapshot;
 /// What a person asks for, of services and rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRequest {
-    /// Who.
     pub by: String,
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub ask: StageAsk,
 }
 
@@ -29,7 +26,6 @@ pub struct StageRequest {
 pub enum StageAsk {
     /// Let a service act.
     Promote {
-        /// Which.
         service: ServiceName,
         /// As a canary with this share of its budget of removals; wholly otherwise.
         share: Option<Share>,
@@ -39,25 +35,15 @@ pub enum StageAsk {
         bound_to: String,
     },
     /// Let an idle rule or schedule act that was taken back.
-    PromoteRule {
-        /// Which.
-        rule: RuleName,
-    },
+    PromoteRule { rule: RuleName },
     /// Take a service back to shadow.
-    Demote {
-        /// Which.
-        service: ServiceName,
-    },
+    Demote { service: ServiceName },
     /// Take an idle rule or schedule back to `observe`.
-    DemoteRule {
-        /// Which.
-        rule: RuleName,
-    },
+    DemoteRule { rule: RuleName },
     /// Take everything back.
     DemoteAll,
     /// Let an idle rule or schedule act that waits for it.
     PromoteGatedRule {
-        /// Which.
         rule: RuleName,
         /// Whether its gate is not met.
         anyway: bool,
@@ -70,7 +56,6 @@ pub enum StageAsk {
         rule: RuleName,
         /// The machine.
         resource: String,
-        /// When it was stopped.
         stopped_at: Timestamp,
     },
 }

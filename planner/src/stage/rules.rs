@@ -33,7 +33,6 @@ pub fn offer_of_rule(policy: &Policy, stages: &Stages, name: &RuleName, day: i64
 /// What a rule has shown in shadow: the sum of its days there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleEvidence {
-    /// How long it has been in shadow.
     pub shadow_for: Seconds,
     /// Stops that it would have ordered.
     pub stops: u32,

@@ -63,7 +63,6 @@ pub struct Once<'a> {
 /// A request as it goes over the wire. Debug output leaves out what is secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signed {
-    /// The method.
     pub method: &'static str,
     /// Path and query.
     pub target: String,

@@ -67,7 +67,6 @@ pub struct Aws {
 pub struct Probe {
     /// The account as configured, `default` where the credentials decide.
     pub account: AccountId,
-    /// The region.
     pub region: Region,
     /// The account that the credentials really belong to.
     pub identity: Result<AccountId, Fault>,

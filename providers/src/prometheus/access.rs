@@ -66,9 +66,7 @@ pub(super) struct Session {
 #[derive(Debug, thiserror::Error)]
 #[error("the file `{path}` {wrong}")]
 pub struct FaultyFile {
-    /// Its path.
     pub path: String,
-    /// What is wrong with it.
     pub wrong: String,
 }
 

@@ -19,7 +19,6 @@ const CALLS_AT_ONCE: usize = 8;
 /// Everything a [`super::Prometheus`] is made from.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The `NAME` of `[provider.NAME]`.
     pub provider: ProviderName,
     /// Where the store answers.
     pub endpoint: Endpoint,

@@ -52,11 +52,9 @@ pub(crate) struct Body {
 /// A change of a group's numbers that somebody ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// When.
     pub at: Timestamp,
     /// The decision behind it; `None` where it came from another writer.
     pub decision: Option<String>,
-    /// What it set.
     pub set: Number,
     /// The value before.
     pub from: Units,

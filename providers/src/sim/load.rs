@@ -32,7 +32,6 @@ pub struct Load {
 /// Bursts out of nowhere: a rise within three minutes, a stay, a slower fall.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bursts {
-    /// One hour in so many has one.
     pub one_hour_in: u32,
     /// Their mean height per second; each is between half and one and a half of it.
     pub height: f64,
@@ -45,7 +44,6 @@ pub struct Bursts {
 pub struct Job {
     /// Time of day, UTC.
     pub at: Seconds,
-    /// How long it lasts.
     pub lasting: Seconds,
     /// How much it brings per second.
     pub rate: f64,
@@ -60,7 +58,6 @@ pub enum Episode {
         from: Timestamp,
         /// How long it climbs, and later falls.
         rise: Seconds,
-        /// How long it stays.
         stay: Seconds,
         /// How many times the usual.
         factor: f64,

@@ -54,15 +54,11 @@ pub struct GroupSpec {
     pub drain: Seconds,
     /// One boot in so many fails and is repeated; 0 is none.
     pub boot_fails_one_in: u32,
-    /// The instance type.
     pub instance_type: String,
     /// What a unit costs an hour, in US dollars.
     pub price_usd_hourly: f64,
-    /// Health-check grace.
     pub health_check_grace: Seconds,
-    /// Warm-up.
     pub warm_up: Option<Seconds>,
-    /// Tags.
     pub tags: BTreeMap<String, String>,
     /// The orchestrator that owns it.
     pub owner: Option<Owner>,
@@ -110,11 +106,8 @@ pub enum Counts {
 /// The name of a metric, as [`fleet::metric::MetricQuery`] spells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricName {
-    /// The namespace.
     pub namespace: String,
-    /// The metric.
     pub metric: String,
-    /// The dimensions.
     pub dimensions: BTreeMap<String, String>,
 }
 
@@ -132,7 +125,6 @@ impl MetricName {
 /// A scheduled action of the cloud's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recurring {
-    /// Its name.
     pub name: String,
     /// When it first acts.
     pub first: Timestamp,
@@ -178,9 +170,7 @@ pub struct Shortage {
     pub group: Option<String>,
     /// In which zone; `None` is all.
     pub zone: Option<String>,
-    /// From.
     pub from: Timestamp,
-    /// Until.
     pub until: Timestamp,
 }
 
@@ -225,7 +215,6 @@ pub enum Calls {
 pub struct TroubleSpec {
     /// How it misbehaves.
     pub trouble: Trouble,
-    /// Which calls.
     pub calls: Calls,
     /// Only calls about this group, or about the machine with this id; `None` is any. Metrics
     /// belong to no group.
@@ -250,11 +239,8 @@ impl TroubleSpec {
 /// Trouble at a set time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedTrouble {
-    /// Which.
     pub spec: TroubleSpec,
-    /// From.
     pub from: Timestamp,
-    /// Until.
     pub until: Timestamp,
 }
 

@@ -66,23 +66,15 @@ pub enum RestoreFault {
         found_seed: u64,
         /// The start that was saved.
         found_start: Timestamp,
-        /// The seed of this world.
         seed: u64,
-        /// The start of this world.
         start: Timestamp,
     },
     /// It holds a group that this scenario does not have.
     #[error("the saved world has a group `{name}` that this scenario does not have")]
-    UnknownGroup {
-        /// Its name.
-        name: String,
-    },
+    UnknownGroup { name: String },
     /// It holds a machine that this scenario does not have.
     #[error("the saved world has a machine `{id}` that this scenario does not have")]
-    UnknownMachine {
-        /// Its id.
-        id: String,
-    },
+    UnknownMachine { id: String },
 }
 
 /// Why a world cannot be kept in a file.
@@ -91,7 +83,6 @@ pub enum KeepFault {
     /// The file cannot be read or written.
     #[error("the simulated cloud's file `{}` cannot be used: {source}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -101,7 +92,6 @@ pub enum KeepFault {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: RestoreFault,
     },
 }

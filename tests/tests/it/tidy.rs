@@ -314,6 +314,69 @@ fn modules_of_the_program_need_only_those_below_them() {
     assert_eq!(left, BTreeMap::new(), "these need each other");
 }
 
+/// What a public item begins with, `pub` and modifiers apart.
+const ITEMS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
+
+/// The name of the item that a line begins, where it is public and none of a field, a variant or a
+/// re-export.
+fn public_item(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub ")?;
+    let mut words = rest.split_whitespace();
+    let first = words.next()?;
+    let (mut kind, mut name) = (first, words.next()?);
+    while matches!(kind, "async" | "unsafe" | "extern") || (kind == "const" && name == "fn") {
+        (kind, name) = (name, words.next()?);
+    }
+    ITEMS.contains(&kind).then(|| name.split(['(', '<', ':', ';', '{', '=']).next().unwrap_or(name))
+}
+
+/// Whether a doc comment stands above a line, attributes between them apart.
+fn is_documented(above: &[&str]) -> bool {
+    let mut in_attribute = false;
+    for line in above.iter().rev().map(|line| line.trim()) {
+        if in_attribute || line.starts_with("#[") {
+            in_attribute = !line.starts_with("#[");
+        } else if line.ends_with(")]") {
+            in_attribute = true;
+        } else {
+            return line.starts_with("///") || line.starts_with("#![doc");
+        }
+    }
+    false
+}
+
+#[test]
+fn public_functions_and_types_are_documented() {
+    let (mut faults, mut items) = (Vec::new(), 0);
+    for (file, source) in rust_files() {
+        if ["tests", "golden", "benches", "build.rs"].iter().any(|name| file.contains(name)) {
+            continue;
+        }
+        let product = source.split("\n#[cfg(test)]\n").next().unwrap_or_default();
+        let lines: Vec<&str> = product.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(name) = public_item(line) else { continue };
+            items += 1;
+            if !is_documented(&lines[..at]) {
+                faults.push(format!("{file}:{}: `{name}` has no comment", at + 1));
+            }
+        }
+    }
+    assert!(items > 500, "only {items} public items found, so nothing was checked");
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_comment_is_found_behind_attributes_and_modifiers() {
+    assert_eq!(public_item("    pub const fn bare(self) -> u8 {"), Some("bare"));
+    assert_eq!(public_item("pub struct Bare<T> {"), Some("Bare"));
+    assert_eq!(public_item("    pub field: u8,"), None);
+    assert_eq!(public_item("pub(crate) fn inner() {}"), None);
+    assert_eq!(public_item("pub use fleet::Units;"), None);
+    assert!(is_documented(&["/// Said.", "#[derive(", "    Debug,", ")]", "#[must_use]"]));
+    assert!(!is_documented(&["fn before() {}", "", "#[derive(Debug)]"]));
+}
+
 /// Lines of product code that a file may have without saying why it has more.
 const LINES_MAX: usize = 500;
 

@@ -41,7 +41,6 @@ const INERT_NAME_MAX: usize = 140;
 pub struct Letter<'a> {
     /// The key: the same each time that the alert is sent.
     pub id: String,
-    /// The alert.
     pub alert: &'a Alert,
     /// What else a digest has.
     pub digest: Option<&'a Dispatch>,

@@ -134,7 +134,6 @@ impl IdleConfig {
 pub(super) struct Calendars<'a> {
     /// Those that could be read.
     pub read: &'a BTreeMap<String, CalendarRule>,
-    /// The names of all.
     pub named: &'a [String],
 }
 

@@ -38,7 +38,6 @@ pub struct UpHours {
 /// A calendar with its name in the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedCalendar {
-    /// The `NAME` of `[calendar.NAME]`.
     pub name: String,
     /// What it says.
     pub rule: CalendarRule,
@@ -53,7 +52,6 @@ impl Serialize for NamedCalendar {
 /// A window of the day, on some days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpWindow {
-    /// On which.
     pub on: Days,
     /// Its times; its own days are those of [`Days::Weekdays`].
     pub times: Weekly,

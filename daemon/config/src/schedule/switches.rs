@@ -11,7 +11,6 @@ use crate::Zone;
 /// A switch with the local time it is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalSwitch {
-    /// When, and to what.
     pub switch: Switch,
     /// What clocks show then, with their offset: `Mon 2026-09-28 08:30 +08:00`.
     pub local: String,

@@ -17,7 +17,6 @@ use crate::{CycleId, JournalFault, PolicyDigest, RecordId};
 /// What a cycle saw and decided of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceTurn {
-    /// The cycle.
     pub id: CycleId,
     /// When its snapshot was taken.
     pub taken_at: Timestamp,

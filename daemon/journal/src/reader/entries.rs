@@ -23,7 +23,6 @@ use crate::{BadBody, JournalFault, PolicyDigest, RecordId, samples};
 /// One record, read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Its id.
     pub id: RecordId,
     /// What it holds.
     pub kind: EntryKind,
@@ -42,7 +41,6 @@ pub enum EntryKind {
     Outcome(Outcome),
     /// The memory that later records build on, and intents still open.
     Checkpoint {
-        /// The memory.
         memory: Box<Memory>,
         /// Intents without a result.
         open: Vec<Intent>,

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 /// All that is said about one service in one cycle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// The service.
     pub service: ServiceName,
     /// When its cycle looked.
     pub taken_at: Timestamp,

@@ -112,19 +112,15 @@ pub type FindingKey = (Option<ResourceId>, FoundBy);
 /// A verdict, for listings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    /// Of which resource.
     pub resource: ResourceId,
-    /// Its name.
     pub name: String,
     /// Its type.
     pub class: Option<String>,
-    /// By which rule.
     pub rule: RuleName,
     /// The verdict with its numbers.
     pub evidence: Evidence,
     /// What a stop would save.
     pub saving: Option<Saving>,
-    /// As of when.
     pub at: Timestamp,
 }
 
@@ -133,7 +129,6 @@ pub struct Judged {
 pub struct PowerIntent {
     /// The decision: the look's record and the action's place in its plan.
     pub decision: String,
-    /// When.
     pub at: Timestamp,
     /// The order.
     pub action: PowerAction,

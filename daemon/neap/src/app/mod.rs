@@ -56,7 +56,6 @@ pub struct Opened {
     pub config: Config,
     /// What it keeps secrets of.
     pub secrets: Secrets,
-    /// The journal.
     pub journal: Journal,
     /// What the journal knew.
     pub recovered: Recovered,

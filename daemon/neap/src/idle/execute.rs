@@ -31,7 +31,6 @@ pub struct Terms<'a> {
     pub estate: &'a dyn Estate,
     /// Asked immediately before every single call that changes something.
     pub permitted: &'a (dyn Fn() -> bool + Send + Sync),
-    /// Now.
     pub now: Timestamp,
 }
 

@@ -33,7 +33,6 @@ pub struct Store {
 /// What is kept of one resource.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Its hours.
     pub hours: BTreeMap<Signal, Hours>,
     /// Everything before this was read.
     read_until: Option<Timestamp>,

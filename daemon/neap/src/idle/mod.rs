@@ -52,7 +52,6 @@ pub struct IdleStanding {
     pub config: Arc<IdleConfig>,
     /// What kind of cloud each provider is: `aws`, `alibaba`, `sim`.
     pub kinds: BTreeMap<ProviderName, &'static str>,
-    /// The kill switch.
     pub kill_switch: PathBuf,
     /// Freeze windows open at a time.
     pub freezes: Box<dyn Fn(Timestamp) -> Vec<ActiveFreeze> + Send + Sync>,

@@ -16,7 +16,6 @@ pub struct Metric {
     pub unit: Option<Unit>,
     /// Counter, gauge, histogram or info.
     pub kind: MetricType,
-    /// Its labels.
     pub labels: &'static [&'static str],
     /// What it says.
     pub help: &'static str,

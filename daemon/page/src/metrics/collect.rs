@@ -40,9 +40,7 @@ pub struct Scrape {
 /// What became of a channel's alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChannelCounts {
-    /// Sent.
     pub sent: u64,
-    /// Given up.
     pub given_up: u64,
     /// Attempts that the receiver did not take.
     pub failed: u64,

@@ -30,7 +30,6 @@ pub(crate) struct FleetQuery {
     q: String,
     /// Only what wants a look.
     only: String,
-    /// The page, from 1.
     page: usize,
 }
 

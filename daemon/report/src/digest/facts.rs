@@ -59,7 +59,6 @@ pub struct Orders {
     pub in_: u32,
     /// To stop a machine.
     pub stops: u32,
-    /// To start one.
     pub starts: u32,
     /// Those of all that came to nothing.
     pub failed: u32,

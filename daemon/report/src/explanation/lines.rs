@@ -37,7 +37,6 @@ pub enum Line<'a> {
     Promise(Broken<'a>),
     /// Since when the verdict stands, and when it is looked at again.
     Since {
-        /// Since when.
         at: Timestamp,
         /// The next look.
         next: Timestamp,
@@ -149,7 +148,6 @@ pub struct Quality<'a> {
     pub loss: Option<f64>,
     /// How its forecasts that came due did otherwise.
     pub record: Option<Record>,
-    /// The promise, where it is kept.
     pub kept: Option<&'a Promise>,
 }
 
@@ -184,9 +182,7 @@ impl fmt::Display for Quality<'_> {
 /// A promise that is not kept, and what keeping it takes.
 #[derive(Clone, Debug)]
 pub struct Broken<'a> {
-    /// Of which service.
     pub service: &'a ServiceName,
-    /// The promise.
     pub promise: &'a Promise,
     /// Units wanted, and those that demand needs now.
     pub units: Option<(Units, u64)>,

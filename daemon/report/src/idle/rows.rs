@@ -18,9 +18,7 @@ const HOURS_A_WEEK: f64 = 168.0;
 /// What is known of one resource under one rule or schedule.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Which resource.
     pub resource: ResourceId,
-    /// Its name.
     pub name: String,
     /// Its type.
     pub class: Option<String>,
@@ -37,7 +35,6 @@ pub struct Row {
     /// Why nothing is done.
     #[serde(serialize_with = "each_in_words")]
     pub holds: Vec<IdleHold>,
-    /// The numbers.
     pub numbers: Option<Evidence>,
     /// What a stop would save.
     pub saving: Option<Saving>,

@@ -32,29 +32,13 @@ pub struct Story {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Somebody agreed to a stop.
-    Agreed {
-        /// Who.
-        by: String,
-    },
+    Agreed { by: String },
     /// Somebody said no to a stop.
-    Refused {
-        /// Who.
-        by: String,
-    },
+    Refused { by: String },
     /// Somebody asked for it to be up.
-    Wake {
-        /// Who.
-        by: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Wake { by: String, until: Timestamp },
     /// Somebody asked for it to be left alone.
-    Exempt {
-        /// Who.
-        by: String,
-        /// Until when.
-        until: Timestamp,
-    },
+    Exempt { by: String, until: Timestamp },
     /// An alert was raised, in the words that went out.
     Alert(String),
     /// An order ended.
@@ -81,11 +65,9 @@ impl fmt::Display for Event {
 pub enum StoryLine<'a> {
     /// Which resource, and its state at the last look.
     Head {
-        /// One row of it.
         row: &'a Row,
         /// Whether it runs, where it was seen.
         power: Option<&'a Power>,
-        /// When that was.
         looked_at: Option<Timestamp>,
     },
     /// The rule that judges it.

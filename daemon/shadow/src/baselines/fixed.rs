@@ -5,7 +5,6 @@ use super::{Baseline, Seen};
 /// Always so many units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed {
-    /// How many.
     pub units: u32,
 }
 

@@ -19,7 +19,6 @@ const STABILISATION_DOWN: Seconds = Seconds::minutes(5);
 /// How much may change within a period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
-    /// How much.
     pub amount: Amount,
     /// Within which time.
     pub period: Seconds,

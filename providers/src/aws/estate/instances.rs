@@ -32,7 +32,6 @@ const LIVING: [&str; 4] = ["pending", "running", "stopping", "stopped"];
 /// What is known of instances beside their own descriptions.
 #[derive(Clone, Debug)]
 pub(super) struct Beside {
-    /// By type.
     pub(super) types: Result<BTreeMap<String, TypeFacts>, Fault>,
     /// Spot instances whose request is persistent: they can be stopped.
     pub(super) persistent: Result<BTreeSet<String>, Fault>,

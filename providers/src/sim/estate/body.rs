@@ -12,7 +12,6 @@ use super::spec::{MachineAct, MachineSpec};
 /// A start or stop that had an effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerRecord {
-    /// When.
     pub at: Timestamp,
     /// Whether it went up.
     pub up: bool,

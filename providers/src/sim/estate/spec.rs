@@ -87,7 +87,6 @@ pub struct EstateFaults {
     pub usage_gaps: u32,
     /// A resource's samples of an hour come two hours late.
     pub usage_late: u32,
-    /// An order is throttled.
     pub orders_throttled: u32,
     /// An order has its effect, and the answer is lost.
     pub answers_lost: u32,

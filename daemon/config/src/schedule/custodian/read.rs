@@ -21,7 +21,6 @@ pub(super) enum Value {
 pub(super) struct Side {
     /// On which days at which hours.
     pub hours: Vec<(Vec<Weekday>, i8)>,
-    /// In which zone.
     pub zone: NamedZone,
 }
 

@@ -37,7 +37,6 @@ const ALIASES: [(&str, &str, &str); 26] = [
 /// A zone, with what its name means where that may surprise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedZone {
-    /// The zone.
     pub zone: Zone,
     /// A few words to a reader who may have meant another.
     pub note: Option<String>,

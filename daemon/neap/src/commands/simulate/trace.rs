@@ -106,7 +106,6 @@ pub fn read_tasks(path: &Path) -> anyhow::Result<BTreeMap<String, Part>> {
 /// What is ordered at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// When.
     pub at: Timestamp,
     /// The capacity the group is told to have from here on.
     pub desired: Units,
@@ -144,7 +143,6 @@ impl Foresight {
 pub struct Trace<'a> {
     /// The load.
     pub series: &'a Series,
-    /// Which part.
     pub part: Part,
     /// From an order to capacity in service.
     pub lead_time: Seconds,

@@ -36,7 +36,6 @@ pub enum NoCase {
     Part {
         /// The file, or the service.
         of: String,
-        /// Why.
         fault: NoPart,
     },
     /// A text that names no service.
@@ -45,7 +44,6 @@ pub enum NoCase {
     /// A service that was never recorded.
     #[error("the journal knows no service `{service}`{known}")]
     Unknown {
-        /// The service.
         service: ServiceName,
         /// A hint.
         known: String,

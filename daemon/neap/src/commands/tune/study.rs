@@ -42,9 +42,7 @@ pub struct Manner {
 /// How one policy did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// Its family.
     pub family: Family,
-    /// Its setting.
     pub setting: Setting,
     /// The share of steps whose demand exceeded capacity in service.
     pub violations: f64,

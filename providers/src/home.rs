@@ -65,8 +65,9 @@ pub(crate) struct ListedPart {
 impl ListedPart {
     pub(crate) fn resource(self, home: &Home, read_at: Timestamp) -> Resource {
         Resource {
+            // People look for something by a name; what has none goes by its id.
+            name: if self.name.is_empty() { self.id.clone() } else { self.name },
             id: home.id(self.kind, self.id),
-            name: self.name,
             read_at,
             created_at: self.created_at,
             started_at: None,

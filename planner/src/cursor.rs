@@ -10,6 +10,7 @@ pub(crate) struct Cursor<I: Iterator> {
 }
 
 impl<'a, V, I: Iterator<Item = (&'a ServiceName, V)>> Cursor<I> {
+    /// Reads `entries`, which must rise by name.
     pub fn over(entries: impl IntoIterator<IntoIter = I>) -> Cursor<I> {
         Cursor { rest: entries.into_iter().peekable() }
     }

@@ -70,6 +70,7 @@ pub(super) struct AlertParts {
 }
 
 impl AlertParts {
+    /// What `message` may say of an alert; names are hidden behind hashes that `salt` makes.
     pub fn of(message: &Message, salt: &[u8], letter: &Letter<'_>) -> AlertParts {
         let alert = letter.alert;
         let hidden = Hidden::of(message, salt, letter);

@@ -35,6 +35,7 @@ struct Noted {
 }
 
 impl<'a> Source<'a> {
+    /// A file as read, before any fault is found in it.
     pub fn new(file: &'a str, text: &'a str, checks: &'a Checks) -> Source<'a> {
         Source { file, text, faults: RefCell::new(Vec::new()), checks }
     }
@@ -111,6 +112,7 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// The table that a whole file is; its keys have no path before them.
     pub fn root(source: &'a Source<'a>, entries: &'a DeTable<'a>) -> Table<'a> {
         let (path, asked) = (String::new(), RefCell::default());
         Table { source, path, start: 0, entries, asked }

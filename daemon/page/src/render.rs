@@ -39,6 +39,7 @@ const TEMPLATES: [(&str, &str); 15] = [
 pub(super) struct Templates(Environment<'static>);
 
 impl Templates {
+    /// All templates. They come with the program; a name that a page does not get is an error.
     pub fn new() -> Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -194,6 +194,7 @@ impl Body {
         self.at = self.at.max(to);
     }
 
+    /// How far it has been played.
     pub fn at(&self) -> Timestamp {
         self.at
     }

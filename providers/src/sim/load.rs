@@ -101,6 +101,7 @@ pub(crate) struct Chances {
 }
 
 impl Chances {
+    /// Chances of one service, the same for a seed whatever other services there are.
     pub fn of(seed: u64, service: &str) -> Chances {
         let stream = |purpose: &str| Stream::named(seed, &format!("load/{service}/{purpose}"));
         Chances {

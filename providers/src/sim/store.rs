@@ -44,6 +44,7 @@ pub(super) struct Saved {
 }
 
 impl Saved {
+    /// How far the world had come when it was saved.
     pub fn last_seen(&self) -> Timestamp {
         let groups = self.groups.iter().map(|(.., body)| body.at());
         groups.chain(self.estate_seen).max().unwrap_or(self.start)

@@ -355,7 +355,9 @@ fn public_functions_and_types_are_documented() {
         let product = source.split("\n#[cfg(test)]\n").next().unwrap_or_default();
         let lines: Vec<&str> = product.lines().collect();
         for (at, line) in lines.iter().enumerate() {
-            let Some(name) = public_item(line) else { continue };
+            // What a macro makes has the comment that the macro is given.
+            let named = public_item(line).filter(|name| !name.starts_with('$'));
+            let Some(name) = named else { continue };
             items += 1;
             if !is_documented(&lines[..at]) {
                 faults.push(format!("{file}:{}: `{name}` has no comment", at + 1));

@@ -70,6 +70,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl MachineBody {
+    /// A machine as the scenario begins with it.
     pub fn at_start(spec: &MachineSpec) -> MachineBody {
         let resource = spec.resource.clone();
         let phase = match &resource.power {
@@ -117,6 +118,7 @@ impl MachineBody {
         self.phase != Phase::Ended
     }
 
+    /// What the cloud says of its power.
     pub fn power(&self) -> Power {
         match self.phase {
             Phase::Up => Power::Running,

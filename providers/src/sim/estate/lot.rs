@@ -37,6 +37,7 @@ pub(crate) struct Brief<'a> {
 }
 
 impl Lot {
+    /// The machines that the scenario names and those that it counts, each with chances of its own.
     pub fn new(provider: &ProviderName, seed: u64, start: Timestamp, spec: &EstateSpec) -> Lot {
         let stream = |name: &str| Stream::named(seed, &format!("machine/{name}"));
         let written = spec.machines.iter().map(|made| {

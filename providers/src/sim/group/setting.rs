@@ -24,6 +24,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// What a group of the scenario is made of, with chances of its own.
     pub fn new(
         provider: &ProviderName,
         seed: u64,

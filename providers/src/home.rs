@@ -106,3 +106,43 @@ pub(crate) fn listings(
         |(((account, region), kind), resources)| Listing { account, region, kind, resources };
     asked.into_iter().zip(answers).map(listing).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use fleet::OrTold;
+    use fleet::resource::Fact;
+    use fleet::signs::Clue;
+
+    use super::*;
+
+    #[test]
+    fn a_part_without_a_name_goes_by_its_id_whatever_it_is() {
+        let home = Home {
+            provider: ProviderName::new("cloud").unwrap(),
+            account: AccountId::new("prod").unwrap(),
+            region: Region::new("eu-1").unwrap(),
+        };
+        for kind in ResourceKind::ALL.into_iter().filter(|kind| !kind.has_power()) {
+            for (told, shown) in [("", "part-7"), ("db-backup", "db-backup"), (" ", " ")] {
+                let part = ListedPart {
+                    kind,
+                    id: "part-7".to_owned(),
+                    name: told.to_owned(),
+                    created_at: None,
+                    zone: None,
+                    class: None,
+                    platform: None,
+                    size_gib: None,
+                    tags: BTreeMap::new(),
+                    part: Part {
+                        used_by: Fact::Unasked,
+                        unused_since: None,
+                        looked_at: OrTold::Value(Clue::Attachments),
+                    },
+                };
+                let resource = part.resource(&home, Timestamp(0));
+                assert_eq!((resource.name.as_str(), resource.id.id.as_str()), (shown, "part-7"));
+            }
+        }
+    }
+}

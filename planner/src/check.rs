@@ -1,14 +1,16 @@
 //! A judge of plans, whoever made them: written apart from the code that makes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod budgets;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use fleet::group::Cause;
-use fleet::{AccountKey, Change, Seconds, ServiceName, Timestamp};
+use fleet::{Change, Seconds, ServiceName, Timestamp};
 
-use crate::memory::{Bucket, Memory, ServiceMemory};
+use crate::memory::{Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
-use crate::policy::{Actuate, Budget, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
+use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
 use crate::snapshot::{
     Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
@@ -288,69 +290,6 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn budgets(&mut self) {
-        let mut accounts: BTreeMap<AccountKey, (u64, Vec<&Action>)> = BTreeMap::new();
-        let mut fleet = 0u64;
-        for seen in self.snapshot.services.iter().filter(|(n, _)| self.knows(n)).map(|(_, s)| s) {
-            if let Ok(view) = &seen.group {
-                let key = AccountKey::of(&view.id.provider, &view.id.account);
-                accounts.entry(key).or_default().0 += u64::from(view.desired.0);
-                fleet += u64::from(view.desired.0);
-            }
-        }
-        let plan = self.plan;
-        let removals: Vec<&Action> =
-            plan.actions.iter().filter(|a| !a.dry_run && !a.change.is_increase()).collect();
-        let nothing = Bucket::default();
-        for action in &removals {
-            let key = AccountKey::of(&action.group.provider, &action.group.account);
-            accounts.entry(key).or_default().1.push(action);
-            let seen = self.snapshot.services.get(&action.service);
-            let Some(Ok(view)) = seen.map(|s| &s.group) else { continue };
-            let size = u64::from(view.desired.max(view.min).0);
-            let own = self.memory.services.get(&action.service);
-            // A group made anew starts with a full bucket.
-            let bucket = own
-                .filter(|m| m.group.as_ref() == Some(&view.id))
-                .map_or(&nothing, |m| &m.removals);
-            self.within("its group", self.policy.budgets.group, bucket, size, &[action]);
-        }
-        for (key, (size, actions)) in accounts {
-            let bucket = self.memory.fleet.accounts.get(&key).copied().unwrap_or_default();
-            self.within("its account", self.policy.budgets.account, &bucket, size, &actions);
-        }
-        let bucket = self.memory.fleet.removals;
-        self.within("the fleet", self.policy.budgets.fleet, &bucket, fleet, &removals);
-    }
-
-    fn knows(&self, name: &ServiceName) -> bool {
-        self.policy.services.contains_key(name)
-    }
-
-    fn within(
-        &mut self,
-        whose: &str,
-        budget: Option<Budget>,
-        bucket: &Bucket,
-        size: u64,
-        removals: &[&Action],
-    ) {
-        let Some(budget) = budget else { return };
-        let full = (size as f64 * budget.share.fraction()).max(f64::from(budget.at_least.0));
-        let elapsed = self.snapshot.taken_at.since(bucket.at).0 as f64;
-        let per = budget.per.0 as f64;
-        let drained = if per == 0.0 { f64::INFINITY } else { elapsed * full / per };
-        let returned: f64 = self.snapshot.services.values().map(returned_by).sum();
-        let used = (bucket.used_milli as f64 / 1000.0 - drained - returned).max(0.0);
-        let removed: u64 =
-            removals.iter().map(|a| u64::from(a.change.from().0 - a.change.to().0)).sum();
-        if removed as f64 > (full - used).max(0.0) * (1.0 + 1e-9) + 2e-3 {
-            let name = &removals[0].service;
-            let left = full - used;
-            self.object(name, format!("takes {removed} units where {whose} has {left:.3} left"));
-        }
-    }
-
     fn spending(&mut self) {
         let Some(ceiling) = self.policy.spend_ceiling_usd_milli_hourly else { return };
         let (mut before, mut more) = (0.0, 0.0);
@@ -487,10 +426,4 @@ fn may_stop_growth(finding: &Finding) -> bool {
         Hold::AtBound { bound, .. } => matches!(bound, Bound::PolicyMax | Bound::CloudMax),
         _ => false,
     }
-}
-
-/// Units drawn from budgets in an earlier cycle that its outcomes say were never removed.
-fn returned_by(seen: &Observation) -> f64 {
-    let returned = seen.outcomes.iter().filter(|outcome| !outcome.change.is_increase());
-    returned.map(|o| f64::from(o.change.from().0.saturating_sub(o.change.to().0))).sum()
 }

@@ -94,8 +94,13 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         };
         let mut wish = wish(service, policy.poll_interval, at, view, seen, own);
         let lift = lift(&mut wish, &snapshot.floors, name, at);
-        remember_wish(at, service, view, &wish, own);
         let outage = outages.get(name).copied();
+        if let Some(expected) = own.proven.expected(at).filter(|_| outage.is_some()) {
+            wish.raise(expected);
+        }
+        remember_wish(at, service, view, &wish, own);
+        // Without any budget nothing waits for one, nor for the past to vouch.
+        let vouched = guards::vouched(at, seen, own).filter(|_| policy.budgets.limit());
         let docket = Docket {
             snapshot,
             name,
@@ -105,10 +110,16 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             memory: own,
             outage,
             lift,
+            vouched,
             mode: next.stages.mode(policy, name, service),
             shadow: in_shadow(policy, name, service, &next.stages),
         };
+        let wanted = wish.shrink_to;
+        let sound = outage.is_none() && wish.no_decrease.is_none();
         cases.push(judge(&docket, wish));
+        if sound {
+            own.proven.record(at, wanted);
+        }
     }
     spend(policy, &mut cases);
     removals(policy, at, &mut cases, &mut next);
@@ -160,7 +171,8 @@ fn give_back(seen: &Observation, memory: &mut ServiceMemory, fleet: &mut FleetMe
         if !drawn || outcome.change.is_increase() || took_effect(outcome) {
             continue;
         }
-        let units = Units(outcome.change.from().0.saturating_sub(outcome.change.to().0));
+        let removed = outcome.change.from().0.saturating_sub(outcome.change.to().0);
+        let units = Units(removed.saturating_sub(memory.proven.unbudgeted.0));
         memory.removals.give_back(units);
         fleet.removals.give_back(units);
         if let Some(id) = &memory.group
@@ -261,6 +273,12 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         let account = account_of(id);
         let shared = if case.dry_run { &mut shown } else { &mut next.fleet };
         let canary = next.stages.canary(case.name).filter(|_| !case.dry_run);
+        // A canary loses a share of its budget, whatever its past says.
+        let vouched = case.vouched.filter(|_| canary.is_none());
+        let free = |change: Change| match vouched {
+            Some(size) => change.from().0.saturating_sub(size.max(change.to()).0),
+            None => 0,
+        };
         let Some(memory) = next.services.get_mut(case.name) else { continue };
         let mut own = memory.removals;
         let group_size = case.view.desired.max(case.view.min).0.into();
@@ -280,18 +298,20 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         for ((budget, size, bucket), of) in limits.iter().zip(whose) {
             let (Some(budget), Some(change)) = (budget, case.change) else { continue };
             let left = bucket.left(budget, *size, at);
-            let granted = left.0.min(change.from().0 - change.to().0);
+            let removed = change.from().0 - change.to().0;
+            let drawn = left.0.min(removed - free(change));
             let mut after = **bucket;
-            after.draw(budget, *size, at, Units(granted));
+            after.draw(budget, *size, at, Units(drawn));
             let refills_at = after.refills_at(budget, *size, at);
             let hold = match (canary, &of) {
                 (Some(share), BudgetOf::Group) => Hold::Canary { share, left, refills_at },
                 _ => Hold::OverBudget { budget: of, left, refills_at },
             };
-            cut(case, granted, hold);
+            cut(case, free(change) + drawn, hold);
         }
         let Some(change) = case.change else { continue };
-        let removed = Units(change.from().0 - change.to().0);
+        let unbudgeted = Units(free(change));
+        let removed = Units(change.from().0 - change.to().0 - unbudgeted.0);
         for (budget, size, bucket) in &mut limits {
             if let Some(budget) = budget {
                 bucket.draw(budget, *size, at, removed);
@@ -299,6 +319,7 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         }
         if !case.dry_run {
             memory.removals = own;
+            memory.proven.unbudgeted = unbudgeted;
         }
     }
 }

@@ -6,8 +6,8 @@ use fleet::{GroupId, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::{
-    Band, Bucket, Calibration, Censored, Count, Dwell, Fall, FleetMemory, LearnedCapacity, Lease,
-    Memory, Orders, Quality, ServiceMemory,
+    Band, Bucket, Calibration, Censored, Count, Dwell, Fall, Fell, FleetMemory, LearnedCapacity,
+    Lease, Memory, Orders, Quality, ServiceMemory, Slot,
 };
 use crate::stage::Stages;
 
@@ -61,6 +61,14 @@ pub enum FieldChange {
     LastTrusted(Option<Units>),
     /// `censored`.
     Censored(Option<Censored>),
+    /// `proven.newest` and `proven.lately`: the slots that changed, by their place.
+    Lately { newest: u32, slots: RingDelta<Slot> },
+    /// `proven.days`: the half hours that changed, by their place.
+    Days(RingDelta<Units>),
+    /// `proven.unbudgeted`.
+    Unbudgeted(Units),
+    /// `proven.fell`.
+    Fell(Option<Fell>),
 }
 
 /// A list that lost some from the front, kept some, and got some.
@@ -96,6 +104,15 @@ impl<T: Clone + PartialEq> ListDelta<T> {
         list.truncate(self.keep as usize);
         list.extend(self.push.iter().cloned());
     }
+}
+
+/// A ring of places of which some got another value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingDelta<T> {
+    /// How many places it has.
+    pub places: u8,
+    /// The new values, by their place.
+    pub put: Vec<(u8, Option<T>)>,
 }
 
 /// What leads from `old` to `new`.
@@ -151,7 +168,34 @@ fn fields(old: &ServiceMemory, new: &ServiceMemory) -> Vec<FieldChange> {
     value!(Dwell, dwell);
     value!(LastTrusted, last_trusted);
     value!(Censored, censored);
+    if (old.proven.newest, &old.proven.lately) != (new.proven.newest, &new.proven.lately) {
+        let slots = RingDelta::between(&old.proven.lately, &new.proven.lately);
+        out.push(FieldChange::Lately { newest: new.proven.newest, slots });
+    }
+    if old.proven.days != new.proven.days {
+        out.push(FieldChange::Days(RingDelta::between(&old.proven.days, &new.proven.days)));
+    }
+    value!(Unbudgeted, proven.unbudgeted);
+    value!(Fell, proven.fell);
     out
+}
+
+impl<T: Copy + PartialEq> RingDelta<T> {
+    fn between(old: &[Option<T>], new: &[Option<T>]) -> RingDelta<T> {
+        let changed = |place: &usize| old.get(*place) != Some(&new[*place]);
+        let entry = |place: usize| Some((u8::try_from(place).ok()?, new[place]));
+        let places = u8::try_from(new.len()).unwrap_or(u8::MAX);
+        RingDelta { places, put: (0..new.len()).filter(changed).filter_map(entry).collect() }
+    }
+
+    fn apply(&self, ring: &mut Vec<Option<T>>) {
+        ring.resize(usize::from(self.places), None);
+        for (place, value) in &self.put {
+            if let Some(kept) = ring.get_mut(usize::from(*place)) {
+                *kept = *value;
+            }
+        }
+    }
 }
 
 impl MemoryDelta {
@@ -197,6 +241,13 @@ impl FieldChange {
             FieldChange::Dwell(new) => memory.dwell = *new,
             FieldChange::LastTrusted(new) => memory.last_trusted = *new,
             FieldChange::Censored(new) => memory.censored = *new,
+            FieldChange::Lately { newest, slots } => {
+                memory.proven.newest = *newest;
+                slots.apply(&mut memory.proven.lately);
+            }
+            FieldChange::Days(delta) => delta.apply(&mut memory.proven.days),
+            FieldChange::Unbudgeted(new) => memory.proven.unbudgeted = *new,
+            FieldChange::Fell(new) => memory.proven.fell = *new,
         }
     }
 }

@@ -180,6 +180,7 @@ impl Hold {
             Hold::Shadow { .. } => "shadow",
             Hold::Canary { .. } => "canary",
             Hold::OfferVoid { .. } => "offer-void",
+            Hold::Unproven { .. } => "unproven",
         }
     }
 
@@ -194,6 +195,7 @@ impl Hold {
             | Hold::CoolingDown { until }
             | Hold::Dwelling { until, .. }
             | Hold::BillingMinimum { until }
+            | Hold::Unproven { until, .. }
             | Hold::EventFloor { until, .. } => format!("time, at {}", When(*until)),
             Hold::Owned { evidence, .. } => format!("removing `{evidence}`, or this service"),
             Hold::NativePolicy { .. } => {
@@ -262,6 +264,7 @@ impl fmt::Display for Hold {
             | Hold::CoolingDown { until }
             | Hold::Dwelling { until, .. }
             | Hold::BillingMinimum { until }
+            | Hold::Unproven { until, .. }
             | Hold::EventFloor { until, .. } => write!(f, "; until {}", When(*until)),
             Hold::OverBudget { refills_at, .. } | Hold::Canary { refills_at, .. } => {
                 write!(f, " until {}", When(*refills_at))
@@ -289,6 +292,9 @@ impl Hold {
                     "a canary has {share} of its removal budget, which allows {}",
                     More(*left)
                 )
+            }
+            Hold::Unproven { kept, .. } => {
+                write!(f, "its past does not vouch for fewer than {kept} yet")
             }
             Hold::OfferVoid { by } => {
                 write!(f, "the promotion by {by} is void, configuration or stage have changed")

@@ -9,7 +9,7 @@ use crate::outage::Shape;
 use crate::plan::{Bound, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
-use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
+use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot, Trend};
 
 /// One service's case before the guards that look across services.
 pub(crate) struct Case<'a> {
@@ -19,6 +19,8 @@ pub(crate) struct Case<'a> {
     pub change: Option<Change>,
     pub findings: Vec<Finding>,
     pub sizing: Sizing,
+    /// Down to this size removals need no budget.
+    pub vouched: Option<Units>,
     pub dry_run: bool,
 }
 
@@ -32,6 +34,8 @@ pub(crate) struct Docket<'a, 'm> {
     pub memory: &'m ServiceMemory,
     pub outage: Option<Shape>,
     pub lift: Lift<'a>,
+    /// The smallest size that its past vouches for, where that is trusted.
+    pub vouched: Option<Units>,
     /// What its mode is, all told.
     pub mode: Mode,
     /// What keeps it in shadow though its configuration may let it act.
@@ -136,7 +140,16 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
         });
     }
     let findings = passage.findings;
-    Case { name: docket.name, service, view, change, findings, sizing: wish.sizing, dry_run }
+    Case {
+        name: docket.name,
+        service,
+        view,
+        change,
+        findings,
+        sizing: wish.sizing,
+        vouched: docket.vouched.filter(|_| looks_sound(docket)),
+        dry_run,
+    }
 }
 
 /// The size that scale-in may go for: without a forecast the most that was needed lately counts.
@@ -300,6 +313,10 @@ fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), St
     let window = wish.sizing.window.hold;
     let soon = docket.lift.holds_for_soon(kept);
     passage.narrow(kept, soon.unwrap_or(Hold::HoldWindow { needed: kept, window }))?;
+    if let Some(kept) = docket.vouched {
+        let until = docket.memory.proven.believed_at(now, passage.to);
+        passage.narrow(kept, Hold::Unproven { kept, until })?;
+    }
     if let Some(until) = after(docket.memory.orders.grew_at, pool.billing_minimum) {
         return passage.stop(Hold::BillingMinimum { until });
     }
@@ -375,4 +392,22 @@ pub(crate) fn dwell(
         }
         _ => Some(Dwell { since: at, most: wish.shrink_to }),
     }
+}
+
+/// A forecast of less than a day's experience is not trusted with more than budgets allow.
+const TRUSTED_AFTER: Seconds = Seconds::days(1);
+
+/// The smallest size that the past vouches for: of a service whose forecast is trusted, and that is
+/// known for a day.
+pub(crate) fn vouched(at: Timestamp, seen: &Observation, memory: &ServiceMemory) -> Option<Units> {
+    let known = memory.violations.since().is_some_and(|since| at.since(since) >= TRUSTED_AFTER);
+    let trusted = seen.forecast.is_ok() && memory.quality == Quality::Trusted;
+    memory.proven.size(at).filter(|_| trusted && known)
+}
+
+/// Whether nothing looks like an accident: else the budgets hold as well.
+fn looks_sound(docket: &Docket<'_, '_>) -> bool {
+    let signals = &docket.seen.signals;
+    let sick = signals.errors == Trend::Worse || signals.healthy_hosts == Trend::Worse;
+    !sick && docket.outage.is_none() && docket.memory.proven.fell.is_none()
 }

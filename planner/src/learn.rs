@@ -7,8 +7,8 @@ use fleet::group::{Activity, Cause};
 use fleet::{Change, FaultKind, OrTold, Seconds, Timestamp, Units};
 
 use crate::memory::{
-    Band, Bucket, Censored, ChangeLog, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Quality,
-    ServiceMemory,
+    Band, Bucket, Censored, ChangeLog, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Proven,
+    Quality, ServiceMemory,
 };
 use crate::numbers::milli;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
@@ -85,6 +85,7 @@ fn same_group(view: &GroupView, memory: &mut ServiceMemory) {
         memory.lead_times.clear();
         memory.last_trusted = None;
         memory.dwell = None;
+        memory.proven = Proven::default();
     }
     memory.group = Some(view.id.clone());
 }

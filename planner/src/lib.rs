@@ -22,6 +22,7 @@ pub mod observe;
 mod outage;
 pub mod plan;
 pub mod policy;
+mod proven;
 pub mod reasons;
 mod sizing;
 pub mod snapshot;

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use fleet::{AccountKey, Change, GroupId, OrTold, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
-pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, delta};
+pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, RingDelta, delta};
+
+pub use crate::proven::{Fell, Proven, Slot};
 
 use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub struct ServiceMemory {
     pub last_trusted: Option<Units>,
     /// Samples in a row that were only a lower bound.
     pub censored: Option<Censored>,
+    /// The sizes that its past vouches for.
+    #[serde(default)]
+    pub proven: Proven,
 }
 
 /// Samples in a row that were only a lower bound.
@@ -227,6 +232,14 @@ impl Default for Calibration {
     /// Nothing learned: both start from the budget.
     fn default() -> Calibration {
         Calibration { depth_micro: None, headroom_micro: None, spread_micro: None }
+    }
+}
+
+impl ViolationAccount {
+    /// Since when intervals have been counted: the start of a quarter of a day.
+    pub fn since(&self) -> Option<Timestamp> {
+        let (first, _) = self.quarters.first()?;
+        Some(Timestamp(i64::from(*first) * crate::learn::QUARTER))
     }
 }
 

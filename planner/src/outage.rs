@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
 use crate::cursor::Cursor;
-use crate::memory::{Fall, ServiceMemory};
+use crate::memory::{Fall, Fell, ServiceMemory};
 use crate::numbers::milli;
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot, Trend};
@@ -34,6 +34,8 @@ pub(crate) struct Shape {
 /// Looks whether a service's demand fell out of its band, or came back.
 pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mut ServiceMemory) {
     let Some(demand) = seen.demand.settled.and_then(|point| milli(point.value)) else { return };
+    let fell = |fall: Fall| Fell { at: fall.since, back_at_milli: fall.back_at_milli };
+    memory.proven.note_fall(at, memory.fall.map(fell), demand);
     if let Some(fall) = memory.fall {
         let lasts = Seconds(poll.max(seen.demand.step.span()).0.saturating_mul(CYCLES));
         let forgotten = fall.outage.is_none() && at.since(fall.since) > lasts;
@@ -58,7 +60,9 @@ pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mu
         .rev()
         .find(|band| demand < band.low_milli && below(band.demand_milli, LOST_PERCENT));
     if let Some(band) = fell_from {
-        memory.fall = Some(Fall { since: at, back_at_milli: band.low_milli, outage: None });
+        let fall = Fall { since: at, back_at_milli: band.low_milli, outage: None };
+        memory.fall = Some(fall);
+        memory.proven.note_fall(at, Some(fell(fall)), demand);
     }
 }
 

@@ -338,6 +338,13 @@ pub enum Hold {
         /// Who had agreed.
         by: String,
     },
+    /// Its past does not vouch for so few units yet: that is told from an accident by time.
+    Unproven {
+        /// The smallest size that its past vouches for.
+        kept: Units,
+        /// When what is wanted now will have lasted long enough.
+        until: Timestamp,
+    },
 }
 
 impl Hold {

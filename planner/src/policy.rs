@@ -139,6 +139,13 @@ pub struct Budgets {
     pub fleet: Option<Budget>,
 }
 
+impl Budgets {
+    /// Whether any of them limits removals.
+    pub(crate) fn limit(&self) -> bool {
+        self.group.or(self.account).or(self.fleet).is_some()
+    }
+}
+
 impl Default for Budgets {
     /// The documented defaults: a group 10 % (at least 1) in 10 minutes, an account 5 % an hour,
     /// the fleet 2 % an hour.

@@ -41,6 +41,19 @@ pub(crate) struct Wish {
     pub notes: Vec<Hold>,
 }
 
+impl Wish {
+    /// Asks for what was expected before demand could no longer be believed.
+    pub fn raise(&mut self, expected: Units) {
+        if expected > self.grow_to {
+            self.grow_to = expected;
+            self.shrink_to = self.shrink_to.max(expected);
+            self.hold_keeps = self.hold_keeps.filter(|(kept, _)| *kept > expected);
+            self.sizing.wanted = expected;
+            self.sizing.decided_by = DecidedBy::LastTrusted;
+        }
+    }
+}
+
 /// What is known of demand at `at`.
 struct Known {
     /// The larger of the settled and the provisional samples, in thousandths.

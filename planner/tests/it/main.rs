@@ -8,6 +8,7 @@ mod idle_world;
 mod world;
 
 mod assembly;
+mod damage;
 mod encodings;
 mod golden;
 mod idle_invariants;

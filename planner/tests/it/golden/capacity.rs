@@ -6,9 +6,9 @@ use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
 use planner::memory::{
-    Band, Bucket, Calibration, Censored, ChangeLog, Count, Dwell, Expected, Fall, FieldChange,
-    FleetMemory, LearnedCapacity, Lease, ListDelta, Memory, MemoryDelta, OpenOrder, Orders,
-    Quality, ServiceMemory, ViolationAccount,
+    Band, Bucket, Calibration, Censored, ChangeLog, Count, Dwell, Expected, Fall, Fell,
+    FieldChange, FleetMemory, LearnedCapacity, Lease, ListDelta, Memory, MemoryDelta, OpenOrder,
+    Orders, Proven, Quality, RingDelta, ServiceMemory, Slot, ViolationAccount,
 };
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{
@@ -319,6 +319,7 @@ fn holds(golden: &mut Golden) {
         Shadow { why: Why::New, since: at(1) },
         Canary { share: Share::percent(1), left: Units(2), refills_at: at(3) },
         OfferVoid { by: text("by") },
+        Unproven { kept: Units(1), until: at(2) },
     });
 }
 
@@ -389,6 +390,14 @@ fn calibration() -> Calibration {
     Calibration { depth_micro: Some(-1), headroom_micro: Some(2), spread_micro: Some(3) }
 }
 
+fn fell() -> Fell {
+    Fell { at: at(1), back_at_milli: 2 }
+}
+
+fn slot() -> Slot {
+    Slot { most: Units(2), vouched: Units(3) }
+}
+
 fn service_memory() -> ServiceMemory {
     ServiceMemory {
         group: Some(super::group()),
@@ -410,6 +419,13 @@ fn service_memory() -> ServiceMemory {
         dwell: Some(Dwell { since: at(14), most: Units(15) }),
         last_trusted: Some(Units(16)),
         censored: Some(Censored { count: 17, newest: at(18) }),
+        proven: Proven {
+            newest: 2,
+            lately: vec![Some(slot())],
+            days: vec![None, Some(Units(2))],
+            unbudgeted: Units(19),
+            fell: Some(fell()),
+        },
     }
 }
 
@@ -423,6 +439,10 @@ fn fleet() -> FleetMemory {
         removals: bucket(1),
         accounts: [(account_key("aws/111122223333"), bucket(2))].into(),
     }
+}
+
+fn ring<T>(value: T) -> RingDelta<T> {
+    RingDelta { places: 4, put: vec![(2, Some(value)), (3, None)] }
 }
 
 fn list<T>(push: T) -> ListDelta<T> {
@@ -455,6 +475,10 @@ pub(super) fn memory(golden: &mut Golden) {
         Dwell(Some(Dwell { since: at(14), most: Units(15) })),
         LastTrusted(Some(Units(16))),
         Censored(Some(Censored { count: 17, newest: at(18) })),
+        Lately { newest: 1, slots: ring(slot()) },
+        Days(ring(Units(2))),
+        Unbudgeted(Units(1)),
+        Fell(Some(fell())),
     });
     golden.add(&MemoryDelta {
         fleet: Some(fleet()),

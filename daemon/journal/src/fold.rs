@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::metric::MetricKey;
 use fleet::{Seconds, ServiceName, Timestamp};
-use planner::memory::{FleetMemory, Memory, ServiceMemory};
+use planner::memory::Memory;
 use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
-use planner::stage::{Gate, Promotion, RegretLimits, Stages};
+use planner::stage::{Gate, Promotion, RegretLimits};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,7 @@ use super::fault::BadBody;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::Frame;
 use super::head::{Mark, OlderMark};
+use super::memory::{MemoryOfV2, MemoryOfV5};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -45,7 +46,7 @@ pub(crate) struct CheckpointBody {
     pub(crate) last_cycle: Option<CycleId>,
 }
 
-/// The body of a checkpoint from before there were so many trees.
+/// The body of a checkpoint from before there were so many trees, or so much in a memory.
 #[derive(Deserialize)]
 struct OlderCheckpoint<At, Learned> {
     before: At,
@@ -53,19 +54,6 @@ struct OlderCheckpoint<At, Learned> {
     metrics: Vec<MetricKey>,
     open: Vec<Intent>,
     last_cycle: Option<CycleId>,
-}
-
-/// A memory of the first two formats, which knows of no promotions.
-#[derive(Deserialize)]
-struct OlderMemory {
-    fleet: FleetMemory,
-    services: BTreeMap<ServiceName, ServiceMemory>,
-}
-
-impl From<OlderMemory> for Memory {
-    fn from(OlderMemory { fleet, services }: OlderMemory) -> Memory {
-        Memory { fleet, services, stages: Stages::default() }
-    }
 }
 
 impl<At: Into<Mark>, Learned: Into<Memory>> From<OlderCheckpoint<At, Learned>> for CheckpointBody {
@@ -81,10 +69,11 @@ impl CheckpointBody {
     pub(crate) fn of(frame: &Frame) -> Result<CheckpointBody, BadBody> {
         let body = &frame.body;
         match frame.format {
-            Format::V1 => older::<OlderMark<CountsOfV1>, OlderMemory>(body),
-            Format::V2 => older::<OlderMark<CountsOfV2>, OlderMemory>(body),
-            Format::V3 => older::<OlderMark<CountsOfV3>, Memory>(body),
-            Format::V4 | Format::V5 => decode(body),
+            Format::V1 => older::<OlderMark<CountsOfV1>, MemoryOfV2>(body),
+            Format::V2 => older::<OlderMark<CountsOfV2>, MemoryOfV2>(body),
+            Format::V3 => older::<OlderMark<CountsOfV3>, MemoryOfV5>(body),
+            Format::V4 | Format::V5 => older::<Mark, MemoryOfV5>(body),
+            Format::V6 => decode(body),
         }
     }
 }

@@ -12,6 +12,7 @@
 /// | 3 | 10 | the shadow's tree; promotions of services, in policies and memories |
 /// | 4 | 11 | stories; promotions of idle rules, in policies |
 /// | 5 | 11 | reasons that are values, where texts stood; agreements named by a hash of bytes |
+/// | 6 | 11 | what a service's past vouches for, in memories |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     V1 = 1,
@@ -19,6 +20,7 @@ pub(crate) enum Format {
     V3 = 3,
     V4 = 4,
     V5 = 5,
+    V6 = 6,
 }
 
 /// What a mark of the first format counts: the records of each tree.
@@ -32,7 +34,11 @@ pub(crate) type CountsOfV3 = [u64; 10];
 
 impl Format {
     /// The format that this program writes.
-    pub(crate) const NEWEST: Format = Format::V5;
+    pub(crate) const NEWEST: Format = Format::V6;
+
+    /// All that it reads.
+    const ALL: [Format; 6] =
+        [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5, Format::V6];
 
     /// Its number on disk.
     pub(crate) const fn number(self) -> u8 {
@@ -41,8 +47,7 @@ impl Format {
 
     /// The format of a number; `None` for one that this program does not know.
     pub(crate) fn of(number: u32) -> Option<Format> {
-        let all = [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5];
-        all.into_iter().find(|format| u32::from(format.number()) == number)
+        Format::ALL.into_iter().find(|format| u32::from(format.number()) == number)
     }
 }
 
@@ -52,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_format_is_known_by_its_number_and_no_other_is() {
-        for format in [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5] {
+        for format in Format::ALL {
             assert_eq!(Format::of(u32::from(format.number())), Some(format));
         }
         assert_eq!([0, u32::from(Format::NEWEST.number()) + 1].map(Format::of), [None, None]);

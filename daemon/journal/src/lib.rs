@@ -31,6 +31,7 @@ pub mod idle;
 mod ids;
 pub mod ledger;
 mod log;
+mod memory;
 mod mirror;
 mod open;
 mod options;

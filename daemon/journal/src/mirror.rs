@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use fleet::{Fault, Seconds, ServiceName, Timestamp};
-use planner::memory::{FleetMemory, Memory, ServiceMemory};
+use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::BadPack;
 use super::forecast::ForecastPart;
+use super::memory::{Evidence, ServiceMemoryOfV5, cut, join};
 use super::pack::{pack, unpack};
 use super::wire;
 
@@ -45,6 +46,8 @@ const FINDINGS: usize = 4;
 const MEMORY: usize = 5;
 /// Absent where a service has no stage of its own.
 const STAGE: usize = 6;
+/// Absent where nothing vouches for a service, as in records of before format 6.
+const EVIDENCE: usize = 7;
 
 /// A service's parts, or those of the fleet; an absent part is empty.
 type Slot = [Vec<u8>; PARTS];
@@ -226,7 +229,12 @@ impl Mirror {
             self.slot(Some(name))[STAGE] = plain(stage);
         }
         for (name, memory) in services {
-            self.slot(Some(name))[MEMORY] = plain(memory);
+            let (of_v5, evidence) = cut(memory.clone());
+            let slot = self.slot(Some(name));
+            slot[MEMORY] = plain(&of_v5);
+            if evidence != Evidence::default() {
+                slot[EVIDENCE] = plain(&evidence);
+            }
         }
     }
 
@@ -303,8 +311,10 @@ impl Mirror {
         }
         for (at, name) in (1..).zip(&self.names) {
             if !self.slots[at][MEMORY].is_empty() {
-                let service = self.read::<ServiceMemory>(at, MEMORY)?;
-                memory.services.insert(name.clone(), service);
+                let of_v5 = self.read::<ServiceMemoryOfV5>(at, MEMORY)?;
+                let unknown = self.slots[at][EVIDENCE].is_empty();
+                let evidence = if unknown { Evidence::default() } else { self.read(at, EVIDENCE)? };
+                memory.services.insert(name.clone(), join(of_v5, evidence));
             }
             if !self.slots[at][STAGE].is_empty() {
                 memory.stages.services.insert(name.clone(), self.read(at, STAGE)?);

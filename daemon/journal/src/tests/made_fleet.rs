@@ -8,7 +8,7 @@ use fleet::{
     AccountId, Change, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp,
     Units,
 };
-use planner::memory::{Bucket, ChangeLog, Count, Memory, ServiceMemory};
+use planner::memory::{Bucket, ChangeLog, Count, Memory, Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
@@ -175,7 +175,27 @@ fn memory(service: usize, minute: i64) -> ServiceMemory {
     memory.removals = Bucket { used_milli: service as u64, at: since };
     memory.lead_times = vec![181, 195, 202, 240];
     memory.last_trusted = Some(Units(units(service, minute)));
+    memory.proven = proven(service, minute);
     memory
+}
+
+/// What four days and two hours leave behind, as the planner keeps it.
+fn proven(service: usize, minute: i64) -> Proven {
+    let most = |from: i64, length: usize| {
+        let minutes = (from..=minute).take(length).step_by(10);
+        minutes.map(|minute| units(service, minute)).max().unwrap_or_default()
+    };
+    let (quarter, half) = (minute / 15, minute / 30);
+    let lately = (quarter - 8..=quarter).map(|quarter| Slot {
+        number: u32::try_from(quarter).unwrap(),
+        most: Units(most(15 * quarter, 15)),
+        least: Units(units(service, 15 * quarter)),
+    });
+    let mut days = vec![0; 192];
+    for half in half - 191..=half {
+        days[(half % 192) as usize] = most(30 * half, 30) + 1;
+    }
+    Proven { lately: lately.collect(), days, unbudgeted: Units(service as u32 % 3) }
 }
 
 fn samples(service: usize, minute: i64) -> Vec<SampleBatch> {

@@ -1,5 +1,7 @@
 //! Journals of earlier formats: they are read, and go on as new ones.
 
+use planner::memory::{Proven, ServiceMemory};
+
 use super::*;
 
 /// A journal of four cycles, two intents and one outcome, as the version before left it. Its store
@@ -85,38 +87,36 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 6;
+    head.format = 7;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 6, expected: 5, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 7, expected: 6, .. }), "{fault}");
 }
 
-/// A journal of the second format: six cycles of a simulated day, with an order and its outcome, and
-/// samples. Its store is missing: the export tail holds all records.
-#[test]
-fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
+/// Takes over a journal of a simulated day, and goes on with it through the next day's checkpoint.
+/// Its store is missing: the export tail holds all records. Memories of so many `services` were in
+/// its checkpoint.
+fn goes_on(version: &str, format: format::Format, services: usize, cycles: usize) {
     let bench = Bench::new(EngineKind::Sled);
-    copied("format-2", &bench);
+    copied(version, &bench);
     let records = tail::read(&bench.path().join(DIRECTORY));
-    assert!(records.iter().all(|(_, (_, value))| value[0] == format::Format::V2.number()));
-    assert_eq!(format_of(&bench), 2);
+    assert!(records.iter().all(|(_, (_, value))| value[0] == format.number()));
+    assert_eq!(format_of(&bench), u32::from(format.number()));
     let world = World::Simulation { seed: 7, scenario: "day".to_string() };
     let (journal, recovered) = Journal::open(bench.path(), world.clone(), bench.options()).unwrap();
     assert_eq!(format_of(&bench), head::FORMAT);
     let (memory, at) = recovered.memory.unwrap();
     let reader = journal.reader();
     let all = Timestamp(0)..Timestamp(i64::MAX);
-    let cycles: Vec<CycleRecord> = reader.cycles(all.clone()).collect::<Result<_, _>>().unwrap();
-    assert_eq!(cycles.len(), 6);
-    for cycle in &cycles {
-        assert_eq!(cycle.planner_revision, planner::memory::REVISION);
-        let policy = reader.policy(cycle.policy).unwrap().policy;
-        let (plan, after) = planner::plan(&policy, &cycle.snapshot, &cycle.memory_before);
-        assert_eq!((&plan, &after), (&cycle.plan, &cycle.memory_after));
-    }
-    assert_eq!(cycles[5].memory_after, memory);
-    // It goes on, through the next day's checkpoint.
-    let last = &cycles[5];
+    let read: Vec<CycleRecord> = reader.cycles(all).collect::<Result<_, _>>().unwrap();
+    assert_eq!((read.len(), read[0].memory_before.services.len()), (cycles, services));
+    // The planner of today knows more and need not come to the same plans; it takes them as they are.
+    assert!(read.iter().all(|cycle| cycle.planner_revision < planner::memory::REVISION));
+    assert!(read.windows(2).all(|two| two[0].memory_after == two[1].memory_before));
+    let last = &read[cycles - 1];
+    assert_eq!(last.memory_after, memory);
+    let proven = |service: &ServiceMemory| service.proven != Proven::default();
+    assert!(!memory.services.values().any(proven));
     let policy = reader.policy(last.policy).unwrap().policy;
     let mut before = memory;
     for minutes in [1, 1440] {
@@ -133,14 +133,28 @@ fn a_journal_of_the_version_before_is_rebuilt_replays_and_goes_on() {
             memory_after: &after,
             stories: &[],
         };
-        journal.record_cycle(&cycle, &[]).unwrap();
+        let id = journal.record_cycle(&cycle, &[]).unwrap();
+        assert_eq!(reader.cycle(id).unwrap().memory_after, after);
         before = after;
     }
+    assert!(before.services.values().all(proven));
     drop((reader, journal));
     let (journal, recovered) = Journal::open(bench.path(), world, bench.options()).unwrap();
     assert_eq!(recovered.memory.unwrap().0, before);
     let report = journal.reader().verify().unwrap();
-    assert_eq!((report.damage, report.cycles), (Vec::new(), 8));
+    assert_eq!((report.damage, report.cycles), (Vec::new(), cycles as u64 + 2));
+}
+
+/// Six cycles from the beginning, with an order and its outcome.
+#[test]
+fn a_journal_without_promotions_is_rebuilt_and_goes_on() {
+    goes_on("format-2", format::Format::V2, 0, 6);
+}
+
+/// Three cycles from midnight on: the checkpoint before them holds the memories of two services.
+#[test]
+fn a_journal_without_evidence_is_rebuilt_and_goes_on() {
+    goes_on("format-5", format::Format::V5, 2, 3);
 }
 
 /// A journal of the third format: six cycles of two services, one of them waiting in shadow, with

@@ -147,11 +147,17 @@ fn bodies_keep_their_bytes() {
     golden.add(&policy);
     golden.add(&CheckpointBody {
         before: mark(5),
-        memory: Memory::default(),
+        memory: Memory {
+            services: [(service(), samples::service_memory())].into(),
+            ..Memory::default()
+        },
         metrics: vec![fleet::metric::MetricKey(text("metric"))],
         open: vec![sample_intent()],
         last_cycle: Some(cycle_id()),
     });
+    let (of_v5, evidence) = memory::cut(samples::service_memory());
+    golden.add(&of_v5);
+    golden.add(&evidence);
     let patch = (vec![service()], 1u32, vec![2u8], 3u32, vec![4u8, 5]);
     golden.read::<CycleBody>(&(at(1), PolicyDigest([9; 16]), 3u32, patch));
     golden.bytes("a body packed whole, unpacked", &fold::unwrap(&fold::encode(&policy)).unwrap());

@@ -3,6 +3,7 @@
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
+use planner::memory::{Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
@@ -134,12 +135,19 @@ fn snapshot() -> Snapshot {
     }
 }
 
+/// What its past vouches for, and nothing else.
+pub(super) fn service_memory() -> ServiceMemory {
+    let slot = Slot { number: 1, most: Units(2), least: Units(3) };
+    let proven = Proven { lately: vec![slot], days: vec![4, 5], unbudgeted: Units(6) };
+    ServiceMemory { proven, ..ServiceMemory::default() }
+}
+
 /// The first cycle of a journal, whose record tells every part that there is.
 pub(super) fn cycle(golden: &mut Golden) {
     let plan =
         Plan { actions: vec![action()], findings: vec![finding(Some(service())), finding(None)] };
     let mut memory = Memory::default();
-    memory.services.insert(service(), planner::memory::ServiceMemory::default());
+    memory.services.insert(service(), service_memory());
     memory.stages = Stages {
         all: Some(stage()),
         services: [(service(), stage())].into(),

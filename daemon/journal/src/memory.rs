@@ -1,0 +1,187 @@
+//! Memories as the formats hold them.
+//!
+//! An encoding does not tell where a value ends, so a memory of before must be read as what it was.
+//! What a service's memory got since format 5 is kept apart from the rest for the same reason: where
+//! it is the default it is not stored, and the rest has the bytes that it always had.
+
+use std::collections::BTreeMap;
+
+use fleet::{GroupId, ServiceName, Units};
+use planner::memory::{
+    Band, Bucket, Calibration, Censored, ChangeLog, Dwell, Fall, FleetMemory, LearnedCapacity,
+    Lease, Memory, Orders, Proven, Quality, ServiceMemory, ViolationAccount,
+};
+use planner::stage::Stages;
+use serde::{Deserialize, Serialize};
+
+/// A service's memory up to format 5; that of a later format begins so, too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ServiceMemoryOfV5 {
+    group: Option<GroupId>,
+    violations: ViolationAccount,
+    calibration: Calibration,
+    in_service: ChangeLog,
+    ordered: ChangeLog,
+    removals: Bucket,
+    orders: Orders,
+    lease: Option<Lease>,
+    quality: Quality,
+    bands: Vec<Band>,
+    fall: Option<Fall>,
+    capacity: LearnedCapacity,
+    lead_times: Vec<u32>,
+    dwell: Option<Dwell>,
+    last_trusted: Option<Units>,
+    censored: Option<Censored>,
+}
+
+/// What a service's memory has behind that: what only time can teach again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Evidence {
+    proven: Proven,
+}
+
+/// Cuts a service's memory in two. [`join`] puts it together again.
+pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
+    let ServiceMemory {
+        group,
+        violations,
+        calibration,
+        in_service,
+        ordered,
+        removals,
+        orders,
+        lease,
+        quality,
+        bands,
+        fall,
+        capacity,
+        lead_times,
+        dwell,
+        last_trusted,
+        censored,
+        proven,
+    } = memory;
+    let of_v5 = ServiceMemoryOfV5 {
+        group,
+        violations,
+        calibration,
+        in_service,
+        ordered,
+        removals,
+        orders,
+        lease,
+        quality,
+        bands,
+        fall,
+        capacity,
+        lead_times,
+        dwell,
+        last_trusted,
+        censored,
+    };
+    (of_v5, Evidence { proven })
+}
+
+/// The memory that [`cut`] took apart.
+pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemory {
+    let Evidence { proven } = evidence;
+    let ServiceMemoryOfV5 {
+        group,
+        violations,
+        calibration,
+        in_service,
+        ordered,
+        removals,
+        orders,
+        lease,
+        quality,
+        bands,
+        fall,
+        capacity,
+        lead_times,
+        dwell,
+        last_trusted,
+        censored,
+    } = of_v5;
+    ServiceMemory {
+        group,
+        violations,
+        calibration,
+        in_service,
+        ordered,
+        removals,
+        orders,
+        lease,
+        quality,
+        bands,
+        fall,
+        capacity,
+        lead_times,
+        dwell,
+        last_trusted,
+        censored,
+        proven,
+    }
+}
+
+/// The memories of services that nothing vouches for yet.
+fn without_evidence(
+    services: BTreeMap<ServiceName, ServiceMemoryOfV5>,
+) -> BTreeMap<ServiceName, ServiceMemory> {
+    let joined = |(name, of_v5)| (name, join(of_v5, Evidence::default()));
+    services.into_iter().map(joined).collect()
+}
+
+/// A memory of the first two formats, which know of no promotions.
+#[derive(Deserialize)]
+pub(crate) struct MemoryOfV2 {
+    fleet: FleetMemory,
+    services: BTreeMap<ServiceName, ServiceMemoryOfV5>,
+}
+
+impl From<MemoryOfV2> for Memory {
+    fn from(MemoryOfV2 { fleet, services }: MemoryOfV2) -> Memory {
+        Memory { fleet, services: without_evidence(services), stages: Stages::default() }
+    }
+}
+
+/// A memory of formats 3 to 5.
+#[derive(Deserialize)]
+pub(crate) struct MemoryOfV5 {
+    fleet: FleetMemory,
+    services: BTreeMap<ServiceName, ServiceMemoryOfV5>,
+    stages: Stages,
+}
+
+impl From<MemoryOfV5> for Memory {
+    fn from(MemoryOfV5 { fleet, services, stages }: MemoryOfV5) -> Memory {
+        Memory { fleet, services: without_evidence(services), stages }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use planner::memory::Slot;
+
+    use super::*;
+
+    #[test]
+    fn the_two_halves_of_a_memory_are_the_whole() {
+        let whole = ServiceMemory {
+            lead_times: vec![181, 240],
+            last_trusted: Some(Units(7)),
+            proven: Proven {
+                lately: vec![Slot { number: 1, most: Units(2), least: Units(3) }],
+                days: vec![4, 5],
+                unbudgeted: Units(6),
+            },
+            ..ServiceMemory::default()
+        };
+        let (of_v5, evidence) = cut(whole.clone());
+        let mut halves = postcard::to_stdvec(&of_v5).unwrap();
+        halves.extend(postcard::to_stdvec(&evidence).unwrap());
+        assert_eq!(halves, postcard::to_stdvec(&whole).unwrap());
+        assert_eq!(join(of_v5, evidence), whole);
+    }
+}

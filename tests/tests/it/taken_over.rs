@@ -1,8 +1,9 @@
 //! What an earlier version left behind is taken over: an order without an outcome, a promotion that
 //! no cycle has carried out, an approval that waits, and an alert that no receiver has taken.
 //!
-//! The state directories were left by the last program that named agreements by text. In `order` it
-//! was killed between an order and its outcome; in `request`, right after `neap promote`.
+//! The state directories were left by the last programs of their formats: that of format 4 named
+//! agreements by text, that of format 5 kept no evidence in memories. In `order` it was killed between
+//! an order and its outcome; in `request`, right after `neap promote`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,16 +20,18 @@ use planner::stage::Stage;
 use tests::neap::Neap;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
-const CONFIG: &str = include_str!("../../states/format-4/neap.toml");
-/// The approval that a marked machine waits for, under the name that the earlier version gave it.
-const APPROVAL: &str = "8df41c5d74f8";
+const CONFIG: &str = include_str!("../../states/neap.toml");
+const FORMATS: [&str; 2] = ["format-4", "format-5"];
+/// The approval that a marked machine waits for, under the name that each version gave it.
+const APPROVALS: [&str; 2] = ["8df41c5d74f8", "62dd92a307faece6"];
+const EXPORT: [&str; 4] = ["journal", "export", "--format", "jsonl"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A place with a copy of what was left; alerts go to this address.
-fn left(state: &str, receiver: &str) -> Neap {
+fn left(format: &str, state: &str, receiver: &str) -> Neap {
     let neap = Neap::new(BINARY, CONFIG);
     neap.secret("on-call.url", receiver);
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("states/format-4").join(state);
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("states").join(format).join(state);
     let to = neap.path("state");
     fs::create_dir_all(to.join("journal")).expect("a folder");
     for name in ["world-sim.json", "journal/export-tail", "journal/high-water"] {
@@ -74,6 +77,10 @@ fn last_cycle(neap: &Neap) -> CycleRecord {
     let told = String::from_utf8_lossy(&replayed.stdout);
     assert!(replayed.status.success() && told.contains(", 0 differ"), "{told}");
     assert!(told.contains("idle resources are the same, 0 were not compared"), "{told}");
+    for read in [&["journal", "verify"][..], &["explain", "checkout"], &EXPORT] {
+        let run = neap.output(read);
+        assert!(run.status.success(), "{read:?}: {}", String::from_utf8_lossy(&run.stderr));
+    }
     let reader = Reader::open(&neap.path("state")).expect("the journal opens");
     assert_eq!(reader.verify().expect("it is read").damage, []);
     let cycles = reader.cycles(Timestamp(0)..Timestamp(i64::MAX));
@@ -82,8 +89,12 @@ fn last_cycle(neap: &Neap) -> CycleRecord {
 
 #[test]
 fn an_open_order_and_an_unsent_alert_are_seen_to() {
+    FORMATS.into_iter().for_each(is_seen_to);
+}
+
+fn is_seen_to(format: &str) {
     let (address, bodies) = receiver();
-    let neap = left("order", &address);
+    let neap = left(format, "order", &address);
     once(&neap);
     let body = bodies.recv_timeout(PATIENCE).expect("the alert is sent");
     assert!(body.contains("i-000010"), "{body}");
@@ -105,8 +116,12 @@ fn an_open_order_and_an_unsent_alert_are_seen_to() {
 }
 
 #[test]
-fn promotions_that_were_agreed_to_under_older_names_are_carried_out() {
-    let neap = left("request", "http://127.0.0.1:9/");
+fn promotions_that_were_agreed_to_are_carried_out() {
+    FORMATS.into_iter().for_each(are_carried_out);
+}
+
+fn are_carried_out(format: &str) {
+    let neap = left(format, "request", "http://127.0.0.1:9/");
     once(&neap);
     let stages = last_cycle(&neap).memory_after.stages;
     let render = fleet::ServiceName::new("render").expect("a name");
@@ -118,11 +133,17 @@ fn promotions_that_were_agreed_to_under_older_names_are_carried_out() {
 
 #[test]
 fn an_approval_keeps_the_name_that_people_were_told() {
-    let neap = left("request", "http://127.0.0.1:9/");
+    for (format, approval) in FORMATS.into_iter().zip(APPROVALS) {
+        keeps_its_name(format, approval);
+    }
+}
+
+fn keeps_its_name(format: &str, approval: &str) {
+    let neap = left(format, "request", "http://127.0.0.1:9/");
     let running = neap.start_alone();
     let give_up = Instant::now() + PATIENCE;
     loop {
-        let approved = neap.output(&["approve", APPROVAL]);
+        let approved = neap.output(&["approve", approval]);
         if approved.status.success() {
             break;
         }
@@ -134,10 +155,11 @@ fn an_approval_keeps_the_name_that_people_were_told() {
     running.wait(PATIENCE);
 }
 
-/// An offer is of a day, so that it need not outlive an upgrade; whoever names one is told.
+/// An offer is of a day, so that its name of before need not outlive an upgrade; whoever names one is
+/// told.
 #[test]
 fn an_offer_of_before_is_void_with_a_word() {
-    let neap = left("order", "http://127.0.0.1:9/");
+    let neap = left("format-4", "order", "http://127.0.0.1:9/");
     let running = neap.start_alone();
     let give_up = Instant::now() + PATIENCE;
     let why = loop {

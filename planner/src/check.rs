@@ -16,6 +16,8 @@ use crate::snapshot::{
 };
 use crate::stage::{Stage, StageAsk, Why};
 
+mod growth;
+
 /// An invariant that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -284,7 +286,7 @@ impl<'a> Bench<'a> {
             .findings
             .iter()
             .filter(|f| f.service.as_ref() == Some(name) && f.what == What::Held)
-            .any(may_stop_growth);
+            .any(|finding| may_stop_growth(finding) || self.in_doubt(name, seen, finding));
         if !allowed {
             self.object(name, format!("needs {needed}, has {current}, and does not grow"));
         }

@@ -94,6 +94,9 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         };
         let mut wish = wish(service, policy.poll_interval, at, view, seen, own);
         let lift = lift(&mut wish, &snapshot.floors, name, at);
+        if lift.below(Units(u32::MAX)).is_some() {
+            wish.proven = wish.grow_to;
+        }
         let outage = outages.get(name).copied();
         if let Some(expected) = own.proven.expected(at).filter(|_| outage.is_some()) {
             wish.raise(expected);
@@ -155,6 +158,8 @@ fn remember_wish(
         Actuate::Desired => view.desired,
         Actuate::Floor => view.min,
     };
+    let owned = current.0.saturating_sub(wish.proven.0);
+    memory.growth.surplus = memory.growth.surplus.min(Units(owned));
     memory.dwell = guards::dwell(at, &service.pool, current, wish, memory);
     if wish.sizing.capacity_milli.is_some() {
         memory.ordered.record(at, wish.grow_to, crate::learn::LOG_KEPT);
@@ -275,12 +280,15 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
         let canary = next.stages.canary(case.name).filter(|_| !case.dry_run);
         // A canary loses a share of its budget, whatever its past says.
         let vouched = case.vouched.filter(|_| canary.is_none());
-        let free = |change: Change| match vouched {
-            Some(size) => change.from().0.saturating_sub(size.max(change.to()).0),
-            None => 0,
-        };
         let Some(memory) = next.services.get_mut(case.name) else { continue };
         let mut own = memory.removals;
+        // What an overshoot of ours added goes back without drawing on what others share, too.
+        let surplus = memory.growth.surplus.0;
+        let free = |change: Change| {
+            let removed = change.from().0 - change.to().0;
+            let vouched = vouched.map_or(0, |size| change.from().0.saturating_sub(size.0));
+            removed.min(vouched.max(surplus))
+        };
         let group_size = case.view.desired.max(case.view.min).0.into();
         let of_group = budgets
             .group
@@ -347,7 +355,10 @@ fn assemble(
         let Some(change) = case.change else { continue };
         if let (false, Some(memory)) = (case.dry_run, next.services.get_mut(case.name)) {
             memory.orders.open = Some(OpenOrder { decision: None, change, at });
-            if !change.is_increase() {
+            if change.is_increase() {
+                let unproven = change.to().0.saturating_sub(change.from().max(case.proven).0);
+                memory.growth.surplus.0 = memory.growth.surplus.0.saturating_add(unproven);
+            } else {
                 memory.dwell = None;
             }
         }

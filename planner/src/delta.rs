@@ -6,8 +6,8 @@ use fleet::{GroupId, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::{
-    Band, Bucket, Calibration, Censored, Count, Dwell, Fall, Fell, FleetMemory, LearnedCapacity,
-    Lease, Memory, Orders, Quality, ServiceMemory, Slot,
+    Band, Bucket, Calibration, Censored, Count, Dwell, Fall, Fell, FleetMemory, Growth,
+    LearnedCapacity, Lease, Memory, Orders, Quality, ServiceMemory, Slot,
 };
 use crate::stage::Stages;
 
@@ -69,6 +69,8 @@ pub enum FieldChange {
     Unbudgeted(Units),
     /// `proven.fell`.
     Fell(Option<Fell>),
+    /// `growth`.
+    Growth(Growth),
 }
 
 /// A list that lost some from the front, kept some, and got some.
@@ -177,6 +179,7 @@ fn fields(old: &ServiceMemory, new: &ServiceMemory) -> Vec<FieldChange> {
     }
     value!(Unbudgeted, proven.unbudgeted);
     value!(Fell, proven.fell);
+    value!(Growth, growth);
     out
 }
 
@@ -248,6 +251,7 @@ impl FieldChange {
             FieldChange::Days(delta) => delta.apply(&mut memory.proven.days),
             FieldChange::Unbudgeted(new) => memory.proven.unbudgeted = *new,
             FieldChange::Fell(new) => memory.proven.fell = *new,
+            FieldChange::Growth(new) => memory.growth = *new,
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::snapshot::{DemandPoint, DemandView};
 const NEWLY_SETTLED_MAX: usize = 64;
 /// The fastest rise is looked for this far back.
 const RISE_WITHIN: Seconds = Seconds::hours(1);
+/// Of the rise within a single interval, at most this share of what it rose to counts: a load that
+/// stepped up is not about to do so again.
+const JUMP_SHARE: f64 = 0.45;
 /// The lowest demand is looked for this far back.
 const LOW_WITHIN: Seconds = Seconds::hours(1);
 
@@ -180,13 +183,36 @@ fn fastest_rise(all: &[Summed], how: &Assembly) -> f64 {
         .filter(|s| s.point.start >= from)
         .filter_map(|s| Some((s.point.start, sane(s.point.value)?)))
         .collect();
+    let points = without_lone_peaks(points);
     let mut fastest = 0.0f64;
     for (i, (start, value)) in points.iter().enumerate() {
         let within =
             points[i + 1..].iter().take_while(|(later, _)| later.since(*start) <= how.lead);
+        let (mut before, mut steady) = (*value, 0.0);
         for (_, later) in within {
-            fastest = fastest.max(later - value);
+            steady += (later - before).clamp(0.0, later * JUMP_SHARE);
+            before = *later;
+            fastest = fastest.max((later - value).min(steady));
         }
     }
     fastest
+}
+
+/// A value that stands alone counts for at most twice the higher of its neighbours, and the highest
+/// of all, where it stands alone, for no more than the second: what a source once got wrong is no
+/// rise. The newest value is left as it is, since nothing tells yet.
+fn without_lone_peaks(points: Vec<(Timestamp, f64)>) -> Vec<(Timestamp, f64)> {
+    let mut out = points.clone();
+    for i in 0..points.len().saturating_sub(1) {
+        let before = i.checked_sub(1).map_or(0.0, |before| points[before].1);
+        out[i].1 = points[i].1.min(2.0 * before.max(points[i + 1].1));
+    }
+    let earlier = out.iter().enumerate().take(out.len().saturating_sub(1));
+    let Some(top) = earlier.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(i, _)| i) else {
+        return out;
+    };
+    let others = out.iter().enumerate().filter(|(i, _)| *i != top);
+    let second = others.map(|(_, (_, value))| *value).fold(0.0, f64::max);
+    out[top].1 = out[top].1.min(second);
+    out
 }

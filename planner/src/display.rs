@@ -181,6 +181,9 @@ impl Hold {
             Hold::Canary { .. } => "canary",
             Hold::OfferVoid { .. } => "offer-void",
             Hold::Unproven { .. } => "unproven",
+            Hold::Unconfirmed { .. } => "unconfirmed",
+            Hold::SensorStuck { .. } => "sensor-stuck",
+            Hold::FullBelow { .. } => "full-below",
         }
     }
 
@@ -209,6 +212,9 @@ impl Hold {
             Hold::Provisional => "the sample settling".to_owned(),
             Hold::Censored => "a sample below the limits of utilisation and errors".to_owned(),
             Hold::Absurd { .. } => "a sample that can be true".to_owned(),
+            Hold::Unconfirmed { .. } => "the next sample".to_owned(),
+            Hold::SensorStuck { .. } => "a sample below the limit of utilisation".to_owned(),
+            Hold::FullBelow { .. } => "a `capacity_per_unit` that is measured".to_owned(),
             Hold::NoForecast { .. } => "a forecast".to_owned(),
             Hold::ForecastDistrusted { .. } => "an error no higher than last-value's".to_owned(),
             Hold::CapacityUnknown { .. } => {
@@ -338,6 +344,23 @@ impl Hold {
             Hold::CapacityUnknown { have, need } => {
                 write!(f, "a unit's capacity is not known yet, {have} intervals of {need}")
             }
+            Hold::Unconfirmed { demand_milli, known_milli } => write!(
+                f,
+                "demand of {}/s is beyond all that was seen ({}/s) and buys one step",
+                Milli(*demand_milli),
+                Milli(*known_milli)
+            ),
+            Hold::SensorStuck { units } => write!(
+                f,
+                "`utilisation` stays full with {units}, however many are added: \
+                 the sensor is not believed"
+            ),
+            Hold::FullBelow { carries_milli, given_milli } => write!(
+                f,
+                "a unit is full at {}/s, the capacity given is {}/s",
+                Milli(*carries_milli),
+                Milli(*given_milli)
+            ),
             Hold::OutageShape { fallen, of, since } => write!(
                 f,
                 "demand collapsed as in an outage at {since}, in {fallen} of {of} services"

@@ -21,6 +21,8 @@ pub(crate) struct Case<'a> {
     pub sizing: Sizing,
     /// Down to this size removals need no budget.
     pub vouched: Option<Units>,
+    /// What is proven to be needed.
+    pub proven: Units,
     pub dry_run: bool,
 }
 
@@ -116,7 +118,7 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
         passage.stop(Hold::Owned { owner, evidence })
     } else if wish.grow_to > current {
         passage.to = wish.grow_to;
-        increase(&mut passage, ceiling)
+        increase(&mut passage, ceiling, &wish)
     } else if shrink_to < current {
         passage.to = wish.grow_to.min(own_max);
         decrease(&mut passage, &wish, Limits { floor, kept, writes })
@@ -147,6 +149,7 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
         change,
         findings,
         sizing: wish.sizing,
+        proven: wish.proven,
         vouched: docket.vouched.filter(|_| looks_sound(docket)),
         dry_run,
     }
@@ -184,8 +187,12 @@ fn both_ways(passage: &mut Passage<'_>) -> Result<(), Stopped> {
 }
 
 /// Nothing else may stop an increase than what is written here.
-fn increase(passage: &mut Passage<'_>, ceiling: Units) -> Result<(), Stopped> {
+fn increase(passage: &mut Passage<'_>, ceiling: Units, wish: &Wish) -> Result<(), Stopped> {
     both_ways(passage)?;
+    let to = passage.to;
+    if let Some((wanted, hold)) = wish.unconfirmed.clone().filter(|(wanted, _)| *wanted > to) {
+        passage.find(What::Narrowed { wanted, to }, hold);
+    }
     let (view, pool) = (passage.docket.view, &passage.docket.service.pool);
     passage.stop_if(view.launch_suspended, || Hold::Suspended { process: "Launch".to_owned() })?;
     let bound = match pool.max {
@@ -206,6 +213,14 @@ fn increase(passage: &mut Passage<'_>, ceiling: Units) -> Result<(), Stopped> {
     Ok(())
 }
 
+/// One step was ordered for a sample that nothing confirms; until something does, all stays.
+fn in_doubt(passage: &mut Passage<'_>, wish: &Wish) -> Result<(), Stopped> {
+    match &wish.unconfirmed {
+        Some((wanted, hold)) if *wanted > passage.current => passage.stop(hold.clone()),
+        _ => Ok(()),
+    }
+}
+
 /// How far a decrease may go.
 struct Limits {
     /// The lower bounds.
@@ -219,6 +234,7 @@ fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<()
     both_ways(passage)?;
     let docket = passage.docket;
     let writes = limits.writes;
+    in_doubt(passage, wish)?;
     passage.stop_if(docket.snapshot.disk == Disk::ReserveOnly, || Hold::DiskReserve)?;
     if let Some(freeze) = all_frozen(docket, FreezeScope::Decreases) {
         return passage.stop(frozen(freeze));
@@ -331,6 +347,7 @@ fn stay(
     writes: Actuate,
 ) -> Result<(), Stopped> {
     let docket = passage.docket;
+    in_doubt(passage, wish)?;
     if let Some(hold) = &wish.no_decrease {
         return passage.stop(hold.clone());
     }

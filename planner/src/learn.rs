@@ -52,6 +52,11 @@ pub(crate) fn learn(
         open_order(at, view, service, memory);
         foreign_change(at, view, service, memory);
         memory.in_service.record(at, view.in_service, LOG_KEPT);
+        let current = match actuate(service, view) {
+            Actuate::Desired => view.desired,
+            Actuate::Floor => view.min,
+        };
+        crate::growth::learn(service, at, view, seen, current, memory);
         if let CapacityPerUnit::Learn = service.pool.capacity_per_unit {
             learn_capacity(at, service, view, &seen.demand, memory);
         }
@@ -86,6 +91,9 @@ fn same_group(view: &GroupView, memory: &mut ServiceMemory) {
         memory.last_trusted = None;
         memory.dwell = None;
         memory.proven = Proven::default();
+        // What was seen of demand stays: it is the same service.
+        let crate::memory::Growth { highest, beyond, .. } = memory.growth;
+        memory.growth = crate::memory::Growth { highest, beyond, ..Default::default() };
     }
     memory.group = Some(view.id.clone());
 }
@@ -132,6 +140,9 @@ fn applied(change: Change, at: Timestamp, memory: &mut ServiceMemory) {
     changed(at, memory);
     if change.is_increase() {
         memory.orders.grew_at = memory.orders.grew_at.max(Some(at));
+    } else {
+        let removed = change.from().0.saturating_sub(change.to().0);
+        memory.growth.surplus.0 = memory.growth.surplus.0.saturating_sub(removed);
     }
     expect(change, change.to(), memory);
 }

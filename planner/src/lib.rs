@@ -13,6 +13,7 @@ mod delta;
 pub mod demand;
 mod display;
 mod floors;
+mod growth;
 mod guards;
 pub mod idle;
 mod learn;

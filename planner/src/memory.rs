@@ -6,7 +6,7 @@ use fleet::{AccountKey, Change, GroupId, OrTold, Seconds, ServiceName, Timestamp
 use serde::{Deserialize, Serialize};
 
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, RingDelta, delta};
-
+pub use crate::growth::{Carries, Full, Growth, Highest};
 pub use crate::proven::{Fell, Proven, Slot};
 
 use crate::reasons::ForeignChange;
@@ -72,6 +72,9 @@ pub struct ServiceMemory {
     /// The sizes that its past vouches for.
     #[serde(default)]
     pub proven: Proven,
+    /// Growth that demand alone does not prove.
+    #[serde(default)]
+    pub growth: Growth,
 }
 
 /// Samples in a row that were only a lower bound.

@@ -345,6 +345,24 @@ pub enum Hold {
         /// When what is wanted now will have lasted long enough.
         until: Timestamp,
     },
+    /// A sample lies beyond all that was seen: it orders one step, and the next one confirms it.
+    Unconfirmed {
+        /// Demand of the sample, in thousandths per second.
+        demand_milli: u64,
+        /// The highest that more than one sample showed.
+        known_milli: u64,
+    },
+    /// Utilisation stays at its limit whatever is added, and counts no more.
+    SensorStuck {
+        /// Units in service.
+        units: Units,
+    },
+    /// Units are full at less demand than the capacity that was given.
+    FullBelow {
+        /// What a unit carries at the limit of utilisation, in thousandths per second.
+        carries_milli: u64,
+        given_milli: u64,
+    },
 }
 
 impl Hold {

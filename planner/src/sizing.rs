@@ -2,6 +2,7 @@
 
 use fleet::{Seconds, Timestamp, Units};
 
+use crate::growth::{self, most_by_full, ordered_by_full};
 use crate::learn::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, capacity_per_unit, newest, start_depth};
 use crate::memory::{Quality, ServiceMemory};
 use crate::numbers::{
@@ -16,10 +17,9 @@ use crate::snapshot::{GroupView, NoForecast, Observation, ReducedForecast};
 /// Three periods beyond settling: one late sample is normal, two happen, three mean that the
 /// source is gone.
 const STALE_AFTER_PERIODS: u64 = 3;
-/// A censored sample multiplies what demand now asks for by this, in thousandths, once a sample.
-const CENSORED_MILLI: u64 = 1_500;
-/// After so many the multiplier no longer grows: it is beyond eleven.
-const CENSORED_MAX: u32 = 6;
+/// The headroom for a rise adds at most so many thousandths of demand now, or the rise itself: a
+/// load that has stepped up is no ramp, however often it was missed while units booted.
+const RISE_MOST_MILLI: u64 = 450;
 /// Estimates that make a capacity known, for messages.
 const CAPACITY_NEEDED: u32 = crate::learn::CAPACITY_NEEDED as u32;
 
@@ -37,6 +37,10 @@ pub(crate) struct Wish {
     pub no_decrease: Option<Hold>,
     /// The settled sample decides, and a younger one that may still change is lower.
     pub provisional_calls_for_less: bool,
+    /// What was wanted before a sample that nothing confirms was cut to one step, and why it was.
+    pub unconfirmed: Option<(Units, Hold)>,
+    /// What is proven to be needed: what is ordered beyond it is given back without budgets.
+    pub proven: Units,
     /// Good to know.
     pub notes: Vec<Hold>,
 }
@@ -80,10 +84,40 @@ pub(crate) fn wish(
         }
     };
     let mut notes: Vec<Hold> = Vec::new();
-    let forecast = forecast_need(service, seen, memory, capacity, &mut notes);
-    let needed_reactive = reactive_need(service, view, seen, memory, capacity, known.now_milli);
+    growth::notes(service, view, seen, memory, &mut notes);
+    let mut forecast = forecast_need(service, seen, memory, capacity, &mut notes);
+    let now = known.now_milli;
+    let by_demand = |now| reactive_need(service, view, seen, memory, capacity, now);
+    let by_full = ordered_by_full(seen, memory).filter(|_| now.is_some());
+    let reactive = match (by_demand(now), capacity) {
+        // It is utilisation itself that counts: not beyond what it ordered.
+        (Some(need), None) => Some(most_by_full(view, seen, memory).map_or(need, |m| need.min(m))),
+        (need, _) => need.max(by_full),
+    };
+    let step = growth::step(now, memory).filter(|_| capacity.is_some());
+    let cut = |units: Units| step.as_ref().map_or(units, |(most, _)| units.min(*most));
+    let doubtful = now.is_some_and(|now| growth::steep(now, memory));
+    let proven_reactive = match &step {
+        // Nor is there a rise in what is proven.
+        Some(_) => now
+            .zip(capacity)
+            .map(|(now, capacity)| units_for(growth::proven_milli(now, memory), capacity)),
+        None => by_demand(now).filter(|_| capacity.is_some() || by_full.is_none()),
+    };
+    let uncut = reactive.max(forecast.as_ref().filter(|_| doubtful).map(|need| need.lead));
+    let needed_reactive =
+        reactive.map(|need| cut(need).max(proven_reactive.unwrap_or(Units(0)).min(need)));
+    if let Some(need) = forecast.as_mut().filter(|_| doubtful) {
+        (need.lead, need.hold) = (cut(need.lead), cut(need.hold));
+    }
+    let unconfirmed = step
+        .as_ref()
+        .filter(|(most, _)| uncut.is_some_and(|units| units > *most))
+        .and_then(|(_, hold)| Some((uncut?, hold.clone())));
     let mut no_decrease = known.no_decrease.or(capacity_hold);
-    if no_decrease.is_none() && newest(&seen.demand).is_some_and(|point| point.censored) {
+    // Nor before it is known whether what full samples ordered is too much.
+    let full = newest(&seen.demand).is_some_and(|point| point.censored);
+    if no_decrease.is_none() && (full || memory.growth.full.is_some()) {
         no_decrease = Some(Hold::Censored);
     }
     // With stale or missing data: what there is, what a floor asks for, or what was last trusted.
@@ -94,6 +128,8 @@ pub(crate) fn wish(
     let lead = forecast.as_ref().map(|f| f.lead);
     let grow_to = [lead, needed_reactive, fallback].into_iter().flatten().max();
     let wanted = grow_to.unwrap_or(Units(0)).max(service.pool.min);
+    let proven = [lead.filter(|_| !doubtful), proven_reactive, fallback, Some(service.pool.min)];
+    let proven = proven.into_iter().flatten().max().unwrap_or(wanted);
     let decided_by = decided_by(wanted, lead, needed_reactive, fallback, service.pool.min);
     let window = match &seen.forecast {
         Ok(forecast) => forecast.window,
@@ -112,6 +148,8 @@ pub(crate) fn wish(
     Wish {
         provisional_calls_for_less: lower && decided_by == DecidedBy::ReactiveFloor,
         grow_to: wanted,
+        unconfirmed,
+        proven,
         shrink_to,
         hold_keeps: (shrink_to > wanted).then_some((shrink_to, window.hold)),
         no_decrease: no_decrease.or_else(|| {
@@ -314,7 +352,7 @@ fn reactive_need(
     now_milli: Option<u64>,
 ) -> Option<Units> {
     let Some(capacity) = capacity else {
-        return by_utilisation(service, view, seen);
+        return by_utilisation(service, view, seen, memory);
     };
     let now = now_milli?;
     let rise = milli(seen.demand.fastest_rise.max(0.0)).unwrap_or(0);
@@ -323,21 +361,32 @@ fn reactive_need(
     // A trusted forecast knows the rise already: only what was learned beyond it is added.
     let headroom = if trusted { headroom - HEADROOM_START } else { headroom };
     let headroom = u64::try_from(headroom.clamp(0, 100 * HALVING) / 1000).unwrap_or(0);
-    let mut demand = now.saturating_add(times_milli(rise, headroom));
-    for _ in 0..memory.censored.map_or(0, |c| c.count.min(CENSORED_MAX)) {
-        demand = times_milli(demand, CENSORED_MILLI);
-    }
-    Some(units_for(demand, capacity))
+    let most = times_milli(now, RISE_MOST_MILLI);
+    // A sample that nothing confirms is no rise either.
+    let most = if memory.growth.step.is_some() { most } else { most.max(rise) };
+    let ahead = now.saturating_add(times_milli(rise, headroom).min(most));
+    let spared = growth::with_nothing_to_spare(capacity, memory);
+    Some(units_for(now, capacity).max(units_for(ahead, spared)))
 }
 
 /// Without a known capacity, utilisation alone says how many units would be at their target.
-fn by_utilisation(service: &ServicePolicy, view: &GroupView, seen: &Observation) -> Option<Units> {
+fn by_utilisation(
+    service: &ServicePolicy,
+    view: &GroupView,
+    seen: &Observation,
+    memory: &ServiceMemory,
+) -> Option<Units> {
     let utilisation = seen.demand.utilisation.filter(|u| (0.0..=10.0).contains(u))?;
     let target = service.pool.target_utilisation.fraction();
     if target <= 0.0 {
         return None;
     }
-    Some(units_for((f64::from(view.in_service.0) * utilisation * 1000.0).round() as u64, target))
+    // The units that it was measured on: others may have come since.
+    let step = seen.demand.step.span();
+    let on =
+        seen.demand.settled.and_then(|p| memory.in_service.mean_milli(p.start, p.start + step));
+    let on = on.map_or(f64::from(view.in_service.0) * 1000.0, |on| on as f64);
+    Some(units_for((on * utilisation).round() as u64, target))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl<'a> Bench<'a> {
             let Some(Ok(view)) = seen.map(|s| &s.group) else { continue };
             let size = u64::from(view.desired.max(view.min).0);
             // A group made anew starts with a full bucket.
-            let bucket = self.known(action).map_or(&nothing, |memory| &memory.removals);
+            let bucket = self.known_group(action).map_or(&nothing, |memory| &memory.removals);
             self.within("its group", self.policy.budgets.group, bucket, size, &[action]);
         }
         for (key, (size, actions)) in accounts {
@@ -48,7 +48,7 @@ impl<'a> Bench<'a> {
     }
 
     /// What is remembered of the group that is acted on.
-    fn known(&self, action: &Action) -> Option<&'a ServiceMemory> {
+    fn known_group(&self, action: &Action) -> Option<&'a ServiceMemory> {
         let own = self.memory.services.get(&action.service)?;
         (own.group.as_ref() == Some(&action.group)).then_some(own)
     }
@@ -76,11 +76,13 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// The units of a removal that a budget must grant: those below what the past vouches for.
+    /// The units of a removal that a budget must grant: those below what the past vouches for, and
+    /// that no overshoot of ours had added.
     fn drawn(&self, action: &Action) -> u64 {
-        let (from, to) = (action.change.from(), action.change.to());
-        let vouched = self.vouched(action).map_or(from.0, |size| size.max(to.0));
-        u64::from(from.0.min(vouched) - to.0)
+        let (from, to) = (action.change.from().0, action.change.to().0);
+        let vouched = self.vouched(action).map_or(0, |size| from.saturating_sub(size));
+        let surplus = self.known_group(action).map_or(0, |own| own.growth.surplus.0);
+        u64::from((from - to).saturating_sub(vouched.max(surplus)))
     }
 
     fn vouched(&self, action: &Action) -> Option<u32> {
@@ -91,7 +93,7 @@ impl<'a> Bench<'a> {
             return None;
         }
         // Whether a fall has just become believed is for the plan to know.
-        let proven = &self.known(action)?.proven;
+        let proven = &self.known_group(action)?.proven;
         proven.size_where(self.snapshot.taken_at, false).map(|size| size.0)
     }
 

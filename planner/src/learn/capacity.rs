@@ -26,7 +26,8 @@ pub(crate) fn capacity_per_unit(
     match service.pool.capacity_per_unit {
         CapacityPerUnit::Given(given) => {
             if sane(given).is_some_and(|c| c > 0.0) {
-                Ok(given)
+                let carries = memory.growth.carries.map(|c| c.milli as f64 / 1000.0);
+                Ok(carries.filter(|c| *c > 0.0).map_or(given, |c| c.min(given)))
             } else {
                 Err((None, 0))
             }
@@ -57,7 +58,7 @@ pub(super) fn learn_capacity(
     demand: &DemandView,
     memory: &mut ServiceMemory,
 ) {
-    let learned = &mut memory.capacity;
+    let learned = &memory.capacity;
     let early = learned.estimates_milli.len() < CAPACITY_ESTIMATES / 2;
     let wait = if early { demand.step.span() } else { CAPACITY_EVERY };
     let (Some(point), Some(utilisation)) = (demand.settled, demand.utilisation) else { return };
@@ -75,6 +76,11 @@ pub(super) fn learn_capacity(
         return;
     }
     let Some(value) = sane(point.value) else { return };
+    // A sample that nothing confirms may be a fault of the source.
+    if milli(value).is_none_or(|value| crate::growth::steep(value, memory)) {
+        return;
+    }
+    let learned = &mut memory.capacity;
     let a_unit = value / f64::from(units);
     let target = service.pool.target_utilisation.fraction();
     let (Some(estimate), Some(seen)) = (milli(a_unit / utilisation * target), milli(a_unit)) else {

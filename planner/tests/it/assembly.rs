@@ -54,7 +54,8 @@ fn metrics_are_summed_and_young_intervals_are_provisional() {
     assert_eq!(view.settled.unwrap().start, NOW - Seconds(180));
     assert_eq!(values(&view.provisional), [44.0, 55.0]);
     assert_eq!(values(&view.newly_settled), [22.0, 33.0]);
-    assert_eq!(view.fastest_rise, 44.0);
+    // Of the first interval, which doubles demand, only a part counts.
+    assert!((view.fastest_rise - 42.9).abs() < 1e-9);
     assert_eq!(view.recent_low, Some(11.0));
     assert_eq!(view.missing, Share::NONE);
 }
@@ -90,6 +91,19 @@ fn nothing_is_nothing_and_a_stamp_from_the_future_is_not_believed() {
     let future = vec![DemandPoint { start: NOW + Seconds(60), value: 9.0, censored: false }];
     let view = assemble(&[future], |_| ());
     assert_eq!((view.settled, view.provisional.len()), (None, 0));
+}
+
+#[test]
+fn a_value_that_stands_alone_is_no_rise() {
+    let flat = |values: &[f64]| {
+        let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+        assemble(&[series(0, &values)], |_| ()).fastest_rise
+    };
+    assert_eq!(flat(&[60.0, 60.0, 1e6, 60.0, 60.0]), 0.0);
+    assert_eq!(flat(&[60.0, 1e6, 60.0, 60.0, 1e6, 60.0]), 60.0, "twice its neighbours at most");
+    assert_eq!(flat(&[60.0, 60.0, 90.0, 90.0]), 30.0);
+    // A step up is not about to happen again.
+    assert_eq!(flat(&[100.0, 100.0, 1000.0, 1000.0]), 450.0);
 }
 
 #[test]

@@ -208,10 +208,8 @@ fn a_censored_sample_multiplies_growth_and_teaches_no_fall() {
     - web: limited from 15 to 13 units, a step up is at most 3 units
     ");
     full(&mut world, 1290.0);
-    assert_snapshot!(text(&world.cycle(true)), @r"
-    > web: desired 13 -> 16, demand now wants 30 units, demand now 1290/s, a unit serves 100/s
-    - web: limited from 30 to 16 units, a step up is at most 3 units
-    ");
+    // What was ordered is not in service yet when this sample was taken.
+    assert_snapshot!(text(&world.cycle(true)), @"> web: desired 13 -> 15, demand now wants 15 units, demand now 1290/s, a unit serves 100/s");
     full(&mut world, 200.0);
     assert_snapshot!(world.plan(), @"- web: held, capacity was full, so demand is at least what was seen; released by a sample below the limits of utilisation and errors");
 }

@@ -6,9 +6,10 @@ use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
 use planner::memory::{
-    Band, Bucket, Calibration, Censored, ChangeLog, Count, Dwell, Expected, Fall, Fell,
-    FieldChange, FleetMemory, LearnedCapacity, Lease, ListDelta, Memory, MemoryDelta, OpenOrder,
-    Orders, Proven, Quality, RingDelta, ServiceMemory, Slot, ViolationAccount,
+    Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Dwell, Expected, Fall, Fell,
+    FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease, ListDelta, Memory,
+    MemoryDelta, OpenOrder, Orders, Proven, Quality, RingDelta, ServiceMemory, Slot,
+    ViolationAccount,
 };
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{
@@ -320,6 +321,9 @@ fn holds(golden: &mut Golden) {
         Canary { share: Share::percent(1), left: Units(2), refills_at: at(3) },
         OfferVoid { by: text("by") },
         Unproven { kept: Units(1), until: at(2) },
+        Unconfirmed { demand_milli: 300, known_milli: 1 },
+        SensorStuck { units: Units(300) },
+        FullBelow { carries_milli: 1, given_milli: 300 },
     });
 }
 
@@ -398,6 +402,24 @@ fn slot() -> Slot {
     Slot { most: Units(2), vouched: Units(3) }
 }
 
+fn growth() -> Growth {
+    Growth {
+        full: Some(Full {
+            from: Units(1),
+            at: Units(2),
+            demand_milli: 3,
+            ordered: Units(4),
+            served_from: Some(at(5)),
+            stuck: true,
+        }),
+        carries: Some(Carries { milli: 6, first_milli: Some(7), doubted: true }),
+        highest: Some(Highest { now_milli: 8, before_milli: 9, since: at(10) }),
+        beyond: Some((at(11), 12)),
+        step: Some(Units(13)),
+        surplus: Units(14),
+    }
+}
+
 fn service_memory() -> ServiceMemory {
     ServiceMemory {
         group: Some(super::group()),
@@ -426,6 +448,7 @@ fn service_memory() -> ServiceMemory {
             unbudgeted: Units(19),
             fell: Some(fell()),
         },
+        growth: growth(),
     }
 }
 
@@ -479,6 +502,7 @@ pub(super) fn memory(golden: &mut Golden) {
         Days(ring(Units(2))),
         Unbudgeted(Units(1)),
         Fell(Some(fell())),
+        Growth(growth()),
     });
     golden.add(&MemoryDelta {
         fleet: Some(fleet()),

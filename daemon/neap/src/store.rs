@@ -3,6 +3,8 @@
 //! A metric's series holds the newest revision of each interval; older revisions are in the
 //! journal. A service's demand is the sum of its metrics, per second.
 
+mod unusual;
+
 use std::collections::BTreeMap;
 
 use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
@@ -30,8 +32,12 @@ pub fn history(step: Step) -> Seconds {
 /// How far back a decision looks for the fastest rise and the last value of a silent metric.
 const RECENT: Seconds = Seconds::hours(2);
 
+/// So many intervals before the oldest that changed are looked at again: the next sample confirms
+/// one that stood alone.
+const LOOKED_AT_AGAIN: u32 = 5;
+
 /// Utilisation in percent from which a sample is only a lower bound of demand.
-const CENSORED_FROM_PERCENT: f64 = 90.0;
+pub const CENSORED_FROM_PERCENT: f64 = 90.0;
 
 /// Everything measured that decisions need, by metric.
 #[derive(Debug, Default)]
@@ -219,19 +225,26 @@ impl Store {
             return;
         };
         let step = demand.step();
-        let mut start = changed_from.unwrap_or(begin).max(begin).floor_to(step);
+        let again = Seconds(step.span().0 * u64::from(LOOKED_AT_AGAIN));
+        let from = changed_from.map_or(begin, |from| from - again);
+        let mut start = from.max(begin).floor_to(step);
+        let mut sums = Vec::new();
         while start <= end {
             let sum: Option<f64> =
                 service.demand.iter().map(|query| self.demand_value(query, start, service)).sum();
-            if let Some(sum) = sum {
+            sums.extend(sum.map(|sum| (start, (sum - service.fixed_capacity).max(0.0))));
+            start = start + step.span();
+        }
+        let lone = unusual::lone(demand, &sums);
+        for (start, sum) in sums {
+            if lone.binary_search(&start).is_err() {
                 let marks = Marks {
                     provisional: start + step.span() > settled_until,
                     censored: self.censored(service, start),
                 };
                 // A sum that no service can have stays a gap.
-                let _taken = demand.put(start, (sum - service.fixed_capacity).max(0.0), marks);
+                let _taken = demand.put(start, sum, marks);
             }
-            start = start + step.span();
         }
         demand.settle(settled_until - step.span());
     }

@@ -54,8 +54,9 @@ sections! {
         /// nothing.
         zh "一个单元每秒能承载的需求。`learn` 根据需求和利用率自行测算。如果压测已知，或利用率不能说明问题，就给出数值。";
         CAPACITY_PER_UNIT "capacity_per_unit": Kind::Either(&[Kind::Only("\"learn\""), Kind::Positive]), [= "learn"], 50, in "demand per second and unit" "每单元每秒需求";
-        /// The utilisation at which a unit counts as full. Lower it for more headroom.
-        zh "单元利用率达到多少算满。调低可留更多余量。";
+        /// The utilisation at which a unit counts as full. Lower it for more headroom. From `90%` on a
+        /// sample says only that demand is at least so high, so stay well below.
+        zh "单元利用率达到多少算满。调低可留更多余量。达到 `90%` 的样本只说明需求不低于所见，因此应明显低于它。";
         TARGET_UTILISATION "target_utilisation": Kind::Shaped(Shape::SHARE_ABOVE_0), [= "70%"], "60%";
         /// How long a new unit takes from the order to being in service. This is the start value;
         /// neap measures it afterwards.

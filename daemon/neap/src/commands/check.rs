@@ -376,6 +376,20 @@ max = 9
         assert!((cost.usd_monthly - 1.296).abs() < 1e-9, "{}", cost.usd_monthly);
     }
 
+    #[test]
+    fn a_target_at_which_samples_count_as_full_is_warned_of() {
+        let with = |target: &str| {
+            let pool = format!("actuate = \"desired\"\ntarget_utilisation = \"{target}\"");
+            shown(&AWS.replace("actuate = \"desired\"", &pool))
+        };
+        for (target, warned) in [("70%", false), ("80%", false), ("86%", true), ("95%", true)] {
+            let said = format!(
+                "`target_utilisation` is {target}, and from 90% on a sample counts as full"
+            );
+            assert_eq!(with(target).contains(&said), warned, "{target}");
+        }
+    }
+
     const SHOP: &str = r#"
 [provider.sim]
 kind = "sim"

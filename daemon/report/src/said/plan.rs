@@ -198,6 +198,26 @@ fn of_data(hold: &Hold) -> String {
             released("容量已满，实际需求至少等于所见", "出现利用率和错误都低于限值的样本")
         }
         Hold::Absurd { what } => released(&format!("{}，不可能为真", zh(what)), "出现可信的样本"),
+        Hold::Unconfirmed { demand_milli, known_milli } => released(
+            &format!(
+                "需求样本 {}/s 超出以往所见（{}/s），只先扩容一步",
+                Milli(*demand_milli),
+                Milli(*known_milli)
+            ),
+            "下一个样本",
+        ),
+        Hold::SensorStuck { units } => released(
+            &format!("无论加多少，{} 的 `utilisation` 始终已满，不再采信该指标", zh(units)),
+            "出现利用率低于限值的样本",
+        ),
+        Hold::FullBelow { carries_milli, given_milli } => released(
+            &format!(
+                "单台在 {}/s 时已满，而给出的承载能力为 {}/s",
+                Milli(*carries_milli),
+                Milli(*given_milli)
+            ),
+            "实测得出的 `capacity_per_unit`",
+        ),
         Hold::NoForecast { why } => format!("没有预测（{}），仅由当前需求决定", zh(why)),
         Hold::ForecastDistrusted { loss_percent } => {
             format!("预测暂不采信，近期损失为末值法的 {loss_percent}%")
@@ -284,6 +304,9 @@ fn of_group(hold: &Hold) -> String {
         | Hold::NoForecast { .. }
         | Hold::ForecastDistrusted { .. }
         | Hold::CapacityUnknown { .. }
+        | Hold::Unconfirmed { .. }
+        | Hold::SensorStuck { .. }
+        | Hold::FullBelow { .. }
         | Hold::OutageShape { .. }
         | Hold::GroupIsChanging { .. }
         | Hold::WarmingUp { .. } => String::new(),

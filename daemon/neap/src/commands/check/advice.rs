@@ -4,10 +4,14 @@ use config::calendars::Calendars;
 use config::{ApiBudget, Config, ProviderConfig, Viewing};
 use fleet::ServiceName;
 use fleet::metric::{Statistic, WhenMissing};
-use planner::policy::{Actuate, Mode, ServicePolicy};
+use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use serde::Serialize;
 
 use super::cost::{Cost, FreeCalls};
+use crate::store::CENSORED_FROM_PERCENT;
+
+/// A target nearer to the limit of a full sample than this is full whenever demand wavers.
+const TARGET_MAX_PERCENT: f64 = CENSORED_FROM_PERCENT - 5.0;
 
 /// Something that is allowed and may not be meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -140,6 +144,15 @@ pub(super) fn service_advice(
             );
             add(Severity::Warning, text);
         }
+    }
+    let target = service.pool.target_utilisation;
+    let learns = service.pool.capacity_per_unit == CapacityPerUnit::Learn;
+    if learns && target.fraction() * 100.0 >= TARGET_MAX_PERCENT {
+        let text = format!(
+            "`target_utilisation` is {target}, and from {CENSORED_FROM_PERCENT}% on a sample counts \
+             as full: nothing is removed then, and more is ordered"
+        );
+        add(Severity::Warning, text);
     }
     let acts = config.policy.mode == Mode::Act && service.mode == Mode::Act;
     if acts && service.pool.actuate == Some(Actuate::Desired) {

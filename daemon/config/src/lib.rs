@@ -70,6 +70,7 @@ pub use schema::schema;
 pub use secret::SecretFile;
 pub use template::{ServiceTemplate, TemplateFault};
 pub use trace::Trace;
+pub use value::budget as removal_budget;
 pub use zone::{NotAZone, Zone};
 
 /// All that the operator wants, parsed.

@@ -45,7 +45,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// Reads `10% per 10m` and `10% per 10m, at least 2`; without `at least` it is 1 unit.
-pub(super) fn budget(text: &str) -> Option<Budget> {
+pub fn budget(text: &str) -> Option<Budget> {
     let (of, at_least) = match text.split_once(',') {
         Some((of, floor)) => {
             let count: u32 = floor.trim().strip_prefix("at least ")?.trim().parse().ok()?;

@@ -33,9 +33,12 @@ const SIMULATE_EXAMPLES: &str = "\
 Examples:
   neap simulate load.csv --policy service.toml --output decisions/
   neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/
+  neap simulate load.csv --policy service.toml --without-removal-budgets --output unlimited/
+  neap simulate traces/ --policy service.toml --budget 0.5%,1% --compare-removal-budgets --output out/
 
 The real forecaster and planner order capacity at every step. A decision sees only samples that
-existed before it.";
+existed before it. Removals keep to the budgets of the policy, else to the defaults of `neap run`;
+the service is its whole account and fleet.";
 
 /// Orders cloud capacity ahead of demand, and says why.
 #[derive(Debug, Parser)]

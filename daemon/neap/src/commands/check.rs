@@ -17,6 +17,7 @@ use fleet::{ServiceName, Timestamp};
 use planner::policy::{CapacityPerUnit, Mode, ServicePolicy};
 use serde::Serialize;
 
+use super::removals;
 use crate::assemble;
 use crate::options::Format;
 use crate::options::{ConfigOption, FormatOption, NO};
@@ -114,6 +115,8 @@ fn listed(faults: &[ConfigFault]) -> String {
 pub struct Report {
     mode: Mode,
     poll_interval: String,
+    /// The removal budgets, in words.
+    removals: String,
     services: Vec<ServiceLines>,
     templates: Vec<String>,
     freezes: Vec<String>,
@@ -166,6 +169,7 @@ pub fn report(config: &Config, now: Timestamp) -> Report {
     Report {
         mode: config.policy.mode,
         poll_interval: config.policy.poll_interval.to_string(),
+        removals: removals::worded(&config.policy.budgets),
         services: (config.policy.services.iter())
             .map(|(n, s)| lines(n, s, config, Coming::of(&calendars, n, now)))
             .collect(),
@@ -253,6 +257,7 @@ impl std::fmt::Display for Report {
             Mode::Act => "groups are changed",
         };
         writeln!(f, "mode {}, {what}; a cycle every {}", self.mode, self.poll_interval)?;
+        writeln!(f, "removal budgets {}; tune, simulate and what-if keep to them", self.removals)?;
         for service in &self.services {
             writeln!(f, "\nservice `{}`, mode {}", service.name, service.mode)?;
             writeln!(f, "  group     {}, {}", service.group, service.units)?;
@@ -337,6 +342,7 @@ max = 9
     fn a_sound_configuration_is_told_with_its_cost_and_what_may_not_be_meant() {
         insta::assert_snapshot!(shown(AWS), @r#"
         mode act, groups are changed; a cycle every 1m
+        removal budgets group 10% per 10m; account 5% per 1h; fleet 2% per 1h; tune, simulate and what-if keep to them
 
         service `batch`, mode observe
           group     aws/eu-west-1/batch-asg, 0 to 9 units
@@ -428,6 +434,7 @@ services = ["shop"]
     fn the_days_to_come_are_told_with_their_holidays_and_events() {
         insta::assert_snapshot!(shown(SHOP), @r"
         mode observe, nothing is changed; a cycle every 1m
+        removal budgets group 10% per 10m; account 5% per 1h; fleet 2% per 1h; tune, simulate and what-if keep to them
 
         service `shop`, mode observe
           group     sim/sim-1/shop, 1 to 30 units

@@ -15,6 +15,7 @@ pub mod init;
 pub mod journal;
 pub mod plan;
 pub mod promote;
+pub mod removals;
 pub mod replay;
 pub mod run;
 pub mod simulate;

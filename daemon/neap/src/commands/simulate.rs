@@ -1,9 +1,11 @@
 //! `neap simulate`: what the real forecaster and planner would order over a recorded load.
 
+mod forecasts;
 mod play;
 mod policy;
 mod tally;
 mod trace;
+mod variant;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -13,29 +15,31 @@ use std::process::ExitCode;
 use anyhow::Context;
 use fleet::Seconds;
 
+pub use forecasts::{Decided, Forecasts};
 pub use play::Bounds;
-pub use policy::{PolicyFile, percent};
+pub use policy::{PolicyFile, percent, promise};
 pub use tally::Summary;
 pub use trace::{Decision, Foresight, Part, Steps, Trace, UNIT, quantile, read_tasks, sorted};
+pub use variant::{Variant, Variants};
 
 use super::backtest::{in_order, progress_bar, share};
+use super::removals;
 use super::users::{Rhythm, Users};
 use crate::series_file;
 
 /// Decides over recorded loads what the daemon would have ordered, step by step.
 ///
 /// A decision stamped T knows the samples stamped T - step or earlier. An instance ordered is in
-/// service after the lead time. Writes a file `timestamp,desired` for each series, and prints how
-/// often capacity was too small and how much was paid.
+/// service after the lead time. Units are taken away within the removal budgets of `neap run`, as if
+/// the series were the account's and the fleet's only service. Writes a file `timestamp,desired` for
+/// each series, and prints how often capacity was too small and how much was paid.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples:
-  neap simulate load.csv --policy service.toml --output decisions/
-  neap simulate traces/*.csv --policy service.toml --lead-time 10m --output decisions/")]
 pub struct SimulateArgs {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
-    /// A TOML file with keys of a service, all optional, such as `violation_budget = "0.5%"`.
+    /// A TOML file with keys of a service, all optional, such as `violation_budget = "0.5%"`, and
+    /// `[budgets]` as in the configuration.
     #[arg(long, value_name = "FILE")]
     pub policy: PathBuf,
     /// From an order to capacity in service.
@@ -48,6 +52,9 @@ pub struct SimulateArgs {
     /// `series,file,first_decision,scored_from,last_decision,step_s,capacity`.
     #[arg(long, value_name = "FILE")]
     pub tasks: Option<PathBuf>,
+    /// What is decided on the same forecasts.
+    #[command(flatten)]
+    pub variants: Variants,
     /// The folder to write to; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
@@ -61,7 +68,7 @@ pub struct SimulateArgs {
 
 /// What one file came to.
 enum Done {
-    Decided(String, Vec<trace::Decision>, Summary),
+    Decided(String, Vec<Decided>),
     /// The table of tasks does not name it.
     Skipped,
     Faulty(String),
@@ -76,15 +83,22 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let policy = PolicyFile::read(&args.policy)?;
     let files = series_file::expand(&args.paths)?;
     let tasks = args.tasks.as_deref().map(trace::read_tasks).transpose()?;
-    fs::create_dir_all(&args.output)
-        .with_context(|| format!("making `{}`", args.output.display()))?;
+    let budgets = policy.budgets(rhythm.removal_budgets());
+    let variants = args.variants.of(policy.service(args.lead_time).violation_budget, budgets);
+    let folders: Vec<PathBuf> =
+        variants.iter().map(|variant| args.variants.folder(variant, &args.output)).collect();
+    for folder in &folders {
+        fs::create_dir_all(folder).with_context(|| format!("making `{}`", folder.display()))?;
+    }
     let bar = progress_bar(files.len(), "series");
     let (mut lines, mut faulty) = (Vec::new(), 0);
     let mut consume = |done: Done| -> anyhow::Result<()> {
         match done {
-            Done::Decided(name, decisions, summary) => {
-                write_decisions(&args.output, &name, &decisions)?;
-                lines.push((name, summary));
+            Done::Decided(name, decided) => {
+                for ((decisions, _), folder) in decided.iter().zip(&folders) {
+                    write_decisions(folder, &name, decisions)?;
+                }
+                lines.push((name, decided.into_iter().map(|(_, summary)| summary).collect()));
             }
             Done::Skipped => {}
             Done::Faulty(fault) => {
@@ -95,13 +109,13 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         Ok(())
     };
     let work = |path: &PathBuf| {
-        let done = simulate(path, args, &policy, tasks.as_ref(), &rhythm);
+        let done = simulate(path, args, &policy, &variants, tasks.as_ref(), &rhythm);
         bar.inc(1);
         done
     };
     in_order(&files, work, &mut consume)?;
     bar.finish_and_clear();
-    print_summary(&lines, args.format)?;
+    print_summary(&variants, &lines, args.format)?;
     Ok(if faulty > 0 { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
@@ -109,6 +123,7 @@ fn simulate(
     path: &Path,
     args: &SimulateArgs,
     policy: &PolicyFile,
+    variants: &[Variant],
     tasks: Option<&std::collections::BTreeMap<String, Part>>,
     rhythm: &Rhythm,
 ) -> Done {
@@ -133,10 +148,8 @@ fn simulate(
         },
     };
     let service = policy.service(args.lead_time);
-    let mut foresight = Foresight::new(file.series.step());
-    let trace = Trace { series: &file.series, part, lead_time: args.lead_time };
-    match trace.decide(&service, &mut |known, window| foresight.look(known, window)) {
-        Ok((decisions, summary)) => Done::Decided(file.name, decisions, summary),
+    match Variant::decide_all(variants, &file.series, part, &service) {
+        Ok(decided) => Done::Decided(file.name, decided),
         Err(fault) => Done::Faulty(format!("{}: {fault}", path.display())),
     }
 }
@@ -154,29 +167,44 @@ fn write_decisions(folder: &Path, name: &str, decisions: &[trace::Decision]) -> 
     write().with_context(|| format!("writing `{}`", path.display()))
 }
 
+/// Tables of the series, one for each variant.
 fn print_summary(
-    lines: &[(String, Summary)],
+    variants: &[Variant],
+    lines: &[(String, Vec<Summary>)],
     format: crate::options::Format,
 ) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
     let mut out = stdout.lock();
     if format == crate::options::Format::Json {
+        let of = |name: &String, variant: &Variant, summary: &Summary| {
+            serde_json::json!({
+                "series": name,
+                "violation_budget": variant.promise.to_string(),
+                "removal_budgets": removals::worded(&variant.budgets),
+                "summary": summary,
+            })
+        };
         let series: Vec<_> = lines
             .iter()
-            .map(|(name, summary)| serde_json::json!({ "series": name, "summary": summary }))
+            .flat_map(|(name, all)| variants.iter().zip(all).map(|(v, s)| of(name, v, s)))
             .collect();
         writeln!(out, "{:#}", serde_json::json!({ "series": series }))?;
         return Ok(());
     }
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
-    writeln!(out, "{:width$}  violations  mean units  needed  changes/day", "series")?;
-    for (name, summary) in lines {
-        let Summary { violations, mean_units, mean_needed, changes_a_day, .. } = summary;
-        let violations = violations * 100.0;
-        writeln!(
-            out,
-            "{name:width$}  {violations:9.2}%  {mean_units:10.1}  {mean_needed:6.1}  {changes_a_day:11.1}"
-        )?;
+    for (at, variant) in variants.iter().enumerate() {
+        let (promise, budgets) = (variant.promise, removals::worded(&variant.budgets));
+        let gap = if at > 0 { "\n" } else { "" };
+        writeln!(out, "{gap}violation budget {promise}, removal budgets: {budgets}")?;
+        writeln!(out, "{:width$}  violations  mean units  needed  changes/day", "series")?;
+        for (name, all) in lines {
+            let Summary { violations, mean_units, mean_needed, changes_a_day, .. } = all[at];
+            let violations = violations * 100.0;
+            writeln!(
+                out,
+                "{name:width$}  {violations:9.2}%  {mean_units:10.1}  {mean_needed:6.1}  {changes_a_day:11.1}"
+            )?;
+        }
     }
     Ok(())
 }

@@ -22,7 +22,8 @@ pub use study::{Case, Manner, Row, Study};
 pub use table::TuneAnswer;
 
 use super::backtest::{in_order, progress_bar, share};
-use super::simulate::{PolicyFile, percent};
+use super::removals::Removals;
+use super::simulate::{PolicyFile, promise};
 use crate::options::Expected;
 use crate::options::Format;
 use crate::series_file;
@@ -39,11 +40,14 @@ const LEAD_TIME: Seconds = Seconds::minutes(5);
   neap tune load.csv --lead-time 4m --today hpa:0.7 --chart curve.svg
   neap tune traces/ --budget 1% --format json
   neap tune --config neap.toml --service checkout --today target-tracking:0.5
+  neap tune load.csv --without-removal-budgets
 
 neap runs at several violation budgets. Target tracking, predictive scaling and the Kubernetes HPA
 run at a range of targets, and a fixed size at quantiles of the history. All of them order on the
 same simulated group. A decision sees only the samples before it. Costs are multiples of what
-perfect foresight would have paid. Only `min`, `max` and step limits restrain removals.")]
+perfect foresight would have paid. neap takes units away within the removal budgets of `neap run`: the
+configuration's, or the policy's `[budgets]`, or the defaults. The series is the account's and the
+fleet's only service. The other policies know only `min` and `max`.")]
 pub struct TuneArgs {
     /// Series files (`timestamp,value`), or folders of `.csv` files.
     #[arg(required_unless_present = "service", value_name = "FILE|DIR")]
@@ -87,6 +91,9 @@ pub struct TuneArgs {
     /// Draws violations against cost, as `.svg` or `.png` by its name.
     #[arg(long, value_name = "FILE", value_parser = chart::file)]
     pub chart: Option<PathBuf>,
+    /// How much neap may take away.
+    #[command(flatten)]
+    pub removals: Removals,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -95,11 +102,6 @@ pub struct TuneArgs {
 fn positive(text: &str) -> Result<f64, Expected> {
     let number = text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite());
     number.ok_or(Expected::Only("a number above 0"))
-}
-
-fn promise(text: &str) -> Result<Share, Expected> {
-    let share = percent(text)?;
-    if share > Share::NONE { Ok(share) } else { Err(Expected::Only("more than 0%")) }
 }
 
 /// Runs the command; exit code 1 if any load could not be used.
@@ -211,7 +213,8 @@ mod tests {
     fn case(name: &str, series: Series, args: &TuneArgs) -> Case {
         let part = super::super::simulate::Part::after_warmup(&series, args.warmup, None).unwrap();
         let service = PolicyFile::default().service(LEAD_TIME);
-        Case { name: name.to_owned(), series, part, lead_time: LEAD_TIME, service }
+        let budgets = planner::policy::Budgets::default();
+        Case { name: name.to_owned(), series, part, lead_time: LEAD_TIME, service, budgets }
     }
 
     /// All that is printed and drawn, with so many threads.

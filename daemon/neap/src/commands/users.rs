@@ -7,6 +7,7 @@ use forecaster::Series;
 
 use config::calendars::calendar;
 use config::{CalendarRule, EventRule};
+use planner::policy::Budgets;
 
 /// How far around a series its calendar goes: beyond the longest lookup and any horizon.
 const AROUND: Seconds = Seconds::days(60);
@@ -17,7 +18,8 @@ pub struct Users {
     /// Forecast with this calendar of the configuration, and its events for all services.
     #[arg(long, value_name = "NAME", requires = "config")]
     calendar: Option<String>,
-    /// The configuration with the calendar; nothing else in it is used.
+    /// The configuration with the calendar. `neap simulate` keeps its `[budgets]`; nothing else in
+    /// it is used.
     #[arg(long, value_name = "FILE", requires = "calendar")]
     config: Option<PathBuf>,
 }
@@ -27,6 +29,7 @@ pub struct Users {
 pub struct Rhythm {
     rule: Option<CalendarRule>,
     events: Vec<EventRule>,
+    budgets: Budgets,
 }
 
 impl Users {
@@ -49,11 +52,17 @@ impl Users {
             return None;
         };
         let events = config.events.into_iter().filter(|event| event.services.is_empty());
-        Some(Rhythm { rule: Some(rule), events: events.collect() })
+        let (events, budgets) = (events.collect(), config.policy.budgets);
+        Some(Rhythm { rule: Some(rule), events, budgets })
     }
 }
 
 impl Rhythm {
+    /// The removal budgets of the configuration that has the calendar, the defaults without one.
+    pub fn removal_budgets(&self) -> Budgets {
+        self.budgets
+    }
+
     /// Gives it to a series.
     pub fn lead(&self, series: &mut Series) {
         let Some(end) = series.end().filter(|_| self.rule.is_some()) else { return };

@@ -5,6 +5,7 @@ use std::fs;
 use fleet::{Level, Seconds, Step, Timestamp};
 use forecaster::{Backtest, Horizon, Marks, ModelKind, QuantileForecast, Series};
 use neap::commands::simulate::{Decision, Foresight, Part, PolicyFile, Trace};
+use planner::policy::Budgets;
 
 /// A daily wave with noise and some bursts.
 fn load(step: Step, days: u32) -> Series {
@@ -69,7 +70,7 @@ fn decisions(load: &Series, first: usize) -> Vec<Decision> {
         last: load.start_of(load.len() - 1),
         capacity: 40.0,
     };
-    let trace = Trace { series: load, part, lead_time };
+    let trace = Trace { series: load, part, lead_time, budgets: Budgets::default() };
     let mut foresight = Foresight::new(load.step());
     let decided = trace.decide(&service, &mut |known, window| foresight.look(known, window));
     decided.unwrap().0

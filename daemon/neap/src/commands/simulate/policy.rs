@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use fleet::{AccountId, GroupRef, NoDuration, ProviderName, Region, Seconds, Units};
-use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals};
+use planner::policy::{
+    Actuate, Budget, Budgets, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals,
+};
 use serde::Deserialize;
 
 use crate::options::Expected;
@@ -20,6 +22,31 @@ pub struct PolicyFile {
     cooldown: Option<Duration>,
     hold_window: Option<Duration>,
     warm_up: Option<Duration>,
+    #[serde(default)]
+    budgets: BudgetKeys,
+}
+
+/// `[budgets]`, as in the daemon's configuration.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetKeys {
+    group: Option<RemovalBudget>,
+    account: Option<RemovalBudget>,
+    fleet: Option<RemovalBudget>,
+}
+
+/// `10% per 10m`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct RemovalBudget(Budget);
+
+impl TryFrom<String> for RemovalBudget {
+    type Error = Expected;
+    fn try_from(text: String) -> Result<RemovalBudget, Expected> {
+        let read = config::removal_budget(&text);
+        let expected = "a budget such as `10% per 10m` or `10% per 10m, at least 2`";
+        read.map(RemovalBudget).ok_or_else(|| Expected::of(&text, "budget", expected))
+    }
 }
 
 /// `0.5%`.
@@ -40,6 +67,12 @@ pub fn percent(text: &str) -> Result<Share, Expected> {
     number
         .and_then(|percent| Share::from_fraction(percent / 100.0))
         .ok_or_else(|| Expected::of(text, "share", "a percentage such as `0.5%`"))
+}
+
+/// Reads a promise such as `0.5%`: a share that is not nothing.
+pub fn promise(text: &str) -> Result<Share, Expected> {
+    let share = percent(text)?;
+    if share > Share::NONE { Ok(share) } else { Err(Expected::Only("more than 0%")) }
 }
 
 /// `5m`.
@@ -81,8 +114,19 @@ impl PolicyFile {
         Ok(file)
     }
 
+    /// How much may be taken away; a budget without a key is as in `usual`.
+    pub fn budgets(&self, usual: Budgets) -> Budgets {
+        let of = |key: Option<RemovalBudget>, usual| key.map(|budget| budget.0).or(usual);
+        let BudgetKeys { group, account, fleet } = self.budgets;
+        Budgets {
+            group: of(group, usual.group),
+            account: of(account, usual.account),
+            fleet: of(fleet, usual.fleet),
+        }
+    }
+
     /// The service that is simulated: a unit serves 1000, so that every load has the same grain.
-    /// Without keys at least 1 unit, no upper bound, no budgets and no limit of steps.
+    /// Without keys at least 1 unit, no upper bound and no limit of steps.
     pub fn service(&self, lead_time: Seconds) -> ServicePolicy {
         let span = |value: Option<Duration>, usual: Seconds| value.map_or(usual, |d| d.0);
         ServicePolicy {
@@ -141,10 +185,15 @@ mod tests {
         let service = parsed.unwrap().service(Seconds(300));
         assert_eq!(service.violation_budget, Share::percent(2));
         assert_eq!((service.pool.min, service.pool.hold_window), (Units(3), Seconds(3600)));
+        let parsed = PolicyFile::parse("[budgets]\ngroup = \"20% per 5m, at least 2\"").unwrap();
+        let budgets = parsed.budgets(Budgets::default());
+        let group = config::removal_budget("20% per 5m, at least 2");
+        assert_eq!(budgets, Budgets { group, ..Budgets::default() });
         let fault = |text| PolicyFile::parse(text).unwrap_err().to_string();
-        insta::assert_snapshot!(fault("min = 1\nmaximum = 3"), @r#"2:1: unknown field `maximum`, expected one of `violation_budget`, `min`, `max`, `max_step_up`, `cooldown`, `hold_window`, `warm_up`"#);
+        insta::assert_snapshot!(fault("min = 1\nmaximum = 3"), @r#"2:1: unknown field `maximum`, expected one of `violation_budget`, `min`, `max`, `max_step_up`, `cooldown`, `hold_window`, `warm_up`, `budgets`"#);
         insta::assert_snapshot!(fault("violation_budget = 0.5"), @r#"1:20: invalid type: floating point `0.5`, expected a string"#);
         insta::assert_snapshot!(fault("violation_budget = \"0.5\""), @r#"1:20: `0.5` is no share, expected a percentage such as `0.5%`"#);
+        insta::assert_snapshot!(fault("[budgets]\nfleet = \"2%\""), @r#"2:9: `2%` is no budget, expected a budget such as `10% per 10m` or `10% per 10m, at least 2`"#);
         insta::assert_snapshot!(fault("cooldown = \"5\""), @r#"1:12: `5` is no duration, expected whole numbers with units, such as `90s`, `5m` or `1h30m`"#);
         insta::assert_snapshot!(fault("min = 5\nmax = 3"), @r#"1:1: `min = 5` is above `max = 3`, expected no more than it"#);
     }

@@ -146,6 +146,8 @@ pub struct Trace<'a> {
     pub part: Part,
     /// From an order to capacity in service.
     pub lead_time: Seconds,
+    /// How much may be taken away: its service is the account and the whole fleet.
+    pub budgets: Budgets,
 }
 
 /// A part as indices of its series.
@@ -235,7 +237,7 @@ impl<'a> Run<'a> {
             policy: Policy {
                 mode: Mode::Act,
                 poll_interval: step.span(),
-                budgets: Budgets { group: None, account: None, fleet: None },
+                budgets: trace.budgets,
                 spend_ceiling_usd_milli_hourly: None,
                 services: BTreeMap::from([(name.clone(), service)]),
                 promotion: Promotion::default(),

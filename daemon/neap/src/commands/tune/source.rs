@@ -8,7 +8,9 @@ use fleet::metric::{MetricKey, MetricQuery};
 use fleet::{Seconds, ServiceName, Timestamp};
 use forecaster::Series;
 use journal::{JournalFault, Reader};
-use planner::policy::{Actuate, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals};
+use planner::policy::{
+    Actuate, Budgets, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Signals,
+};
 use shadow::{capacity, lead_time};
 
 use super::super::simulate::{Part, PolicyFile, UNIT};
@@ -73,10 +75,11 @@ pub enum NoPart {
 pub fn of_file(path: &Path, args: &TuneArgs, policy: &PolicyFile) -> Result<Case, NoCase> {
     let file = series_file::read(path)?;
     let lead_time = args.lead_time.unwrap_or(LEAD_TIME);
-    let service = policy.service(lead_time);
+    let (service, budgets) = (policy.service(lead_time), policy.budgets(Budgets::default()));
+    let budgets = args.removals.budgets(budgets);
     let part = part(&file.series, args, args.capacity)
         .map_err(|fault| NoCase::Part { of: path.display().to_string(), fault })?;
-    Ok(Case { name: file.name, series: file.series, part, lead_time, service })
+    Ok(Case { name: file.name, series: file.series, part, lead_time, service, budgets })
 }
 
 fn part(series: &Series, args: &TuneArgs, capacity: Option<f64>) -> Result<Part, NoPart> {
@@ -104,7 +107,8 @@ pub fn of_service(
         Some(state_dir) => (state_dir.clone(), None),
         None => {
             let mut config = crate::settings::load(&place.config).map_err(ConfigRefused)?;
-            (config.state_dir, config.policy.services.remove(&service))
+            let of_service = config.policy.services.remove(&service);
+            (config.state_dir, Some((config.policy.budgets, of_service)))
         }
     };
     let reader = Reader::open(&state_dir)?;
@@ -116,7 +120,10 @@ pub fn of_service(
     let (at, memory) = (cycle.taken_at(), &cycle.memory_after);
     let mut policy = reader.policy(cycle.policy)?.policy;
     // What is configured now counts for more than what was then.
-    policy.services.extend(configured.map(|configured| (service.clone(), configured)));
+    if let Some((budgets, of_service)) = configured {
+        policy.budgets = budgets;
+        policy.services.extend(of_service.map(|configured| (service.clone(), configured)));
+    }
     let own = policy.services.get(&service).context("its policy does not name it")?;
     let series = demand(&reader, own, at).context("reading samples back")?;
     let Some(unit) = args.capacity.or_else(|| capacity(memory, &policy, &service)) else {
@@ -128,7 +135,8 @@ pub fn of_service(
         Err(fault) => return Ok(Err(NoCase::Part { of: format!("`{service}`"), fault })),
     };
     let service = simulated(own.clone(), lead_time);
-    Ok(Ok(Case { name: name.to_owned(), series, part, lead_time, service }))
+    let budgets = args.removals.budgets(policy.budgets);
+    Ok(Ok(Case { name: name.to_owned(), series, part, lead_time, service, budgets }))
 }
 
 /// Demand per second as the daemon sums it up.

@@ -3,8 +3,7 @@
 use anyhow::ensure;
 use fleet::{Seconds, Timestamp};
 use forecaster::Series;
-use planner::policy::ServicePolicy;
-use planner::snapshot::{NoForecast, ReducedForecast, Window};
+use planner::policy::{Budgets, ServicePolicy};
 use rayon::prelude::*;
 use serde::Serialize;
 use shadow::baselines::{
@@ -12,7 +11,8 @@ use shadow::baselines::{
     perfect_foresight, units_for,
 };
 
-use super::super::simulate::{Bounds, Foresight, Part, Steps, Summary, Trace, quantile, sorted};
+use super::super::removals;
+use super::super::simulate::{Bounds, Forecasts, Part, Steps, Summary, Trace, quantile, sorted};
 use super::setting::{Family, Setting};
 
 /// A load, and what it is sized by.
@@ -28,6 +28,8 @@ pub struct Case {
     pub lead_time: Seconds,
     /// The service as it is simulated.
     pub service: ServicePolicy,
+    /// How much may be taken away, were the service alone.
+    pub budgets: Budgets,
 }
 
 /// How the baselines are set beside their targets.
@@ -73,39 +75,10 @@ pub struct Study {
     pub steps: u32,
     /// What perfect foresight would have paid, on the mean.
     pub perfect_units: f64,
+    /// The removal budgets that neap kept, in words.
+    pub removal_budgets: String,
     /// In the order asked for.
     pub policies: Vec<Row>,
-}
-
-/// Forecasts along a load, made once: they do not hang on the budget of violations, and they are
-/// most of the work.
-struct Forecasts {
-    made: Vec<(Window, Result<ReducedForecast, NoForecast>)>,
-}
-
-impl Forecasts {
-    /// Makes them while neap decides with the budget that `service` has.
-    fn make(trace: &Trace<'_>, service: &ServicePolicy) -> anyhow::Result<(Forecasts, Summary)> {
-        let mut foresight = Foresight::new(trace.series.step());
-        let mut made = Vec::new();
-        let (_, summary) = trace.decide(service, &mut |known, window| {
-            let forecast = foresight.look(known, window);
-            made.push((window, forecast.clone()));
-            forecast
-        })?;
-        Ok((Forecasts { made }, summary))
-    }
-
-    /// Decides again, with another budget.
-    fn decide(&self, trace: &Trace<'_>, service: &ServicePolicy) -> anyhow::Result<Summary> {
-        let mut made = self.made.iter();
-        let (_, summary) = trace.decide(service, &mut |_, window| {
-            let (asked, forecast) = made.next().ok_or(NoForecast::NoData)?;
-            assert_eq!(*asked, window, "a budget does not change what is asked of the forecaster");
-            forecast.clone()
-        })?;
-        Ok(summary)
-    }
 }
 
 impl Case {
@@ -119,10 +92,11 @@ impl Case {
         manner: Manner,
         done: &(dyn Fn() + Sync),
     ) -> anyhow::Result<Study> {
-        let trace = Trace { series: &self.series, part: self.part, lead_time: self.lead_time };
+        let &Case { part, lead_time, budgets, .. } = self;
+        let trace = Trace { series: &self.series, part, lead_time, budgets };
         let steps = trace.steps()?;
         let bounds = Bounds::of(&self.service.pool);
-        let (forecasts, with_own) = Forecasts::make(&trace, &self.service)?;
+        let (forecasts, (_, with_own)) = Forecasts::make(&trace, &self.service)?;
         let hourly = HourlyForecast::along(&self.series, self.lead_time);
         let own = Setting::Neap(self.service.violation_budget);
         let summaries: Vec<anyhow::Result<Summary>> = settings
@@ -133,7 +107,7 @@ impl Case {
                     Setting::Neap(budget) => {
                         let service =
                             ServicePolicy { violation_budget: budget, ..self.service.clone() };
-                        forecasts.decide(&trace, &service)
+                        forecasts.decide(&trace, &service).map(|(_, summary)| summary)
                     }
                     setting => {
                         let mut policy = self.baseline(setting, manner, &hourly, steps);
@@ -162,6 +136,7 @@ impl Case {
             scored_until: stamp(self.part.last),
             steps: with_own.steps,
             perfect_units,
+            removal_budgets: removals::worded(&self.budgets),
             policies,
         })
     }

@@ -75,12 +75,12 @@ fn heading(text: &mut String, study: &Study) {
     let lead_time = Seconds(study.lead_time_seconds);
     let step = Seconds(u64::from(study.step_seconds));
     let capacity = super::super::backtest::digits(study.capacity_per_unit);
-    let Study { series, scored_from, scored_until, perfect_units, .. } = study;
+    let Study { series, scored_from, scored_until, perfect_units, removal_budgets, .. } = study;
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
         "{series}: {scored_from} to {scored_until} by {step}, lead time {lead_time}, a unit carries \
-         {capacity}, perfect foresight {perfect_units:.1} units"
+         {capacity}, perfect foresight {perfect_units:.1} units\nneap's removal budgets: {removal_budgets}"
     );
 }
 

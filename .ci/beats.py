@@ -11,6 +11,7 @@ import pandas as pd
 tasks, settings, traces = (pd.read_csv(path) for path in sys.argv[1:4])
 scored = pd.to_datetime(tasks.last_decision) - pd.to_datetime(tasks.scored_from)
 steps = dict(zip(tasks.series, scored.dt.total_seconds() / tasks.step_s + 1))
+settings = settings[settings.family != "unlimited-L300"]
 mine = settings.family == "neap-L300"
 points = settings[mine].sort_values("viol")
 rate, cost = np.log(points.viol.clip(lower=1e-6)), np.log(np.minimum.accumulate(points.cost))

@@ -12,3 +12,4 @@ mod promote;
 mod scrape;
 mod sim_fleet;
 mod simulate_idle;
+mod tune_and_run;

@@ -239,6 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn removal_budgets_are_those_of_run_unless_lifted_and_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("load.csv");
+        let mut text = "timestamp,value\n".to_owned();
+        for (stamp, value) in load(1, 0.0).iter() {
+            text += &format!("{stamp},{}\n", value.unwrap());
+        }
+        std::fs::write(&path, text).unwrap();
+        let told = |line: &[&str]| {
+            let args = args(line);
+            let case = source::of_file(&path, &args, &PolicyFile::default()).unwrap();
+            let promise = case.service.violation_budget;
+            let text = answer(&[case], promise, &args).unwrap().text();
+            text.lines().nth(1).unwrap().to_owned()
+        };
+        let kept = "neap's removal budgets: group 10% per 10m; account 5% per 1h; fleet 2% per 1h";
+        assert_eq!(told(&["load.csv"]), kept);
+        let lifted = told(&["load.csv", "--without-removal-budgets"]);
+        assert_eq!(lifted, "neap's removal budgets: none");
+    }
+
+    #[test]
     fn every_cost_is_at_least_perfect_foresights_where_nothing_is_missed() {
         let args = args(&["load.csv"]);
         let cases = [case("one", load(1, 0.0), &args)];

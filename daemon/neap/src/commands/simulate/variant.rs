@@ -87,7 +87,34 @@ impl Variant {
 
 #[cfg(test)]
 mod tests {
+    use fleet::{Seconds, Step, Timestamp};
+
+    use super::super::PolicyFile;
     use super::*;
+
+    #[test]
+    fn forecasts_that_are_shared_lead_to_the_decisions_of_each_variant_alone() {
+        let load = (0..4 * 288).map(|n| {
+            let turn = f64::from(n % 288) / 288.0 * std::f64::consts::TAU;
+            Some(100.0 - 60.0 * turn.cos() + f64::from(n * 7919 % 11))
+        });
+        let series =
+            Series::from_values(Timestamp(1_772_409_600), Step::FIVE_MINUTES, load).unwrap();
+        let part = Part::after_warmup(&series, 0.6, None).unwrap();
+        let service = PolicyFile::default().service(Seconds::minutes(5));
+        let variant = |percent, budgets| Variant { promise: Share::percent(percent), budgets };
+        let all = [
+            variant(1, Budgets::default()),
+            variant(1, removals::LIFTED),
+            variant(5, Budgets::default()),
+        ];
+        let decide =
+            |variants: &[Variant]| Variant::decide_all(variants, &series, part, &service).unwrap();
+        let together = decide(&all);
+        let alone: Vec<Decided> = all.iter().flat_map(|variant| decide(&[*variant])).collect();
+        assert_eq!(together, alone);
+        assert_ne!(together[0].0, together[2].0, "the promise does not matter");
+    }
 
     #[test]
     fn every_promise_is_decided_with_and_without_budgets_into_folders_of_their_own() {

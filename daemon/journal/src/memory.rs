@@ -39,6 +39,7 @@ pub(crate) struct ServiceMemoryOfV5 {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evidence {
     proven: Proven,
+    growth: Growth,
 }
 
 /// Cuts a service's memory in two. [`join`] puts it together again.
@@ -80,12 +81,12 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
         last_trusted,
         censored,
     };
-    (of_v5, Evidence { proven })
+    (of_v5, Evidence { proven, growth })
 }
 
 /// The memory that [`cut`] took apart.
 pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemory {
-    let Evidence { proven } = evidence;
+    let Evidence { proven, growth } = evidence;
     let ServiceMemoryOfV5 {
         group,
         violations,

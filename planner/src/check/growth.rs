@@ -4,7 +4,7 @@ use fleet::{ServiceName, Timestamp};
 
 use super::Bench;
 use crate::memory::ServiceMemory;
-use crate::plan::{Action, Finding, Hold};
+use crate::plan::{Finding, Hold};
 use crate::snapshot::Observation;
 
 impl Bench<'_> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use fleet::{GroupId, ServiceName, Units};
 use planner::memory::{
-    Band, Bucket, Calibration, Censored, ChangeLog, Dwell, Fall, FleetMemory, LearnedCapacity,
-    Lease, Memory, Orders, Proven, Quality, ServiceMemory, ViolationAccount,
+    Band, Bucket, Calibration, Censored, ChangeLog, Dwell, Fall, FleetMemory, Growth,
+    LearnedCapacity, Lease, Memory, Orders, Proven, Quality, ServiceMemory, ViolationAccount,
 };
 use planner::stage::Stages;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,7 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
         last_trusted,
         censored,
         proven,
+        growth,
     } = memory;
     let of_v5 = ServiceMemoryOfV5 {
         group,
@@ -123,6 +124,7 @@ pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemor
         last_trusted,
         censored,
         proven,
+        growth,
     }
 }
 
@@ -163,7 +165,8 @@ impl From<MemoryOfV5> for Memory {
 
 #[cfg(test)]
 mod tests {
-    use planner::memory::Slot;
+    use fleet::Timestamp;
+    use planner::memory::{Fell, Slot};
 
     use super::*;
 
@@ -173,10 +176,13 @@ mod tests {
             lead_times: vec![181, 240],
             last_trusted: Some(Units(7)),
             proven: Proven {
-                lately: vec![Slot { number: 1, most: Units(2), least: Units(3) }],
-                days: vec![4, 5],
+                newest: 1,
+                lately: vec![Some(Slot { most: Units(2), vouched: Units(3) }), None],
+                days: vec![Some(Units(4)), None],
                 unbudgeted: Units(6),
+                fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
             },
+            growth: Growth { surplus: Units(9), ..Growth::default() },
             ..ServiceMemory::default()
         };
         let (of_v5, evidence) = cut(whole.clone());

@@ -8,7 +8,9 @@ use fleet::{
     AccountId, Change, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp,
     Units,
 };
-use planner::memory::{Bucket, ChangeLog, Count, Memory, Proven, ServiceMemory, Slot};
+use planner::memory::{
+    Bucket, ChangeLog, Count, Growth, Highest, Memory, Proven, ServiceMemory, Slot,
+};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
@@ -176,26 +178,39 @@ fn memory(service: usize, minute: i64) -> ServiceMemory {
     memory.lead_times = vec![181, 195, 202, 240];
     memory.last_trusted = Some(Units(units(service, minute)));
     memory.proven = proven(service, minute);
+    memory.growth = growth(service, minute);
     memory
 }
 
-/// What four days and two hours leave behind, as the planner keeps it.
+/// What four days leave behind, as the planner keeps it.
 fn proven(service: usize, minute: i64) -> Proven {
     let most = |from: i64, length: usize| {
-        let minutes = (from..=minute).take(length).step_by(10);
-        minutes.map(|minute| units(service, minute)).max().unwrap_or_default()
+        let minutes = (from..=minute).take(length);
+        Units(minutes.map(|minute| units(service, minute)).max().unwrap_or_default())
     };
-    let (quarter, half) = (minute / 15, minute / 30);
-    let lately = (quarter - 8..=quarter).map(|quarter| Slot {
-        number: u32::try_from(quarter).unwrap(),
-        most: Units(most(15 * quarter, 15)),
-        least: Units(units(service, 15 * quarter)),
-    });
-    let mut days = vec![0; 192];
-    for half in half - 191..=half {
-        days[(half % 192) as usize] = most(30 * half, 30) + 1;
+    let (newest, half) = (minute / 5, minute / 30);
+    let (mut lately, mut days) = (vec![None; 54], vec![None; 192]);
+    for slot in newest - 53..=newest {
+        let most = most(5 * slot, 5);
+        lately[(slot % 54) as usize] = Some(Slot { most, vouched: most });
     }
-    Proven { lately: lately.collect(), days, unbudgeted: Units(service as u32 % 3) }
+    for half in half - 191..=half {
+        days[(half % 192) as usize] = Some(most(30 * half, 30));
+    }
+    let newest = u32::try_from(newest).unwrap();
+    Proven { newest, lately, days, unbudgeted: Units(service as u32 % 3), fell: None }
+}
+
+/// The highest demand lately, by the hour.
+fn growth(service: usize, minute: i64) -> Growth {
+    let hour = minute - minute.rem_euclid(60);
+    let most = |hour: i64| {
+        let all = (hour..hour + 60).map(|minute| requests(service, minute));
+        (all.fold(0.0, f64::max) * 1000.0) as u64
+    };
+    let since = Timestamp(hour * 60);
+    let highest = Highest { now_milli: most(hour), before_milli: most(hour - 60), since };
+    Growth { highest: Some(highest), ..Growth::default() }
 }
 
 fn samples(service: usize, minute: i64) -> Vec<SampleBatch> {

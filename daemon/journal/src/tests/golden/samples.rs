@@ -3,7 +3,7 @@
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
-use planner::memory::{Proven, ServiceMemory, Slot};
+use planner::memory::{Fell, Growth, Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
@@ -135,11 +135,17 @@ fn snapshot() -> Snapshot {
     }
 }
 
-/// What its past vouches for, and nothing else.
+/// What its past vouches for and how it grew, and nothing else.
 pub(super) fn service_memory() -> ServiceMemory {
-    let slot = Slot { number: 1, most: Units(2), least: Units(3) };
-    let proven = Proven { lately: vec![slot], days: vec![4, 5], unbudgeted: Units(6) };
-    ServiceMemory { proven, ..ServiceMemory::default() }
+    let proven = Proven {
+        newest: 1,
+        lately: vec![Some(Slot { most: Units(2), vouched: Units(3) }), None],
+        days: vec![Some(Units(4)), None],
+        unbudgeted: Units(6),
+        fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
+    };
+    let growth = Growth { step: Some(Units(9)), surplus: Units(10), ..Growth::default() };
+    ServiceMemory { proven, growth, ..ServiceMemory::default() }
 }
 
 /// The first cycle of a journal, whose record tells every part that there is.

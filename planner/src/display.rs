@@ -300,7 +300,7 @@ impl Hold {
                 )
             }
             Hold::Unproven { kept, .. } => {
-                write!(f, "its past does not vouch for fewer than {kept} yet")
+                write!(f, "it is not proven yet that fewer than {kept} are enough")
             }
             Hold::OfferVoid { by } => {
                 write!(f, "the promotion by {by} is void, configuration or stage have changed")

@@ -338,7 +338,8 @@ pub enum Hold {
         /// Who had agreed.
         by: String,
     },
-    /// Its past does not vouch for so few units yet: that is told from an accident by time.
+    /// Nothing proves yet that fewer units are enough: time tells a fall of demand from an accident
+    /// of its metrics.
     Unproven {
         /// The smallest size that its past vouches for.
         kept: Units,

@@ -258,6 +258,10 @@ impl std::fmt::Display for Report {
         };
         writeln!(f, "mode {}, {what}; a cycle every {}", self.mode, self.poll_interval)?;
         writeln!(f, "removal budgets {}; tune, simulate and what-if keep to them", self.removals)?;
+        writeln!(
+            f,
+            "  against metrics that tell too little; sizes that a service's past proves need none"
+        )?;
         for service in &self.services {
             writeln!(f, "\nservice `{}`, mode {}", service.name, service.mode)?;
             writeln!(f, "  group     {}, {}", service.group, service.units)?;
@@ -343,6 +347,7 @@ max = 9
         insta::assert_snapshot!(shown(AWS), @r#"
         mode act, groups are changed; a cycle every 1m
         removal budgets group 10% per 10m; account 5% per 1h; fleet 2% per 1h; tune, simulate and what-if keep to them
+          against metrics that tell too little; sizes that a service's past proves need none
 
         service `batch`, mode observe
           group     aws/eu-west-1/batch-asg, 0 to 9 units
@@ -435,6 +440,7 @@ services = ["shop"]
         insta::assert_snapshot!(shown(SHOP), @r"
         mode observe, nothing is changed; a cycle every 1m
         removal budgets group 10% per 10m; account 5% per 1h; fleet 2% per 1h; tune, simulate and what-if keep to them
+          against metrics that tell too little; sizes that a service's past proves need none
 
         service `shop`, mode observe
           group     sim/sim-1/shop, 1 to 30 units

@@ -259,6 +259,9 @@ fn of_group(hold: &Hold) -> String {
         Hold::Dwelling { most, until } => {
             timed(&format!("需求低于较小规模的时间还不够长，其间最多需要 {}", zh(most)), *until)
         }
+        Hold::Unproven { kept, until } => {
+            timed(&format!("尚未证明少于 {} 已经足够", zh(kept)), *until)
+        }
         Hold::EventFloor { name, floor, until } => {
             timed(&format!("事件 `{name}` 要求至少保持 {}", zh(floor)), *until)
         }

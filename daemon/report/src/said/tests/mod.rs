@@ -209,6 +209,7 @@ fn holds() -> Vec<Hold> {
         Hold::Canary { share, left: Units(0), refills_at: LATER },
         Hold::Canary { share, left: Units(1), refills_at: FAR },
         Hold::OfferVoid { by: li() },
+        Hold::Unproven { kept: Units(9), until: LATER },
         Hold::Unconfirmed { demand_milli: 1_000_000_000, known_milli: 650_000 },
         Hold::SensorStuck { units: Units(16) },
         Hold::FullBelow { carries_milli: 35_200, given_milli: 39_000 },

@@ -329,7 +329,10 @@ fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), St
     let window = wish.sizing.window.hold;
     let soon = docket.lift.holds_for_soon(kept);
     passage.narrow(kept, soon.unwrap_or(Hold::HoldWindow { needed: kept, window }))?;
-    if let Some(kept) = docket.vouched {
+    // What an overshoot of ours added is no past of the service.
+    let surplus = docket.memory.growth.surplus.0;
+    let overshot = Units(passage.current.0.saturating_sub(surplus));
+    if let Some(kept) = docket.vouched.map(|kept| kept.min(overshot)) {
         let until = docket.memory.proven.believed_at(now, passage.to);
         passage.narrow(kept, Hold::Unproven { kept, until })?;
     }
@@ -411,11 +414,12 @@ pub(crate) fn dwell(
     }
 }
 
-/// A forecast of less than a day's experience is not trusted with more than budgets allow.
-const TRUSTED_AFTER: Seconds = Seconds::days(1);
+/// A service that was not watched for so long is new: the past that could vouch for it is its first
+/// hours, in which much is unusual.
+const TRUSTED_AFTER: Seconds = Seconds::hours(6);
 
-/// The smallest size that the past vouches for: of a service whose forecast is trusted, and that is
-/// known for a day.
+/// The smallest size that the past vouches for: of a service whose forecast is trusted, and that was
+/// watched for some hours.
 pub(crate) fn vouched(at: Timestamp, seen: &Observation, memory: &ServiceMemory) -> Option<Units> {
     let known = memory.violations.since().is_some_and(|since| at.since(since) >= TRUSTED_AFTER);
     let trusted = seen.forecast.is_ok() && memory.quality == Quality::Trusted;

@@ -308,7 +308,8 @@ fn any_case(seed: u64) -> Case {
         served: dice.next() < 0.2,
         history: dice.next() < 0.5,
         change,
-        minutes: change + 200 + 12 * boot,
+        // Beyond the hours after which the past may vouch for a smaller size.
+        minutes: change + 480 + 12 * boot,
         ..Case { after, ..Case::flat(after, units as u32, carries, given) }
     }
 }

@@ -349,7 +349,10 @@ fn campaign(begins: Begins) -> BTreeMap<String, [i64; 2]> {
             }
         }
         let [new, old] = fleets.map(|fleet| fleet.size());
-        assert!(begins == Begins::New || new <= old, "seed {seed}: {new} units stand, {old} with budgets alone");
+        assert!(
+            begins == Begins::New || new <= old,
+            "seed {seed}: {new} units stand, {old} with budgets alone"
+        );
     }
     println!("{all:?}");
     all

@@ -103,7 +103,8 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         }
         remember_wish(at, service, view, &wish, own);
         // Without any budget nothing waits for one, nor for the past to vouch.
-        let vouched = guards::vouched(at, seen, own).filter(|_| policy.budgets.limit());
+        let size = own.proven.size(at);
+        let vouched = size.filter(|_| policy.budgets.limit() && guards::is_trusted(at, seen, own));
         let docket = Docket {
             snapshot,
             name,
@@ -121,7 +122,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         let sound = outage.is_none() && wish.no_decrease.is_none();
         cases.push(judge(&docket, wish));
         if sound {
-            own.proven.record(at, wanted);
+            own.proven.record(at, wanted, size);
         }
     }
     spend(policy, &mut cases);

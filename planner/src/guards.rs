@@ -418,12 +418,11 @@ pub(crate) fn dwell(
 /// hours, in which much is unusual.
 const TRUSTED_AFTER: Seconds = Seconds::hours(6);
 
-/// The smallest size that the past vouches for: of a service whose forecast is trusted, and that was
-/// watched for some hours.
-pub(crate) fn vouched(at: Timestamp, seen: &Observation, memory: &ServiceMemory) -> Option<Units> {
-    let known = memory.violations.since().is_some_and(|since| at.since(since) >= TRUSTED_AFTER);
-    let trusted = seen.forecast.is_ok() && memory.quality == Quality::Trusted;
-    memory.proven.size(at).filter(|_| trusted && known)
+/// Whether the past of a service may vouch for a size: its forecast is trusted, and it was watched for
+/// some hours.
+pub(crate) fn is_trusted(at: Timestamp, seen: &Observation, memory: &ServiceMemory) -> bool {
+    let watched = memory.violations.since().is_some_and(|since| at.since(since) >= TRUSTED_AFTER);
+    watched && seen.forecast.is_ok() && memory.quality == Quality::Trusted
 }
 
 /// Whether nothing looks like an accident: else the budgets hold as well.

@@ -129,32 +129,38 @@ impl Proven {
     /// for the next half hour too.
     fn before(&self, now: u32, doubted: bool) -> Option<Units> {
         let old = now.saturating_sub(SLOTS_KEPT)..now.saturating_sub(BELIEVED_AFTER);
-        let grown = |number: u32| {
-            let until = if doubted { now + SLOTS_PER_HALF } else { now };
-            let mut grown: Vec<Units> =
-                self.growths(number, self.slot(number)?.vouched, now..=until).flatten().collect();
+        let until = if doubted { now + SLOTS_PER_HALF } else { now };
+        // Slots of one half hour have grown alike.
+        let halves = old.start / SLOTS_PER_HALF..=old.end / SLOTS_PER_HALF;
+        let grown = |half: u32| {
+            let within = half * SLOTS_PER_HALF..(half + 1) * SLOTS_PER_HALF;
+            let slots = within.filter(|number| old.contains(number));
+            let least = slots.filter_map(|number| self.slot(number)).map(|s| s.vouched).min()?;
+            let mut grown = self.growths(half, least, now..=until);
             grown.sort_unstable();
-            let at = if doubted { grown.len().checked_sub(1)? } else { grown.len() / 2 };
-            grown.get(at).copied()
+            // Days of which nothing is known come first.
+            let known = &grown[grown.iter().take_while(|size| size.is_none()).count()..];
+            let at = if doubted { known.len().checked_sub(1)? } else { known.len() / 2 };
+            *known.get(at)?
         };
-        old.filter_map(grown).min()
+        halves.filter_map(grown).min()
     }
 
-    /// What `size` would have become from the slot `then` to the most of the first and the last of
-    /// `now`, as it grew on each of the last days.
+    /// What `size` would have become from the half hour `then` to the most of the slots at the ends
+    /// of `now`, as it grew on each of the last days.
     fn growths(
         &self,
         then: u32,
         size: Units,
         now: std::ops::RangeInclusive<u32>,
-    ) -> impl Iterator<Item = Option<Units>> {
-        let [then, first, last] =
-            [then, *now.start(), *now.end()].map(|slot| slot / SLOTS_PER_HALF);
-        (1..=DAYS).map(move |day| {
+    ) -> [Option<Units>; DAYS as usize] {
+        let [first, last] = [*now.start(), *now.end()].map(|slot| slot / SLOTS_PER_HALF);
+        let grown = |day: u32| {
             let back = |half: u32| half.checked_sub(day * HALVES).and_then(|half| self.half(half));
             let (before, after) = back(then).zip(back(first).max(back(last)))?;
             part(size, after.max(before), before)
-        })
+        };
+        std::array::from_fn(|day| grown(day as u32 + 1))
     }
 
     /// What would be wanted at `at`, had demand gone on as on each of the last days: for a time in
@@ -166,9 +172,9 @@ impl Proven {
         // On each of the days, so that one that rose alone orders nothing.
         let least = |number: u32| {
             let most = self.slot(number)?.most;
-            let grown: Option<Vec<Units>> =
-                self.growths(number, most, now..=now + SLOTS_PER_HALF).collect();
-            grown?.into_iter().min()
+            let grown = self.growths(number / SLOTS_PER_HALF, most, now..=now + SLOTS_PER_HALF);
+            // A day of which nothing is known is the least.
+            grown.into_iter().min()?
         };
         (newest.saturating_sub(EXPECTED_FROM - 1)..=newest).filter_map(least).max()
     }
@@ -187,10 +193,10 @@ impl Proven {
         self.fell = fall.or(self.fell).filter(|fell| !over(fell));
     }
 
-    /// Notes what is wanted at `at`.
-    pub(crate) fn record(&mut self, at: Timestamp, wanted: Units) {
+    /// Notes what is wanted at `at`, when `size` was vouched for ([`Proven::size`]).
+    pub(crate) fn record(&mut self, at: Timestamp, wanted: Units, size: Option<Units>) {
         let Some(now) = slot(at).filter(|now| *now >= self.newest) else { return };
-        let vouched = self.size(at).map_or(wanted, |size| size.max(wanted));
+        let vouched = size.map_or(wanted, |size| size.max(wanted));
         let mut entry = Slot { most: wanted, vouched };
         let before = self.slot(self.newest);
         self.lately.resize(SLOTS_KEPT as usize, None);
@@ -243,10 +249,15 @@ mod tests {
         START + Seconds::minutes(n)
     }
 
+    fn note(proven: &mut Proven, minute: u64, wanted: u32) {
+        let size = proven.size(minutes(minute));
+        proven.record(minutes(minute), Units(wanted), size);
+    }
+
     /// Recorded minute by minute.
     fn past(from: u64, until: u64, wanted: impl Fn(u64) -> u32) -> Proven {
         let mut proven = Proven::default();
-        (from..until).for_each(|n| proven.record(minutes(n), Units(wanted(n))));
+        (from..until).for_each(|n| note(&mut proven, n, wanted(n)));
         proven
     }
 
@@ -263,11 +274,11 @@ mod tests {
     fn nothing_is_vouched_for_by_a_past_with_gaps() {
         assert_eq!(past(0, 30, |_| 8).size(minutes(30)), None);
         let mut gap = past(0, 100, |_| 8);
-        gap.record(minutes(130), Units(8));
+        note(&mut gap, 130, 8);
         assert_eq!(gap.size(minutes(130)), None);
         // Samples every ten minutes leave none.
         let mut seldom = Proven::default();
-        (0..12).for_each(|n| seldom.record(minutes(n * 10), Units(8)));
+        (0..12).for_each(|n| note(&mut seldom, n * 10, 8));
         assert_eq!(seldom.size(minutes(110)), Some(Units(8)));
     }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The length of a slot: over recorded loads, longer ones cost more and protected from no more.
 const SLOT_SECONDS: i64 = 300;
-/// Four and a half hours. What was right longer ago says little, however it is compared with former days.
-const SLOTS_KEPT: u32 = 54;
+/// Five hours. What was right longer ago says little, however it is compared with former days.
+const SLOTS_KEPT: u32 = 60;
 /// What nobody asked for in so many whole slots and the one under way, 35 to 40 minutes, is not
 /// needed: metrics that tell too little are found or mended sooner.
 const BELIEVED_AFTER: u32 = 7;
@@ -34,7 +34,7 @@ const EXPECTED_FROM: u32 = 4;
 pub struct Proven {
     /// The newest slot: five minutes, counted from 1970.
     pub newest: u32,
-    /// The slots of the last four and a half hours, by number modulo 54. Empty or 54 long.
+    /// The slots of the last five hours, by number modulo 60. Empty or 60 long.
     pub lately: Vec<Option<Slot>>,
     /// The largest size of each half hour of the last four days, by number modulo 192. Empty or 192
     /// long.
@@ -70,7 +70,7 @@ fn slot(at: Timestamp) -> Option<u32> {
 impl Proven {
     /// The smallest size that the past vouches for at `at`, if any: what nobody wanted more than
     /// for the last 35 to 40 minutes; what is left at this time of day on each of three days of what
-    /// there was before; or what was right between that and four and a half hours ago, grown as it has since
+    /// there was before; or what was right between that and five hours ago, grown as it has since
     /// then on the last days.
     pub(crate) fn size(&self, at: Timestamp) -> Option<Units> {
         self.size_where(at, self.fell.is_some())

@@ -99,6 +99,9 @@ impl<'a> Bench<'a> {
 
     /// Units drawn from budgets in an earlier cycle that its outcomes say were never removed.
     fn returned(&self, name: &ServiceName, seen: &Observation) -> f64 {
+        if seen.outcomes.is_empty() {
+            return 0.0;
+        }
         let unbudgeted = self.memory.services.get(name).map_or(0, |own| own.proven.unbudgeted.0);
         let returned = seen.outcomes.iter().filter(|outcome| !outcome.change.is_increase());
         let units = |from: u32, to: u32| from.saturating_sub(to).saturating_sub(unbudgeted);

@@ -189,10 +189,10 @@ fn proven(service: usize, minute: i64) -> Proven {
         Units(minutes.map(|minute| units(service, minute)).max().unwrap_or_default())
     };
     let (newest, half) = (minute / 5, minute / 30);
-    let (mut lately, mut days) = (vec![None; 54], vec![None; 192]);
-    for slot in newest - 53..=newest {
+    let (mut lately, mut days) = (vec![None; 60], vec![None; 192]);
+    for slot in newest - 59..=newest {
         let most = most(5 * slot, 5);
-        lately[(slot % 54) as usize] = Some(Slot { most, vouched: most });
+        lately[(slot % 60) as usize] = Some(Slot { most, vouched: most });
     }
     for half in half - 191..=half {
         days[(half % 192) as usize] = Some(most(30 * half, 30));

@@ -9,10 +9,10 @@ use fleet::{
 use crate::cursor::Cursor;
 use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
-use crate::learn::{actuate, learn};
+use crate::learn::{learn, written};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
-use crate::policy::{Actuate, Mode, Policy};
+use crate::policy::{Mode, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
 use crate::stage::{self, Stage, Stages};
@@ -155,10 +155,7 @@ fn remember_wish(
     wish: &crate::sizing::Wish,
     memory: &mut ServiceMemory,
 ) {
-    let current = match actuate(service, view) {
-        Actuate::Desired => view.desired,
-        Actuate::Floor => view.min,
-    };
+    let current = written(service, view);
     let owned = current.0.saturating_sub(wish.proven.0);
     memory.growth.surplus = memory.growth.surplus.min(Units(owned));
     memory.dwell = guards::dwell(at, &service.pool, current, wish, memory);

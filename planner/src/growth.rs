@@ -18,7 +18,7 @@ use crate::plan::Hold;
 use crate::policy::{CapacityPerUnit, ServicePolicy};
 use crate::snapshot::{GroupView, Observation};
 
-pub(crate) use highest::{proven_milli, steep};
+pub(crate) use highest::{now_milli, proven_milli, steep};
 
 /// What a service remembers of growth that demand alone does not prove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

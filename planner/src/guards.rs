@@ -3,13 +3,13 @@
 use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 
 use crate::floors::Lift;
-use crate::learn::actuate;
+use crate::learn::{actuate, written};
 use crate::memory::{Dwell, Quality, ServiceMemory};
 use crate::outage::Shape;
 use crate::plan::{Bound, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
-use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot, Trend};
+use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
 
 /// One service's case before the guards that look across services.
 pub(crate) struct Case<'a> {
@@ -98,10 +98,7 @@ impl Passage<'_> {
 pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
     let (view, service) = (docket.view, docket.service);
     let writes = actuate(service, view);
-    let current = match writes {
-        Actuate::Desired => view.desired,
-        Actuate::Floor => view.min,
-    };
+    let current = written(service, view);
     let ceiling = service.pool.max.map_or(view.max, |max| max.min(view.max));
     let floor = match writes {
         Actuate::Desired => service.pool.min.max(view.min),
@@ -427,7 +424,7 @@ pub(crate) fn is_trusted(at: Timestamp, seen: &Observation, memory: &ServiceMemo
 
 /// Whether nothing looks like an accident: else the budgets hold as well.
 fn looks_sound(docket: &Docket<'_, '_>) -> bool {
-    let signals = &docket.seen.signals;
-    let sick = signals.errors == Trend::Worse || signals.healthy_hosts == Trend::Worse;
-    !sick && docket.outage.is_none() && docket.memory.proven.fell.is_none()
+    !docket.seen.signals.is_worse()
+        && docket.outage.is_none()
+        && docket.memory.proven.fell.is_none()
 }

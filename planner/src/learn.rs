@@ -36,6 +36,14 @@ pub(crate) fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
     service.pool.actuate.unwrap_or(if native { Actuate::Floor } else { Actuate::Desired })
 }
 
+/// What that number is now.
+pub(crate) fn written(service: &ServicePolicy, view: &GroupView) -> Units {
+    match actuate(service, view) {
+        Actuate::Desired => view.desired,
+        Actuate::Floor => view.min,
+    }
+}
+
 /// Takes in what was observed of one service.
 pub(crate) fn learn(
     mode: Mode,
@@ -52,10 +60,7 @@ pub(crate) fn learn(
         open_order(at, view, service, memory);
         foreign_change(at, view, service, memory);
         memory.in_service.record(at, view.in_service, LOG_KEPT);
-        let current = match actuate(service, view) {
-            Actuate::Desired => view.desired,
-            Actuate::Floor => view.min,
-        };
+        let current = written(service, view);
         crate::growth::learn(service, at, view, seen, current, memory);
         if let CapacityPerUnit::Learn = service.pool.capacity_per_unit {
             learn_capacity(at, service, view, &seen.demand, memory);

@@ -8,7 +8,7 @@ use crate::cursor::Cursor;
 use crate::memory::{Fall, Fell, ServiceMemory};
 use crate::numbers::milli;
 use crate::policy::Policy;
-use crate::snapshot::{Observation, Snapshot, Trend};
+use crate::snapshot::{Observation, Snapshot};
 
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
 /// percent, within three cycles. An ordinary night takes hours for that.
@@ -80,7 +80,7 @@ pub(crate) fn shapes(
         }
     }
     for (name, seen) in &snapshot.services {
-        if seen.signals.errors != Trend::Worse && seen.signals.healthy_hosts != Trend::Worse {
+        if !seen.signals.is_worse() {
             continue;
         }
         if let Some(fall) = services.get_mut(name).and_then(|memory| memory.fall.as_mut()) {

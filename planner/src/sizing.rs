@@ -210,7 +210,7 @@ fn demand_known(at: Timestamp, seen: &Observation) -> Known {
         return unknown(Hold::DemandStale { age, limit });
     }
     let points = || demand.settled.iter().chain(&demand.provisional);
-    let now_milli = points().filter_map(|point| milli(point.value)).max();
+    let now_milli = growth::now_milli(demand);
     let absurd = points().find(|point| milli(point.value).is_none());
     let no_decrease = match (absurd, demand.settled) {
         (Some(point), _) => {

@@ -289,6 +289,13 @@ pub struct SignalsView {
     pub healthy_hosts: Trend,
 }
 
+impl SignalsView {
+    /// Whether one of them says that something is wrong.
+    pub(crate) fn is_worse(&self) -> bool {
+        self.errors == Trend::Worse || self.healthy_hosts == Trend::Worse
+    }
+}
+
 /// A signal against its usual level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trend {

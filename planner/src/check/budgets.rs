@@ -8,7 +8,7 @@ use super::Bench;
 use crate::memory::{Bucket, ServiceMemory};
 use crate::plan::Action;
 use crate::policy::Budget;
-use crate::snapshot::{Observation, Trend};
+use crate::snapshot::Observation;
 
 impl<'a> Bench<'a> {
     pub(super) fn budgets(&mut self) {
@@ -87,9 +87,7 @@ impl<'a> Bench<'a> {
 
     fn vouched(&self, action: &Action) -> Option<u32> {
         let seen = self.snapshot.services.get(&action.service)?;
-        let signals = seen.signals;
-        let sick = signals.errors == Trend::Worse || signals.healthy_hosts == Trend::Worse;
-        if sick || seen.forecast.is_err() {
+        if seen.signals.is_worse() || seen.forecast.is_err() {
             return None;
         }
         // Whether a fall has just become believed is for the plan to know.

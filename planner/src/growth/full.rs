@@ -7,7 +7,7 @@ use super::Full;
 use super::carries::Measured;
 use crate::learn::{capacity_per_unit, newest};
 use crate::memory::ServiceMemory;
-use crate::numbers::{milli, sane, times_milli, units_for};
+use crate::numbers::{sane, times_milli, units_for};
 use crate::policy::ServicePolicy;
 use crate::snapshot::{DemandPoint, GroupView, Observation};
 
@@ -50,8 +50,7 @@ pub(super) fn follow(
     if capacity.is_some() && !clipped(point, view, seen, memory) {
         return;
     }
-    let points = seen.demand.settled.iter().chain(&seen.demand.provisional);
-    let now = points.filter_map(|point| milli(point.value)).max().unwrap_or(0);
+    let now = super::now_milli(&seen.demand).unwrap_or(0);
     let now = memory.growth.highest.map_or(now, |_| super::proven_milli(now, memory));
     // The sample speaks of the units that it was taken on: others may have come since.
     let there = memory.in_service.at(point.start).unwrap_or(view.in_service).min(view.in_service);

@@ -69,7 +69,8 @@ pub(crate) fn steep(now: u64, memory: &ServiceMemory) -> bool {
     known && now / u64::from(STEP) > proven_milli(now, memory)
 }
 
-fn now_milli(demand: &DemandView) -> Option<u64> {
+/// The larger of the settled and the provisional samples, in thousandths.
+pub(crate) fn now_milli(demand: &DemandView) -> Option<u64> {
     let points = demand.settled.iter().chain(&demand.provisional);
     points.filter_map(|point| milli(point.value)).max()
 }

@@ -17,7 +17,10 @@ impl<'a, V, I: Iterator<Item = (&'a ServiceName, V)>> Cursor<I> {
 
     /// The value of `name`, which must not be lower than one asked for before.
     pub fn at(&mut self, name: &ServiceName) -> Option<V> {
-        while self.rest.next_if(|(key, _)| *key < name).is_some() {}
+        // Mostly it is the next one, and the same piece of text: that is told without reading it.
+        while self.rest.peek().is_some_and(|(key, _)| *key != name && *key < name) {
+            self.rest.next();
+        }
         self.rest.next_if(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }

@@ -61,44 +61,48 @@ use crate::{guards, outage};
 /// ```
 pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Memory) {
     let at = snapshot.taken_at;
-    let mut next = memory.clone();
-    next.services.retain(|name, _| policy.services.contains_key(name));
+    let (mut fleet, mut stages) = (memory.fleet.clone(), memory.stages.clone());
     let mut findings = Vec::new();
-    stage::take_requests(policy, snapshot, &mut next.stages, &mut findings);
+    stage::take_requests(policy, snapshot, &mut stages, &mut findings);
+    // By name, as policy, snapshot and memory are: nothing is looked up.
+    let mut memories = Vec::with_capacity(policy.services.len());
+    let mut wishes = Vec::with_capacity(snapshot.services.len());
     let mut looked = Cursor::over(&snapshot.services);
+    let mut known = Cursor::over(&memory.services);
     for (name, service) in &policy.services {
-        let Some(seen) = looked.at(name) else {
+        let (seen, own) = (looked.at(name), known.at(name).cloned());
+        let Some(seen) = seen else {
             findings.push(held(name, Hold::Unobserved));
+            memories.extend(own.map(|own| (name.clone(), own)));
             continue;
         };
-        let own = next.services.entry(name.clone()).or_default();
-        give_back(seen, own, &mut next.fleet);
+        memories.push((name.clone(), own.unwrap_or_default()));
+        let Some((_, own)) = memories.last_mut() else { continue };
+        give_back(seen, own, &mut fleet);
         let before = own.violations.totals();
-        learn(next.stages.mode(policy, name, service), service, at, seen, own);
-        stage::regret(policy, snapshot, name, before, own, &mut next.stages);
+        learn(stages.mode(policy, name, service), service, at, seen, own);
+        stage::regret(policy, at, (name, service, seen), before, own, &mut stages);
         outage::look(at, policy.poll_interval, seen, own);
         crate::learn::remember_band(seen, own);
-    }
-    let outages = outage::shapes(policy, snapshot, &mut next.services);
-    let mut cases = Vec::with_capacity(snapshot.services.len());
-    let mut looked = Cursor::over(&snapshot.services);
-    let mut memories = Cursor::over(&mut next.services);
-    for (name, service) in &policy.services {
-        let Some((seen, own)) = looked.at(name).zip(memories.at(name)) else { continue };
-        let view = match &seen.group {
-            Ok(view) => view,
-            Err(fault) => {
-                findings.push(held(name, Hold::GroupUnread { fault: fault.clone() }));
-                continue;
+        match &seen.group {
+            Ok(view) => {
+                let wish = wish(service, policy.poll_interval, at, view, seen, own);
+                wishes.push((name, service, seen, view, wish));
             }
-        };
-        let mut wish = wish(service, policy.poll_interval, at, view, seen, own);
+            Err(fault) => findings.push(held(name, Hold::GroupUnread { fault: fault.clone() })),
+        }
+    }
+    let outages = outage::shapes(policy, snapshot, &mut memories);
+    let mut cases = Vec::with_capacity(wishes.len());
+    let mut learned = Cursor::over(memories.iter_mut().map(|(name, own)| (&*name, own)));
+    for (name, service, seen, view, mut wish) in wishes {
+        let Some(own) = learned.at(name) else { continue };
         let lift = lift(&mut wish, &snapshot.floors, name, at);
         if lift.below(Units(u32::MAX)).is_some() {
             wish.proven = wish.grow_to;
         }
         let outage = outages.get(name).copied();
-        if let Some(expected) = own.proven.expected(at).filter(|_| outage.is_some()) {
+        if let Some(expected) = outage.and_then(|_| own.proven.expected(at)) {
             wish.raise(expected);
         }
         remember_wish(at, service, view, &wish, own);
@@ -115,20 +119,21 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             outage,
             lift,
             vouched,
-            mode: next.stages.mode(policy, name, service),
-            shadow: in_shadow(policy, name, service, &next.stages),
+            mode: stages.mode(policy, name, service),
+            shadow: in_shadow(policy, name, service, &stages),
         };
         let wanted = wish.shrink_to;
         let sound = outage.is_none() && wish.no_decrease.is_none();
-        cases.push(judge(&docket, wish));
+        let case = judge(&docket, wish);
         if sound {
             own.proven.record(at, wanted, size);
         }
+        cases.push((case, own));
     }
-    spend(policy, &mut cases);
-    removals(policy, at, &mut cases, &mut next);
-    let plan = assemble(at, cases, findings, &mut next);
-    (plan, next)
+    spend(policy, cases.iter_mut().map(|(case, _)| case));
+    removals(policy, at, &mut cases, &mut fleet, &stages);
+    let plan = assemble(at, cases, findings);
+    (plan, Memory { fleet, services: memories.into_iter().collect(), stages })
 }
 
 fn held(name: &ServiceName, hold: Hold) -> Finding {
@@ -201,17 +206,18 @@ fn account_of(id: &GroupId) -> AccountKey {
 }
 
 /// The spend ceiling, the one limit across services that may stop an increase.
-fn spend(policy: &Policy, cases: &mut [Case<'_>]) {
+fn spend<'c, 'a: 'c>(policy: &Policy, cases: impl Iterator<Item = &'c mut Case<'a>>) {
     let Some(ceiling) = policy.spend_ceiling_usd_milli_hourly else { return };
     // In millionths of a US dollar an hour, so that cheap units count too.
     let price = |case: &Case<'_>| {
         let usd = case.service.pool.price_usd_hourly.and_then(crate::numbers::sane);
         usd.map(|usd| (usd * 1e6).round() as u128)
     };
+    let cases: Vec<&mut Case<'_>> = cases.collect();
     let spent: u128 =
         cases.iter().map(|case| price(case).unwrap_or(0) * u128::from(case.view.desired.0)).sum();
     let mut room = (u128::from(ceiling) * 1000).saturating_sub(spent);
-    for case in cases.iter_mut() {
+    for case in cases {
         let (Some(change), Some(price)) = (case.change, price(case)) else { continue };
         if !change.is_increase() || price == 0 {
             continue;
@@ -221,12 +227,12 @@ fn spend(policy: &Policy, cases: &mut [Case<'_>]) {
         if !case.dry_run {
             room -= price * u128::from(granted);
         }
-        cut(case, granted, Hold::SpendCeiling { usd_milli_hourly: ceiling });
+        cut(case, granted, || Hold::SpendCeiling { usd_milli_hourly: ceiling });
     }
 }
 
 /// Cuts a case's change to `granted` units, with its reason.
-fn cut(case: &mut Case<'_>, granted: u32, hold: Hold) {
+fn cut(case: &mut Case<'_>, granted: u32, hold: impl FnOnce() -> Hold) {
     let Some(change) = case.change else { return };
     let (from, wanted) = (change.from(), change.to());
     if granted >= from.0.abs_diff(wanted.0) {
@@ -244,7 +250,11 @@ fn cut(case: &mut Case<'_>, granted: u32, hold: Hold) {
     let (service, sizing) = (Some(case.name.clone()), Some(case.sizing.clone()));
     // Before what is only noted: the binding reason comes first.
     let place = case.findings.iter().take_while(|f| f.what != What::Noted).count();
-    case.findings.insert(place, Finding { service, what, hold, sizing });
+    case.findings.insert(place, Finding { service, what, hold: hold(), sizing });
+}
+
+fn is_decrease(change: Option<Change>) -> bool {
+    change.is_some_and(|change| !change.is_increase())
 }
 
 /// What a decrease saves an hour: where no price is known, a unit counts a tenth of a dollar.
@@ -255,30 +265,35 @@ fn saving(case: &Case<'_>) -> f64 {
 }
 
 /// The budgets of removals, largest saving first. A dry run is told of a breach and draws nothing.
-fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut Memory) {
-    let mut accounts: BTreeMap<(&ProviderName, &AccountId), u64> = BTreeMap::new();
-    let mut fleet = 0u64;
-    for case in cases.iter() {
-        let size = u64::from(case.view.desired.0);
-        *accounts.entry((&case.view.id.provider, &case.view.id.account)).or_default() += size;
-        fleet += size;
+fn removals(
+    policy: &Policy,
+    at: Timestamp,
+    cases: &mut [(Case<'_>, &mut ServiceMemory)],
+    fleet: &mut FleetMemory,
+    stages: &Stages,
+) {
+    let mut accounts: BTreeMap<(&ProviderName, &AccountId), (u64, AccountKey)> = BTreeMap::new();
+    let mut units = 0u64;
+    for (Case { view, .. }, _) in cases.iter() {
+        let size = u64::from(view.desired.0);
+        let key = (&view.id.provider, &view.id.account);
+        accounts.entry(key).or_insert_with(|| (0, account_of(&view.id))).0 += size;
+        units += size;
     }
-    let mut order: Vec<usize> = (0..cases.len())
-        .filter(|&i| cases[i].change.is_some_and(|change| !change.is_increase()))
-        .collect();
-    order.sort_by(|&a, &b| saving(&cases[b]).total_cmp(&saving(&cases[a])).then(a.cmp(&b)));
+    let decreases = cases.iter().enumerate().filter(|(_, (case, _))| is_decrease(case.change));
+    let mut order: Vec<(f64, usize)> = decreases.map(|(i, (case, _))| (saving(case), i)).collect();
+    order.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     let budgets = &policy.budgets;
     // A dry run is shown what a copy would grant.
-    let mut shown = next.fleet.clone();
-    for i in order {
-        let case = &mut cases[i];
+    let mut shown = fleet.clone();
+    for (_, i) in order {
+        let (case, memory) = &mut cases[i];
         let id = &case.view.id;
-        let account = account_of(id);
-        let shared = if case.dry_run { &mut shown } else { &mut next.fleet };
-        let canary = next.stages.canary(case.name).filter(|_| !case.dry_run);
+        let (account_units, account) = &accounts[&(&id.provider, &id.account)];
+        let shared = if case.dry_run { &mut shown } else { &mut *fleet };
+        let canary = stages.canary(case.name).filter(|_| !case.dry_run);
         // A canary loses a share of its budget, whatever its past says.
         let vouched = case.vouched.filter(|_| canary.is_none());
-        let Some(memory) = next.services.get_mut(case.name) else { continue };
         let mut own = memory.removals;
         // What an overshoot of ours added goes back without drawing on what others share, too.
         let surplus = memory.growth.surplus.0;
@@ -293,27 +308,26 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
             .map(|budget| canary.map_or(budget, |share| budget.part(share, group_size)));
         let mut limits = [
             (of_group, group_size, &mut own),
-            (
-                budgets.account,
-                accounts[&(&id.provider, &id.account)],
-                shared.accounts.entry(account.clone()).or_default(),
-            ),
-            (budgets.fleet, fleet, &mut shared.removals),
+            (budgets.account, *account_units, shared.accounts.entry(account.clone()).or_default()),
+            (budgets.fleet, units, &mut shared.removals),
         ];
-        let whose = [BudgetOf::Group, BudgetOf::Account(account), BudgetOf::Fleet];
-        for ((budget, size, bucket), of) in limits.iter().zip(whose) {
+        for (i, (budget, size, bucket)) in limits.iter().enumerate() {
             let (Some(budget), Some(change)) = (budget, case.change) else { continue };
             let left = bucket.left(budget, *size, at);
             let removed = change.from().0 - change.to().0;
             let drawn = left.0.min(removed - free(change));
-            let mut after = **bucket;
-            after.draw(budget, *size, at, Units(drawn));
-            let refills_at = after.refills_at(budget, *size, at);
-            let hold = match (canary, &of) {
-                (Some(share), BudgetOf::Group) => Hold::Canary { share, left, refills_at },
-                _ => Hold::OverBudget { budget: of, left, refills_at },
-            };
-            cut(case, free(change) + drawn, hold);
+            cut(case, free(change) + drawn, || {
+                let mut after = **bucket;
+                after.draw(budget, *size, at, Units(drawn));
+                let refills_at = after.refills_at(budget, *size, at);
+                let budget = match (i, canary) {
+                    (0, Some(share)) => return Hold::Canary { share, left, refills_at },
+                    (0, None) => BudgetOf::Group,
+                    (1, _) => BudgetOf::Account(account.clone()),
+                    _ => BudgetOf::Fleet,
+                };
+                Hold::OverBudget { budget, left, refills_at }
+            });
         }
         let Some(change) = case.change else { continue };
         let unbudgeted = Units(free(change));
@@ -333,25 +347,17 @@ fn removals(policy: &Policy, at: Timestamp, cases: &mut [Case<'_>], next: &mut M
 /// Orders the actions, and notes the real ones as open.
 fn assemble(
     at: Timestamp,
-    mut cases: Vec<Case<'_>>,
+    cases: Vec<(Case<'_>, &mut ServiceMemory)>,
     mut findings: Vec<Finding>,
-    next: &mut Memory,
 ) -> Plan {
-    cases.sort_by(|a, b| {
-        let decrease = |case: &Case<'_>| case.change.is_some_and(|change| !change.is_increase());
-        let (a_down, b_down) = (decrease(a), decrease(b));
-        let by_saving = if a_down && b_down {
-            saving(b).total_cmp(&saving(a))
-        } else {
-            std::cmp::Ordering::Equal
-        };
-        a_down.cmp(&b_down).then(by_saving).then_with(|| a.name.cmp(b.name))
-    });
-    let mut actions = Vec::new();
-    for case in cases {
+    let (mut increases, mut decreases) = (Vec::new(), Vec::new());
+    let by_name = findings.is_empty();
+    findings.reserve(cases.iter().map(|(case, _)| case.findings.len()).sum());
+    for (case, memory) in cases {
+        let saving = saving(&case);
         findings.extend(case.findings);
         let Some(change) = case.change else { continue };
-        if let (false, Some(memory)) = (case.dry_run, next.services.get_mut(case.name)) {
+        if !case.dry_run {
             memory.orders.open = Some(OpenOrder { decision: None, change, at });
             if change.is_increase() {
                 let unproven = change.to().0.saturating_sub(change.from().max(case.proven).0);
@@ -360,15 +366,20 @@ fn assemble(
                 memory.dwell = None;
             }
         }
-        actions.push(Action {
+        let action = Action {
             service: case.name.clone(),
             group: case.view.id.clone(),
             change,
             sizing: case.sizing,
             dry_run: case.dry_run,
-        });
+        };
+        if change.is_increase() { increases.push(action) } else { decreases.push((saving, action)) }
     }
-    // Stable: within a service the binding reason stays first.
-    findings.sort_by(|a, b| a.service.cmp(&b.service));
-    Plan { actions, findings }
+    // Both are stable: alike ones stay by name, and a service's binding reason stays first.
+    decreases.sort_by(|(a, _): &(f64, Action), (b, _)| b.total_cmp(a));
+    if !by_name {
+        findings.sort_by(|a, b| a.service.cmp(&b.service));
+    }
+    let actions = increases.into_iter().chain(decreases.into_iter().map(|(_, action)| action));
+    Plan { actions: actions.collect(), findings }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::{
     Band, Bucket, Calibration, Censored, Count, Dwell, Fall, Fell, FleetMemory, Growth,
-    LearnedCapacity, Lease, Memory, Orders, Quality, ServiceMemory, Slot,
+    LearnedCapacity, Lease, Memory, Orders, Quality, Ring, ServiceMemory, Size, Slot,
 };
 use crate::stage::Stages;
 
@@ -64,7 +64,7 @@ pub enum FieldChange {
     /// `proven.newest` and `proven.lately`: the slots that changed, by their place.
     Lately { newest: u32, slots: RingDelta<Slot> },
     /// `proven.days`: the half hours that changed, by their place.
-    Days(RingDelta<Units>),
+    Days(RingDelta<Size>),
     /// `proven.unbudgeted`.
     Unbudgeted(Units),
     /// `proven.fell`.
@@ -184,19 +184,20 @@ fn fields(old: &ServiceMemory, new: &ServiceMemory) -> Vec<FieldChange> {
 }
 
 impl<T: Copy + PartialEq> RingDelta<T> {
-    fn between(old: &[Option<T>], new: &[Option<T>]) -> RingDelta<T> {
+    fn between<const N: usize>(old: &Ring<T, N>, new: &Ring<T, N>) -> RingDelta<T> {
+        let (old, new) = (old.places(), new.places());
         let changed = |place: &usize| old.get(*place) != Some(&new[*place]);
         let entry = |place: usize| Some((u8::try_from(place).ok()?, new[place]));
         let places = u8::try_from(new.len()).unwrap_or(u8::MAX);
         RingDelta { places, put: (0..new.len()).filter(changed).filter_map(entry).collect() }
     }
 
-    fn apply(&self, ring: &mut Vec<Option<T>>) {
-        ring.resize(usize::from(self.places), None);
+    fn apply<const N: usize>(&self, ring: &mut Ring<T, N>) {
+        if self.places == 0 {
+            *ring = Ring::default();
+        }
         for (place, value) in &self.put {
-            if let Some(kept) = ring.get_mut(usize::from(*place)) {
-                *kept = *value;
-            }
+            ring.put(u32::from(*place), *value);
         }
     }
 }

@@ -108,8 +108,9 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
     let own_max = service.pool.max.unwrap_or(Units(u32::MAX));
     let kept = shrink_to(docket, &wish, current).min(own_max);
     let shrink_to = kept.max(floor);
-    let mut passage =
-        Passage { docket, current, to: current, findings: Vec::new(), sizing: &wish.sizing };
+    // Hardly ever more than two.
+    let findings = Vec::with_capacity(2);
+    let mut passage = Passage { docket, current, to: current, findings, sizing: &wish.sizing };
     let outcome = if let Some(owner) = &view.owner {
         let (owner, evidence) = (owner.name.clone(), owner.evidence.clone());
         passage.stop(Hold::Owned { owner, evidence })

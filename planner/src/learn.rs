@@ -264,10 +264,9 @@ fn whom(number: Number, cause: Option<&Activity>) -> OrTold<ForeignChange> {
 
 fn take_lead_times(seen: &[Seconds], memory: &mut ServiceMemory) {
     for span in seen.iter().filter(|span| **span <= LEAD_TIME_MAX) {
-        memory.lead_times.push(u32::try_from(span.0).unwrap_or(u32::MAX));
+        let seconds = u32::try_from(span.0).unwrap_or(u32::MAX);
+        keep_newest(&mut memory.lead_times, seconds, LEAD_TIMES_KEPT);
     }
-    let surplus = memory.lead_times.len().saturating_sub(LEAD_TIMES_KEPT);
-    memory.lead_times.drain(..surplus);
 }
 
 fn judge_quality(seen: &Observation, memory: &mut ServiceMemory) {
@@ -313,9 +312,14 @@ pub(crate) fn remember_band(seen: &Observation, memory: &mut ServiceMemory) {
     if memory.fall.is_some() || memory.bands.last().is_some_and(|band| band.origin >= point.start) {
         return;
     }
-    memory.bands.push(Band { origin: point.start, demand_milli: demand, low_milli: low });
-    let surplus = memory.bands.len().saturating_sub(BANDS_KEPT);
-    memory.bands.drain(..surplus);
+    let band = Band { origin: point.start, demand_milli: demand, low_milli: low };
+    keep_newest(&mut memory.bands, band, BANDS_KEPT);
+}
+
+/// Puts `new` behind the newest `keep - 1`: the list never grows beyond what it has room for.
+fn keep_newest<T>(list: &mut Vec<T>, new: T, keep: usize) {
+    list.drain(..(list.len() + 1).saturating_sub(keep));
+    list.push(new);
 }
 
 impl ChangeLog {
@@ -324,9 +328,7 @@ impl ChangeLog {
         if self.entries.last().is_some_and(|(since, last)| *last == value || *since >= at) {
             return;
         }
-        self.entries.push((at, value));
-        let surplus = self.entries.len().saturating_sub(keep);
-        self.entries.drain(..surplus);
+        keep_newest(&mut self.entries, (at, value), keep);
     }
 
     /// The value in force at `at`, if the log reaches back so far.

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod policy;
 mod proven;
 pub mod reasons;
+mod ring;
 mod sizing;
 pub mod snapshot;
 pub mod stage;

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, RingDelta, delta};
 pub use crate::growth::{Carries, Full, Growth, Highest};
-pub use crate::proven::{Fell, Proven, Slot};
+pub use crate::proven::{Fell, Proven, Size, Slot};
+pub use crate::ring::Ring;
 
 use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

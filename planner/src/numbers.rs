@@ -67,15 +67,17 @@ pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u
     }
     let first = *values.first()?;
     let last = values.len() - 1;
-    let at: Vec<i64> = levels.iter().map(|&level| depth_of(level)).collect();
-    if depth <= at[0] || last == 0 {
-        return Some(if depth > at[last] { values[last] } else { first });
+    let (mut left, mut from) = (0, depth_of(levels[0]));
+    if depth <= from || last == 0 {
+        return Some(first);
     }
-    let right = at.iter().position(|&known| known >= depth).unwrap_or(last);
-    let left = right - 1;
-    let span = (at[right] - at[left]).max(1) as f64;
-    let rise = values[right].saturating_sub(values[left]) as f64;
-    let value = values[left] as f64 + rise * ((depth - at[left]) as f64 / span);
+    let mut to = depth_of(levels[1]);
+    while to < depth && left + 1 < last {
+        left += 1;
+        (from, to) = (to, depth_of(levels[left + 1]));
+    }
+    let rise = values[left + 1].saturating_sub(values[left]) as f64;
+    let value = values[left] as f64 + rise * ((depth - from) as f64 / (to - from).max(1) as f64);
     Some(value.clamp(0.0, SANE_MAX * 1000.0).round() as u64)
 }
 

@@ -71,10 +71,10 @@ pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mu
 pub(crate) fn shapes(
     policy: &Policy,
     snapshot: &Snapshot,
-    services: &mut BTreeMap<ServiceName, ServiceMemory>,
+    services: &mut [(ServiceName, ServiceMemory)],
 ) -> BTreeMap<ServiceName, Shape> {
     for name in &snapshot.acknowledged {
-        if let Some(memory) = services.get_mut(name) {
+        if let Some(memory) = find(services, name) {
             memory.fall = None;
             memory.bands.clear();
         }
@@ -83,13 +83,13 @@ pub(crate) fn shapes(
         if !seen.signals.is_worse() {
             continue;
         }
-        if let Some(fall) = services.get_mut(name).and_then(|memory| memory.fall.as_mut()) {
+        if let Some(fall) = find(services, name).and_then(|memory| memory.fall.as_mut()) {
             fall.outage = fall.outage.or(Some((1, 1)));
         }
     }
     let mut held = BTreeMap::new();
     for sharers in sharing(policy, snapshot, services).into_values() {
-        let mut memories = Cursor::over(services.iter());
+        let mut memories = Cursor::over(services.iter().map(|(name, own)| (name, own)));
         let fallen: Vec<Timestamp> =
             sharers.iter().filter_map(|name| Some(memories.at(name)?.fall?.since)).collect();
         if fallen.len() < SHARED_MIN.max(sharers.len().div_ceil(3)) {
@@ -103,7 +103,7 @@ pub(crate) fn shapes(
         };
         for name in sharers {
             held.insert(name.clone(), shape);
-            if let Some(fall) = services.get_mut(name).and_then(|memory| memory.fall.as_mut()) {
+            if let Some(fall) = find(services, name).and_then(|memory| memory.fall.as_mut()) {
                 fall.outage = Some((shape.fallen, shape.of));
             }
         }
@@ -114,6 +114,15 @@ pub(crate) fn shapes(
         }
     }
     held
+}
+
+/// The memory of a service, among those by name.
+fn find<'m>(
+    services: &'m mut [(ServiceName, ServiceMemory)],
+    name: &ServiceName,
+) -> Option<&'m mut ServiceMemory> {
+    let at = services.binary_search_by(|(known, _)| known.cmp(name)).ok()?;
+    Some(&mut services[at].1)
 }
 
 /// What services can lose together.
@@ -127,11 +136,11 @@ enum Shared<'a> {
 fn sharing<'a>(
     policy: &'a Policy,
     snapshot: &Snapshot,
-    services: &BTreeMap<ServiceName, ServiceMemory>,
+    services: &[(ServiceName, ServiceMemory)],
 ) -> BTreeMap<Shared<'a>, Vec<&'a ServiceName>> {
     let mut by_key: BTreeMap<Shared<'a>, Vec<&ServiceName>> = BTreeMap::new();
     let mut looked = Cursor::over(&snapshot.services);
-    let mut memories = Cursor::over(services);
+    let mut memories = Cursor::over(services.iter().map(|(name, own)| (name, own)));
     for (name, service) in &policy.services {
         let looked = looked.at(name).is_some();
         if !looked || memories.at(name).is_none_or(|memory| memory.bands.is_empty()) {

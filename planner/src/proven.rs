@@ -4,8 +4,13 @@
 //! comes every evening. A daily fall is told from an accident by what the service wanted before: for
 //! longer than an accident usually lasts, at this time of the last days, or not long ago.
 
+use std::num::NonZeroU32;
+use std::ops::Range;
+
 use fleet::{Seconds, Timestamp, Units};
 use serde::{Deserialize, Serialize};
+
+use crate::ring::Ring;
 
 /// The length of a slot: over recorded loads, longer ones cost more and protected from no more.
 const SLOT_SECONDS: i64 = 300;
@@ -34,11 +39,10 @@ const EXPECTED_FROM: u32 = 4;
 pub struct Proven {
     /// The newest slot: five minutes, counted from 1970.
     pub newest: u32,
-    /// The slots of the last five hours, by number modulo 60. Empty or 60 long.
-    pub lately: Vec<Option<Slot>>,
-    /// The largest size of each half hour of the last four days, by number modulo 192. Empty or 192
-    /// long.
-    pub days: Vec<Option<Units>>,
+    /// The slots of the last five hours.
+    pub lately: Ring<Slot, { SLOTS_KEPT as usize }>,
+    /// The largest size of each half hour of the last four days.
+    pub days: Ring<Size, { HALVES_KEPT as usize }>,
     /// Units of the newest order that no budget was asked for.
     pub unbudgeted: Units,
     /// A sharp fall of demand that time has not told from an accident yet.
@@ -49,9 +53,37 @@ pub struct Proven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// The largest size that was wanted.
-    pub most: Units,
+    pub most: Size,
     /// The same, and not less than was vouched for meanwhile: a lie vouches for nothing later.
-    pub vouched: Units,
+    pub vouched: Size,
+}
+
+/// A size that takes no more room where it may be unknown: a fleet's rings are copied every cycle.
+///
+/// ```
+/// use fleet::Units;
+/// use planner::memory::Size;
+///
+/// assert_eq!(Units::from(Size::from(Units(12))), Units(12));
+/// assert_eq!(size_of::<Option<Size>>(), size_of::<Units>());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Units", into = "Units")]
+pub struct Size(
+    /// One more than the size, which is less than the largest number.
+    NonZeroU32,
+);
+
+impl From<Units> for Size {
+    fn from(units: Units) -> Size {
+        Size(NonZeroU32::MIN.saturating_add(units.0))
+    }
+}
+
+impl From<Size> for Units {
+    fn from(size: Size) -> Units {
+        Units(size.0.get() - 1)
+    }
 }
 
 /// Demand that fell sharply out of its band.
@@ -85,28 +117,35 @@ impl Proven {
     /// When what is wanted now will have lasted long enough to be believed.
     pub(crate) fn believed_at(&self, at: Timestamp, wanted: Units) -> Timestamp {
         let now = slot(at).unwrap_or(0);
-        let more = |number: &u32| self.slot(*number).is_some_and(|slot| slot.most > wanted);
+        let more =
+            |number: &u32| self.slot(*number).is_some_and(|slot| Units::from(slot.most) > wanted);
         let last = (now.saturating_sub(BELIEVED_AFTER)..=now).rev().find(more).unwrap_or(now);
         Timestamp(i64::from(last + BELIEVED_AFTER + 1) * SLOT_SECONDS)
     }
 
     /// The slot of a number, where it is known.
     fn slot(&self, number: u32) -> Option<Slot> {
-        let kept = number <= self.newest && self.newest - number < SLOTS_KEPT;
-        *self.lately.get((number % SLOTS_KEPT) as usize).filter(|_| kept)?
+        self.slots(number..number.saturating_add(1)).next()
     }
 
-    /// The most that was wanted in `slots`.
-    fn most(&self, slots: std::ops::RangeInclusive<u32>) -> Option<Units> {
-        slots.filter_map(|number| self.slot(number)).map(|slot| slot.most).max()
+    /// The slots of `numbers` that are known, in their order.
+    fn slots(&self, numbers: Range<u32>) -> impl Iterator<Item = Slot> {
+        let kept = self.newest.saturating_sub(SLOTS_KEPT - 1)..self.newest.saturating_add(1);
+        self.lately.range(numbers.start.max(kept.start)..numbers.end.min(kept.end)).flatten()
+    }
+
+    /// The most that was wanted in `slots`, and how many of them are known.
+    fn most(&self, slots: Range<u32>) -> Option<(Units, u32)> {
+        let known = self.slots(slots).map(|slot| slot.most);
+        let of_two = |(a, n): (Size, u32), (b, m): (Size, u32)| (a.max(b), n + m);
+        known.map(|most| (most, 1)).reduce(of_two).map(|(most, known)| (most.into(), known))
     }
 
     /// The most that was wanted in the slots that make a size believed, where at most one of them
     /// is not known.
     fn lasted(&self, now: u32) -> Option<Units> {
-        let slots = now.checked_sub(BELIEVED_AFTER)?..=now;
-        let known = slots.clone().filter(|number| self.slot(*number).is_some()).count();
-        self.most(slots).filter(|_| known >= BELIEVED_AFTER as usize)
+        let (most, known) = self.most(now.checked_sub(BELIEVED_AFTER)?..now + 1)?;
+        (known >= BELIEVED_AFTER).then_some(most)
     }
 
     /// The most of the hour before this half hour, times the largest part of it that was left on
@@ -114,14 +153,14 @@ impl Proven {
     fn usual(&self, now: u32) -> Option<Units> {
         let half = now / SLOTS_PER_HALF;
         let begin = half * SLOTS_PER_HALF;
-        let hour = self.most(begin.checked_sub(2 * SLOTS_PER_HALF)?..=begin - 1)?;
+        let (hour, _) = self.most(begin.checked_sub(2 * SLOTS_PER_HALF)?..begin)?;
         let left = |day: u32| {
             let then = half.checked_sub(day * HALVES + 2)?;
             let before = self.half(then)?.max(self.half(then + 1)?);
             part(hour, self.half(then + 2)?, before)
         };
-        let left: Option<Vec<Units>> = (1..=DAYS).map(left).collect();
-        left?.into_iter().max()
+        // Of every one of the days.
+        (1..=DAYS).try_fold(Units(0), |most, day| left(day).map(|left| most.max(left)))
     }
 
     /// The least of what was right before the slots that make a size believed, grown as on the
@@ -130,37 +169,52 @@ impl Proven {
     fn before(&self, now: u32, doubted: bool) -> Option<Units> {
         let old = now.saturating_sub(SLOTS_KEPT)..now.saturating_sub(BELIEVED_AFTER);
         let until = if doubted { now + SLOTS_PER_HALF } else { now };
-        // Slots of one half hour have grown alike.
-        let halves = old.start / SLOTS_PER_HALF..=old.end / SLOTS_PER_HALF;
-        let grown = |half: u32| {
-            let within = half * SLOTS_PER_HALF..(half + 1) * SLOTS_PER_HALF;
-            let slots = within.filter(|number| old.contains(number));
-            let least = slots.filter_map(|number| self.slot(number)).map(|s| s.vouched).min()?;
-            let mut grown = self.growths(half, least, now..=until);
+        let after = self.on_former_days([now, until].map(|slot| slot / SLOTS_PER_HALF));
+        let mut least = None;
+        let mut begin = old.start;
+        while begin < old.end {
+            // Slots of one half hour have grown alike.
+            let half = begin / SLOTS_PER_HALF;
+            let end = old.end.min((half + 1) * SLOTS_PER_HALF);
+            let vouched = self.slots(begin..end).map(|slot| slot.vouched).min().map(Units::from);
+            begin = end;
+            // What does not shrink needs no comparison with what is less already.
+            let less = |size: &Units| least.is_none_or(|least| *size < least);
+            let Some(size) = vouched.filter(less) else { continue };
+            let mut grown = self.growths(half, size, after);
             grown.sort_unstable();
             // Days of which nothing is known come first.
             let known = &grown[grown.iter().take_while(|size| size.is_none()).count()..];
-            let at = if doubted { known.len().checked_sub(1)? } else { known.len() / 2 };
-            *known.get(at)?
-        };
-        halves.filter_map(grown).min()
+            let at = if doubted { known.len().checked_sub(1) } else { Some(known.len() / 2) };
+            least = at.and_then(|at| *known.get(at)?).filter(less).or(least);
+        }
+        least
     }
 
-    /// What `size` would have become from the half hour `then` to the most of the slots at the ends
-    /// of `now`, as it grew on each of the last days.
+    /// The most of two half hours, on each of the last days.
+    fn on_former_days(&self, halves: [u32; 2]) -> [Option<Units>; DAYS as usize] {
+        let back = |half: u32, day: u32| self.half(half.checked_sub(day * HALVES)?);
+        std::array::from_fn(|day| {
+            let [first, last] = halves.map(|half| back(half, day as u32 + 1));
+            first.max(last)
+        })
+    }
+
+    /// What `size` would have become from the half hour `then` to a later one, as it grew `after`
+    /// that on each of the last days.
     fn growths(
         &self,
         then: u32,
         size: Units,
-        now: std::ops::RangeInclusive<u32>,
+        after: [Option<Units>; DAYS as usize],
     ) -> [Option<Units>; DAYS as usize] {
-        let [first, last] = [*now.start(), *now.end()].map(|slot| slot / SLOTS_PER_HALF);
-        let grown = |day: u32| {
-            let back = |half: u32| half.checked_sub(day * HALVES).and_then(|half| self.half(half));
-            let (before, after) = back(then).zip(back(first).max(back(last)))?;
-            part(size, after.max(before), before)
-        };
-        std::array::from_fn(|day| grown(day as u32 + 1))
+        let before = self.on_former_days([then, then]);
+        std::array::from_fn(|day| {
+            let (before, after) = before[day].zip(after[day])?;
+            // Where nothing ran, before or after, nothing grew.
+            let idle = (before.max(after) == Units(0)).then_some(size);
+            part(size, after.max(before), before).or(idle)
+        })
     }
 
     /// What would be wanted at `at`, had demand gone on as on each of the last days: for a time in
@@ -169,10 +223,11 @@ impl Proven {
         let now = slot(at)?;
         // Of hours ago nothing is carried on.
         let newest = Some(self.newest).filter(|newest| now.saturating_sub(*newest) < SLOTS_KEPT)?;
+        let after = self.on_former_days([now, now + SLOTS_PER_HALF].map(|n| n / SLOTS_PER_HALF));
         // On each of the days, so that one that rose alone orders nothing.
         let least = |number: u32| {
-            let most = self.slot(number)?.most;
-            let grown = self.growths(number / SLOTS_PER_HALF, most, now..=now + SLOTS_PER_HALF);
+            let most = self.slot(number)?.most.into();
+            let grown = self.growths(number / SLOTS_PER_HALF, most, after);
             // A day of which nothing is known is the least.
             grown.into_iter().min()?
         };
@@ -181,7 +236,7 @@ impl Proven {
 
     /// The largest size of a half hour, by its number since 1970.
     fn half(&self, number: u32) -> Option<Units> {
-        *self.days.get((number % HALVES_KEPT) as usize)?
+        self.days.get(number).map(Units::from)
     }
 
     /// Notes that demand fell, or that a fall is over: it was a dip, or has lasted. `settled_milli`
@@ -196,47 +251,45 @@ impl Proven {
     /// Notes what is wanted at `at`, when `size` was vouched for ([`Proven::size`]).
     pub(crate) fn record(&mut self, at: Timestamp, wanted: Units, size: Option<Units>) {
         let Some(now) = slot(at).filter(|now| *now >= self.newest) else { return };
-        let vouched = size.map_or(wanted, |size| size.max(wanted));
+        let vouched = size.map_or(wanted, |size| size.max(wanted)).into();
+        let wanted = Size::from(wanted);
         let mut entry = Slot { most: wanted, vouched };
         let before = self.slot(self.newest);
-        self.lately.resize(SLOTS_KEPT as usize, None);
-        self.days.resize(HALVES_KEPT as usize, None);
         let silence = now - self.newest;
         if let Some(before) = before.filter(|_| silence <= SILENCE_MAX) {
             let most = before.most.max(wanted);
             let between = Slot { most, vouched: before.vouched.max(vouched) };
-            (self.newest + 1..now).for_each(|slot| self.put(slot, Some(between)));
+            (self.newest + 1..now).for_each(|slot| self.lately.put(slot, Some(between)));
             if silence == 0 {
                 entry = between;
             }
         } else {
             // What nobody saw is not what was there a ring before.
-            (self.newest + 1..now).rev().take(SLOTS_KEPT as usize).for_each(|n| self.put(n, None));
+            (self.newest + 1..now)
+                .rev()
+                .take(SLOTS_KEPT as usize)
+                .for_each(|n| self.lately.put(n, None));
         }
-        self.put(now, Some(entry));
+        self.lately.put(now, Some(entry));
         self.put_half(now / SLOTS_PER_HALF, wanted);
         self.newest = now;
     }
 
-    fn put(&mut self, number: u32, slot: Option<Slot>) {
-        self.lately[(number % SLOTS_KEPT) as usize] = slot;
-    }
-
-    fn put_half(&mut self, half: u32, wanted: Units) {
+    fn put_half(&mut self, half: u32, wanted: Size) {
         let known = self.newest / SLOTS_PER_HALF;
         for unseen in (known + 1..=half).rev().take(HALVES_KEPT as usize) {
-            self.days[(unseen % HALVES_KEPT) as usize] = None;
+            self.days.put(unseen, None);
         }
-        let kept = &mut self.days[(half % HALVES_KEPT) as usize];
-        *kept = (*kept).max(Some(wanted));
+        self.days.put(half, self.days.get(half).max(Some(wanted)));
     }
 }
 
-/// `of` times `now` over `before`, rounded up; `None` where there was nothing before.
+/// `of` times `now` over `before`, rounded up; `None` where there was nothing before that it could be
+/// a part of.
 fn part(of: Units, now: Units, before: Units) -> Option<Units> {
     let exact = u64::from(of.0) * u64::from(now.0);
     let part = exact.div_ceil(u64::from(before.0).max(1));
-    (before.0 > 0 || now.0 == 0).then(|| Units(u32::try_from(part).unwrap_or(u32::MAX)))
+    (before.0 > 0).then(|| Units(u32::try_from(part).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]
@@ -301,6 +354,19 @@ mod tests {
         let morning = |n: u64| if n % 1440 < 480 { 5 } else { 20 };
         let grown = past(0, 3 * 1440 + 540, morning);
         assert_eq!(grown.size(minutes(3 * 1440 + 540)), Some(Units(20)));
+    }
+
+    #[test]
+    fn hours_in_which_nothing_ran_say_nothing_of_one_in_which_something_does() {
+        // It was woken six hours ago, on the fourth day or later on.
+        for idle_until in [4320, 4320 + 1080, 4320 + 300] {
+            let woken = |n: u64| if n < idle_until { 0 } else { 20 };
+            let until = idle_until + 360;
+            assert_eq!(past(0, until, woken).size(minutes(until)), Some(Units(20)), "{idle_until}");
+        }
+        // A burst out of nothing goes back to nothing, as any other.
+        let burst = |n: u64| if (5000..5030).contains(&n) { 20 } else { 0 };
+        assert_eq!(past(0, 5030, burst).size(minutes(5030)), Some(Units(0)));
     }
 
     #[test]

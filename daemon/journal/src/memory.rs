@@ -172,13 +172,14 @@ mod tests {
 
     #[test]
     fn the_two_halves_of_a_memory_are_the_whole() {
+        let slot = Slot { most: Units(2).into(), vouched: Units(3).into() };
         let whole = ServiceMemory {
             lead_times: vec![181, 240],
             last_trusted: Some(Units(7)),
             proven: Proven {
                 newest: 1,
-                lately: vec![Some(Slot { most: Units(2), vouched: Units(3) }), None],
-                days: vec![Some(Units(4)), None],
+                lately: [(0, slot)].into_iter().collect(),
+                days: [(0, Units(4).into())].into_iter().collect(),
                 unbudgeted: Units(6),
                 fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
             },

@@ -6,30 +6,20 @@ use fleet::{ServiceName, Timestamp};
 use super::{Stage, StageMemory, Stages, Why, rules};
 use crate::memory::{Memory, ServiceMemory};
 use crate::policy::{Policy, ServicePolicy};
-use crate::snapshot::{Observation, OrderResult, Snapshot};
+use crate::snapshot::{Observation, OrderResult};
 
 /// What a promoted service's cycle says of its promotion. `before` are the account's totals before
 /// the cycle's intervals were counted, `own` is what was learned with them.
 pub(crate) fn regret(
     policy: &Policy,
-    snapshot: &Snapshot,
-    name: &ServiceName,
+    at: Timestamp,
+    (name, service, seen): (&ServiceName, &ServicePolicy, &Observation),
     before: (u64, u64),
     own: &ServiceMemory,
     stages: &mut Stages,
 ) {
-    let (Some(service), Some(seen)) = (policy.services.get(name), snapshot.services.get(name))
-    else {
-        return;
-    };
-    if !policy.promotion.gated.contains(name) {
-        return;
-    }
-    let Some(memory) = stages.services.get_mut(name) else { return };
-    if memory.stage == Stage::Shadow {
-        return;
-    }
-    let at = snapshot.taken_at;
+    let promoted = stages.services.get_mut(name).filter(|memory| memory.stage != Stage::Shadow);
+    let Some(memory) = promoted.filter(|_| policy.promotion.gated.contains(name)) else { return };
     follow_removals(policy, service, seen, at, before, own, memory);
     let limits = &policy.promotion.regret;
     let (intervals, violations) = since(memory.since, own);

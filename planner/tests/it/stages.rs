@@ -164,6 +164,23 @@ fn a_canary_grows_as_it_decides_and_shrinks_by_its_share() {
 }
 
 #[test]
+fn no_past_makes_a_canary_shrink_by_more_than_its_share() {
+    let shrunk = |share| {
+        let mut world = gated();
+        world.policy.budgets = Budgets { account: None, fleet: None, ..Budgets::default() };
+        world.units(40);
+        let _ = world.cycle(true);
+        promote(&mut world, share);
+        world.expect_any_fall();
+        world.wanted_lately("web", 5);
+        world.set_demand(420.0);
+        world.cycle(true).actions[0].change.to()
+    };
+    assert_eq!(shrunk(None), Units(5));
+    assert_eq!(shrunk(Some(Share::percent(25))), Units(39));
+}
+
+#[test]
 fn a_small_canary_waits_longer_for_its_one_unit() {
     let mut world = gated();
     world.policy.budgets = Budgets { account: None, fleet: None, ..Budgets::default() };

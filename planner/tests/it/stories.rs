@@ -385,6 +385,53 @@ fn removals_that_never_happened_are_given_back_to_the_budget() {
     ");
 }
 
+#[test]
+fn an_order_that_failed_gives_back_no_more_than_it_drew() {
+    // What an overshoot added, and what the past vouches for, draws nothing.
+    for (surplus, wanted_lately, drawn) in [(0, 10, 1), (3, 10, 1), (5, 10, 0), (0, 5, 0)] {
+        for result in [OrderResult::Stopped, OrderResult::Failed { fault: timeout() }] {
+            let mut world = World::new();
+            world.add("api");
+            world.policy.budgets = Budgets::default();
+            let Budgets { account, fleet, .. } = &mut world.policy.budgets;
+            for shared in [account, fleet] {
+                shared.as_mut().unwrap().share = Share::percent(50);
+            }
+            let _ = world.cycle(true);
+            // Another service's removal.
+            world.expect_any_fall();
+            world.demand_of("web", 950.0);
+            world.demand_of("api", 420.0);
+            let _ = world.cycle(true);
+            let used = |world: &World| world.memory.fleet.removals.used_milli;
+            let by_others = used(&world);
+            assert_eq!(by_others, 1000);
+            world.expect_any_fall();
+            world.wanted_lately("web", wanted_lately);
+            if wanted_lately > 5 {
+                world.memory.services.get_mut(&name("web")).unwrap().violations.quarters.clear();
+            }
+            let memory = world.memory.services.get_mut(&name("web")).unwrap();
+            memory.growth.surplus = Units(surplus);
+            world.demand_of("web", 420.0);
+            world.demand_of("api", 850.0);
+            let plan = world.cycle(false);
+            let change = plan.actions[0].change;
+            let removed = u64::from(change.from().0 - change.to().0);
+            assert_eq!(removed, drawn + u64::from(surplus.max(10 - wanted_lately)), "{plan:#?}");
+            let drained = by_others + drawn * 1000 - used(&world);
+            let at = world.snapshot.taken_at;
+            world.demand_of("web", 950.0);
+            world.demand_of("api", 850.0);
+            let outcome =
+                OrderOutcome { decision: "1/web".to_owned(), at, change, result: result.clone() };
+            world.seen("web").outcomes = vec![outcome];
+            let _ = world.cycle(true);
+            assert_eq!(used(&world), by_others - drained, "{surplus} {wanted_lately} {result:?}");
+        }
+    }
+}
+
 // Somebody else (15, 19, 26)
 
 #[test]

@@ -9,6 +9,7 @@ use fleet::{
     Timestamp, Units,
 };
 use planner::Memory;
+use planner::memory::{Count, Proven, Slot};
 use planner::plan::Plan;
 use planner::policy::{
     Budgets, CapacityPerUnit, Mode, Policy, PoolPolicy, ServicePolicy, Share, Signals,
@@ -67,9 +68,10 @@ impl World {
     }
 
     pub fn add(&mut self, service: &str) {
-        self.policy.services.insert(name(service), service_policy(service));
+        let name = name(service);
+        self.policy.services.insert(name.clone(), service_policy(service));
         let seen = observation(service, self.snapshot.taken_at);
-        self.snapshot.services.insert(name(service), seen);
+        self.snapshot.services.insert(name, seen);
     }
 
     pub fn service(&mut self, service: &str) -> &mut ServicePolicy {
@@ -90,6 +92,23 @@ impl World {
 
     pub fn demand(&mut self) -> &mut DemandView {
         &mut self.seen("web").demand
+    }
+
+    /// Makes the next fall of demand none that surprises.
+    pub fn expect_any_fall(&mut self) {
+        self.memory.services.values_mut().for_each(|memory| memory.bands.clear());
+    }
+
+    /// A service that was watched for two days, and wanted so many units for the last five hours.
+    pub fn wanted_lately(&mut self, service: &str, units: u32) {
+        let at = self.snapshot.taken_at;
+        let number = |seconds: i64| u32::try_from(at.0 / seconds).unwrap();
+        let memory = self.memory.services.get_mut(&name(service)).unwrap();
+        memory.violations.quarters = vec![(number(6 * 3600) - 8, Count::default())];
+        let newest = number(300);
+        let slot = Slot { most: Units(units).into(), vouched: Units(units).into() };
+        let lately = (newest - 59..=newest).map(|number| (number, slot)).collect();
+        memory.proven = Proven { newest, lately, ..Proven::default() };
     }
 
     /// Demand of the newest settled interval, and a forecast that expects the same to go on.

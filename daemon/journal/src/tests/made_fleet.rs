@@ -189,16 +189,20 @@ fn proven(service: usize, minute: i64) -> Proven {
         Units(minutes.map(|minute| units(service, minute)).max().unwrap_or_default())
     };
     let (newest, half) = (minute / 5, minute / 30);
-    let (mut lately, mut days) = (vec![None; 60], vec![None; 192]);
-    for slot in newest - 59..=newest {
-        let most = most(5 * slot, 5);
-        lately[(slot % 60) as usize] = Some(Slot { most, vouched: most });
+    let number = |number: i64| u32::try_from(number).unwrap();
+    let slot = |slot: i64| {
+        let most = most(5 * slot, 5).into();
+        (number(slot), Slot { most, vouched: most })
+    };
+    let lately = (newest - 59..=newest).map(slot).collect();
+    let days = (half - 191..=half).map(|half| (number(half), most(30 * half, 30).into())).collect();
+    Proven {
+        newest: number(newest),
+        lately,
+        days,
+        unbudgeted: Units(service as u32 % 3),
+        fell: None,
     }
-    for half in half - 191..=half {
-        days[(half % 192) as usize] = Some(most(30 * half, 30));
-    }
-    let newest = u32::try_from(newest).unwrap();
-    Proven { newest, lately, days, unbudgeted: Units(service as u32 % 3), fell: None }
 }
 
 /// The highest demand lately, by the hour.

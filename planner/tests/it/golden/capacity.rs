@@ -399,7 +399,7 @@ fn fell() -> Fell {
 }
 
 fn slot() -> Slot {
-    Slot { most: Units(2), vouched: Units(3) }
+    Slot { most: Units(2).into(), vouched: Units(3).into() }
 }
 
 fn growth() -> Growth {
@@ -443,8 +443,8 @@ fn service_memory() -> ServiceMemory {
         censored: Some(Censored { count: 17, newest: at(18) }),
         proven: Proven {
             newest: 2,
-            lately: vec![Some(slot())],
-            days: vec![None, Some(Units(2))],
+            lately: [(0, slot())].into_iter().collect(),
+            days: [(1, Units(2).into())].into_iter().collect(),
             unbudgeted: Units(19),
             fell: Some(fell()),
         },
@@ -499,7 +499,7 @@ pub(super) fn memory(golden: &mut Golden) {
         LastTrusted(Some(Units(16))),
         Censored(Some(Censored { count: 17, newest: at(18) })),
         Lately { newest: 1, slots: ring(slot()) },
-        Days(ring(Units(2))),
+        Days(ring(Units(2).into())),
         Unbudgeted(Units(1)),
         Fell(Some(fell())),
         Growth(growth()),

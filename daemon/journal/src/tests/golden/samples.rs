@@ -137,10 +137,11 @@ fn snapshot() -> Snapshot {
 
 /// What its past vouches for and how it grew, and nothing else.
 pub(super) fn service_memory() -> ServiceMemory {
+    let slot = Slot { most: Units(2).into(), vouched: Units(3).into() };
     let proven = Proven {
         newest: 1,
-        lately: vec![Some(Slot { most: Units(2), vouched: Units(3) }), None],
-        days: vec![Some(Units(4)), None],
+        lately: [(0, slot)].into_iter().collect(),
+        days: [(0, Units(4).into())].into_iter().collect(),
         unbudgeted: Units(6),
         fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
     };

@@ -223,7 +223,7 @@ fn id_of(letters: &[Letter<'_>], told: &[usize]) -> String {
     }
 }
 
-/// The beginning of what was answered; as much of it as came.
+/// The beginning of what was answered; as much of it as came in time.
 async fn text(mut response: Response) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < ANSWER_BYTES_MAX {

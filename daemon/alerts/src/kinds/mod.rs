@@ -7,6 +7,7 @@ mod alertmanager;
 mod dingtalk;
 mod feishu;
 mod pagerduty;
+mod refusals;
 mod slack;
 mod text;
 mod wecom;
@@ -207,16 +208,8 @@ fn coded(
     by_status: impl Fn() -> Receipt,
 ) -> Receipt {
     let read: Option<Value> = serde_json::from_str(body).ok();
-    let code = read.as_ref().and_then(|body| body.get(name)?.as_i64());
-    let is_success = (200..300).contains(&status);
-    let Some(code) = code else {
-        return if is_success {
-            let why = format!("it answers {status} without `{name}`");
-            Receipt::Later { status: Some(status), why, rest: None }
-        } else {
-            by_status()
-        };
-    };
+    let code = read.as_ref().and_then(|body| whole(body.get(name)?));
+    let Some(code) = code else { return refusals::told(status, body, by_status()) };
     if code == 0 {
         return by_status();
     }
@@ -230,6 +223,11 @@ fn coded(
             Receipt::Refused { status, why: format!("it answers `{name}` {code}: {what}") }
         }
     }
+}
+
+/// A whole number, which some receivers write as text.
+fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// HMAC-SHA256 in base64.

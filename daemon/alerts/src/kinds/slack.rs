@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Item, heading, link_of, meaning, text};
+use super::{Item, heading, link_of, meaning, refusals, text};
 use crate::Receipt;
 
 /// A message has 50 blocks: one is the header, one the link.
@@ -62,7 +62,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Slack says `ok`, or in a word why not.
+/// Slack says `ok`, or in a word why not; others that take its messages say what they like.
 pub(super) fn answer(status: u16, rest: Option<Duration>, body: &str) -> Receipt {
     const KNOWN: [(&str, &str); 10] = [
         ("action_prohibited", "an administrator forbids it"),
@@ -79,14 +79,24 @@ pub(super) fn answer(status: u16, rest: Option<Duration>, body: &str) -> Receipt
     let word = body.trim();
     let said = KNOWN.iter().find(|(known, _)| *known == word);
     match (meaning(status, rest), said) {
-        (Receipt::Taken { .. }, _) if word != "ok" => Receipt::Later {
+        (Receipt::Taken { .. }, Some((word, what))) => {
+            let why = format!("it answers {status}, `{word}`: {what}");
+            Receipt::Refused { status: Some(status), why }
+        }
+        (Receipt::Taken { .. }, None) if is_error_word(word) => Receipt::Later {
             status: Some(status),
-            why: format!("it answers {status} without `ok`"),
-            rest: None,
+            why: format!("it answers {status} with a word of its errors"),
+            rest,
         },
         (Receipt::Refused { status, why }, Some((word, what))) => {
             Receipt::Refused { status, why: format!("{why}, `{word}`: {what}") }
         }
-        (answer, _) => answer,
+        (answer, _) => refusals::told(status, body, answer),
     }
+}
+
+/// Whether it has the form of Slack's errors, of which there are more than are documented:
+/// `rollup_error`, `user_not_found`.
+fn is_error_word(word: &str) -> bool {
+    word.contains('_') && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
 }

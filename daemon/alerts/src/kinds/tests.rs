@@ -650,7 +650,17 @@ fn an_answer_is_known_by_its_code() {
     let err = |code: i64, words: &str| json!({ "errcode": code, "errmsg": words });
     insta::assert_snapshot!([
         told(Slack, 200, json!("ok")),
-        told(Slack, 200, json!("<html>sign in</html>")),
+        told(Slack, 200, json!("<html>a page</html>")),
+        told(Slack, 200, json!("")),
+        told(Slack, 204, json!("")),
+        told(Slack, 202, json!("queued")),
+        told(Slack, 200, json!({ "success": true })),
+        told(Slack, 200, json!({ "result": "success", "msg": "" })),
+        told(Slack, 200, json!("x".repeat(70_000))),
+        told(Slack, 200, json!({ "success": false, "error": "no such room" })),
+        told(Slack, 200, json!({ "result": "error", "msg": "no such stream" })),
+        told(Slack, 200, json!("no_service")),
+        told(Slack, 200, json!("rollup_error")),
         told(Slack, 400, json!("invalid_blocks")),
         told(Slack, 403, json!("something else")),
         told(Slack, 404, json!("no_service")),
@@ -668,11 +678,16 @@ fn an_answer_is_known_by_its_code() {
         told(Dingtalk, 200, err(310_000, "description:关键词不匹配")),
         told(Dingtalk, 200, err(300_001, "token is not exist")),
         told(Dingtalk, 200, json!("<html>")),
+        told(Dingtalk, 200, json!({ "errcode": "300001" })),
+        told(Dingtalk, 200, json!({ "success": false })),
+        told(Dingtalk, 204, json!("")),
         told(Dingtalk, 502, json!("<html>")),
         told(Feishu, 200, json!({ "code": 0, "msg": "success", "StatusCode": 0 })),
         told(Feishu, 200, json!({ "code": 19021, "msg": "sign match fail" })),
         told(Feishu, 400, json!({ "code": 9499, "msg": "Bad Request" })),
         told(Feishu, 200, json!({ "code": 11232, "msg": "frequency limited" })),
+        told(Feishu, 200, json!({ "StatusCode": 0 })),
+        told(Feishu, 200, json!({ "StatusCode": 9 })),
         told(Wecom, 200, err(0, "ok")),
         told(Wecom, 200, err(45_009, "api freq out of limit")),
         told(Wecom, 200, err(93_000, "invalid webhook url")),
@@ -684,7 +699,17 @@ fn an_answer_is_known_by_its_code() {
         told(Alertmanager, 400, json!("bad label")),
     ].join("\n"), @r#"
     Slack 200 taken
-    Slack later, it answers 200 without `ok`, None
+    Slack 200 taken
+    Slack 200 taken
+    Slack 204 taken
+    Slack 202 taken
+    Slack 200 taken
+    Slack 200 taken
+    Slack 200 taken
+    Slack later, it answers 200, and by `success` that it did not take it, None
+    Slack later, it answers 200, and by `result` that it did not take it, None
+    Slack never, it answers 200, `no_service`: the webhook is gone or switched off
+    Slack later, it answers 200 with a word of its errors, Some(7s)
     Slack never, it answers 400, `invalid_blocks`: it does not take the blocks
     Slack never, it answers 403
     Slack never, it answers 404, `no_service`: the webhook is gone or switched off
@@ -701,12 +726,17 @@ fn an_answer_is_known_by_its_code() {
     DingTalk later, it answers `errcode` 310000: the signature does not match, or the clock is off, None
     DingTalk never, it answers `errcode` 310000: it asks for a word that is not in the message; `neap` is
     DingTalk never, it answers `errcode` 300001: the token is not valid
-    DingTalk later, it answers 200 without `errcode`, None
+    DingTalk 200 taken
+    DingTalk never, it answers `errcode` 300001: the token is not valid
+    DingTalk later, it answers 200, and by `success` that it did not take it, None
+    DingTalk 204 taken
     DingTalk later, it answers 502, Some(7s)
     Feishu 200 taken
     Feishu later, it answers `code` 19021: the signature does not match, or the clock is off, None
     Feishu never, it answers `code` 9499: it does not take the message
     Feishu later, it answers `code` 11232: it has had too many messages, Some(60s)
+    Feishu 200 taken
+    Feishu later, it answers 200, and by `StatusCode` that it did not take it, None
     WeCom 200 taken
     WeCom later, it answers `errcode` 45009: it has had too many messages, Some(60s)
     WeCom never, it answers `errcode` 93000: the key is not valid

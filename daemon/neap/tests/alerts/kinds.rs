@@ -457,6 +457,35 @@ async fn an_error_that_comes_as_a_success_is_none() {
     assert_eq!(bench.outcomes(), ["sent", why]);
 }
 
+/// Each repeat would be one more message in the room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_in_other_words_is_told_once() {
+    let json = "content-type: application/json\r\n";
+    for kind in ["slack", "dingtalk", "feishu", "wecom"] {
+        let replies: Vec<Reply> = vec![
+            (200, "", String::new()).into(),
+            (200, "", "<html>thank you</html>".to_owned()).into(),
+            (200, json, json!({ "success": true }).to_string()).into(),
+            (200, json, json!({ "result": "success", "msg": "" }).to_string()).into(),
+            (202, "", "queued".to_owned()).into(),
+            (204, "", String::new()).into(),
+            (200, "", "x".repeat(3 << 20)).into(),
+            Reply::Endless { flood: false },
+            Reply::Endless { flood: true },
+        ];
+        let count = replies.len();
+        let bench = bench();
+        let receiver = Receiver::new(move |before, _| replies[before.len() % count].clone()).await;
+        let _sender = bench.start_as(kind, &receiver, "");
+        for n in 0..count {
+            bench.enqueue(&[alert(&format!("n{n}"), Severity::Warning)]);
+            bench.all_done().await;
+            assert_eq!(receiver.count(), n + 1, "{kind}");
+        }
+        assert!(bench.outcomes().iter().all(|outcome| outcome == "sent"), "{kind}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_seen_by_who_checks_it() {
     for kind in ["dingtalk", "feishu"] {

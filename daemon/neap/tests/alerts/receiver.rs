@@ -238,6 +238,10 @@ pub type Answer = (u16, &'static str, String);
 #[derive(Clone, Debug)]
 pub enum Reply {
     Answer(Answer),
+    /// It answers 200 with a body that never ends: one piece of it, or one after the other.
+    Endless {
+        flood: bool,
+    },
     /// It keeps the connection and never answers.
     Hang,
     /// It closes the connection.
@@ -306,7 +310,7 @@ impl Receiver {
     pub fn answers(&self) -> Vec<Answer> {
         let answer = |reply: &Reply| match reply {
             Reply::Answer(answer) => answer.clone(),
-            Reply::Hang | Reply::HangUp => Answer::default(),
+            Reply::Endless { .. } | Reply::Hang | Reply::HangUp => Answer::default(),
         };
         locked(&self.seen).had.iter().map(|(_, reply)| answer(reply)).collect()
     }
@@ -347,6 +351,14 @@ async fn serve(
             let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}");
             let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
             let _ = stream.write_all(text.as_bytes()).await;
+        }
+        Reply::Endless { flood } => {
+            let head = "HTTP/1.1 200 X\r\nconnection: close\r\n\r\n{\"success\":";
+            let mut sent = stream.write_all(head.as_bytes()).await;
+            while flood && sent.is_ok() {
+                sent = stream.write_all(&[b' '; 1 << 16]).await;
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
         }
         Reply::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
         Reply::HangUp => {}

@@ -116,6 +116,9 @@ impl Yearly {
                 }
             }
         };
+        // The last minute of a day belongs to it.
+        let is_last = (self.until.hour(), self.until.minute()) == (23, 59);
+        let until = if is_last { until.checked_add(1.minute()).ok()? } else { until };
         Some((from, until))
     }
 }

@@ -128,9 +128,14 @@ pub(super) fn time_of_day(text: &str) -> Option<Time> {
     Time::new(digits(hour)?, digits(minute)?, 0, 0).ok()
 }
 
-/// Like [`time_of_day`], and `24:00`, which is midnight and `true`: a day more.
+/// Like [`time_of_day`], and the end of the day, which is midnight and `true`: a day more. It is
+/// written `24:00`, or `23:59` as where a day has no such hour: nobody means its last minute to be
+/// left out, and what begins at midnight follows without a gap.
 pub(super) fn end_of_window(text: &str) -> Option<(Time, bool)> {
-    if text == "24:00" { Some((Time::midnight(), true)) } else { Some((time_of_day(text)?, false)) }
+    match text {
+        "24:00" | "23:59" => Some((Time::midnight(), true)),
+        text => Some((time_of_day(text)?, false)),
+    }
 }
 
 pub(super) fn day_of(word: &str) -> Option<Weekday> {

@@ -45,12 +45,13 @@ How values are written:
 - A **duration** is text of whole numbers with units, from large to small: `\"45s\"`, `\"1h30m\"`,
   `\"2d\"`, `\"1w\"`.
 - A **share** is text in percent: `\"0.5%\"`.
-- A **path** is relative to the configuration file where it names a file with a secret, holidays,
-  prices or a template. All other paths are relative to the working directory.
+- A **path** is relative to the configuration file where it names the kill switch or a file with a
+  secret, holidays, prices or a template. All other paths are relative to the working directory.
 - A **local time** is a date, or a date and a time, without an offset: `2026-12-24`,
   `\"2026-12-24T18:00\"`. The time zone is in `timezone`.
 - **Weekly windows** are `\"Mon-Fri 08:30-20:00\"`, `\"Sat,Sun 00:00-24:00\"`, `\"daily 22:00-06:00\"`
-  (ends on the next day) and `\"Fri 18:00-Mon 08:00\"` (one stretch).
+  (ends on the next day) and `\"Fri 18:00-Mon 08:00\"` (one stretch). An end of `23:59` is the end of
+  the day, as `24:00` is.
 - **Yearly windows** are `\"11-11\"` (the whole day), `\"11-11 20:00-24:00\"` and
   `\"11-10 20:00-11-12 02:00\"`.
 ",
@@ -70,10 +71,10 @@ neap check --schema > neap.schema.json
 
 - **时长**是带单位的整数文本，单位从大到小：`\"45s\"`、`\"1h30m\"`、`\"2d\"`、`\"1w\"`。
 - **比例**是百分比文本：`\"0.5%\"`。
-- **路径**：机密、节假日、价格和模板文件的路径相对于配置文件所在目录，其他路径相对于工作目录。
+- **路径**：紧急停止开关以及机密、节假日、价格和模板文件的路径相对于配置文件所在目录，其他路径相对于工作目录。
 - **当地时间**是日期，或日期加时间，不带时差：`2026-12-24`、`\"2026-12-24T18:00\"`。时区写在 `timezone` 中。
 - **每周时段**写作 `\"Mon-Fri 08:30-20:00\"`、`\"Sat,Sun 00:00-24:00\"`、`\"daily 22:00-06:00\"`（次日结束）和
-  `\"Fri 18:00-Mon 08:00\"`（连续一段）。
+  `\"Fri 18:00-Mon 08:00\"`（连续一段）。结束时间 `23:59` 与 `24:00` 一样，指一天的结束。
 - **每年时段**写作 `\"11-11\"`（全天）、`\"11-11 20:00-24:00\"` 和 `\"11-10 20:00-11-12 02:00\"`。
 ",
 ];

@@ -100,7 +100,9 @@ fn path(root: &Table<'_>, key: &Key, default: &str, what: &str) -> PathBuf {
 
 /// The kill switch must outlive a reboot, so it does not live where a reboot cleans up.
 fn kill_switch(root: &Table<'_>) -> PathBuf {
-    let path = path(root, &top::KILL_SWITCH, Defaults::KILL_SWITCH, "a file");
+    let entry = root.get(&top::KILL_SWITCH);
+    let named = entry.and_then(|entry| entry.path_beside("the path of a file"));
+    let path = named.unwrap_or_else(|| PathBuf::from(Defaults::KILL_SWITCH));
     let swept = ["/run", "/var/run", "/dev/shm"];
     if swept.iter().any(|dir| path.starts_with(dir))
         && let Some(entry) = root.get(&top::KILL_SWITCH)

@@ -3,6 +3,7 @@
 //! No cloud compares and sets. So each action is: look at the switch, read, check, set, read back.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,17 +42,25 @@ impl Handles {
     }
 }
 
-/// Reads the kill switch. A path that cannot be checked counts as thrown.
+/// Reads the kill switch. Whatever has its name throws it, a link to nothing too, and a path that
+/// cannot be checked counts as thrown.
 pub fn kill_switch(path: &Path) -> KillSwitch {
     let shown = || path.display().to_string();
-    match path.try_exists() {
-        Ok(false) => KillSwitch::Clear,
-        Ok(true) => KillSwitch::Thrown { why: SwitchThrown::Exists { path: shown() }.into() },
+    match path.symlink_metadata() {
+        Ok(_) => KillSwitch::Thrown { why: SwitchThrown::Exists { path: shown() }.into() },
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_below_a_dangling_link(path) => {
+            KillSwitch::Clear
+        }
         Err(error) => {
             let why = SwitchThrown::Unchecked { path: shown(), error: error.to_string() };
             KillSwitch::Thrown { why: why.into() }
         }
     }
+}
+
+/// Whether a folder above is a link to nothing: what would be below it nobody can tell.
+fn is_below_a_dangling_link(path: &Path) -> bool {
+    path.ancestors().skip(1).any(|above| above.is_symlink() && !above.exists())
 }
 
 /// Carries out one action and says how it ended.
@@ -187,4 +196,48 @@ async fn settle(
     };
     let restored = handle.writer.set(again, decision, deadline).await.is_ok();
     OrderResult::Contested { found, restored }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn whatever_has_the_switchs_name_throws_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("folder")).unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        symlink(at("file"), at("to-file")).unwrap();
+        symlink(at("nothing"), at("dangling")).unwrap();
+        symlink(at("loop"), at("loop")).unwrap();
+        symlink(at("other-loop"), at("one-loop")).unwrap();
+        symlink(at("one-loop"), at("other-loop")).unwrap();
+        symlink(at("folder"), at("to-folder")).unwrap();
+        symlink("/proc/self/no-such", at("to-proc")).unwrap();
+        let long = "x".repeat(300);
+        for thrown in [
+            "folder",
+            "file",
+            "to-file",
+            "dangling",
+            "loop",
+            "one-loop",
+            "to-folder",
+            "to-proc",
+            "file/below",
+            "dangling/below",
+            "dangling/far/below",
+            "loop/below",
+            long.as_str(),
+        ] {
+            assert_ne!(kill_switch(&at(thrown)), KillSwitch::Clear, "{thrown}");
+        }
+        for clear in ["nothing", "folder/nothing", "to-folder/nothing", "nothing/below"] {
+            assert_eq!(kill_switch(&at(clear)), KillSwitch::Clear, "{clear}");
+        }
+        assert_eq!(kill_switch(Path::new("no-such-file")), KillSwitch::Clear);
+    }
 }

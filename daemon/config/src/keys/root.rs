@@ -29,9 +29,9 @@ sections! {
         /// and begins an empty journal.
         zh "日志库所在目录，同一时间只能由一个守护进程使用。修改后需要重启，并从空的日志库开始。";
         STATE_DIR "state_dir": Kind::Path, [= "/var/lib/neap"], "/srv/neap";
-        /// While this file exists, neap changes nothing. It must not lie in `/run`, `/var/run` or
-        /// `/dev/shm`, because a reboot empties them.
-        zh "只要该文件存在，neap 就不做任何更改。不能放在 `/run`、`/var/run` 或 `/dev/shm` 下，因为重启会清空这些目录。";
+        /// While this file exists, neap changes nothing; a directory or a link to nothing counts
+        /// too. It must not lie in `/run`, `/var/run` or `/dev/shm`, because a reboot empties them.
+        zh "只要该文件存在，neap 就不做任何更改；目录和悬空的链接也算。不能放在 `/run`、`/var/run` 或 `/dev/shm` 下，因为重启会清空这些目录。";
         KILL_SWITCH "kill_switch": Kind::Path, [= "/etc/neap/stop"], "/srv/neap/stop";
         /// The Unix group whose members may approve stops, promote, demote and grant exemptions
         /// from the command line. Changing it needs a restart.

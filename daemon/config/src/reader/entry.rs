@@ -60,7 +60,8 @@ impl<'a> Entry<'a> {
             let message = format!("the file of {what} cannot be read: {error}");
             vec![ConfigFault::in_file(&name, (0, 0), "", message, None)]
         });
-        match read.and_then(|text| parse(&name, &text)) {
+        // A byte order mark is what some editors begin a text with.
+        match read.and_then(|text| parse(&name, text.trim_start_matches('\u{feff}'))) {
             Ok(parsed) => Some(parsed),
             Err(faults) => {
                 for fault in faults {
@@ -72,7 +73,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The path that it names, from where this file lies.
-    fn path_beside(&self, expected: &str) -> Option<PathBuf> {
+    pub fn path_beside(&self, expected: &str) -> Option<PathBuf> {
         let folder = Path::new(self.source.file).parent().unwrap_or(Path::new(""));
         Some(folder.join(self.text(expected)?))
     }

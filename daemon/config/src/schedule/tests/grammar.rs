@@ -47,6 +47,31 @@ fn windows_that_touch_or_overlap_are_one() {
     assert_eq!(found(&["Sun 10:00-11:00"]), "");
 }
 
+/// Clocks in Berlin went forward on 2027-03-28 and back on 2027-10-31.
+#[test]
+fn the_last_minute_of_a_day_belongs_to_it() {
+    for zone in ["UTC", "Europe/Berlin", "Asia/Shanghai", "Pacific/Chatham"] {
+        for week in ["2027-03-22T00:00:00Z", "2027-03-29T00:00:00Z"] {
+            let end = Timestamp(Timestamp::parse(week).unwrap().0 + 8 * 86_400).to_string();
+            let found = |up: &[&str]| shown(&hours(zone, up).spans(covers(week, &end)));
+            for (parts, whole) in [
+                (&["daily 23:00-23:59", "daily 00:00-01:00"][..], "daily 23:00-01:00"),
+                (&["Fri 18:00-23:59", "Sat 00:00-23:59", "Sun"], "Fri 18:00-Sun 24:00"),
+                (&["daily 00:00-23:59"], "daily"),
+                (&["Fri 18:00-Sun 23:59", "Mon 00:00-08:00"], "Fri 18:00-Mon 08:00"),
+                (&["Mon 00:00-23:59"], "Mon"),
+            ] {
+                assert_eq!(found(parts), found(&[whole]), "{zone} {week} {parts:?}");
+            }
+            // Another minute is one.
+            assert_ne!(
+                found(&["daily 23:00-23:58", "daily 00:00-01:00"]),
+                found(&["daily 23:00-01:00"])
+            );
+        }
+    }
+}
+
 fn chinese(up: &[&str]) -> UpHours {
     let text = "[provider.sim]\nkind = \"sim\"\n[calendar.cn]\ntimezone = \"Asia/Shanghai\"\nholidays = \"CN\"\n\
                 [[service]]\nname = \"s\"\ndemand = [{ namespace = \"A\", metric = \"M\", when_missing = \"zero\" }]\n\

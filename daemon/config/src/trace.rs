@@ -2,7 +2,7 @@
 
 use planner::policy::Share;
 use serde::Serialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::keys::root::{top, trace as known};
 use super::reader::{Entry, Table};
@@ -29,9 +29,35 @@ pub(super) fn trace(root: &Table<'_>) -> Option<Trace> {
         Some(entry) => entry.secret_file("headers").map(Some),
         None => Some(None),
     };
+    if let (Some(endpoint), Some(entry)) = (&endpoint, table.get(&known::HEADERS_FILE))
+        && is_open_to_the_way(endpoint)
+    {
+        let message = format!(
+            "{} goes to `{endpoint}`, which is not encrypted, and everybody on the way could read \
+             the headers; expected `https://`",
+            entry.found()
+        );
+        let hint = "`http://` with headers is for a receiver on this machine alone".to_owned();
+        entry.fault(message, Some(hint));
+    }
     let sample = table.get(&known::SAMPLE).map_or(Some(Share::ALL), |entry| entry.share());
     table.finish();
     Some(Trace { endpoint: endpoint?, headers: headers?, sample: sample? })
+}
+
+/// Whether what is sent can be read between here and there.
+fn is_open_to_the_way(endpoint: &str) -> bool {
+    let Ok(url) = Url::parse(endpoint) else { return false };
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !is_here
 }
 
 /// An address without anything secret: whoever reads the configuration sees it.
@@ -65,4 +91,39 @@ fn with_path(url: &Url) -> String {
     let mut whole = url.clone();
     whole.set_path("/v1/traces");
     whole.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_go_encrypted_or_nowhere_else() {
+        for (endpoint, open) in [
+            ("http://collector.example.com:4318/v1/traces", true),
+            ("HTTP://10.0.0.7/v1/traces", true),
+            ("http://localhost.example.com/v1/traces", true),
+            ("http://127.0.0.1.example.com/v1/traces", true),
+            ("http://[2001:db8::1]:4318/v1/traces", true),
+            ("http://0.0.0.0:4318/v1/traces", true),
+            ("http://[::ffff:10.0.0.7]/v1/traces", true),
+            ("https://collector.example.com/v1/traces", false),
+            ("http://127.0.0.1:4318/v1/traces", false),
+            ("http://127.8.9.1/v1/traces", false),
+            ("http://2130706433/v1/traces", false),
+            ("http://localhost:4318/v1/traces", false),
+            ("http://LOCALHOST./v1/traces", false),
+            ("http://[::1]:4318/v1/traces", false),
+            ("http://[::ffff:127.0.0.1]/v1/traces", false),
+        ] {
+            assert_eq!(is_open_to_the_way(endpoint), open, "{endpoint}");
+            let told = |headers: &str| {
+                let table = format!("[trace]\nendpoint = \"{endpoint}\"\n{headers}");
+                let faults = crate::tests_parse(&table).err().unwrap_or_default();
+                faults.iter().filter(|fault| fault.key == "trace.headers_file").count()
+            };
+            assert_eq!(told("headers_file = \"h\""), usize::from(open), "{endpoint}");
+            assert_eq!(told(""), 0, "{endpoint}");
+        }
+    }
 }

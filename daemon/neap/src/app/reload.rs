@@ -4,7 +4,7 @@ use alerts::{Channel, Sender};
 use config::Config;
 
 use super::start::{recorded_source, warn_of};
-use super::{Daemon, Secrets, open};
+use super::{Daemon, Secrets, open, warn_of_exposed};
 use crate::assemble;
 
 impl Daemon {
@@ -34,6 +34,7 @@ impl Daemon {
                 return;
             }
         }
+        warn_of_exposed(&next);
         if let (Some(page), Some(access)) = (&self.page, access) {
             page.admit(access);
         }

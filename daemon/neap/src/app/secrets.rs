@@ -37,3 +37,10 @@ pub fn open(config: &Config) -> Result<Secrets, Vec<config::ConfigFault>> {
         }
     }
 }
+
+/// Says which files of secrets everybody on this machine may read.
+pub fn warn_of_exposed(config: &Config) {
+    for (about, file) in config.exposed_secrets() {
+        tracing::warn!(about, file = %file.path().display(), "everybody on this machine may read a secret");
+    }
+}

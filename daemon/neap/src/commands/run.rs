@@ -45,6 +45,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     };
+    app::warn_of_exposed(&config);
     let options = app::journal_options(&config)?;
     let opened = Journal::open(&config.state_dir, crate::assemble::world(&config), options);
     let (journal, recovered) = match opened {

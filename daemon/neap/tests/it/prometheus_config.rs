@@ -2,6 +2,7 @@
 //! what `neap check` says of its files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -162,6 +163,12 @@ fn check_reads_the_files_and_counts_the_calls() {
     assert!(check().contains(
         "warning: provider prom: the file `etc/prometheus.password` holds more than one line"
     ));
+    let exposed =
+        "warning: provider prom: everybody on this machine may read `etc/prometheus.password`";
+    for (mode, is_told) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        fs::set_permissions(&password, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(check().contains(exposed), is_told, "{mode:o}");
+    }
     fs::write(&password, "hunter2\n").unwrap();
     let sound = check();
     assert!(!sound.contains("provider prom:") && !sound.contains("hunter2"), "{sound}");

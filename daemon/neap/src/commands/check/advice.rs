@@ -54,6 +54,10 @@ pub(super) fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
         );
         warn(&about, text);
     }
+    for (about, secret) in config.exposed_secrets() {
+        let path = secret.path().display();
+        warn(&about, format!("everybody on this machine may read `{path}`: `chmod o= {path}`"));
+    }
     for (name, provider) in &config.providers {
         let about = format!("provider {name}");
         let cost = costs.iter().find(|cost| cost.provider == *name);

@@ -3,12 +3,14 @@
 //!
 //! - [`Settings`]: where, who we are, how long a call may take.
 //! - [`Query`]: PromQL as the configuration has it; `query.rs` also says what a request asks for.
+//! - `rates.rs` tells from the text of a query whether it gives a load per second.
 //! - `access.rs`: credentials from their files, one call with its limits.
 //! - `answer.rs`: answers as samples, errors sorted by what the caller does next.
 
 mod access;
 mod answer;
 mod query;
+mod rates;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use tokio::task::JoinSet;
 
 pub use access::FaultyFile;
 pub use query::{NotAQuery, Query};
+pub use rates::NotPerSecond;
 pub use settings::{
     ClientCertificate, Credential, Endpoint, NAMESPACE, NOWHERE, NotAnEndpoint, Settings,
 };

@@ -9,7 +9,7 @@ use providers::prometheus::{
 };
 use providers::{Now, Provider};
 
-pub use providers::prometheus::expected_calls;
+pub use providers::prometheus::{NotPerSecond, expected_calls};
 
 /// The adapter.
 ///
@@ -56,6 +56,11 @@ pub fn promql(text: &str) -> Result<String, NotPromql> {
         what: fault.to_string(),
         variable: matches!(fault, NotAQuery::Variable(_)),
     })
+}
+
+/// Why what a query gives is no load per second, where its text tells.
+pub fn not_per_second(text: &str) -> Option<NotPerSecond> {
+    Query::parse(text).ok()?.not_per_second()
 }
 
 /// What the adapter needs to know of a parsed `[provider.NAME]`.

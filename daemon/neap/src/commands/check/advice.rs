@@ -1,5 +1,7 @@
 //! What a sound configuration allows and may not mean.
 
+mod rates;
+
 use config::calendars::Calendars;
 use config::{ApiBudget, Config, ProviderConfig, Viewing};
 use fleet::ServiceName;
@@ -148,6 +150,9 @@ pub(super) fn service_advice(
             );
             add(Severity::Warning, text);
         }
+    }
+    for text in rates::doubts(service) {
+        add(Severity::Warning, text);
     }
     let target = service.pool.target_utilisation;
     let learns = service.pool.capacity_per_unit == CapacityPerUnit::Learn;

@@ -24,8 +24,11 @@ pub struct Member<'a> {
     /// The newest revision of each interval, oldest first, per second. Give at least an hour and
     /// the last value there is, however old.
     pub points: &'a [DemandPoint],
-    /// Why nothing arrives, where the source said so.
+    /// Why nothing arrives, or a part alone, where the source said so.
     pub fault: Option<&'a Fault>,
+    /// The starts of intervals of which the source knew a part alone, oldest first: their values, if
+    /// there are any, may raise a size and never lower one.
+    pub parts: &'a [Timestamp],
 }
 
 /// How the members of a demand are put together.
@@ -55,14 +58,17 @@ struct Summed {
     /// How much of the value was measured in the interval itself, not carried on.
     measured: f64,
     members: usize,
+    /// A member is known in part alone.
+    part: bool,
 }
 
 impl DemandView {
     /// The sum of `members`: a missing member counts with its last value, and its share shows in
     /// [`DemandView::missing`].
     ///
-    /// An interval in which no member has a sample is not there. Numbers that cannot be demand
-    /// are handed on as they are, for the planner to refuse by name.
+    /// An interval in which no member has a sample is not there. While a member is known in part
+    /// alone, nobody knows how much is missing: all of it counts as missing. Numbers that cannot be
+    /// demand are handed on as they are, for the planner to refuse by name.
     ///
     /// ```
     /// use fleet::{Seconds, Step, Timestamp};
@@ -71,7 +77,7 @@ impl DemandView {
     ///
     /// let point = |start, value| DemandPoint { start: Timestamp(start), value, censored: false };
     /// let (web, jobs) = ([point(0, 90.0), point(60, 120.0)], [point(0, 10.0)]);
-    /// let members = [&web[..], &jobs[..]].map(|points| Member { points, fault: None });
+    /// let members = [&web[..], &jobs[..]].map(|points| Member { points, fault: None, parts: &[] });
     /// let how = Assembly {
     ///     taken_at: Timestamp(240),
     ///     step: Step::MINUTE,
@@ -124,6 +130,7 @@ fn sum(members: &[Member<'_>], how: &Assembly) -> Vec<Summed> {
     let mut out = Vec::with_capacity(starts.len());
     for &start in starts.keys() {
         let (mut total, mut measured, mut count, mut censored) = (0.0, 0.0, 0, false);
+        let part = members.iter().any(|member| member.parts.binary_search(&start).is_ok());
         for (member, next) in members.iter().zip(&mut next) {
             while member.points.get(*next).is_some_and(|p| p.start <= start) {
                 *next += 1;
@@ -141,6 +148,7 @@ fn sum(members: &[Member<'_>], how: &Assembly) -> Vec<Summed> {
             point: DemandPoint { start, value, censored },
             measured: if total > 0.0 { measured / total } else { 0.0 },
             members: count,
+            part,
         });
     }
     out
@@ -157,6 +165,9 @@ fn net(total: f64, fixed: f64) -> f64 {
 fn missing(newest: &Summed, members: &[Member<'_>]) -> Share {
     let count = members.len().max(1);
     let never = members.iter().filter(|m| m.points.is_empty()).count();
+    if newest.part {
+        return Share::ALL;
+    }
     if newest.members == members.len() {
         return Share::NONE;
     }
@@ -171,25 +182,26 @@ fn recent_low(settled: &[Summed]) -> Option<f64> {
     let (newest, before) = settled.split_last()?;
     let from = newest.point.start - LOW_WITHIN;
     let lately = before.iter().rev().take_while(|s| s.point.start >= from);
-    lately.filter_map(|s| sane(s.point.value)).reduce(f64::min)
+    lately.filter(|s| !s.part).filter_map(|s| sane(s.point.value)).reduce(f64::min)
 }
 
 /// The largest gain from one interval to a later one, at most a lead window apart, in the last
-/// hour.
+/// hour. From a part to the whole nothing is gained.
 fn fastest_rise(all: &[Summed], how: &Assembly) -> f64 {
     let from = how.taken_at - RISE_WITHIN.max(Seconds(how.lead.0.saturating_mul(2)));
-    let points: Vec<(Timestamp, f64)> = all
-        .iter()
-        .filter(|s| s.point.start >= from)
-        .filter_map(|s| Some((s.point.start, sane(s.point.value)?)))
-        .collect();
+    let lately = all.iter().filter(|s| s.point.start >= from);
+    let (points, parts): (Vec<(Timestamp, f64)>, Vec<bool>) =
+        lately.filter_map(|s| Some(((s.point.start, sane(s.point.value)?), s.part))).unzip();
     let points = without_lone_peaks(points);
     let mut fastest = 0.0f64;
     for (i, (start, value)) in points.iter().enumerate() {
         let within =
             points[i + 1..].iter().take_while(|(later, _)| later.since(*start) <= how.lead);
         let (mut before, mut steady) = (*value, 0.0);
-        for (_, later) in within {
+        for ((_, later), pair) in within.zip(parts[i..].windows(2)) {
+            if matches!(pair, [true, false]) {
+                break;
+            }
             steady += (later - before).clamp(0.0, later * JUMP_SHARE);
             before = *later;
             fastest = fastest.max((later - value).min(steady));

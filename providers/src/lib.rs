@@ -37,6 +37,7 @@ mod remembered;
 mod retry;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod roles;
+mod samples;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 mod settings;
 #[cfg(feature = "sim")]
@@ -52,6 +53,7 @@ pub use fleet::Now;
 pub use roles::{Budget, NotARoleArn, RoleAccount, RoleArn, RoleSyntax};
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use settings::CloudSettings;
+pub use samples::{Partial, Samples};
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
@@ -107,6 +109,19 @@ pub trait Metrics: Send + Sync {
         to: Timestamp,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>>;
+
+    /// The same, with what a source answers in part: [`Metrics::samples`] gives a fault in its
+    /// place. A source that answers in whole or not at all has nothing to add.
+    async fn readings(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Samples, Fault>> {
+        let answers = self.samples(queries, from, to, deadline).await;
+        answers.into_iter().map(|answer| answer.map(Samples::from)).collect()
+    }
 
     /// How far back the source keeps samples of this period, and how long an interval takes to
     /// settle.

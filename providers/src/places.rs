@@ -6,7 +6,6 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::group::GroupState;
-use fleet::metric::Sample;
 use fleet::{AccountId, Fault, GroupRef, Region};
 use tokio::task::JoinSet;
 
@@ -137,7 +136,8 @@ where
 }
 
 /// The samples of one query, or why there are none.
-pub(crate) type SamplesAnswer = Result<Vec<Sample>, Fault>;
+#[cfg(feature = "alibaba")]
+pub(crate) type SamplesAnswer = Result<Vec<fleet::metric::Sample>, Fault>;
 
 /// What the groups of one place came to, by name.
 pub(crate) type GroupAnswers = BTreeMap<String, Result<GroupState, Fault>>;

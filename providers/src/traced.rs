@@ -14,7 +14,7 @@ use fleet::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples};
 
 pub use fleet::calls::{Calls, LATENCY_BOUNDS_MS, Operation};
 
@@ -209,6 +209,17 @@ impl Metrics for Traced {
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
         let call = self.inner.metrics().samples(queries, from, to, deadline);
+        self.batch(Operation::Samples, queries.len(), deadline, call).await
+    }
+
+    async fn readings(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Samples, Fault>> {
+        let call = self.inner.metrics().readings(queries, from, to, deadline);
         self.batch(Operation::Samples, queries.len(), deadline, call).await
     }
 

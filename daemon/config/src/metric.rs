@@ -350,6 +350,12 @@ pub fn known_sparse(query: &MetricQuery) -> bool {
             || query.metric == "NewFlowCount")
 }
 
+/// How often a metric of AWS comes where nobody pays for more.
+pub fn known_spacing(query: &MetricQuery) -> Option<Step> {
+    let basic = query.namespace == "AWS/EC2" && !query.metric.starts_with("StatusCheckFailed");
+    basic.then_some(Step::FIVE_MINUTES)
+}
+
 /// The mean CPU utilisation that a cloud measures of every group by itself, by the group's name.
 /// Alibaba Cloud has none.
 pub(super) fn own_utilisation(

@@ -1,8 +1,13 @@
 //! Samples and their revisions in memory: what was known when.
 //!
 //! A metric's series holds the newest revision of each interval; older revisions are in the
-//! journal. A service's demand is the sum of its metrics, per second.
+//! journal. A service's demand is the sum of its metrics, per second. What a source knew in part
+//! alone is a lower bound: it is marked here as such, and the journal does not have it.
 
+mod parts;
+mod spacing;
+#[cfg(test)]
+mod tests;
 mod unusual;
 
 use std::collections::BTreeMap;
@@ -13,6 +18,7 @@ use forecaster::{Marks, Series, SeriesFault};
 use planner::demand::Member;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
+use providers::Samples;
 
 /// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.
 const HISTORY_FINE: Seconds = Seconds::days(15);
@@ -48,29 +54,53 @@ pub struct Store {
 /// One metric's samples, and how the last reading of it went.
 #[derive(Debug)]
 struct Held {
+    /// What is known in part alone is marked as censored.
     series: Series,
     fault: Option<Fault>,
     back_filled: bool,
+    /// The source answers in part alone; what starts from here on and has no sample is not known.
+    partial_since: Option<Timestamp>,
+    /// Why its samples are not what they are read as.
+    too_seldom: Option<Fault>,
+}
+
+/// What a reading of a metric told.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Samples that are new, or differ from what was known, or are known in whole by now: what the
+    /// journal has to keep.
+    pub whole: Vec<Sample>,
+    /// The oldest interval of which something else is known now.
+    pub oldest: Option<Timestamp>,
+    /// What was made of all samples so far is to be made anew.
+    pub anew: bool,
 }
 
 impl Store {
-    /// Takes in samples of a metric and gives back those that are new or differ from what was
-    /// known: what the journal has to keep. Values that no service can have are left out.
-    pub fn take(&mut self, query: &MetricQuery, samples: &[Sample]) -> Vec<Sample> {
+    /// Takes in samples of a metric and gives back what is new. Values that no service can have are
+    /// left out, and what a part says where more is known.
+    pub fn take(&mut self, query: &MetricQuery, read: &Samples) -> News {
         let held = self.held(query);
-        held.fault = None;
-        let mut news = Vec::new();
-        for sample in samples {
+        held.note(read.partial.as_ref());
+        let mut news = News::default();
+        for sample in &read.all {
             let known = held.series.at(sample.start);
             let value = per_second(query, sample.value);
+            let censored = read.partial.as_ref().is_some_and(|part| sample.start >= part.since);
             // Kept as f32: what differs by less is the same reading.
-            if known.is_some_and(|known| known as f32 == value as f32) {
+            let same = known.is_some_and(|known| known as f32 == value as f32);
+            let less = known.is_some_and(|known| value < known);
+            if (same && censored == held.is_part(sample.start)) || (!same && less && censored) {
                 continue;
             }
-            match held.series.put(sample.start, value, Marks::NONE) {
-                Ok(()) => news.push(*sample),
+            match held.series.put(sample.start, value, Marks { censored, ..Marks::NONE }) {
+                Ok(()) => news.add(*sample, censored),
                 Err(fault) => held.fault = Some(unusable(query, &fault)),
             }
+        }
+        news.anew = held.look_at_spacing(query);
+        if news.anew && !held.series.is_empty() {
+            news.oldest = Some(held.series.start());
         }
         news
     }
@@ -95,19 +125,22 @@ impl Store {
     }
 
     /// Takes in the source's history of a metric, which may be older than what is held.
-    pub fn back_fill(&mut self, query: &MetricQuery, history: &[Sample]) -> Vec<Sample> {
+    pub fn back_fill(&mut self, query: &MetricQuery, history: &Samples) -> News {
         let held = self.held(query);
         let newer = std::mem::replace(&mut held.series, Series::new(query.period));
         held.back_filled = true;
-        let news = self.take(query, history);
+        let mut news = self.take(query, history);
         let held = self.held(query);
-        for (start, value) in newer.iter() {
-            if let Some(value) = value {
+        for (index, (start, value)) in newer.iter().enumerate() {
+            let marks = newer.marks(index);
+            if let Some(value) = value.filter(|_| !marks.censored) {
                 // Was accepted before.
-                let _known = held.series.put(start, value, Marks::NONE);
+                let _known = held.series.put(start, value, marks);
             }
         }
-        news.into_iter().filter(|sample| newer.at(sample.start).is_none()).collect()
+        let known = |start| newer.index_of(start).is_some_and(|i| !newer.marks(i).censored);
+        news.whole.retain(|sample| newer.at(sample.start).is_none() || !known(sample.start));
+        news
     }
 
     /// The start of the newest interval of which there is a sample.
@@ -136,6 +169,8 @@ impl Store {
             series: Series::new(query.period),
             fault: None,
             back_filled: false,
+            partial_since: None,
+            too_seldom: None,
         })
     }
 
@@ -151,8 +186,13 @@ impl Store {
         start: Timestamp,
         service: &ServicePolicy,
     ) -> Option<f64> {
-        let value = self.value(query, start);
-        if value.is_some() || query.when_missing == WhenMissing::Unknown {
+        let held = self.metrics.get(&query.key());
+        if held.is_some_and(|held| held.is_misread(query)) {
+            return None;
+        }
+        let value = held.and_then(|held| held.series.at(start));
+        let unknown = query.when_missing == WhenMissing::Unknown;
+        if value.is_some() || unknown || held.is_some_and(|held| held.may_lack(start)) {
             return value;
         }
         let heartbeat = heartbeats(service, query).any(|other| {
@@ -176,9 +216,16 @@ impl Store {
             .iter()
             .map(|query| MemberPoints {
                 points: self.recent(query, service, now),
-                fault: self.metrics.get(&query.key()).and_then(|held| held.fault.as_ref()),
+                parts: self.recent_parts(query, now),
+                fault: self.fault(query),
             })
             .collect()
+    }
+
+    /// What an operator has to know of a metric's samples.
+    fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
+        let held = self.metrics.get(&query.key())?;
+        held.fault.as_ref().or(held.too_seldom.as_ref())
     }
 
     fn recent(
@@ -190,7 +237,9 @@ impl Store {
         let step = query.period;
         let mut points: Vec<DemandPoint> = Vec::new();
         let mut start = (now - RECENT).floor_to(step);
-        if let Some(newest) = self.newest(query).filter(|newest| *newest < start) {
+        let held = self.metrics.get(&query.key());
+        let last = held.filter(|held| !held.is_misread(query)).and_then(|held| held.series.end());
+        if let Some(newest) = last.filter(|newest| *newest < start) {
             let value = self.value(query, newest);
             points.extend(value.map(|value| DemandPoint { start: newest, value, censored: false }));
         }
@@ -240,7 +289,8 @@ impl Store {
             if lone.binary_search(&start).is_err() {
                 let marks = Marks {
                     provisional: start + step.span() > settled_until,
-                    censored: self.censored(service, start),
+                    censored: self.censored(service, start)
+                        || held.iter().any(|series| parts::has(series, start)),
                 };
                 // A sum that no service can have stays a gap.
                 let _taken = demand.put(start, sum, marks);
@@ -252,7 +302,9 @@ impl Store {
     /// Mean utilisation of the interval, 0 to 1, where measured.
     pub fn utilisation(&self, service: &ServicePolicy, start: Timestamp) -> Option<f64> {
         let query = service.utilisation.as_ref()?;
-        let percent = self.value(query, start.floor_to(query.period))?;
+        let start = start.floor_to(query.period);
+        // The mean of a part may be above that of the whole, and below it.
+        let percent = self.value(query, start).filter(|_| !self.is_part(query, start))?;
         (0.0..=1000.0).contains(&percent).then_some(percent / 100.0)
     }
 
@@ -273,7 +325,12 @@ impl Store {
         let spread = median(values.iter().map(|v| (v - usual).abs()).collect()).unwrap_or(0.0);
         let limit = (4.0 * usual).max(usual + 6.0 * spread);
         let stray = 1.0 / f64::from(query.period.seconds());
-        if value > limit && value > stray { Trend::Worse } else { Trend::Usual }
+        match value > limit && value > stray {
+            true => Trend::Worse,
+            // More errors may be in what is missing.
+            false if held.is_part(newest) || held.may_lack(newest) => Trend::Unknown,
+            false => Trend::Usual,
+        }
     }
 
     /// Healthy hosts against the hosts in service: under three quarters of them is worse.
@@ -291,13 +348,14 @@ impl Store {
 /// One metric's recent points, owned.
 pub struct MemberPoints<'a> {
     points: Vec<DemandPoint>,
+    parts: Vec<Timestamp>,
     fault: Option<&'a Fault>,
 }
 
 impl MemberPoints<'_> {
     /// As the planner reads it.
     pub fn as_member(&self) -> Member<'_> {
-        Member { points: &self.points, fault: self.fault }
+        Member { points: &self.points, fault: self.fault, parts: &self.parts }
     }
 }
 

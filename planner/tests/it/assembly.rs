@@ -37,7 +37,7 @@ fn assemble(members: &[Vec<DemandPoint>], change: impl FnOnce(&mut Assembly)) ->
     };
     change(&mut how);
     let members: Vec<Member<'_>> =
-        members.iter().map(|points| Member { points, fault: None }).collect();
+        members.iter().map(|points| Member { points, fault: None, parts: &[] }).collect();
     DemandView::from_members(&members, &how)
 }
 

@@ -186,7 +186,7 @@ fn play(case: &Case, decide: &mut Decide<'_>) -> Run {
             utilisation: None,
         };
         let recent = &shown[shown.len().saturating_sub(120)..];
-        let members = [Member { points: recent, fault: None }];
+        let members = [Member { points: recent, fault: None, parts: &[] }];
         let settled = DemandView::from_members(&members, &how).settled;
         how.utilisation = settled
             .and_then(|point| known.iter().find(|(at, _)| *at == point.start))

@@ -215,7 +215,7 @@ impl Fleet {
         });
         Observation {
             group,
-            demand: DemandView::from_members(&[Member { points, fault: None }], &told),
+            demand: DemandView::from_members(&[Member { points, fault: None, parts: &[] }], &told),
             forecast: forecast.ok_or(planner::snapshot::NoForecast::NoData),
             signals: SignalsView {
                 errors: if sick { Trend::Worse } else { Trend::Usual },

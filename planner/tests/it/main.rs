@@ -17,5 +17,6 @@ mod idle_reasons;
 mod idle_stories;
 mod idle_verdicts;
 mod invariants;
+mod parts;
 mod stages;
 mod stories;

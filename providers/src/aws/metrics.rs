@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_cloudwatch::types::{
-    Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
+    Dimension, MessageData, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
 };
 use aws_smithy_types::DateTime;
 use fleet::metric::{MetricQuery, Sample};
@@ -14,11 +14,14 @@ use tokio::task::JoinSet;
 use super::access::{Access, Seat};
 use super::batches::{Batch, batches, window};
 use super::pages::{Page, pages_of};
-use crate::Deadline;
 use crate::call::Call;
-use crate::places::{Place, SamplesAnswer};
+use crate::places::Place;
+use crate::{Deadline, Partial, Samples};
 
 pub(super) const GET_METRIC_DATA: Call = Call::read("cloudwatch", "GetMetricData");
+
+/// The samples of one query, in whole or in part, or why there are none.
+type SamplesAnswer = Result<Samples, Fault>;
 
 /// Pages of one call; each holds up to 100,800 datapoints, so more than a few are senseless.
 const PAGES_MAX: usize = 50;
@@ -66,7 +69,7 @@ pub(super) async fn samples(
     deadline: Deadline,
 ) -> Vec<SamplesAnswer> {
     let Some((start, end)) = window(period, from, to, seat.now()) else {
-        return vec![Ok(Vec::new()); queries.len()];
+        return vec![Ok(Samples::default()); queries.len()];
     };
     let queries = Arc::new(queries);
     let mut jobs = JoinSet::new();
@@ -96,9 +99,9 @@ fn joined(parts: BTreeMap<Timestamp, SamplesAnswer>, broken: bool) -> SamplesAns
     if parts.is_empty() || broken {
         return Err(GET_METRIC_DATA.lost());
     }
-    let mut samples = Vec::new();
+    let mut samples = Samples::default();
     for part in parts.into_values() {
-        samples.extend(part?);
+        samples.join(part?);
     }
     Ok(samples)
 }
@@ -133,6 +136,10 @@ async fn read(
             Ok(page) => page,
             Err(fault) => return all(fault),
         };
+        // What is said of the call as a whole is said of every query in it.
+        for message in page.iter().flat_map(|page| page.messages()) {
+            series.iter_mut().for_each(|series| series.messages.push(told(message)));
+        }
         for result in page.iter().flat_map(|page| page.metric_data_results()) {
             let index = result.id().and_then(|id| id.strip_prefix('q')?.parse::<usize>().ok());
             if let Some(series) = index.and_then(|index| series.get_mut(index)) {
@@ -165,6 +172,10 @@ fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {
     MetricDataQuery::builder().id(format!("q{index}")).metric_stat(stat).return_data(true).build()
 }
 
+fn told(message: &MessageData) -> String {
+    format!("{}: {}", message.code().unwrap_or_default(), message.value().unwrap_or_default())
+}
+
 /// What the pages say of one query.
 #[derive(Clone, Debug, Default)]
 struct Series {
@@ -183,33 +194,33 @@ impl Series {
         if let Some(status) = result.status_code() {
             self.status = Some(status.as_str().to_owned());
         }
-        for message in result.messages() {
-            let code = message.code().unwrap_or_default();
-            self.messages.push(format!("{code}: {}", message.value().unwrap_or_default()));
-        }
+        self.messages.extend(result.messages().iter().map(told));
     }
 
     /// The samples of the batch's window, or why there are none to be trusted.
     ///
-    /// `PartialData` on the last page means that points are missing and will not follow: taken as
-    /// gaps they would pass for silence, so the query fails and is repeated.
+    /// `PartialData` on the last page means that points are missing and will not follow, and a message
+    /// that something was left out: taken as gaps they would pass for silence.
     fn answer(self, period: Step, batch: &Batch) -> SamplesAnswer {
         let detail = |what: &str| match self.messages.as_slice() {
             [] => what.to_owned(),
             messages => format!("{what}: {}", messages.join("; ")),
         };
         let fault = |kind, what: &str| Err(GET_METRIC_DATA.fault(kind, detail(what)));
-        match self.status.as_deref() {
-            Some("Complete") => {}
-            None if !self.points.is_empty() => {}
+        let mut partial = None;
+        let some = (!self.points.is_empty()).then_some("Complete");
+        match self.status.as_deref().or(some) {
+            Some("Complete") if self.messages.is_empty() => {}
+            Some(status @ ("Complete" | "PartialData")) => {
+                let why = GET_METRIC_DATA.fault(FaultKind::Unreachable, detail(status));
+                partial = Some(Partial { since: batch.from, why });
+            }
             None => return fault(FaultKind::Unreadable, "no result for the query"),
             Some("Forbidden") => {
                 let permission = Some(GET_METRIC_DATA.permission());
                 return fault(FaultKind::Denied { permission }, "Forbidden");
             }
-            Some(status @ ("PartialData" | "InternalError")) => {
-                return fault(FaultKind::Unreachable, status);
-            }
+            Some(status @ "InternalError") => return fault(FaultKind::Unreachable, status),
             Some(status) => return fault(FaultKind::Unreadable, status),
         }
         if self.uneven {
@@ -226,13 +237,14 @@ impl Series {
                 samples.insert(start, value);
             }
         }
-        Ok(samples.into_iter().map(|(start, value)| Sample { start, value }).collect())
+        let all = samples.into_iter().map(|(start, value)| Sample { start, value }).collect();
+        Ok(Samples { all, partial })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudwatch::types::{MessageData, StatusCode};
+    use aws_sdk_cloudwatch::types::StatusCode;
 
     use super::*;
 
@@ -246,7 +258,8 @@ mod tests {
         page.build()
     }
 
-    /// What the pages come to: the samples, or the kind of the fault and its detail.
+    /// What the pages come to: the samples and what is missing, or the kind of the fault and its
+    /// detail.
     fn answer(pages: &[MetricDataResult]) -> String {
         let mut series = Series::default();
         for page in pages {
@@ -254,11 +267,11 @@ mod tests {
         }
         let batch = Batch { queries: 0..1, from: Timestamp(FROM), to: Timestamp(FROM + 300) };
         match series.answer(Step::MINUTE, &batch) {
-            Ok(samples) => samples
-                .iter()
-                .map(|sample| format!("{}={}", sample.start.0, sample.value))
-                .collect::<Vec<_>>()
-                .join(" "),
+            Ok(Samples { all, partial }) => {
+                let samples = all.iter().map(|s| format!("{}={}", s.start.0, s.value));
+                let missing = partial.map(|it| format!("since {}: {}", it.since.0, it.why.detail));
+                samples.chain(missing).collect::<Vec<_>>().join(" ")
+            }
             Err(fault) => format!("{}: {}", fault.kind.word(), fault.detail),
         }
     }
@@ -278,10 +291,29 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_told_from_the_whole() {
+        let said = |status: &str, points: &[(i64, f64)]| {
+            let message = MessageData::builder().code("Limit").value("too many").build();
+            let page = page(status, points);
+            let said = MetricDataResult::builder()
+                .status_code(StatusCode::from(status))
+                .set_timestamps(page.timestamps)
+                .set_values(page.values);
+            answer(&[said.messages(message).build()])
+        };
+        let some = [(6_000, 1.0)];
+        assert_eq!(answer(&[page("PartialData", &some)]), "6000=1 since 6000: PartialData");
+        assert_eq!(answer(&[page("PartialData", &[])]), "since 6000: PartialData");
+        let (first, last) = (page("Complete", &some), page("PartialData", &[(6_060, 2.0)]));
+        assert_eq!(answer(&[first, last]), "6000=1 6060=2 since 6000: PartialData");
+        assert_eq!(said("Complete", &some), "6000=1 since 6000: Complete: Limit: too many");
+        assert_eq!(said("PartialData", &[]), "since 6000: PartialData: Limit: too many");
+    }
+
+    #[test]
     fn what_is_not_complete_does_not_pass_for_silence() {
         let some = [(6_000, 1.0)];
         assert_eq!(answer(&[]), "unreadable: no result for the query");
-        assert_eq!(answer(&[page("PartialData", &some)]), "unreachable: PartialData");
         assert_eq!(answer(&[page("InternalError", &some)]), "unreachable: InternalError");
         assert_eq!(answer(&[page("Forbidden", &[])]), "denied: Forbidden");
         assert_eq!(answer(&[page("Sulking", &some)]), "unreadable: Sulking");

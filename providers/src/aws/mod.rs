@@ -49,7 +49,7 @@ use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
 use crate::places;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
 const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
@@ -176,6 +176,17 @@ impl Metrics for Aws {
         to: Timestamp,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let answers = self.readings(queries, from, to, deadline).await;
+        answers.into_iter().map(|answer| answer.and_then(Samples::whole)).collect()
+    }
+
+    async fn readings(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Samples, Fault>> {
         // Equal queries are asked, and billed, once.
         places::once(queries, MetricQuery::key, |queries| async move {
             let batch =

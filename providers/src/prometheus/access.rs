@@ -190,7 +190,9 @@ impl Session {
         let limit = deadline.0.min(tokio::time::Instant::now() + timeouts.read);
         let once = || self.once(&form, period, window, deadline);
         let answer = attempts(QUERY_RANGE, limit, once).await;
-        answer.map_err(|fault| self.scrubbed(fault))
+        let mut answer = answer.map_err(|fault| self.scrubbed(fault))?;
+        answer.partial = answer.partial.map(|fault| self.scrubbed(fault));
+        Ok(answer)
     }
 
     async fn once(
@@ -251,7 +253,8 @@ async fn secret(path: &Path) -> Result<SecretString, FaultyFile> {
     let faulty = |wrong: &str| faulty(path, wrong);
     let text = String::from_utf8(read(path).await?).map_err(|_| faulty("holds no text"))?;
     let text = SecretString::from(text);
-    match text.expose_secret().trim() {
+    // A byte order mark is what some editors begin a text with.
+    match text.expose_secret().trim_start_matches('\u{feff}').trim() {
         "" => Err(faulty("is empty")),
         secret if secret.contains(char::is_control) => Err(faulty("holds more than one line")),
         secret => Ok(SecretString::from(secret)),

@@ -23,9 +23,17 @@ const WARNING: &str = "PromQL warning";
 /// The labels of a series.
 pub(super) type Labels = BTreeMap<String, String>;
 
-/// The samples of one request, with the labels of the series they are of; `None` where there are
-/// none.
-pub(super) type SeriesAnswer = Result<Option<(Labels, Vec<Sample>)>, Fault>;
+/// What one request came to.
+pub(super) type SeriesAnswer = Result<Answer, Fault>;
+
+/// What a store has.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    /// The samples, with the labels of the series they are of; `None` where there are none.
+    pub(super) series: Option<(Labels, Vec<Sample>)>,
+    /// Why it may be a part alone.
+    pub(super) partial: Option<Fault>,
+}
 
 /// The body of every answer.
 #[derive(Debug, Deserialize)]
@@ -69,8 +77,9 @@ pub(super) fn read(
     let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
     match envelope {
         Some(envelope) if status.is_success() && envelope.status == "success" => {
-            complete(call, &envelope)?;
-            one_series(call, envelope.data, period, window)
+            let partial = missing(call, &envelope)?;
+            let series = one_series(call, envelope.data, period, window)?;
+            Ok(Answer { series, partial })
         }
         Some(Envelope { error_type: Some(kind), error, .. }) => {
             let detail =
@@ -120,21 +129,18 @@ fn retry_after(headers: &HeaderMap) -> Option<Seconds> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Seconds)
 }
 
-/// A sum of some of its parts would look like a fall: what is not whole is not taken.
-fn complete(call: Call, envelope: &Envelope) -> Result<(), Fault> {
-    if envelope.is_partial {
-        return Err(call.fault(FaultKind::Unreachable, "a part of the store did not answer"));
+/// Why samples may be missing: a sum of some of its parts looks like a fall.
+fn missing(call: Call, envelope: &Envelope) -> Result<Option<Fault>, Fault> {
+    let said = || envelope.warnings.iter().filter(|warning| !warning.starts_with(INFO));
+    if let Some(warning) = said().find(|warning| warning.starts_with(WARNING)) {
+        return Err(call.fault(FaultKind::Refused, warning));
     }
-    match envelope.warnings.iter().find(|warning| !warning.starts_with(INFO)) {
-        None => Ok(()),
-        Some(warning) if warning.starts_with(WARNING) => {
-            Err(call.fault(FaultKind::Refused, warning))
-        }
-        Some(warning) => {
-            let why = format!("samples may be missing, the store warns: {warning}");
-            Err(call.fault(FaultKind::Unreachable, why))
-        }
-    }
+    let why = match said().next() {
+        Some(warning) => format!("samples may be missing, the store warns: {warning}"),
+        None if envelope.is_partial => "a part of the store did not answer".to_owned(),
+        None => return Ok(None),
+    };
+    Ok(Some(call.fault(FaultKind::Unreachable, why)))
 }
 
 /// Why an answer of the API is none to what was asked.
@@ -157,7 +163,7 @@ fn one_series(
     data: Option<Data>,
     period: Step,
     window: (Timestamp, Timestamp),
-) -> SeriesAnswer {
+) -> Result<Option<(Labels, Vec<Sample>)>, Fault> {
     let unreadable = |why: NotAsAsked<'_>| call.fault(FaultKind::Unreadable, why);
     let data = data.ok_or_else(|| unreadable(NotAsAsked::NoData))?;
     if data.result_type != "matrix" {
@@ -240,7 +246,7 @@ mod tests {
 
     /// The samples by the minute in which their interval begins.
     fn samples(body: &str) -> Vec<(i64, f64)> {
-        let (_, samples) = of(200, &[], body).unwrap().unwrap_or_default();
+        let (_, samples) = of(200, &[], body).unwrap().series.unwrap_or_default();
         samples.iter().map(|sample| ((sample.start.0 - START.0) / 60, sample.value)).collect()
     }
 
@@ -254,7 +260,7 @@ mod tests {
     #[test]
     fn a_value_is_of_the_interval_that_ends_there() {
         assert_eq!(samples(MATRIX), [(0, 100.0), (1, 101.5), (3, 1e6)]);
-        let (labels, _) = of(200, &[], MATRIX).unwrap().unwrap();
+        let (labels, _) = of(200, &[], MATRIX).unwrap().series.unwrap();
         assert_eq!(labels, Labels::new());
     }
 
@@ -263,7 +269,7 @@ mod tests {
         let numbers = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1772798460,"NaN"],[1772798520,"+Inf"],[1772798580,"-Inf"],[1772798640,"0"]]}]}}"#;
         assert_eq!(samples(numbers), [(3, 0.0)]);
         let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        assert_eq!(of(200, &[], nothing), Ok(None));
+        assert_eq!(of(200, &[], nothing), Ok(Answer { series: None, partial: None }));
     }
 
     #[test]
@@ -331,26 +337,39 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_whole_is_not_taken() {
-        let with =
-            |more: &str| MATRIX.replacen(r#""success","#, &format!(r#""success",{more},"#), 1);
-        assert_eq!(samples(&with(r#""warnings":[],"isPartial":false"#)).len(), 3);
-        let info = r#""warnings":["PromQL info: metric might not be a counter"],"infos":["x"]"#;
-        assert_eq!(samples(&with(info)).len(), 3);
+    fn what_may_be_a_part_is_told_from_the_whole() {
+        const NOTHING: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+        let of = |body: &str, more: &str| {
+            let with = format!(r#""success",{more},"#);
+            of(200, &[], &body.replacen(r#""success","#, &with, 1))
+        };
+        for whole in [
+            r#""warnings":[],"isPartial":false"#,
+            r#""warnings":["PromQL info: metric might not be a counter"],"infos":["x"]"#,
+            r#""infos":["PromQL info: metric might not be a counter"]"#,
+        ] {
+            assert_eq!(of(MATRIX, whole).unwrap().partial, None, "{whole}");
+        }
+        let away = "unreachable: samples may be missing, the store warns: receive series from \
+                    10.0.0.1: no such host";
         for (more, found) in [
             (r#""isPartial":true"#, "unreachable: a part of the store did not answer"),
-            (
-                r#""warnings":["receive series from 10.0.0.1: no such host"]"#,
-                "unreachable: samples may be missing, the store warns: receive series from \
-                 10.0.0.1: no such host",
-            ),
-            (
-                r#""warnings":["PromQL warning: bucket label \"le\" is missing"]"#,
-                "refused: PromQL warning: bucket label \"le\" is missing",
-            ),
+            (r#""warnings":["receive series from 10.0.0.1: no such host"]"#, away),
+            (r#""warnings":["PromQL info: x","receive series from 10.0.0.1: no such host"]"#, away),
+            (r#""isPartial":true,"warnings":["receive series from 10.0.0.1: no such host"]"#, away),
         ] {
-            assert_eq!(fault(200, &[], &with(more)), format!("`query_range` {found}"));
+            for (body, there) in [(MATRIX, 3), (NOTHING, 0)] {
+                let answer = of(body, more).unwrap();
+                let why = answer.partial.map(|why| why.to_string());
+                assert_eq!(why, Some(format!("`query_range` {found}")), "{more}");
+                assert_eq!(answer.series.map_or(0, |(_, samples)| samples.len()), there);
+            }
         }
+        let senseless = r#""warnings":["away","PromQL warning: bucket label \"le\" is missing"]"#;
+        assert_eq!(
+            of(MATRIX, senseless).unwrap_err().to_string(),
+            "`query_range` refused: PromQL warning: bucket label \"le\" is missing"
+        );
     }
 
     #[test]

@@ -32,11 +32,12 @@ pub use settings::{
 };
 
 use access::{Access, QUERY_RANGE, Session};
-use answer::Labels;
+use answer::{Answer, Labels};
 
 use crate::call::Call;
 use crate::{
-    Deadline, Expected, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Volume,
+    Deadline, Expected, GroupWriter, Inventory, Metrics, Now, Partial, Provider, Retention,
+    Samples, Volume,
 };
 
 /// Intervals that late scrapes and corrections may still change.
@@ -74,7 +75,7 @@ impl Prometheus {
         queries: &[MetricQuery],
         (from, to): (Timestamp, Timestamp),
         deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
+    ) -> Vec<Result<Samples, Fault>> {
         let (session, now) = (Arc::new(session), self.now.now());
         let mut jobs = JoinSet::new();
         for (index, query) in queries.iter().enumerate() {
@@ -99,11 +100,14 @@ impl Prometheus {
     }
 }
 
-/// The parts of an answer, in the order of time; where one failed all do, for a gap would lie.
-fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Vec<Sample>, Fault> {
-    let (mut all, mut of): (Vec<Sample>, Option<Labels>) = (Vec::new(), None);
-    for part in parts.into_values() {
-        let Some((labels, samples)) = part? else { continue };
+/// The stretches of an answer, in the order of time; where one failed all do, for a gap would lie.
+fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Samples, Fault> {
+    let (mut all, mut of): (Samples, Option<Labels>) = (Samples::default(), None);
+    for (since, part) in parts {
+        let Answer { series, partial } = part?;
+        let partial = partial.map(|why| Partial { since, why });
+        all.join(Samples { all: Vec::new(), partial });
+        let Some((labels, samples)) = series else { continue };
         match &of {
             Some(others) if *others != labels => {
                 let why = answer::too_many(&[others, &labels]);
@@ -112,7 +116,7 @@ fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Vec<
             Some(_) => {}
             None => of = Some(labels),
         }
-        all.extend(samples);
+        all.join(Samples::from(samples));
     }
     Ok(all)
 }
@@ -126,6 +130,17 @@ impl Metrics for Prometheus {
         to: Timestamp,
         deadline: Deadline,
     ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let answers = self.readings(queries, from, to, deadline).await;
+        answers.into_iter().map(|answer| answer.and_then(Samples::whole)).collect()
+    }
+
+    async fn readings(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Samples, Fault>> {
         let asked = u64::try_from(queries.len()).unwrap_or(u64::MAX);
         self.asked.fetch_add(asked, Ordering::Relaxed);
         let session = tokio::time::timeout_at(deadline.0, self.access.session()).await;

@@ -164,8 +164,8 @@ pub(super) fn windows(
 
 /// The form of a range query for the intervals that start in `[start, end)`.
 ///
-/// What Thanos and VictoriaMetrics cannot answer in full, they are asked not to answer: half a sum
-/// would look like a fall. Prometheus takes no notice of what it does not know.
+/// What Thanos and VictoriaMetrics cannot answer in full, they are asked to answer in part, which they
+/// say: a part may call for more. Prometheus takes no notice of what it does not know.
 pub(super) fn form(
     query: &str,
     period: Step,
@@ -181,8 +181,8 @@ pub(super) fn form(
         ("end", &last),
         ("step", &step),
         ("timeout", &timeout),
-        ("partial_response", "false"),
-        ("deny_partial_response", "1"),
+        ("partial_response", "true"),
+        ("deny_partial_response", "0"),
     ];
     let mut encoder = Url::parse("form:").expect("a scheme and nothing behind it is a URL");
     encoder.query_pairs_mut().extend_pairs(pairs);
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(
             form,
             "query=sum%28rate%28x%7Ba%3D%22b+c%22%7D%5B1m%5D%29%29&start=1772798460&end=1772798640\
-             &step=60&timeout=10s&partial_response=false&deny_partial_response=1"
+             &step=60&timeout=10s&partial_response=true&deny_partial_response=0"
         );
     }
 

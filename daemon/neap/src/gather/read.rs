@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::group::GroupState;
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::MetricQuery;
 use fleet::{Fault, GroupRef, ProviderName, Seconds, Timestamp};
 use journal::SampleBatch;
 use planner::policy::ServicePolicy;
-use providers::Provider;
+use providers::{Provider, Samples};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -31,7 +31,7 @@ impl Observer {
             };
             let (to, deadline) = (question.taken_at, question.deadline);
             let asking = async move {
-                let samples = provider.metrics().samples(&asked, from, to, deadline).await;
+                let samples = provider.metrics().readings(&asked, from, to, deadline).await;
                 (asked, samples)
             };
             answers.spawn(asking.in_current_span());
@@ -50,7 +50,7 @@ impl Observer {
     fn take(
         &mut self,
         query: &MetricQuery,
-        samples: Result<Vec<Sample>, Fault>,
+        samples: Result<Samples, Fault>,
         question: &Question<'_>,
     ) -> Option<SampleBatch> {
         let samples = match samples {
@@ -66,17 +66,22 @@ impl Observer {
         } else {
             self.store.take(query, &samples)
         };
-        let oldest = news.iter().map(|sample| sample.start).min()?;
+        let oldest = news.oldest?;
         let key = query.key();
         for (name, service) in &question.policy.services {
             let Some(watched) = self.services.get_mut(name) else { continue };
             if service.metrics().any(|used| used.key() == key) {
                 let from = watched.changed_from.map_or(oldest, |known| known.min(oldest));
                 watched.changed_from = Some(from);
-                watched.complete &= !first;
+                watched.complete &= !first && !news.anew;
             }
         }
-        Some(SampleBatch { metric: key, seen_at: question.taken_at, samples: news })
+        let samples = news.whole;
+        (!samples.is_empty()).then(|| SampleBatch {
+            metric: key,
+            seen_at: question.taken_at,
+            samples,
+        })
     }
 
     /// Every metric once, by source and by the stamp to read from.
@@ -95,7 +100,8 @@ impl Observer {
         batches
     }
 
-    /// The whole history at first; afterwards the last periods again. Metrics that are up to date
+    /// The whole history at first; afterwards the last periods again, and what was known in part
+    /// alone of the last hours: the rest of it may be there by now. Metrics that are up to date
     /// share one stamp, so that they share calls.
     fn read_from(&self, query: &MetricQuery, question: &Question<'_>) -> Timestamp {
         let now = question.taken_at.floor_to(query.period);
@@ -104,7 +110,8 @@ impl Observer {
         match newest {
             Some(newest) => {
                 let regular = now - periods(READ_AGAIN_PERIODS + 4);
-                regular.min(newest - periods(READ_AGAIN_PERIODS - 1))
+                let again = self.store.oldest_part(query, now).unwrap_or(regular);
+                regular.min(newest - periods(READ_AGAIN_PERIODS - 1)).min(again)
             }
             None => {
                 let kept = question

@@ -5,6 +5,7 @@ use std::fmt;
 use fleet::{ServiceName, Timestamp, Units};
 use journal::records::Promise;
 use planner::plan::{Action, Finding, Sizing, Trade};
+use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Record, Window};
 use planner::stage::StageMemory;
 
@@ -113,6 +114,9 @@ fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result 
         (Some(point), fault) => {
             write!(f, "demand {}/s at {}", rate((point.value * 1e3) as u64), point.start)?;
             match fault {
+                Some(fault) if seen.demand.missing == Share::ALL => {
+                    write!(f, ", known in part alone: {fault}")
+                }
                 Some(fault) => write!(f, ", nothing newer: {fault}"),
                 None => Ok(()),
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use fleet::Units;
 use journal::records::Promise;
 use planner::plan::Sizing;
+use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Window};
 
 use super::{Said, zh};
@@ -82,7 +83,11 @@ fn group(seen: Option<&Observation>) -> String {
     };
     let demand = match (&seen.demand.settled, &seen.demand.fault) {
         (Some(point), fault) => {
-            let unread = fault.as_ref().map(|fault| format!("，没有更新的样本：{}", zh(fault)));
+            let what = match seen.demand.missing == Share::ALL {
+                true => "只知道其中一部分",
+                false => "没有更新的样本",
+            };
+            let unread = fault.as_ref().map(|fault| format!("，{what}：{}", zh(fault)));
             let demand = rate((point.value * 1e3) as u64);
             format!("需求 {demand}/s（{}）{}", point.start, unread.unwrap_or_default())
         }

@@ -151,7 +151,7 @@ pub(super) fn service_advice(
             add(Severity::Warning, text);
         }
     }
-    for text in rates::doubts(service) {
+    for text in rates::doubts(config, service) {
         add(Severity::Warning, text);
     }
     let target = service.pool.target_utilisation;

@@ -314,7 +314,7 @@ impl<'a> Run<'a> {
         let pool = &self.policy.services[&self.name].pool;
         let window = planner::window(pool, own, step.span(), age);
         let demand = DemandView::from_members(
-            &[Member { points: &self.points, fault: None }],
+            &[Member { points: &self.points, fault: None, parts: &[] }],
             &Assembly {
                 taken_at: at,
                 step,

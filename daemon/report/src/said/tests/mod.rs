@@ -286,6 +286,11 @@ fn group() -> GroupId {
     }
 }
 
+fn in_part(mut seen: Observation) -> Observation {
+    seen.demand.missing = Share::ALL;
+    seen
+}
+
 fn observation(group: Result<GroupView, Fault>, fault: Option<Fault>, known: bool) -> Observation {
     let settled = DemandPoint { start: AT, value: 657.25, censored: false };
     Observation {
@@ -444,6 +449,7 @@ fn explanations_say_the_same() {
     let seen = [
         observation(Ok(view()), None, true),
         observation(Ok(view()), Some(missing()), true),
+        in_part(observation(Ok(view()), Some(missing()), true)),
         observation(Err(missing()), Some(missing()), false),
         observation(Err(missing()), None, false),
     ];

@@ -1,14 +1,31 @@
-//! Metrics that are no load per second, and are read as one.
+//! Metrics that are no load per second, or come more seldom than they are read.
 
+use config::{Config, ProviderConfig};
 use fleet::metric::{MetricQuery, PROMQL, Statistic};
 use planner::policy::ServicePolicy;
 
 /// What is said of the metrics of a service: demand and capacity are per second.
-pub(super) fn doubts(service: &ServicePolicy) -> Vec<String> {
+pub(super) fn doubts(config: &Config, service: &ServicePolicy) -> Vec<String> {
     let demand = service.demand.iter().filter_map(|query| doubt(query, true));
     // Errors are held against what is usual, so that any window will do.
     let others = [&service.utilisation, &service.signals.errors].into_iter().flatten();
-    demand.chain(others.filter_map(|query| doubt(query, false))).collect()
+    let seldom = service.metrics().filter_map(|query| seldom(config, query));
+    demand.chain(others.filter_map(|query| doubt(query, false))).chain(seldom).collect()
+}
+
+/// That a cloud gives a metric more seldom than it is read, unless it is paid to.
+fn seldom(config: &Config, query: &MetricQuery) -> Option<String> {
+    // The simulated cloud spells its metrics as AWS does, and has them by the minute.
+    let of_aws = matches!(config.providers.get(&query.provider), Some(ProviderConfig::Aws(_)));
+    let every = config::known_spacing(query).filter(|_| of_aws)?;
+    (query.period < every).then(|| {
+        let (every, read) = (every.span(), query.period.span());
+        format!(
+            "`{}` comes every {every} without detailed monitoring, and is read every {read}: \
+             `period = \"{every}\"`",
+            query.metric
+        )
+    })
 }
 
 fn doubt(query: &MetricQuery, per_second: bool) -> Option<String> {
@@ -66,7 +83,7 @@ mod tests {
         );
         let config = crate::settings::parse("neap.toml", &text).unwrap();
         let service = config.policy.services.values().next().unwrap();
-        super::doubts(service)
+        super::doubts(&config, service)
     }
 
     fn promql(query: &str) -> Vec<String> {
@@ -92,6 +109,18 @@ mod tests {
         };
         assert_eq!(errors("sum(increase(errors_total[5m]))"), 0);
         assert_eq!(errors("sum(errors_total)"), 1);
+    }
+
+    #[test]
+    fn a_metric_of_basic_monitoring_that_is_read_by_the_minute_is_warned_of() {
+        let of = |metric: &str, more: &str| {
+            let of = format!("from = \"aws\", namespace = \"AWS/EC2\", metric = \"{metric}\"");
+            warned(&format!("{{ {of}, stat = \"Sum\"{more} }}"), "")
+        };
+        let network = of("NetworkIn", "");
+        assert!(network[0].contains("every 5m") && network[0].contains("read every 1m"));
+        assert_eq!(of("NetworkIn", ", period = \"5m\"").len(), 0);
+        assert_eq!(of("StatusCheckFailed", "").len(), 0);
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Journal {
             done.records += engine.remove_before(tree, &cut.at.to_key()).map_err(failed)?;
         }
         engine.flush().map_err(failed)?;
+        super::open::make_private(&self.inner.shared.dir);
         done.bytes_after = local.bytes()?;
         Ok(done)
     }

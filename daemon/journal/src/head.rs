@@ -3,7 +3,7 @@
 //! Two places of 4 KiB, written in turn and in place, so that a torn write leaves the other one
 //! and a full disk is no obstacle. Each holds a checksum; the newer sound one counts.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::TREES;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::{Hash, NO_HASH, truncated};
+use super::open::private;
 use super::{Damage, Instance, JournalFault, RecordId, World};
 
 /// The number of the newest format, as the file names it.
@@ -96,7 +97,7 @@ impl HeadFile {
     /// Opens the file in `dir`, made with two empty places where there is none.
     pub(crate) fn open(dir: &Path) -> Result<HeadFile, JournalFault> {
         let path = dir.join(FILE);
-        let file = OpenOptions::new()
+        let file = private()
             .read(true)
             .write(true)
             .create(true)

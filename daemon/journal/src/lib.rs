@@ -187,6 +187,7 @@ impl Journal {
         let mut file = HeadFile::open(&dir)?;
         let opener = options.store.0.opener(&dir);
         let engine = open::open_store(&dir, &opener, &mut head, &mut file, &mut notes)?;
+        open::make_private(&dir);
         let shared = Arc::new(Shared::new(state_dir, engine, head.clone()));
         let local = Local { shared: Arc::clone(&shared), _held: None };
         let audit = open::catch_up(&local, &head)?;

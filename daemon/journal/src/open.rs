@@ -1,6 +1,7 @@
 //! Opens a journal: lock, store, high-water, and the records since the last checkpoint.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) fn hold(state_dir: &Path) -> Result<Held, JournalFault> {
     let dir = state_dir.join(DIRECTORY);
     let path = dir.join(LOCK);
-    let lock = OpenOptions::new()
+    let lock = private()
         .write(true)
         .create(true)
         .truncate(false)
@@ -90,12 +91,39 @@ pub(crate) fn hold(state_dir: &Path) -> Result<Held, JournalFault> {
     Err(JournalFault::Locked { path: dir, socket: state_dir.join(SOCKET) })
 }
 
+/// How files of the journal are opened: it holds names and addresses, which are nobody else's.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+/// Takes from everybody else what was made by the store, or before files were private. A file system
+/// without permissions has none to take.
+pub(crate) fn make_private(path: &Path) {
+    let Ok(about) = fs::symlink_metadata(path) else { return };
+    let mode = match (about.is_dir(), about.is_file()) {
+        (true, _) => 0o700,
+        (_, true) => 0o600,
+        _ => return,
+    };
+    if about.permissions().mode() & 0o077 != 0 {
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.for_each(|entry| make_private(&entry.path()));
+}
+
 /// Makes the directory where there is none, and checks that it can be written.
 pub(crate) fn make_directory(state_dir: &Path) -> Result<PathBuf, JournalFault> {
     let dir = state_dir.join(DIRECTORY);
     fs::create_dir_all(&dir).map_err(|error| super::unusable(&dir, &error))?;
     let probe = dir.join("probe");
-    File::create(&probe)
+    private()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&probe)
         .and_then(|_| fs::remove_file(&probe))
         .map_err(|error| super::unusable(&dir, &error))?;
     Ok(dir)
@@ -150,7 +178,7 @@ pub(crate) fn open_store(
                 return Ok(engine);
             }
             engine.close();
-            "it is empty, and the high-water file knows records".to_string()
+            EMPTY.to_string()
         }
         Err(EngineFault::Full) => return Err(JournalFault::Full { path: dir.to_path_buf() }),
         Err(EngineFault::Failed(why)) => why,
@@ -158,7 +186,10 @@ pub(crate) fn open_store(
     rebuild(dir, opener, head, file, notes, why)
 }
 
-fn is_empty(engine: &dyn Engine) -> bool {
+/// Why a store that opens is none.
+pub(crate) const EMPTY: &str = "it is empty, and the high-water file knows records";
+
+pub(crate) fn is_empty(engine: &dyn Engine) -> bool {
     let last = [u8::MAX; RecordId::LENGTH];
     Tree::ALL.iter().all(|tree| matches!(engine.last(*tree, &last), Ok(None)))
 }

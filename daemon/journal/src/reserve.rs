@@ -1,8 +1,10 @@
 //! Room set aside for the day the disk is full.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use super::open::private;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "reserve";
@@ -45,7 +47,7 @@ impl Reserve {
     /// Takes the room under another name first, so that a half-made reserve never counts.
     fn allocate(&self) -> std::io::Result<()> {
         let unfinished = self.path.with_extension("new");
-        let made = OpenOptions::new()
+        let made = private()
             .write(true)
             .create(true)
             .truncate(true)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::RecordId;
 use super::engine::{Entry, Tree};
+use super::open::private;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "export-tail";
@@ -88,7 +89,7 @@ impl Tail {
 
     fn replace(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut file = File::create(&fresh)?;
+        let mut file = private().write(true).create(true).truncate(true).open(&fresh)?;
         file.write_all(bytes)?;
         fs::rename(&fresh, &self.path)?;
         self.file = Some(file);

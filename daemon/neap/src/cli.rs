@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use config::{LogFormat, LogLevel};
 
 use crate::commands;
-use crate::options::{ConfigRefused, DONE, FAILED, NO, USAGE, WrongUsage};
+use crate::options::{ConfigRefused, DONE, FAILED, NO, USAGE, WrongUsage, journal_code};
 use crate::telemetry;
 
 const EXIT_CODES: &str = "\
@@ -219,7 +219,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<ConfigRefused>() {
         Some(ConfigRefused(faults)) => crate::terminal::faults(faults),
         // With stderr closed there is nobody left to tell.
-        None => drop(writeln!(std::io::stderr(), "error: {error:#}")),
+        None => drop(writeln!(crate::output::stderr(), "error: {error:#}")),
     }
     ExitCode::from(exit_code(error))
 }
@@ -230,7 +230,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     } else if error.is::<WrongUsage>() {
         USAGE
     } else {
-        FAILED
+        error.downcast_ref().map_or(FAILED, journal_code)
     }
 }
 
@@ -246,6 +246,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 mod tests {
     use super::*;
     use crate::options::moment;
+    use journal::JournalFault;
 
     #[test]
     fn the_command_line_is_sound_and_every_command_has_examples() {
@@ -316,6 +317,8 @@ Data goes to stdout, everything else to stderr.
     #[test]
     fn exit_codes_tell_faults_usage_and_failures_apart() {
         let code = |error: anyhow::Error| exit_code(&error);
+        let damaged = || JournalFault::Damaged { path: "journal".into(), damage: Vec::new() };
+        assert_eq!(code(anyhow::Error::from(damaged()).context("reading")), NO);
         assert_eq!(code(ConfigRefused(Vec::new()).into()), NO);
         assert_eq!(code(anyhow::Error::from(WrongUsage("x".into())).context("y")), USAGE);
         assert_eq!(code(std::io::Error::other("disk").into()), FAILED);

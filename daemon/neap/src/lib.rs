@@ -1,5 +1,9 @@
 //! The daemon: configuration, cycle, journal and command line around the pure core.
 
+// Its macros are those of all that follow.
+#[macro_use]
+pub mod output;
+
 pub mod adapters;
 pub mod app;
 pub mod assemble;

@@ -6,6 +6,7 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use config::{Config, ConfigFault};
 use fleet::{LevelOutOfRange, Timestamp};
+use journal::JournalFault;
 
 /// Exit code: done.
 pub const DONE: u8 = 0;
@@ -69,6 +70,17 @@ pub struct ConfigRefused(pub Vec<ConfigFault>);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUsage(pub String);
+
+/// The exit code of a command that cannot use the journal: a disk or a socket failed, or the answer
+/// is no.
+pub fn journal_code(fault: &JournalFault) -> u8 {
+    match fault {
+        JournalFault::Unusable { .. } | JournalFault::Full { .. } | JournalFault::Socket { .. } => {
+            FAILED
+        }
+        _ => NO,
+    }
+}
 
 /// Reads and parses a configuration file.
 ///

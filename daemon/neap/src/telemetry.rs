@@ -122,7 +122,7 @@ fn lines(format: LogFormat) -> Lines {
     // systemd's journal stamps every line itself and shows no colours.
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some() && !stderr.is_terminal();
     let colored = options::colored(&stderr) && !to_journal;
-    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colored);
+    let layer = fmt::layer().with_writer(crate::output::log).with_ansi(colored);
     match (format, to_journal) {
         (LogFormat::Json, _) => layer.json().flatten_event(true).boxed(),
         (LogFormat::Human, true) => layer.without_time().with_target(false).boxed(),

@@ -18,6 +18,7 @@ use crate::assemble::Clouds;
 use crate::cycle::Engine;
 use crate::gather::Providers;
 use crate::options::Format;
+use crate::output::shown;
 
 /// Prints every fault of a configuration to stderr.
 pub fn faults(faults: &[ConfigFault]) {
@@ -54,7 +55,7 @@ impl Reporter {
             Format::Json => vec![turn_json(turn).to_string()],
             Format::Human => self.human(turn, policy),
         };
-        let mut out = std::io::stdout().lock();
+        let mut out = crate::output::painted_stdout();
         for line in lines {
             // A reader that went away is no reason to stop sizing groups.
             let _gone = writeln!(out, "{line}");
@@ -75,7 +76,8 @@ impl Reporter {
             };
             let change = self.paint(action);
             let why = reason(&action.sizing);
-            lines.push(line(action.service.as_str(), format!("{change}  {why}{ending}")));
+            let told = shown(&format!("{why}{ending}"));
+            lines.push(line(action.service.as_str(), format!("{change}  {told}")));
         }
         let before = std::mem::take(&mut self.shown);
         for finding in &turn.plan.findings {
@@ -87,12 +89,13 @@ impl Reporter {
                 continue;
             }
             let verb = finding.what.verb();
-            lines.push(line(subject, format!("{verb}: {}", finding.hold)));
+            lines.push(line(subject, shown(&format!("{verb}: {}", finding.hold))));
         }
         for (service, fault) in unread(turn) {
             let told = (Some(service.clone()), fault.kind.word());
             if !before.contains(&told) {
-                lines.push(line(service.as_str(), format!("nothing newer of its demand: {fault}")));
+                let told = shown(&format!("nothing newer of its demand: {fault}"));
+                lines.push(line(service.as_str(), told));
             }
             self.shown.insert(told);
         }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::engine::{EngineFault, Tree};
 use crate::fold::{self, PolicyBody};
 use crate::frame::{Frame, unseal};
+use crate::head::Mark;
 use crate::log::Shared;
 use crate::open::{self, EngineKind, Local};
 use crate::record::{StoredPolicy, World};
@@ -36,8 +37,24 @@ impl Reader {
     /// Reads through the socket where a daemon answers, else opens the store.
     ///
     /// # Errors
-    /// [`JournalFault`]: there is none, it is held by a daemon that does not answer, or damaged.
+    /// [`JournalFault`]: there is none, it is held by a daemon that does not answer, or damaged: a
+    /// store that lost what it had last would else pass for a shorter one.
     pub fn open(state_dir: &Path) -> Result<Reader, JournalFault> {
+        let reader = Reader::open_any(state_dir)?;
+        let end = reader.source.head()?.end.id;
+        if end != RecordId::FIRST && !reader.has(end)? {
+            let damage = Damage {
+                tree: "high-water".to_string(),
+                id: end.to_string(),
+                what: "the record that was last flushed is missing".to_string(),
+            };
+            return Err(JournalFault::Damaged { path: DIRECTORY.into(), damage: vec![damage] });
+        }
+        Ok(reader)
+    }
+
+    /// The same of a store that may have lost records.
+    pub(crate) fn open_any(state_dir: &Path) -> Result<Reader, JournalFault> {
         if let Some(remote) = Remote::connect(state_dir)? {
             return Ok(Reader::over(Box::new(remote)));
         }
@@ -69,12 +86,27 @@ impl Reader {
             EngineFault::Full => JournalFault::Full { path: dir.clone() },
             EngineFault::Failed(why) => does_not_open(why),
         })?;
+        if head.end != Mark::START && open::is_empty(&*engine) {
+            engine.close();
+            return Err(does_not_open(open::EMPTY.to_string()));
+        }
         let shared = Arc::new(Shared::new(state_dir, engine, head));
         Ok(Reader::over(Box::new(Local { shared, _held: Some(held) })))
     }
 
     pub(crate) fn over(source: Box<dyn Source>) -> Reader {
         Reader { source }
+    }
+
+    /// Whether a record is in one of the trees.
+    fn has(&self, id: RecordId) -> Result<bool, JournalFault> {
+        let key = id.to_key();
+        for tree in Tree::ALL {
+            if self.source.last(tree, id)?.is_some_and(|(found, _)| found.as_slice() == key) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The world the journal belongs to.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Reader;
 use crate::audit::Audit;
 use crate::engine::Tree;
-use crate::head::Head;
+use crate::fold::CheckpointBody;
+use crate::frame::unseal;
+use crate::head::{Head, Mark};
 use crate::source::Walk;
 use crate::{DIRECTORY, Damage, JournalFault, RecordId, open, sled_engine};
 
@@ -33,9 +35,17 @@ impl Reader {
     /// # Errors
     /// [`JournalFault`] where the journal cannot be walked at all.
     pub fn verify(&self) -> Result<Report, JournalFault> {
+        self.verify_since(Timestamp(0))
+    }
+
+    /// Walks what records from `since` on build on, and all that follows.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where the journal cannot be walked at all.
+    pub fn verify_since(&self, since: Timestamp) -> Result<Report, JournalFault> {
         loop {
             let head = self.source.head()?;
-            let report = self.verify_from(&head)?;
+            let report = self.verify_from(&head, self.mark_before(since, &head)?)?;
             // Where days were removed meanwhile, what is missing is no damage.
             if self.source.head()?.anchor == head.anchor {
                 return Ok(report);
@@ -43,11 +53,23 @@ impl Reader {
         }
     }
 
-    fn verify_from(&self, head: &Head) -> Result<Report, JournalFault> {
+    /// Where the last sound checkpoint before `since` stands, else where the journal begins.
+    fn mark_before(&self, since: Timestamp, head: &Head) -> Result<Mark, JournalFault> {
+        let id = RecordId::at_or_after(since);
+        let last = self.source.last(Tree::Checkpoints, id)?;
+        let body = last.and_then(|(key, value)| {
+            CheckpointBody::of(&unseal(Tree::Checkpoints, &key, &value).ok()?).ok()
+        });
+        let marks = body.map(|body| body.before);
+        Ok(marks.filter(|mark| mark.id > head.anchor.id).unwrap_or_else(|| head.anchor.clone()))
+    }
+
+    fn verify_from(&self, head: &Head, from: Mark) -> Result<Report, JournalFault> {
         let mut damage = self.source.files()?;
-        let mut audit = Audit::new(head.anchor.clone(), head.end.id.sequence());
+        let begins = from.id.successor();
+        let mut audit = Audit::new(from, head.end.id.sequence());
         let mut first = None;
-        for entry in Walk::new(&*self.source, &Tree::ALL, head.anchor.id.successor()) {
+        for entry in Walk::new(&*self.source, &Tree::ALL, begins) {
             match entry {
                 Ok((tree, entry)) => {
                     audit.entry(tree, &entry);
@@ -74,7 +96,7 @@ impl Reader {
 /// # Errors
 /// [`JournalFault`] where there is no journal, or it cannot be looked at.
 pub fn verify(state_dir: &Path) -> Result<Report, JournalFault> {
-    match Reader::open(state_dir) {
+    match Reader::open_any(state_dir) {
         Ok(reader) => reader.verify(),
         Err(JournalFault::DoesNotOpen { why, .. }) => unopened(state_dir, &why),
         Err(JournalFault::Damaged { damage, .. }) => Ok(Report { damage, ..Report::default() }),

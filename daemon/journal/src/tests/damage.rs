@@ -162,3 +162,124 @@ fn one_flipped_byte_is_reported_or_harmless() {
     println!("{tally:?} over {total} bytes");
     assert!(tally.reported + tally.refused > 20, "the flips must matter: {tally:?}");
 }
+
+/// Removes records of a closed journal from its store.
+fn lose(state: &Path, which: impl Fn(Tree, &Entries) -> Vec<Vec<u8>>) {
+    let db = sled::open(state.join(DIRECTORY).join(crate::open::STORE)).unwrap();
+    for tree in Tree::ALL {
+        let name = tree.name();
+        if !db.tree_names().iter().any(|known| known == name.as_bytes()) {
+            continue;
+        }
+        let records = db.open_tree(name).unwrap();
+        let keys: Entries = records.iter().keys().map(|key| key.unwrap().to_vec()).collect();
+        for key in which(tree, &keys) {
+            records.remove(key).unwrap();
+        }
+    }
+    db.flush().unwrap();
+}
+
+type Entries = Vec<Vec<u8>>;
+
+/// A copy of a journal, damaged by `spoil`.
+fn spoiled(bench: &Bench, spoil: impl Fn(&Path)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&bench.path().join(DIRECTORY), &folder.path().join(DIRECTORY));
+    spoil(folder.path());
+    folder
+}
+
+#[test]
+fn a_store_that_lost_records_is_no_shorter_journal() {
+    let (bench, sound) = journal_of_three_days();
+    let last = sound.last().unwrap().id.to_key();
+    let opens = |state: &Path| match Reader::open(state) {
+        Err(JournalFault::Damaged { .. } | JournalFault::DoesNotOpen { .. }) => false,
+        Err(fault) => panic!("{fault}"),
+        Ok(_) => true,
+    };
+    let whole = spoiled(&bench, |_| {});
+    assert!(opens(whole.path()) && verify(whole.path()).unwrap().damage.is_empty());
+    let emptied = spoiled(&bench, |state| {
+        let store = state.join(DIRECTORY).join(crate::open::STORE);
+        fs::remove_dir_all(&store).unwrap();
+        fs::create_dir(&store).unwrap();
+    });
+    let gone = spoiled(&bench, |state| lose(state, |_, keys| keys.clone()));
+    let short = spoiled(&bench, |state| {
+        lose(state, |_, keys| keys.iter().filter(|key| **key == last).cloned().collect());
+    });
+    for lost in [&emptied, &gone, &short] {
+        assert!(!opens(lost.path()));
+        assert!(!verify(lost.path()).unwrap().damage.is_empty());
+    }
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_found_from_the_day_before_it_on() {
+    let (bench, sound) = journal_of_three_days();
+    let begins = sound.first().unwrap().id.at();
+    let third = begins + Seconds::days(2);
+    for tree in [Tree::Cycles, Tree::Intents, Tree::Samples] {
+        for early in [true, false] {
+            let lost = spoiled(&bench, |state| {
+                lose(state, |of, keys| {
+                    let at = if early { 3 } else { keys.len().saturating_sub(3) };
+                    keys.get(at).filter(|_| of == tree).cloned().into_iter().collect()
+                });
+            });
+            let reader = Reader::open(lost.path()).unwrap();
+            let found = |since| !reader.verify_since(since).unwrap().damage.is_empty();
+            assert!(found(Timestamp(0)), "{tree:?} {early}");
+            // What is read does not build on what was lost two days before.
+            assert_eq!(found(third), !early, "{tree:?} {early}");
+        }
+    }
+}
+
+/// Files and folders of a journal that others could look into.
+fn open_to_others(dir: &Path) -> Vec<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut all = vec![dir.to_path_buf()];
+    let mut found = Vec::new();
+    while let Some(path) = all.pop() {
+        let about = fs::symlink_metadata(&path).unwrap();
+        if about.permissions().mode() & 0o077 != 0 {
+            found.push(path.clone());
+        }
+        if about.is_dir() {
+            all.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_journal_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let none: [PathBuf; 0] = [];
+    let mut bench = Bench::new(EngineKind::Sled);
+    let dir = bench.path().join(DIRECTORY);
+    let (journal, _) = bench.open();
+    assert_eq!(open_to_others(&dir), none, "fresh");
+    for day in 0..3 {
+        bench.record(&journal, 40, 1440 * day..1440 * day + 2);
+    }
+    journal.flush().unwrap();
+    assert_eq!(open_to_others(&dir), none, "written");
+    journal.compact(START + Seconds::days(4000)).unwrap();
+    assert_eq!(open_to_others(&dir), none, "compacted");
+    drop(journal);
+    // From before files were private.
+    for (path, _) in files(&dir) {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(bench.open());
+    assert_eq!(open_to_others(&dir), none, "older");
+    fs::remove_dir_all(dir.join(crate::open::STORE)).unwrap();
+    let (_, recovered) = bench.open();
+    assert!(recovered.notes.iter().any(|note| note.contains("rebuilt")), "{:?}", recovered.notes);
+    assert_eq!(open_to_others(&dir), none, "rebuilt");
+}

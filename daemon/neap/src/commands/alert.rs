@@ -86,7 +86,7 @@ pub fn run(args: &AlertArgs) -> anyhow::Result<ExitCode> {
     match args.format.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&told)? + "\n";
-            std::io::stdout().write_all(text.as_bytes())?;
+            crate::output::stdout().write_all(text.as_bytes())?;
         }
         Format::Human => told.print()?,
     }
@@ -97,11 +97,11 @@ impl TestOutcome<'_> {
     fn print(&self) -> std::io::Result<()> {
         match (self.status, self.why) {
             (Some(status), None) => {
-                writeln!(std::io::stdout(), "`{}`: sent, it answers {status}", self.channel)
+                writeln!(crate::output::stdout(), "`{}`: sent, it answers {status}", self.channel)
             }
             (_, why) => {
                 let why = why.unwrap_or("no answer");
-                writeln!(std::io::stderr(), "error: `{}`: not sent, {why}", self.channel)
+                writeln!(crate::output::stderr(), "error: `{}`: not sent, {why}", self.channel)
             }
         }
     }

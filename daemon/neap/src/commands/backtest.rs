@@ -222,8 +222,7 @@ pub(super) fn digits(value: f64) -> String {
 }
 
 fn print_summary(lines: &[Line], format: Format) -> anyhow::Result<()> {
-    let stdout = std::io::stdout();
-    let mut out = stdout.lock();
+    let mut out = crate::output::stdout();
     let ratios: Vec<f64> =
         lines.iter().map(|line| line.relative_loss).filter(|r| r.is_finite() && *r > 0.0).collect();
     let logs = ratios.iter().map(|ratio| ratio.ln()).sum::<f64>();

@@ -57,7 +57,7 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&config::schema())?;
-        writeln!(std::io::stdout(), "{schema}")?;
+        writeln!(crate::output::stdout(), "{schema}")?;
         return Ok(ExitCode::from(crate::options::DONE));
     }
     let parsed = crate::settings::load(&args.config.path).and_then(with_sound_secrets);
@@ -71,7 +71,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         }
         (Err(faults), Format::Json) => json(&CheckAnswer { faults, report: None })?,
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    crate::output::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if parsed.is_ok() { crate::options::DONE } else { NO }))
 }
 

@@ -43,7 +43,7 @@ pub struct ManArgs {
 pub fn run(args: &CompletionsArgs, mut root: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut root, "neap", &mut script);
-    std::io::stdout().write_all(&script)?;
+    crate::output::stdout().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -52,7 +52,7 @@ pub fn run(args: &CompletionsArgs, mut root: Command) -> anyhow::Result<ExitCode
 /// # Errors
 /// For a command that does not exist, or where stdout cannot be written.
 pub fn run_man(args: &ManArgs, root: Command) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(&page(args.command.as_deref(), root)?)?;
+    crate::output::stdout().write_all(&page(args.command.as_deref(), root)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

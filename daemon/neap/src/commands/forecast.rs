@@ -89,7 +89,7 @@ pub fn run(args: &ForecastArgs) -> anyhow::Result<ExitCode> {
         Some(path) => File::create(path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("writing `{}`", path.display()))?,
-        None => std::io::stdout().lock().write_all(text.as_bytes())?,
+        None => crate::output::stdout().write_all(text.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -141,7 +141,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 fn csv(shown: &[&Row]) -> anyhow::Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
+    let mut out = csv::Writer::from_writer(crate::output::stdout());
     out.write_record([
         "provider",
         "account",

@@ -116,9 +116,9 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         .map_err(|error| WrongUsage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let found = runtime.block_on(cloud.inventory().discover(Deadline::within(LOOK_WITHIN)));
-    std::io::stdout().write_all(render(args, &found).as_bytes())?;
+    crate::output::stdout().write_all(render(args, &found).as_bytes())?;
     for fault in found.iter().filter_map(|place| place.as_ref().err()) {
-        writeln!(std::io::stderr(), "{fault}")?;
+        writeln!(crate::output::stderr(), "{fault}")?;
     }
     let complete = found.iter().all(Result::is_ok);
     Ok(ExitCode::from(if complete { options::DONE } else { options::FAILED }))

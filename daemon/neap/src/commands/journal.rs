@@ -132,40 +132,16 @@ struct CompactArgs {
 /// # Errors
 /// Where the journal cannot be read or written.
 pub fn run(args: &JournalArgs) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let result = match &args.action {
+    let mut out = BufWriter::new(crate::output::stdout());
+    let code = match &args.action {
         Action::Ls(args) => ls(args, &mut out),
         Action::Show(args) => show(args, &mut out),
         Action::Verify(args) => verify(args, &mut out),
         Action::Export(args) => export(args, &mut out),
         Action::Compact(args) => compact(args, &mut out),
-    };
-    let result = result.and_then(|code| {
-        out.flush()?;
-        Ok(code)
-    });
-    match result {
-        Err(error) if is_no(&error) => {
-            eprintln!("error: {error}");
-            Ok(ExitCode::from(1))
-        }
-        result => result,
-    }
-}
-
-/// Whether the answer is no, rather than a disk or a socket at fault.
-fn is_no(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(
-            JournalFault::Damaged { .. }
-                | JournalFault::DoesNotOpen { .. }
-                | JournalFault::NoSuch { .. }
-                | JournalFault::Absent { .. }
-                | JournalFault::Locked { .. }
-                | JournalFault::OtherFormat { .. }
-        )
-    )
+    }?;
+    out.flush()?;
+    Ok(code)
 }
 
 fn ls(args: &LsArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -312,10 +288,13 @@ fn export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let ExportFormat::Jsonl = args.format;
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let reader = Reader::open(&state_dir)?;
-    for entry in reader.entries(args.range.or_all()) {
+    let range = args.range.or_all();
+    let since = range.start;
+    for entry in reader.entries(range) {
         writeln!(out, "{}", full_json(&entry?))?;
     }
-    Ok(ExitCode::SUCCESS)
+    // What is printed may be kept in the journal's place, so it must be all of it.
+    Ok(ExitCode::from(u8::from(!super::is_sound(&reader, &state_dir, since)?)))
 }
 
 fn compact(args: &CompactArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {

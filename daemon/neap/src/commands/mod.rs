@@ -1,6 +1,9 @@
 //! The commands, one file each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use ::journal::Reader;
+use fleet::Timestamp;
 
 pub mod alert;
 pub mod answer;
@@ -49,4 +52,17 @@ impl Place {
             }
         }
     }
+}
+
+/// Whether all is there that records from `since` on build on. What is damaged goes to stderr, for
+/// then less is read than was recorded.
+fn is_sound(reader: &Reader, state_dir: &Path, since: Timestamp) -> anyhow::Result<bool> {
+    let damage = reader.verify_since(since)?.damage;
+    for damage in &damage {
+        eprintln!("damaged: {damage}");
+    }
+    if !damage.is_empty() {
+        eprintln!("error: the journal in `{}` is damaged", state_dir.display());
+    }
+    Ok(damage.is_empty())
 }

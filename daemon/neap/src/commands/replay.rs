@@ -24,7 +24,8 @@ const SHOWN: usize = 20;
   neap replay --state-dir neap-state
   neap replay --since 2026-03-02T00:00:00Z --with stricter.toml
 
-Exits with 1 if a plan that this version of the planner made came out differently.")]
+Exits with 1 if a plan that this version of the planner made came out differently, or if the journal is
+damaged.")]
 pub struct ReplayArgs {
     /// From this time on.
     #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SSZ", value_parser = crate::options::moment)]
@@ -50,6 +51,9 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let reader = Reader::open(&state_dir)?;
     let range = args.since.unwrap_or(Timestamp(0))..args.until.unwrap_or(Timestamp(i64::MAX / 2));
+    if !super::is_sound(&reader, &state_dir, range.start)? {
+        return Ok(ExitCode::from(1));
+    }
     match &args.with {
         None => again(&reader, range, args.format),
         Some(path) => match crate::settings::load(path) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use journal::{Journal, JournalFault};
+use journal::Journal;
 
 use crate::app::{self, Opened};
 use crate::options::Format;
@@ -52,17 +52,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Ok(opened) => opened,
         Err(fault) => {
             eprintln!("error: {fault}");
-            return Ok(ExitCode::from(exit_code(&fault)));
+            return Ok(ExitCode::from(crate::options::journal_code(&fault)));
         }
     };
     let how = app::How { path: args.config.clone(), once: args.once, format: args.format };
     app::run(how, Opened { config, secrets, journal, recovered })
-}
-
-/// A journal that must not be written is a no; a disk that cannot be written is a failure.
-fn exit_code(fault: &JournalFault) -> u8 {
-    match fault {
-        JournalFault::Unusable { .. } | JournalFault::Full { .. } => 3,
-        _ => 1,
-    }
 }

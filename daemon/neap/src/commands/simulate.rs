@@ -173,8 +173,7 @@ fn print_summary(
     lines: &[(String, Vec<Summary>)],
     format: crate::options::Format,
 ) -> anyhow::Result<()> {
-    let stdout = std::io::stdout();
-    let mut out = stdout.lock();
+    let mut out = crate::output::stdout();
     if format == crate::options::Format::Json {
         let of = |name: &String, variant: &Variant, summary: &Summary| {
             serde_json::json!({

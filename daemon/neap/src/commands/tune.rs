@@ -127,7 +127,7 @@ pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
         Format::Human => answer.text(),
         Format::Json => format!("{:#}\n", serde_json::to_value(&answer)?),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    crate::output::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(u8::from(faulty)))
 }
 

@@ -97,6 +97,15 @@ impl Call {
         self.fault(FaultKind::Unreadable, format!("more than {pages_max} pages"))
     }
 
+    /// An answer that is larger than any that was asked for; what it said nobody knows.
+    pub(crate) fn too_long(self, bytes_max: usize) -> Fault {
+        let kind = match self.effect {
+            Effect::Read => FaultKind::Unreadable,
+            Effect::Write => FaultKind::Unconfirmed,
+        };
+        self.fault(kind, format!("an answer of more than {} MiB", bytes_max >> 20))
+    }
+
     /// What an answer that never came means.
     pub(crate) fn unanswered(self) -> FaultKind {
         match self.effect {

@@ -8,6 +8,8 @@ pub mod alibaba;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
+mod body;
+#[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod call;
 pub mod contract;
 mod cost;

@@ -228,7 +228,9 @@ const SOURCE_PROFILES_MAX: usize = 5;
 
 fn profile_source(path: &Path, name: Option<&str>, hardened: bool) -> Result<Source, UnfitProfile> {
     let text = std::fs::read(path).map_err(UnfitProfile::Unreadable)?;
-    let config: CliConfig = serde_json::from_slice(&text)
+    // A byte order mark is what some editors begin a text with.
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let config: CliConfig = serde_json::from_slice(text)
         .map_err(|error| UnfitProfile::NotOfTheCli { line: error.line() })?;
     let name = name.unwrap_or(&config.current);
     of_profile(&config, name, SOURCE_PROFILES_MAX, hardened)
@@ -308,7 +310,13 @@ async fn fetch(
                 let why = format!("`{}`: {error}", token_file.display());
                 call.fault(FaultKind::Denied { permission: None }, why)
             })?;
-            let asked = oidc_target(role_arn, provider_arn, token.trim(), session, transport.now());
+            let asked = oidc_target(
+                role_arn,
+                provider_arn,
+                token.trim_start_matches('\u{feff}').trim(),
+                session,
+                transport.now(),
+            );
             let body = transport.unsigned(call, region, &asked, timeout).await?;
             of_sts(call, &body, "oidc_role_arn".to_owned())
         }

@@ -1,6 +1,7 @@
 //! What the operator says about Alibaba Cloud alone, beside what every cloud is told.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -66,10 +67,17 @@ pub struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// Those of this process that the vendor's tools read, and `HOME`.
     pub fn of_process() -> Environment {
-        Environment::of(
-            std::env::vars()
-                .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_") || name == "HOME"),
-        )
+        Environment::of_raw(std::env::vars_os())
+    }
+
+    /// What is no text is none of ours: no key, address or folder can be meant by it.
+    fn of_raw(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let ours = |name: &str| name.starts_with("ALIBABA_CLOUD_") || name == "HOME";
+        let texts = variables.into_iter().filter_map(text);
+        Environment::of(texts.filter(|(name, _)| ours(name)))
     }
 
     /// These alone.
@@ -116,6 +124,8 @@ pub type RoleAccount = crate::RoleAccount<RamRoles>;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
     use crate::NotARoleArn;
 
@@ -141,5 +151,23 @@ mod tests {
     fn an_environment_hides_its_values() {
         let environment = Environment::of([("A".to_owned(), "hidden".to_owned())]);
         assert_eq!(format!("{environment:?}"), r#"{"A"}"#);
+    }
+
+    #[test]
+    fn variables_that_are_no_text_are_passed_over() {
+        let pair = |name: &[u8], value: &[u8]| {
+            (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()))
+        };
+        let read = Environment::of_raw([
+            pair(b"ODD", b"\xff\xfe"),
+            pair(b"\xc3(", b"x"),
+            pair(b"ALIBABA_CLOUD_\xff", b"x"),
+            pair(b"ALIBABA_CLOUD_REGION", b"\x80"),
+            pair(b"ALIBABA_CLOUD_ACCESS_KEY_ID", b"LTAIx"),
+            pair(b"HOME", b"\xed\xa0\x80"),
+            pair(b"PATH", b"/bin"),
+        ]);
+        assert_eq!(read.0.keys().collect::<Vec<_>>(), ["ALIBABA_CLOUD_ACCESS_KEY_ID"]);
+        assert_eq!(read.get("ALIBABA_CLOUD_ACCESS_KEY_ID"), Some("LTAIx"));
     }
 }

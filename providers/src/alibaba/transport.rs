@@ -15,6 +15,7 @@ use super::params::Params;
 use super::settings::Settings;
 use super::sign::{Keys, Once, Request, Signed};
 use crate::Now;
+use crate::body::{self, BODY_BYTES_MAX};
 use crate::call::Call;
 use crate::http::{first_words, unanswered};
 
@@ -102,9 +103,9 @@ impl Transport {
             let response = self.send(&base, request.sign(keys, once), timeout).await;
             let response = response.map_err(|error| unanswered(call, &error))?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = response.bytes().await.map_err(|error| unanswered(call, &error))?;
+            let body = whole(call, response).await?;
             if status.is_success() {
-                return Ok(body.into());
+                return Ok(body);
             }
             let refusal = Refusal::read(status, &headers, &body);
             let told = date_in(&headers).filter(|_| refusal.is_of_clock() && !corrected);
@@ -168,11 +169,15 @@ impl Transport {
 
 async fn answered(call: Call, response: Response) -> Result<Vec<u8>, Fault> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await.map_err(|error| unanswered(call, &error))?;
+    let body = whole(call, response).await?;
     if status == StatusCode::OK {
-        return Ok(body.into());
+        return Ok(body);
     }
     Err(Refusal::read(status, &headers, &body).fault(call))
+}
+
+async fn whole(call: Call, response: Response) -> Result<Vec<u8>, Fault> {
+    body::read(call, response, BODY_BYTES_MAX, |error| unanswered(call, &error)).await
 }
 
 /// Host, and port where it is not the scheme's own.

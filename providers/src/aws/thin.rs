@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 
 use super::access::Seat;
 use super::xml;
+use crate::body::{self, BODY_BYTES_MAX};
 use crate::call::Call;
 use crate::retry::attempts;
 use crate::{Deadline, Timeouts};
@@ -174,7 +175,8 @@ impl Thin {
         let status = answer.status();
         let id = answer.headers().get("x-amzn-requestid").and_then(|id| id.to_str().ok());
         let id = id.map(str::to_owned);
-        let body = answer.bytes().await.map_err(|error| call.unheard(error))?;
+        let unheard = |error| call.unheard(error);
+        let body = body::read(call, answer, BODY_BYTES_MAX, unheard).await?;
         let text = String::from_utf8_lossy(&body);
         if status.is_success() {
             return Ok(text.into_owned());

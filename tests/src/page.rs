@@ -6,6 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
 use crate::neap::{Neap, Running};
 use crate::story::PATIENCE;
 
@@ -61,6 +66,16 @@ impl Served {
     /// # Panics
     /// Where that does not come about.
     pub fn start(neap: Neap) -> Served {
+        let served = Served::open(neap);
+        until("a cycle", || (served.get("/readyz").status == 200).then_some(()));
+        served
+    }
+
+    /// Starts it, and waits until the page is open, whatever is spoken there.
+    ///
+    /// # Panics
+    /// Where that does not come about.
+    pub fn open(neap: Neap) -> Served {
         let running = neap.start_alone();
         let open = || {
             let said = running.stderr();
@@ -73,9 +88,7 @@ impl Served {
             assert!(running.ended().is_none(), "it ended: {}", running.stderr());
             open()
         });
-        let served = Served { neap, running, address };
-        until("a cycle", || (served.get("/readyz").status == 200).then_some(()));
-        served
+        Served { neap, running, address }
     }
 
     /// Asks for a page.
@@ -186,6 +199,40 @@ impl Ask {
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
         Reply::read(&bytes)
+    }
+}
+
+impl Ask {
+    /// Sends it over HTTP/2, meant for this `:authority`: as browsers do, without a `host` unless it
+    /// was given one. `None` where no answer comes.
+    ///
+    /// # Panics
+    /// Where nobody listens.
+    pub fn send_over_http2(self, address: SocketAddr, authority: &str) -> Option<Reply> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a thread").block_on(async move {
+            let stream = tokio::net::TcpStream::connect(address).await.expect("somebody listens");
+            let (executor, stream) = (TokioExecutor::new(), TokioIo::new(stream));
+            let (mut sender, connection) = http2::handshake(executor, stream).await.ok()?;
+            tokio::spawn(connection);
+            let mut words = self.line.split(' ');
+            let (method, target) = (words.next()?, words.next()?);
+            let uri = format!("http://{authority}{target}");
+            let mut request = hyper::Request::builder().method(method).uri(uri);
+            for (name, value) in &self.headers {
+                request = request.header(name, value);
+            }
+            let request = request.body(Full::new(Bytes::from(self.body))).expect("a request");
+            let sent = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
+            let (head, body) = sent.ok()?.ok()?.into_parts();
+            let body = body.collect().await.ok()?.to_bytes();
+            let text = |value: &hyper::header::HeaderValue| value.to_str().map(str::to_owned).ok();
+            let pair =
+                |(name, value)| Some((hyper::header::HeaderName::to_string(name), text(value)?));
+            let headers = head.headers.iter().filter_map(pair).collect();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            Some(Reply { status: head.status.as_u16(), headers, body })
+        })
     }
 }
 

@@ -157,7 +157,7 @@ fn get(address: SocketAddr, path: &str) -> Vec<u8> {
 fn views(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let run = Run::new(&runtime);
-    let address = run.page.address();
+    let address = run.page.address().expect("it is open");
     let service = format!("/service/{}", made_fleet::name(7));
     let Decisions { newest, midday, old, record } = &run.decisions;
     let hour = |minute: usize, kind: &str| {

@@ -4,15 +4,17 @@
 //! time tells nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, HeaderName, Uri, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use blake3::Hash;
 use secrecy::ExposeSecret;
 
 use config::{self, ConfigFault, Right, SecretFile, Viewing};
+
+use super::place::{Origin, Place};
 
 /// Shorter ones can be guessed.
 const TOKEN_CHARS_MIN: usize = 20;
@@ -39,6 +41,15 @@ impl Caller {
     pub fn approver(&self) -> Option<&str> {
         self.name.as_deref().filter(|_| self.right == Right::Approve)
     }
+}
+
+/// Why nobody knows who is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// It stands in this header more than once: one may be a visitor's, and one a proxy's.
+    Twice(HeaderName),
+    /// What the proxy says in this header is not one name.
+    NoName(HeaderName),
 }
 
 /// Tells who may do what.
@@ -110,14 +121,29 @@ impl Access {
     }
 
     /// Who is calling; `None` may not even look.
-    pub fn caller(&self, headers: &HeaderMap, now: Instant) -> Option<Caller> {
-        let shown = self.bearer(headers).or_else(|| self.session(headers, now));
-        let anybody = || {
-            let caller = Caller { name: None, right: Right::View };
-            (self.viewing == Viewing::Open && !headers.contains_key(header::AUTHORIZATION))
-                .then_some(caller)
-        };
-        shown.or_else(|| self.named_by_proxy(headers)).or_else(anybody)
+    ///
+    /// # Errors
+    /// Where it is said more than once, or not in a name.
+    pub(super) fn caller(
+        &self,
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Option<Caller>, Unnamed> {
+        let mut names = vec![header::AUTHORIZATION];
+        names.extend(self.proxy.iter().flat_map(|proxy| [proxy.header.clone(), PROXY_SECRET]));
+        for name in names {
+            if headers.get_all(&name).into_iter().nth(1).is_some() {
+                return Err(Unnamed::Twice(name));
+            }
+        }
+        if let Some(caller) = self.bearer(headers).or_else(|| self.session(headers, now)) {
+            return Ok(Some(caller));
+        }
+        if let Some(caller) = self.named_by_proxy(headers)? {
+            return Ok(Some(caller));
+        }
+        let open = self.viewing == Viewing::Open && !headers.contains_key(header::AUTHORIZATION);
+        Ok(open.then_some(Caller { name: None, right: Right::View }))
     }
 
     fn bearer(&self, headers: &HeaderMap) -> Option<Caller> {
@@ -137,16 +163,23 @@ impl Access {
         found
     }
 
-    fn named_by_proxy(&self, headers: &HeaderMap) -> Option<Caller> {
-        let proxy = self.proxy.as_ref()?;
-        let secret = headers.get(PROXY_SECRET)?;
-        if blake3::hash(secret.as_bytes()) != proxy.secret {
-            return None;
+    fn named_by_proxy(&self, headers: &HeaderMap) -> Result<Option<Caller>, Unnamed> {
+        let Some(proxy) = &self.proxy else { return Ok(None) };
+        let shown = headers.get(PROXY_SECRET).map(|secret| blake3::hash(secret.as_bytes()));
+        let Some(value) = headers.get(&proxy.header).filter(|_| shown == Some(proxy.secret)) else {
+            return Ok(None);
+        };
+        let name = value.to_str().unwrap_or("\0").trim();
+        if name.is_empty() {
+            // So do some proxies say that nobody has signed in.
+            return Ok(None);
         }
-        let name = headers.get(&proxy.header)?.to_str().ok()?;
+        if !config::is_name(name) {
+            return Err(Unnamed::NoName(proxy.header.clone()));
+        }
         let approves = proxy.approvers.contains(name);
         let right = if approves { Right::Approve } else { Right::View };
-        config::is_name(name).then(|| Caller { name: Some(name.to_owned()), right })
+        Ok(Some(Caller { name: Some(name.to_owned()), right }))
     }
 
     fn session(&self, headers: &HeaderMap, now: Instant) -> Option<Caller> {
@@ -198,24 +231,25 @@ impl Access {
 
     /// Whether the page goes by the name that it is asked by: a stranger's name that leads to this
     /// address would make a browser hand over what it shows.
-    pub fn knows_host(&self, headers: &HeaderMap, uri: &Uri) -> bool {
-        host(headers, uri).is_some_and(|host| self.hosts.contains(&host))
+    pub(super) fn knows(&self, asked: &Place) -> bool {
+        self.hosts.contains(asked.host())
     }
 
     /// Whether a request that changes something comes from the page itself, or from no browser.
-    pub fn is_own_origin(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else {
+    pub(super) fn is_own_origin(&self, headers: &HeaderMap, asked: &Place) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).into_iter();
+        let Some(origin) = origins.next() else {
             // Browsers always name the origin of a form; a program shows its token instead.
             return headers.contains_key(header::AUTHORIZATION);
         };
-        let Some(asked) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
-            return false;
+        let origin = origin.to_str().ok().and_then(Origin::read);
+        let own = |origin: Origin| {
+            // A proxy may have ended TLS before.
+            let schemes: &[&str] = if self.tls { &["https"] } else { &["http", "https"] };
+            let scheme = origin.scheme.as_str();
+            schemes.contains(&scheme) && origin.place.is(asked, scheme)
         };
-        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let asked = asked.to_ascii_lowercase();
-        // A proxy may have ended TLS before.
-        let schemes: &[&str] = if self.tls { &["https"] } else { &["http", "https"] };
-        schemes.iter().any(|scheme| origin == format!("{scheme}://{asked}"))
+        origins.next().is_none() && origin.is_some_and(own)
     }
 }
 
@@ -226,28 +260,19 @@ fn session_key(headers: &HeaderMap) -> Option<[u8; 32]> {
     Some(*blake3::hash(&hex::decode(value).ok()?).as_bytes())
 }
 
-/// The name a request asks for, without its port.
-fn host(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = named.or_else(|| uri.authority().map(|authority| authority.as_str()))?;
-    Some(without_port(host).to_ascii_lowercase())
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
 /// The names that the page goes by.
 fn hosts(page: &config::Page) -> BTreeSet<String> {
-    let address = |address: SocketAddr| match address {
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    let address = |ip: IpAddr| match ip {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
     };
-    let own = ["localhost".to_owned(), address(page.listen)];
-    let named = page.hosts.iter().map(|host| without_port(host).to_owned());
+    let own = ["localhost".to_owned(), address(page.listen.ip())];
+    let named = page.hosts.iter().map(|host| match (host.parse::<IpAddr>(), Place::read(host)) {
+        (Ok(ip), _) => address(ip),
+        (_, Some(place)) => place.host().to_owned(),
+        // Nobody can ask for it.
+        (_, None) => host.clone(),
+    });
     own.into_iter().chain(named).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What every request passes first: how many, how long, from where, by whom.
 //!
-//! A layer of axum holds the permits of connections. The rest is by hand: of tower's and tower-http's
+//! A layer of axum holds the places of connections. The rest is by hand: of tower's and tower-http's
 //! layers, the limit of requests lets them wait where these are refused, the deadline of a body starts
 //! anew with each byte that a slow client sends, refusals have other words or none, and headers take a
 //! layer each.
@@ -12,19 +12,26 @@ use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{AddExtension, Next};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum_server::accept::Accept;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_layer::Layer;
 
+use super::place::Place;
+use super::refused::Refused;
+use super::room::{Held, Room, Visitor};
 use super::site::Site;
 
-/// Connections at a time; those above are closed at once, so that files are left for the clouds.
+/// Connections at a time; the next one takes the place of another, so that files are left for the
+/// clouds.
 const CONNECTIONS_MAX: usize = 256;
 /// Requests worked on at a time.
 pub(super) const REQUESTS_MAX: usize = 32;
+/// Those among them that ask how the daemon does, for which there is room besides.
+pub(super) const PROBES_MAX: usize = 8;
+/// What asks how the daemon does.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The longest address.
@@ -40,24 +47,24 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 /// Lets so many connections in.
 #[derive(Clone, Debug)]
-pub(super) struct Gate(Arc<Semaphore>);
+pub(super) struct Gate(Arc<Room>);
 
 impl Default for Gate {
     fn default() -> Gate {
-        Gate(Arc::new(Semaphore::new(CONNECTIONS_MAX)))
+        Gate(Arc::new(Room::new(CONNECTIONS_MAX)))
     }
 }
 
 impl<S, T> Accept<S, T> for Gate {
-    type Stream = S;
-    /// Whoever serves a connection holds its permit, and drops it with the connection.
-    type Service = AddExtension<T, Arc<OwnedSemaphorePermit>>;
-    type Future = Ready<io::Result<(S, Self::Service)>>;
+    type Stream = Held<S>;
+    /// Whoever serves a connection holds its place, and leaves it with the connection.
+    type Service = AddExtension<T, Arc<Visitor>>;
+    type Future = Ready<io::Result<(Held<S>, Self::Service)>>;
 
     fn accept(&self, stream: S, service: T) -> Self::Future {
-        let permit = Arc::clone(&self.0).try_acquire_owned();
-        let admitted = permit.map(|permit| (stream, Extension(Arc::new(permit)).layer(service)));
-        ready(admitted.map_err(|_| io::Error::other("too many connections")))
+        let entered = self.0.enter(stream);
+        let admitted = entered.map(|(held, visitor)| (held, Extension(visitor).layer(service)));
+        ready(admitted.ok_or_else(|| io::Error::other("too many connections")))
     }
 }
 
@@ -100,24 +107,20 @@ async fn heard(request: Request) -> Result<Request, Refused> {
     let (parts, body) = request.into_parts();
     match tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(body, FORM_BYTES_MAX)).await {
         Ok(Ok(bytes)) => Ok(Request::from_parts(parts, bytes.into())),
-        Ok(Err(_)) => {
-            Err(Refused::Because(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or broken"))
-        }
-        Err(_) => Err(Refused::Because(StatusCode::REQUEST_TIMEOUT, "the form took too long")),
+        Ok(Err(_)) => Err(Refused::BrokenForm),
+        Err(_) => Err(Refused::SlowForm),
     }
 }
 
 async fn served(site: &Site, request: Request, next: Next) -> Response {
-    let Ok(_permit) = site.requests.try_acquire() else {
-        let why = "too many requests at a time, try again";
-        return Refused::Because(StatusCode::SERVICE_UNAVAILABLE, why).into_response();
-    };
+    let probes = PROBES.contains(&request.uri().path());
+    let requests = if probes { &site.probes } else { &site.requests };
+    let Ok(_permit) = requests.try_acquire() else { return Refused::Crowd.into_response() };
+    let visitor = request.extensions().get::<Arc<Visitor>>();
+    let _working = visitor.map(Visitor::at_work);
     match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            let why = "it took too long; ask for a shorter time";
-            Refused::Because(StatusCode::GATEWAY_TIMEOUT, why).into_response()
-        }
+        Err(_) => Refused::SlowAnswer.into_response(),
     }
 }
 
@@ -125,29 +128,23 @@ fn admit(site: &Site, request: &mut Request) -> Result<(), Refused> {
     let access = site.access();
     let (headers, uri) = (request.headers(), request.uri());
     if uri.to_string().len() > URI_BYTES_MAX {
-        return Err(Refused::Because(StatusCode::URI_TOO_LONG, "the address is too long"));
+        return Err(Refused::LongAddress);
     }
-    if !access.knows_host(headers, uri) {
-        let why = "the page does not go by this name; `hosts` in `[page]` lists its names";
-        return Err(Refused::Because(StatusCode::MISDIRECTED_REQUEST, why));
+    let asked = Place::of(headers, uri).map_err(Refused::Unplaced)?;
+    if !access.knows(&asked) {
+        return Err(Refused::Stranger);
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && *request.method() != Method::POST {
-        return Err(Refused::Because(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD or POST"));
+        return Err(Refused::Method);
     }
-    if !reads && !access.is_own_origin(headers) {
-        return Err(Refused::Because(StatusCode::FORBIDDEN, "the form is not one of this page"));
+    if !reads && !access.is_own_origin(headers, &asked) {
+        return Err(Refused::ForeignForm);
     }
-    let caller = access.caller(headers, Instant::now());
+    let caller = access.caller(headers, Instant::now()).map_err(Refused::Unnamed)?;
     if caller.is_none() && !is_for_all(uri.path()) {
         let person = uri.path() != "/metrics" && headers.get(header::AUTHORIZATION).is_none();
-        if reads && person {
-            return Err(Refused::SignIn);
-        }
-        return Err(Refused::Because(
-            StatusCode::UNAUTHORIZED,
-            "it takes a token that gives the right",
-        ));
+        return Err(if reads && person { Refused::SignIn } else { Refused::NoRight });
     }
     request.extensions_mut().insert(caller);
     Ok(())
@@ -157,38 +154,4 @@ fn admit(site: &Site, request: &mut Request) -> Result<(), Refused> {
 fn is_for_all(path: &str) -> bool {
     let fixed = ["/sign-in", "/assets/neap.css", "/healthz", "/readyz"];
     fixed.contains(&path) || path.starts_with("/lang/")
-}
-
-/// What does not pass, and why.
-enum Refused {
-    /// For this reason.
-    Because(StatusCode, &'static str),
-    /// Until its sender has said who they are.
-    SignIn,
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Refused::Because(status, why) => (status, format!("{why}\n")).into_response(),
-            Refused::SignIn => Redirect::to("/sign-in").into_response(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_connection_counts_until_nothing_serves_it_any_more() {
-        let gate = Gate(Arc::new(Semaphore::new(1)));
-        let ((), service) = gate.accept((), ()).await.expect("there is room for one");
-        // A request that is being worked on has a copy.
-        let working = service.clone();
-        drop(service);
-        assert!(gate.accept((), ()).await.is_err());
-        drop(working);
-        assert!(gate.accept((), ()).await.is_ok());
-    }
 }

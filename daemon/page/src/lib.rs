@@ -9,12 +9,17 @@ mod board;
 mod chart;
 mod guard;
 mod health;
+mod listening;
 pub mod metrics;
+mod place;
+mod refused;
 mod render;
+mod room;
 mod site;
 mod views;
 mod words;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +29,20 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 #[cfg(feature = "tls")]
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use tokio::sync::oneshot;
+
+use listening::Told;
 
 pub use access::{Access, Caller};
 pub use board::{Board, Decision, Latest, LookInBrief, Past, Point};
+pub use listening::Standing;
 pub use site::Site;
 
-/// Threads that serve, and that read the journal for them.
+/// Threads that serve, that read the journal for people, and that tell metrics meanwhile.
 const SERVING: usize = 2;
 const READING: usize = 4;
+const SCRAPING: usize = 1;
+/// Requests at a time on one connection.
+const STREAMS_MAX: u32 = 32;
 /// How long a visitor may take to say what they want.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,7 +51,7 @@ pub struct Page {
     site: Arc<Site>,
     handle: axum_server::Handle<SocketAddr>,
     runtime: Option<tokio::runtime::Runtime>,
-    address: SocketAddr,
+    told: Told,
 }
 
 impl Drop for Page {
@@ -54,40 +64,58 @@ impl Drop for Page {
 }
 
 impl Page {
-    /// Opens the page.
+    /// Opens the page, or goes on trying while its address cannot be had.
     ///
     /// # Errors
-    /// Where it cannot listen, or its certificate cannot be used.
+    /// Where its certificate cannot be used, or there are no threads for it.
     pub async fn open(page: &config::Page, site: Site) -> anyhow::Result<Page> {
-        use anyhow::Context;
-        let listener = std::net::TcpListener::bind(page.listen)
-            .with_context(|| format!("opening the page on {}", page.listen))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let door = Door::of(page.tls.as_ref()).await?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(SERVING)
-            .max_blocking_threads(READING)
+            .max_blocking_threads(READING + SCRAPING)
             .thread_name("page")
             .enable_all()
             .build()?;
         let site = Arc::new(site);
         let handle = axum_server::Handle::new();
-        let server = serve(listener, page.tls.clone(), router(&site), handle.clone());
-        let (told, heard) = oneshot::channel();
-        runtime.spawn(async move {
-            // Who opened it waits for this.
-            let _ = told.send(server.await);
+        let (listen, tls) = (page.listen, page.tls.is_some());
+        let first = listening::bind(listen);
+        let told = Told::new(match &first {
+            Ok((_, address)) => Standing::Open(*address),
+            Err(fault) => Standing::Waiting(fault.kind()),
         });
-        // From here on a fault ends the threads in the right way.
-        let opened = Page { site, handle, runtime: Some(runtime), address };
-        heard.await??;
-        tracing::info!(%address, tls = page.tls.is_some(), "the page is open");
+        let opened = Page { site, handle, runtime: Some(runtime), told };
+        let (router, handle) = (router(&opened.site), opened.handle.clone());
+        let telling = opened.told.clone();
+        let serving = async move {
+            let (listener, address) = match first {
+                Ok(had) => had,
+                Err(fault) => listening::wait(listen, fault, &telling).await,
+            };
+            telling.set(Standing::Open(address));
+            tracing::info!(%address, tls, "the page is open");
+            if let Err(fault) = serve(listener, door, router, handle).await {
+                telling.set(Standing::Waiting(fault.kind()));
+                tracing::error!(%address, %fault, "the page is closed until the next start");
+            }
+        };
+        if let Some(runtime) = &opened.runtime {
+            runtime.spawn(serving);
+        }
         Ok(opened)
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Whether it is open.
+    pub fn standing(&self) -> Standing {
+        self.told.get()
+    }
+
+    /// Where it listens, once it does.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self.standing() {
+            Standing::Open(address) => Some(address),
+            Standing::Waiting(_) => None,
+        }
     }
 
     /// Takes over who may do what.
@@ -96,38 +124,61 @@ impl Page {
     }
 }
 
-/// Begins to serve.
+/// How visitors come in.
+enum Door {
+    /// As they are.
+    Plain,
+    /// By TLS.
+    #[cfg(feature = "tls")]
+    Encrypted(RustlsConfig),
+}
+
+impl Door {
+    #[cfg(feature = "tls")]
+    async fn of(tls: Option<&config::Tls>) -> anyhow::Result<Door> {
+        match tls {
+            None => Ok(Door::Plain),
+            Some(files) => certificate(files).await.map(Door::Encrypted),
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn of(tls: Option<&config::Tls>) -> anyhow::Result<Door> {
+        anyhow::ensure!(
+            tls.is_none(),
+            "the page has a certificate, and this neap has no TLS\n\nhint: build neap with its \
+             feature `tls`, as `cargo build --release` does"
+        );
+        Ok(Door::Plain)
+    }
+}
+
+/// Serves until the page is gone.
 async fn serve(
     listener: std::net::TcpListener,
-    tls: Option<config::Tls>,
+    door: Door,
     router: Router,
     handle: axum_server::Handle<SocketAddr>,
-) -> anyhow::Result<()> {
+) -> io::Result<()> {
     let service = router.into_make_service();
     let gate = guard::Gate::default();
     let server = axum_server::from_tcp(listener)?.handle(handle);
     // Until the first byte comes, no other limit holds.
     let server = server.first_request_timeout(HEADERS_WITHIN);
-    match tls {
-        None => {
+    match door {
+        Door::Plain => {
             let mut server = server.acceptor(gate);
             patience(server.http_builder());
-            tokio::spawn(server.serve(service));
+            server.serve(service).await
         }
-        #[cfg(not(feature = "tls"))]
-        Some(_) => anyhow::bail!(
-            "the page has a certificate, and this neap has no TLS\n\nhint: build neap with its \
-             feature `tls`, as `cargo build --release` does"
-        ),
         #[cfg(feature = "tls")]
-        Some(files) => {
-            let tls = RustlsAcceptor::new(certificate(&files).await?).acceptor(gate);
-            let mut server = server.acceptor(tls);
+        Door::Encrypted(certificate) => {
+            let tls = RustlsAcceptor::new(certificate).handshake_timeout(HEADERS_WITHIN);
+            let mut server = server.acceptor(tls.acceptor(gate));
             patience(server.http_builder());
-            tokio::spawn(server.serve(service));
+            server.serve(service).await
         }
     }
-    Ok(())
 }
 
 #[cfg(feature = "tls")]
@@ -143,13 +194,19 @@ async fn certificate(files: &config::Tls) -> anyhow::Result<RustlsConfig> {
     })
 }
 
-/// Who does not say what they want is let go.
+/// Who does not say what they want, or is gone without a word, is let go.
 fn patience<E>(builder: &mut hyper_util::server::conn::auto::Builder<E>) {
     builder
         .http1()
         .timer(hyper_util::rt::TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .keep_alive_interval(HEADERS_WITHIN)
+        .keep_alive_timeout(HEADERS_WITHIN)
+        .max_concurrent_streams(STREAMS_MAX);
 }
 
 /// Everything that can be asked for.

@@ -12,9 +12,10 @@ use report::asking::{self, Answer, Asked, Asking};
 use report::idle::rows::{Row, rows};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::READING;
 use super::access::Access;
 use super::board::Board;
-use super::guard::REQUESTS_MAX;
+use super::guard::{PROBES_MAX, REQUESTS_MAX};
 use super::metrics::{ChannelCounts, Scrape};
 use super::render::Templates;
 
@@ -27,6 +28,10 @@ pub struct Site {
     pub board: Board,
     /// Requests that are worked on.
     pub(super) requests: Semaphore,
+    /// Those that ask how the daemon does.
+    pub(super) probes: Semaphore,
+    /// Threads that read the journal for people.
+    pub(super) reading: Arc<Semaphore>,
     /// How pages look.
     pub(super) templates: Templates,
     journal: Arc<Journal>,
@@ -57,6 +62,8 @@ impl Site {
         Site {
             board,
             requests: Semaphore::new(REQUESTS_MAX),
+            probes: Semaphore::new(PROBES_MAX),
+            reading: Arc::new(Semaphore::new(READING)),
             templates: Templates::new(),
             journal: Arc::clone(journal),
             access: RwLock::new(Arc::new(access)),

@@ -14,6 +14,7 @@ mod aws_estate;
 mod browser;
 mod chinese;
 mod documents;
+mod doors;
 mod events;
 mod explain;
 mod faults;

@@ -66,6 +66,12 @@ impl Daemon {
             value["rule_promotion"] = json!(rule_offers);
         }
         drop(scores);
+        if let Some(page) = &self.page {
+            value["page"] = match page.standing() {
+                page::Standing::Open(address) => json!({ "open_on": address }),
+                page::Standing::Waiting(fault) => json!({ "closed_by": fault.to_string() }),
+            };
+        }
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
         // Without a page nobody looks at the board.
         if self.page.is_some() {

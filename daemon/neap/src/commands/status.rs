@@ -43,6 +43,9 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         text(&status["next_look"]),
         text(&status["mode"])
     );
+    if let Some(fault) = status["page"]["closed_by"].as_str() {
+        println!("the page is not open, and is tried again: {fault}");
+    }
     println!("{:<20} {:>7} {:>10} {:>12}  verdict", "service", "desired", "in service", "demand/s");
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let number = |key: &str| match &service[key] {

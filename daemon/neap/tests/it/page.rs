@@ -1,10 +1,13 @@
 //! The review page over TLS, and before names of machines that somebody chose with care.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use config::{self, Config};
 use fleet::{ProviderName, Seconds, Timestamp};
@@ -145,13 +148,14 @@ impl Bench {
         let client = Client::builder()
             .tls_certs_only([certificate])
             .redirect(redirect::Policy::none())
+            .pool_max_idle_per_host(0)
             .build()
             .unwrap();
         Bench { _folder: folder, page, client }
     }
 
     fn url(&self, target: &str) -> String {
-        format!("https://localhost:{}{target}", self.page.address().port())
+        format!("https://localhost:{}{target}", self.page.address().unwrap().port())
     }
 
     async fn get(&self, target: &str) -> String {
@@ -182,10 +186,51 @@ async fn over_tls_a_session_never_leaves_it() {
     }
     let plain = sign_in(own.replace("https:", "http:")).await.unwrap();
     assert_eq!(plain.status(), StatusCode::FORBIDDEN, "a page without TLS is another page");
+    // The port that goes without saying is the one of TLS.
+    let places = [
+        ("localhost", "https://localhost", StatusCode::SEE_OTHER),
+        ("localhost", "https://LOCALHOST:443", StatusCode::SEE_OTHER),
+        ("localhost:443", "https://localhost", StatusCode::SEE_OTHER),
+        ("127.0.0.1", "https://127.0.0.1:443", StatusCode::SEE_OTHER),
+        ("localhost:80", "https://localhost", StatusCode::FORBIDDEN),
+        ("localhost", "http://localhost", StatusCode::FORBIDDEN),
+        ("localhost", "http://localhost:443", StatusCode::FORBIDDEN),
+        ("localhost", "https://localhost:80", StatusCode::FORBIDDEN),
+    ];
+    for (host, origin, status) in places {
+        let form = format!("token={TOKEN}");
+        let post = bench.client.post(bench.url("/sign-in")).body(form).header("host", host);
+        let post = post.header("origin", origin);
+        let kind = "application/x-www-form-urlencoded";
+        let reply = post.header("content-type", kind).send().await.unwrap();
+        assert_eq!(reply.status(), status, "{host} {origin}");
+    }
     // Who does not speak TLS is told nothing.
     let url = bench.url("/").replace("https:", "http:");
     assert!(bench.client.get(url).send().await.is_err());
-    assert_eq!(bench.page.address().ip().to_string(), "127.0.0.1");
+    assert_eq!(bench.page.address().unwrap().ip().to_string(), "127.0.0.1");
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_end_keep_nobody_out() {
+    let bench = Bench::new().await;
+    let address = bench.page.address().unwrap();
+    // Nothing; a first byte; the first bytes of a greeting; and what is none.
+    let beginnings = [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET"];
+    for beginning in beginnings {
+        let held = (0..300).map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // It may be closed already.
+            let _ = stream.write_all(beginning);
+            stream
+        });
+        let _held: Vec<_> = held.collect();
+        for target in ["/healthz", "/metrics"] {
+            let asked = Instant::now();
+            bench.get(target).await;
+            assert!(asked.elapsed() < Duration::from_secs(5), "{target} {beginning:?}");
+        }
+    }
 }
 
 #[tokio::test]

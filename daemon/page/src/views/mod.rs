@@ -50,8 +50,15 @@ async fn beside<T: Send + 'static>(
     site: &Arc<Site>,
     work: impl FnOnce(&Site) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
+    // Kept until the work has ended: a visitor who has gone does not end it.
+    let reading = Arc::clone(&site.reading).acquire_owned().await?;
     let site = Arc::clone(site);
-    tokio::task::spawn_blocking(move || work(&site)).await?
+    let read = move || {
+        let done = work(&site);
+        drop(reading);
+        done
+    };
+    tokio::task::spawn_blocking(read).await?
 }
 
 /// A page that could not be made says why.

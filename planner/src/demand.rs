@@ -110,7 +110,7 @@ impl DemandView {
             provisional: young.iter().map(|s| s.point).collect(),
             newly_settled: newly[skip..].to_vec(),
             fastest_rise: fastest_rise(&all, how),
-            recent_low: recent_low(old),
+            recent_low: recent_low(old, newly.first()),
             missing: old.last().or(young.last()).map_or(Share::NONE, |s| missing(s, members)),
             fault: members.iter().find_map(|member| member.fault.cloned()),
             utilisation: how.utilisation,
@@ -177,11 +177,11 @@ fn missing(newest: &Summed, members: &[Member<'_>]) -> Share {
     Share::from_fraction(by_value.clamp(0.0, 1.0)).unwrap_or(Share::ALL)
 }
 
-/// The lowest of the settled intervals before the newest.
-fn recent_low(settled: &[Summed]) -> Option<f64> {
-    let (newest, before) = settled.split_last()?;
-    let from = newest.point.start - LOW_WITHIN;
-    let lately = before.iter().rev().take_while(|s| s.point.start >= from);
+/// The lowest of the settled intervals of the hour before the first new one, or before the newest.
+fn recent_low(settled: &[Summed], new: Option<&DemandPoint>) -> Option<f64> {
+    let until = new.or(settled.last().map(|newest| &newest.point))?.start;
+    let lately = settled.iter().rev().skip_while(|s| s.point.start >= until);
+    let lately = lately.take_while(|s| s.point.start >= until - LOW_WITHIN);
     lately.filter(|s| !s.part).filter_map(|s| sane(s.point.value)).reduce(f64::min)
 }
 

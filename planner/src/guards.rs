@@ -304,6 +304,9 @@ fn changing(passage: &mut Passage<'_>) -> Result<(), Stopped> {
     let units = view.unknown;
     passage.stop_if(units > Units(0), || Hold::UnknownMembers { units })?;
     let (pending, terminating) = (view.pending, view.terminating);
+    // What cannot be had serves nothing, and what it cannot serve is not counted.
+    let missing = pending > Units(0) && view.out_of_capacity;
+    passage.stop_if(missing, || Hold::OutOfCapacity { short: pending })?;
     let moving = pending > Units(0) || terminating > Units(0);
     passage.stop_if(moving, || Hold::GroupIsChanging { pending, terminating })?;
     passage.stop_if(view.warming > Units(0), || Hold::WarmingUp { units: view.warming })

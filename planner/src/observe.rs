@@ -27,14 +27,20 @@ impl GroupView {
     ) -> GroupView {
         let warm_up = warm_up.max(state.warm_up.unwrap_or_default()).max(state.health_check_grace);
         let suspended = |process| state.suspended.contains(&process);
+        // What the cloud holds for sick serves nothing.
+        let in_service = sum(state, |i| i.lifecycle == Lifecycle::InService && i.healthy);
+        let set_aside = sum(state, |i| i.lifecycle == Lifecycle::Standby);
+        // Launches that fail leave no instance behind that would be pending.
+        let there = in_service.0.saturating_add(set_aside.0);
+        let missing = Units(state.desired.0.saturating_sub(there));
         GroupView {
             id: state.id.clone(),
             read_at: state.read_at,
             desired: state.desired,
             min: state.min,
             max: state.max,
-            in_service: state.in_service(),
-            pending: state.pending(),
+            in_service,
+            pending: state.pending().max(missing),
             terminating: state.terminating(),
             protected: state.protected(),
             unknown: sum(state, |i| matches!(i.lifecycle, Lifecycle::Unknown(_))),

@@ -31,13 +31,35 @@ pub(crate) struct Shape {
     pub since: Timestamp,
 }
 
-/// Looks whether a service's demand fell out of its band, or came back.
+/// Looks whether a service's demand fell out of its band, or came back. Several intervals may have
+/// settled since the last look: each is judged in its turn.
 pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mut ServiceMemory) {
-    let Some(demand) = seen.demand.settled.and_then(|point| milli(point.value)) else { return };
+    let demand = &seen.demand;
+    let Some(newest) = demand.settled else { return };
+    let lasts = Seconds(poll.max(demand.step.span()).0.saturating_mul(CYCLES));
+    let new = demand.newly_settled.iter().filter(|point| point.start < newest.start);
+    // Bands as old as the last look count.
+    let since = new.clone().next().map_or(newest.start, |first| first.start);
+    let known_from = since - lasts;
+    let mut low = demand.recent_low.and_then(milli);
+    for now in new.chain([&newest]).filter_map(|point| milli(point.value)) {
+        judge(at, lasts, known_from, now, low, memory);
+        low = low.into_iter().chain([now]).min();
+    }
+}
+
+/// Judges an interval's demand, in thousandths per second; `low` is the lowest lately.
+fn judge(
+    at: Timestamp,
+    lasts: Seconds,
+    known_from: Timestamp,
+    demand: u64,
+    low: Option<u64>,
+    memory: &mut ServiceMemory,
+) {
     let fell = |fall: Fall| Fell { at: fall.since, back_at_milli: fall.back_at_milli };
     memory.proven.note_fall(at, memory.fall.map(fell), demand);
     if let Some(fall) = memory.fall {
-        let lasts = Seconds(poll.max(seen.demand.step.span()).0.saturating_mul(CYCLES));
         let forgotten = fall.outage.is_none() && at.since(fall.since) > lasts;
         if demand >= fall.back_at_milli || forgotten {
             memory.fall = None;
@@ -50,15 +72,14 @@ pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mu
     let below = |what: u64, percent: u64| {
         u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
     };
-    let low = seen.demand.recent_low.and_then(milli);
     if low.is_some_and(|low| !below(low, BELOW_LOW_PERCENT)) {
         return;
     }
-    let fell_from = memory
-        .bands
-        .iter()
-        .rev()
-        .find(|band| demand < band.low_milli && below(band.demand_milli, LOST_PERCENT));
+    let fell_from = memory.bands.iter().rev().find(|band| {
+        band.origin >= known_from
+            && demand < band.low_milli
+            && below(band.demand_milli, LOST_PERCENT)
+    });
     if let Some(band) = fell_from {
         let fall = Fall { since: at, back_at_milli: band.low_milli, outage: None };
         memory.fall = Some(fall);

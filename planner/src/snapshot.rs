@@ -179,8 +179,8 @@ pub struct DemandView {
     pub newly_settled: Vec<DemandPoint>,
     /// The fastest rise lately, demand per second gained within one lead window; at least 0.
     pub fastest_rise: f64,
-    /// The lowest demand of the hour before the settled interval, per second, where known: a burst
-    /// that ends falls back to it, an outage falls below it.
+    /// The lowest demand of the hour before the intervals that newly settled, per second, where known:
+    /// a burst that ends falls back to it, an outage falls below it.
     pub recent_low: Option<f64>,
     /// The share of the demand (by what its metrics measured when all were there) whose metrics
     /// are missing in the newest interval; the values above already count those members with

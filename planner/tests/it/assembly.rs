@@ -169,6 +169,28 @@ fn a_groups_members_are_counted_in_units_by_where_they_stand() {
 }
 
 #[test]
+fn what_is_ordered_and_does_not_serve_is_still_to_come() {
+    let counted = |change: &dyn Fn(&mut GroupState)| {
+        let mut group = state();
+        group.instances.retain(|i| i.lifecycle == Lifecycle::InService);
+        change(&mut group);
+        let view = GroupView::of(&group, NOW, Seconds(0), &[]);
+        [view.in_service, view.pending].map(|units| units.0)
+    };
+    // Launches that failed leave nothing behind.
+    assert_eq!(counted(&|_| ()), [3, 2]);
+    assert_eq!(counted(&|group| group.desired = Units(20)), [3, 17]);
+    assert_eq!(counted(&|group| group.instances.clear()), [0, 5]);
+    // The sick serve nothing.
+    assert_eq!(counted(&|group| group.instances[0].healthy = false), [1, 4]);
+    // Nothing is missing where members were set aside, or are more than was ordered.
+    assert_eq!(counted(&|g| g.instances.push(instance(Lifecycle::Standby, 2, 9))), [3, 0]);
+    assert_eq!(counted(&|group| group.desired = Units(2)), [3, 0]);
+    // Weights that fit no better.
+    assert_eq!(counted(&|g| g.instances.push(instance(Lifecycle::InService, 4, 9))), [7, 0]);
+}
+
+#[test]
 fn our_own_requests_are_told_from_other_peoples() {
     let mut group = state();
     group.activities = vec![

@@ -1,15 +1,18 @@
 //! What users of other autoscalers suffered from, each as a short story that ends well here.
 
+use std::collections::BTreeMap;
+
 use fleet::group::{Cause, Owner};
-use fleet::{Change, Fault, FaultKind, OrTold, Seconds, Timestamp, Units};
+use fleet::{Change, Fault, FaultKind, OrTold, Seconds, Step, Timestamp, Units};
 use planner::Memory;
+use planner::demand::{Assembly, Member};
 use planner::memory::OpenOrder;
-use planner::plan::Hold;
+use planner::plan::{Finding, Hold};
 use planner::policy::{
     ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Share,
 };
 use planner::snapshot::{
-    DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
+    DemandPoint, DemandView, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
 };
 
 use crate::world::{World, activity, name, native_policy, text};
@@ -320,6 +323,27 @@ fn an_order_whose_outcome_was_lost_in_a_crash_is_found_in_the_group() {
     world.units(12);
     world.set_demand(1190.0);
     assert_snapshot!(world.plan(), @"- web: the size is right");
+}
+
+#[test]
+fn machines_that_cannot_be_had_keep_the_order_standing() {
+    let short = |world: &mut World| {
+        world.units(20);
+        let view = world.view();
+        (view.in_service, view.pending) = (Units(3), Units(17));
+        world.set_demand(300.0);
+    };
+    assert_snapshot!(told(short), @"- web: held, 17 units launching and 0 units terminating; released by the group coming to rest");
+    assert_snapshot!(told(|w| {
+        short(w);
+        w.view().out_of_capacity = true;
+    }), @"- web: held, the cloud has no machines now: 17 units ordered and missing; released by the cloud finding machines");
+    // It grows all the same.
+    let mut world = World::new();
+    short(&mut world);
+    world.view().out_of_capacity = true;
+    world.set_demand(2500.0);
+    assert_eq!(world.cycle(true).actions[0].change.to(), Units(25));
 }
 
 // Budgets (9, 22)
@@ -778,6 +802,71 @@ fn a_burst_that_ends_is_no_outage() {
     };
     assert_eq!(fallen_to(400.0), 0);
     assert_eq!(fallen_to(20.0), 20);
+}
+
+/// What services show when they are read every few minutes: all that settled since.
+fn read_every(world: &mut World, minutes: u64, past: &BTreeMap<String, Vec<DemandPoint>>) {
+    let at = world.snapshot.taken_at;
+    world.policy.poll_interval = Seconds::minutes(minutes);
+    for (service, points) in past {
+        let counted = world.memory.services.get(&name(service)).and_then(|m| m.violations.counted);
+        let how = Assembly {
+            taken_at: at,
+            step: Step::MINUTE,
+            settling: Seconds(120),
+            lead: Seconds::minutes(7),
+            counted,
+            fixed_capacity: 0.0,
+            utilisation: None,
+        };
+        let member = Member { points, fault: None, parts: &[] };
+        world.demand_of(service, points.last().unwrap().value);
+        world.seen(service).demand = DemandView::from_members(&[member], &how);
+    }
+}
+
+#[test]
+fn an_outage_that_is_seen_late_takes_nothing_away() {
+    // Readings every so many minutes, and one that is late; the fall begins anywhere between them.
+    for (every, late) in [(1, 0), (2, 0), (3, 0), (5, 0), (1, 4), (2, 3)] {
+        for begins in 62..=62 + 2 * every + late {
+            let mut world = fleet(3);
+            let mut past: BTreeMap<String, Vec<DemandPoint>> = BTreeMap::new();
+            let start = world.snapshot.taken_at;
+            let (mut minute, mut held, mut released) = (0, 0, 0);
+            while minute < 150 {
+                // The newest interval that is settled began three minutes ago.
+                for known in past.get("s0").map_or(0, |p| p.len() as u64)..=minute {
+                    for (n, value) in [(0, 950.0), (1, 950.0), (2, 900.0)] {
+                        let out = n < 2 && (begins..begins + 45).contains(&known);
+                        let ripple = 1.0 + 0.02 * ((known * 7 + n) % 5) as f64;
+                        let value = if out { value * 0.25 } else { value } * ripple;
+                        let start = start + Seconds::minutes(known) - Seconds::minutes(3);
+                        let point = DemandPoint { start, value, censored: false };
+                        past.entry(format!("s{n}")).or_default().push(point);
+                    }
+                }
+                read_every(&mut world, every, &past);
+                let plan = world.cycle(true);
+                let shape = |f: &Finding| matches!(f.hold, Hold::OutageShape { .. });
+                let shapes = plan.findings.iter().filter(|f| shape(f)).count();
+                if (begins..begins + 45).contains(&minute) {
+                    let shrinks = plan.actions.iter().any(|a| !a.change.is_increase());
+                    assert!(!shrinks, "{every} {late} {begins}, {minute}: {}", text(&plan));
+                    held += usize::from(shapes > 0);
+                } else {
+                    released += usize::from(minute > begins && shapes == 0);
+                }
+                let next = if (60..62).contains(&minute) { every + late } else { every };
+                minute += next;
+                world.snapshot.taken_at = start + Seconds::minutes(minute);
+            }
+            let looks = 45 / every as usize;
+            let lost = 2 + late as usize;
+            assert!(held + lost >= looks, "{every} {late} {begins}: {held} of {looks}");
+            assert!(released + 2 >= (150 - 62 - 50) / every as usize, "{every} {late} {begins}");
+        }
+    }
 }
 
 #[test]

@@ -241,7 +241,7 @@ pub(super) fn member(member: Member) -> Instance {
         lifecycle: lifecycle(&member.lifecycle_state),
         weight: Units(member.weighted_capacity.filter(|weight| *weight > 0).unwrap_or(1)),
         protected: member.lifecycle_state == "Protected" || attached,
-        healthy: member.health_status.eq_ignore_ascii_case("healthy"),
+        healthy: !member.health_status.eq_ignore_ascii_case("unhealthy"),
         launched_at: launched.as_deref().and_then(stamp),
         zone: member.zone_id,
         instance_type: None,

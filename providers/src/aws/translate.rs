@@ -124,7 +124,7 @@ fn instance(instance: &aws::Instance) -> Result<Instance, SenselessMember> {
         lifecycle,
         weight: Units(weight),
         protected: instance.protected_from_scale_in().unwrap_or(false),
-        healthy: instance.health_status().is_some_and(|s| s.eq_ignore_ascii_case("healthy")),
+        healthy: instance.health_status().is_none_or(|s| !s.eq_ignore_ascii_case("unhealthy")),
         launched_at: None,
         zone: instance.availability_zone().map(str::to_owned),
         instance_type: instance.instance_type().map(str::to_owned),

@@ -1,8 +1,10 @@
 //! Reads a series from a CSV file.
 //!
 //! The header is `timestamp,value`, stamps are the starts of intervals and lie on a regular grid
-//! of any step; rows that are not there are missing samples. Samples finer than a minute are
-//! averaged to one.
+//! of any step, give or take a second or two; rows come in any order, and those that are not there
+//! or hold no number are missing samples. Samples finer than a minute are averaged to one.
+
+mod stamps;
 
 use std::fmt;
 use std::fs::File;
@@ -150,6 +152,9 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FileFaults> {
     Ok(found)
 }
 
+/// What a stamp should look like, for messages.
+const STAMP: &str = "`YYYY-MM-DDTHH:MM:SSZ`, or seconds or milliseconds since 1970";
+
 /// A row that is well-formed by itself.
 struct Row {
     line: u64,
@@ -179,20 +184,15 @@ fn parse(file: File, faults: &mut Faults) -> Option<Series> {
             }
             continue;
         }
-        if let Some(row) = parse_row(&record, line, faults) {
-            if let Some(last) = rows.last().filter(|last| last.stamp >= row.stamp) {
-                let expected = format!("a stamp later than line {}'s, {}", last.line, last.stamp);
-                faults.push(Some(line), Some("timestamp"), format!("`{}`", row.stamp), expected);
-                continue;
-            }
-            rows.push(row);
-        }
+        rows.extend(parse_row(&record, line, faults));
     }
     if !header_seen {
         faults.push(None, None, "is empty", "the header `timestamp,value` and samples");
         return None;
     }
-    assemble(&rows, faults)
+    // Some sources give samples in no order. Rows of the same stamp stay as they stand.
+    rows.sort_by_key(|row| row.stamp);
+    assemble(rows, faults)
 }
 
 fn is_header(record: &csv::ByteRecord, line: u64, faults: &mut Faults) -> bool {
@@ -219,61 +219,35 @@ fn parse_row(record: &csv::ByteRecord, line: u64, faults: &mut Faults) -> Option
         return None;
     }
     let stamp_text = std::str::from_utf8(&record[0]).ok();
-    let stamp = stamp_text.and_then(parse_stamp);
+    let stamp = stamp_text.and_then(stamps::parse);
     if stamp.is_none() {
         let found = format!("`{}`", shown(&record[0], 40));
-        faults.push(Some(line), Some("timestamp"), found, "`YYYY-MM-DDTHH:MM:SSZ`");
+        faults.push(Some(line), Some("timestamp"), found, STAMP);
     }
-    let number: Option<f64> =
-        std::str::from_utf8(&record[1]).ok().and_then(|text| text.trim().parse().ok());
+    let text = std::str::from_utf8(&record[1]).ok().map(str::trim);
+    if text.is_some_and(is_gap) {
+        return None;
+    }
+    let number: Option<f64> = text.and_then(|text| text.parse().ok());
     let value = number.filter(|value| (0.0..=forecaster::error::VALUE_MAX).contains(value));
     if value.is_none() {
         let found = format!("`{}`", shown(&record[1], 40));
-        let expected = "a number from 0 to 1e15; leave a row out where a sample is missing";
+        let expected = "a number from 0 to 1e15; an empty field where a sample is missing";
         faults.push(Some(line), Some("value"), found, expected);
     }
     Some(Row { line, stamp: stamp?, value: value? })
 }
 
-/// The usual form is read by hand, which is many times faster than a general parser; any other
-/// goes there.
-fn parse_stamp(text: &str) -> Option<Timestamp> {
-    usual_stamp(text.as_bytes()).or_else(|| Timestamp::parse(text))
+/// What stands where nothing was measured, in exports of many kinds.
+fn is_gap(text: &str) -> bool {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    text.is_empty()
+        || ["nan", "null", "none", "na", "n/a"].iter().any(|gap| unsigned.eq_ignore_ascii_case(gap))
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ`, the days counted as in Hinnant, "chrono-compatible low-level date
-/// algorithms".
-fn usual_stamp(text: &[u8]) -> Option<Timestamp> {
-    let shape = b"0000-00-00T00:00:00Z";
-    let digits = |range: std::ops::Range<usize>| {
-        text[range].iter().fold(0i64, |number, digit| number * 10 + i64::from(digit - b'0'))
-    };
-    let fits = text.len() == shape.len()
-        && text.iter().zip(shape).all(|(found, shape)| {
-            if *shape == b'0' { found.is_ascii_digit() } else { found == shape }
-        });
-    if !fits {
-        return None;
-    }
-    let (year, month, day) = (digits(0..4), digits(5..7), digits(8..10));
-    let (hour, minute, second) = (digits(11..13), digits(14..16), digits(17..19));
-    let sound = (1..=12).contains(&month)
-        && (1..=28).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60;
-    if !sound {
-        // The last days of months are left to the general parser.
-        return None;
-    }
-    let year = year - i64::from(month <= 2);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + of_year - 719_468;
-    Some(Timestamp(days * 86_400 + hour * 3600 + minute * 60 + second))
-}
-
-fn assemble(rows: &[Row], faults: &mut Faults) -> Option<Series> {
-    if !faults.listed.is_empty() {
+fn assemble(mut rows: Vec<Row>, faults: &mut Faults) -> Option<Series> {
+    rows.dedup_by(|row, before| (row.stamp, row.value) == (before.stamp, before.value));
+    if !are_apart(&rows, faults) || !faults.listed.is_empty() {
         return None;
     }
     if rows.len() < 2 {
@@ -281,25 +255,34 @@ fn assemble(rows: &[Row], faults: &mut Faults) -> Option<Series> {
         faults.push(None, None, found, "at least 2, to know their step");
         return None;
     }
-    let step = median_step(rows)?;
+    let mut at: Vec<Timestamp> = rows.iter().map(|row| row.stamp).collect();
+    let step = stamps::step(&at)?;
     if step.seconds() < 60 {
-        return put_all(&by_minute(rows), Step::MINUTE, faults);
+        return put_all(&by_minute(&rows), Step::MINUTE, faults);
     }
-    put_all(rows, step, faults)
+    let moved = stamps::snap(&mut at, step);
+    rows.iter_mut().zip(at).for_each(|(row, at)| row.stamp = at);
+    if moved > 0 {
+        let (rows, step) = (rows.len(), step.span());
+        tracing::warn!(moved, rows, %step, "stamps a little off their step count as on it");
+    }
+    if !are_apart(&rows, faults) {
+        return None;
+    }
+    put_all(&rows, step, faults)
 }
 
-/// The median distance of neighbours: what most rows keep to.
-fn median_step(rows: &[Row]) -> Option<Step> {
-    let mut gaps: Vec<u64> =
-        rows.windows(2).map(|pair| pair[1].stamp.since(pair[0].stamp).0).collect();
-    gaps.sort_unstable();
-    let middle = gaps.len() / 2;
-    let median = if gaps.len() % 2 == 1 {
-        gaps[middle]
-    } else {
-        u64::midpoint(gaps[middle - 1], gaps[middle])
-    };
-    Step::new(u32::try_from(median).ok()?)
+/// Whether no two rows have the same stamp, of which one must be wrong.
+fn are_apart(rows: &[Row], faults: &mut Faults) -> bool {
+    let mut apart = true;
+    for pair in rows.windows(2).filter(|pair| pair[0].stamp == pair[1].stamp) {
+        let (line, found) = (pair[1].line, format!("`{}`", pair[1].stamp));
+        let expected =
+            format!("another stamp than line {}'s, which has another value", pair[0].line);
+        faults.push(Some(line), Some("timestamp"), found, expected);
+        apart = false;
+    }
+    apart
 }
 
 fn by_minute(rows: &[Row]) -> Vec<Row> {
@@ -367,6 +350,43 @@ mod tests {
     }
 
     #[test]
+    fn exports_of_every_kind_are_read_alike() {
+        const START: i64 = 1_767_225_600;
+        let stamp = |n: i64| Timestamp(START + n * 300).to_string();
+        let values = [Some(1.0), Some(2.0), None, Some(4.0), Some(5.0), None, Some(7.0)];
+        let rows = |stamp: &dyn Fn(i64) -> String, gap: Option<&str>, order: &[usize]| {
+            let row = |place: &usize| {
+                let value = values[*place].map(|value| value.to_string());
+                let value = value.or_else(|| gap.map(str::to_owned))?;
+                Some(format!("{},{value}\n", stamp(*place as i64)))
+            };
+            let rows: String = order.iter().filter_map(row).collect();
+            let series = read_text(&format!("timestamp,value\n{rows}"));
+            let series = series.unwrap_or_else(|faults| panic!("{faults}\n{rows}"));
+            assert_eq!(series.step(), Step::FIVE_MINUTES);
+            assert_eq!(series.iter().next().unwrap().0, Timestamp(START));
+            series.iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        let rising = [0, 1, 2, 3, 4, 5, 6];
+        for gap in ["", " ", "NaN", "-nan", "nan", "null", "NULL", "None", "N/A"] {
+            assert_eq!(rows(&stamp, Some(gap), &rising), values, "{gap:?}");
+        }
+        for order in [[6, 5, 4, 3, 2, 1, 0], [3, 0, 6, 1, 5, 2, 4], [1, 0, 2, 3, 4, 6, 5]] {
+            assert_eq!(rows(&stamp, None, &order), values, "{order:?}");
+            assert_eq!(rows(&stamp, Some("NaN"), &order), values, "{order:?}");
+        }
+        let twice = [0, 0, 1, 2, 3, 4, 5, 6, 4];
+        assert_eq!(rows(&stamp, None, &twice), values);
+        let seconds = |n: i64| (START + n * 300).to_string();
+        let milliseconds = |n: i64| format!("{}000", START + n * 300);
+        let jitter =
+            |n: i64| Timestamp(START + n * 300 + [0, 1, -2, 2][n as usize % 4]).to_string();
+        for stamp in [&seconds as &dyn Fn(i64) -> String, &milliseconds, &jitter] {
+            assert_eq!(rows(stamp, None, &rising), values);
+        }
+    }
+
+    #[test]
     fn seconds_are_averaged_to_minutes() {
         let mut text = String::from("timestamp,value\n");
         for second in 0..180 {
@@ -384,16 +404,16 @@ mod tests {
     #[test]
     fn all_faults_of_a_file_are_told_at_once() {
         let said = read_text(
-            "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01,2\n2026-01-01T00:10:00Z,many\n2026-01-01T00:15:00Z\n2026-01-01T00:20:00Z,-3\n2026-01-01T00:20:00Z,NaN\n2026-01-01T00:00:00Z,4\n",
+            "timestamp,value\n2026-01-01T00:00:00Z,1\n2026-01-01,2\n2026-01-01T00:10:00Z,many\n2026-01-01T00:15:00Z\n2026-01-01T00:20:00Z,-3\n2026-01-01T00:20:00Z,inf\n2026-01-01T00:00:00Z,4\n",
         )
         .unwrap_err();
         insta::assert_snapshot!(said, @r"
-        load.csv:3: `timestamp` is `2026-01-01`, expected `YYYY-MM-DDTHH:MM:SSZ`
-        load.csv:4: `value` is `many`, expected a number from 0 to 1e15; leave a row out where a sample is missing
+        load.csv:3: `timestamp` is `2026-01-01`, expected `YYYY-MM-DDTHH:MM:SSZ`, or seconds or milliseconds since 1970
+        load.csv:4: `value` is `many`, expected a number from 0 to 1e15; an empty field where a sample is missing
         load.csv:5: the row has 1 fields, expected 2: `timestamp` and `value`
-        load.csv:6: `value` is `-3`, expected a number from 0 to 1e15; leave a row out where a sample is missing
-        load.csv:7: `value` is `NaN`, expected a number from 0 to 1e15; leave a row out where a sample is missing
-        load.csv:8: `timestamp` is `2026-01-01T00:00:00Z`, expected a stamp later than line 2's, 2026-01-01T00:00:00Z
+        load.csv:6: `value` is `-3`, expected a number from 0 to 1e15; an empty field where a sample is missing
+        load.csv:7: `value` is `inf`, expected a number from 0 to 1e15; an empty field where a sample is missing
+        load.csv:8: `timestamp` is `2026-01-01T00:00:00Z`, expected another stamp than line 2's, which has another value
         ");
     }
 
@@ -415,9 +435,9 @@ mod tests {
         for day in 0..40_000 {
             let stamp = Timestamp(day * 86_400 + day % 86_400);
             let text = stamp.to_string();
-            assert_eq!(parse_stamp(&text), Some(stamp), "{text}");
+            assert_eq!(stamps::parse(&text), Some(stamp), "{text}");
         }
-        assert_eq!(parse_stamp("2026-02-30T00:00:00Z"), None);
-        assert_eq!(parse_stamp("2026-01-01T24:00:00Z"), None);
+        assert_eq!(stamps::parse("2026-02-30T00:00:00Z"), None);
+        assert_eq!(stamps::parse("2026-01-01T24:00:00Z"), None);
     }
 }

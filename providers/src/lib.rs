@@ -53,9 +53,9 @@ pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
 pub use fleet::Now;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use roles::{Budget, NotARoleArn, RoleAccount, RoleArn, RoleSyntax};
+pub use samples::{Partial, Samples};
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use settings::CloudSettings;
-pub use samples::{Partial, Samples};
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;

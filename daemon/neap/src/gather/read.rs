@@ -77,7 +77,7 @@ impl Observer {
             }
         }
         let samples = news.whole;
-        (!samples.is_empty()).then(|| SampleBatch {
+        (!samples.is_empty()).then_some(SampleBatch {
             metric: key,
             seen_at: question.taken_at,
             samples,

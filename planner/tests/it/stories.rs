@@ -337,7 +337,7 @@ fn machines_that_cannot_be_had_keep_the_order_standing() {
     assert_snapshot!(told(|w| {
         short(w);
         w.view().out_of_capacity = true;
-    }), @"- web: held, the cloud has no machines now: 17 units ordered and missing; released by the cloud finding machines");
+    }), @"- web: held, the cloud has no machines now: 17 units ordered and missing");
     // It grows all the same.
     let mut world = World::new();
     short(&mut world);

@@ -24,11 +24,11 @@ const WARNING: &str = "PromQL warning";
 pub(super) type Labels = BTreeMap<String, String>;
 
 /// What one request came to.
-pub(super) type SeriesAnswer = Result<Answer, Fault>;
+pub(super) type SeriesAnswer = Result<ReadRange, Fault>;
 
 /// What a store has.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
+pub(super) struct ReadRange {
     /// The samples, with the labels of the series they are of; `None` where there are none.
     pub(super) series: Option<(Labels, Vec<Sample>)>,
     /// Why it may be a part alone.
@@ -79,7 +79,7 @@ pub(super) fn read(
         Some(envelope) if status.is_success() && envelope.status == "success" => {
             let partial = missing(call, &envelope)?;
             let series = one_series(call, envelope.data, period, window)?;
-            Ok(Answer { series, partial })
+            Ok(ReadRange { series, partial })
         }
         Some(Envelope { error_type: Some(kind), error, .. }) => {
             let detail =
@@ -269,7 +269,7 @@ mod tests {
         let numbers = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1772798460,"NaN"],[1772798520,"+Inf"],[1772798580,"-Inf"],[1772798640,"0"]]}]}}"#;
         assert_eq!(samples(numbers), [(3, 0.0)]);
         let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        assert_eq!(of(200, &[], nothing), Ok(Answer { series: None, partial: None }));
+        assert_eq!(of(200, &[], nothing), Ok(ReadRange { series: None, partial: None }));
     }
 
     #[test]

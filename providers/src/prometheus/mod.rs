@@ -32,7 +32,7 @@ pub use settings::{
 };
 
 use access::{Access, QUERY_RANGE, Session};
-use answer::{Answer, Labels};
+use answer::{Labels, ReadRange};
 
 use crate::call::Call;
 use crate::{
@@ -104,7 +104,7 @@ impl Prometheus {
 fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Samples, Fault> {
     let (mut all, mut of): (Samples, Option<Labels>) = (Samples::default(), None);
     for (since, part) in parts {
-        let Answer { series, partial } = part?;
+        let ReadRange { series, partial } = part?;
         let partial = partial.map(|why| Partial { since, why });
         all.join(Samples { all: Vec::new(), partial });
         let Some((labels, samples)) = series else { continue };

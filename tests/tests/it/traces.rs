@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -81,7 +82,10 @@ fn one_cycle(trace: &str) -> Output {
     let config = format!("{example}\n[trace]\n{trace}\n");
     fs::write(folder.path().join("neap.toml"), config).expect("it is written");
     let headers = format!("authorization: Bearer {SECRET}\nx-tenant: shop\n");
-    fs::write(folder.path().join("headers"), headers).expect("it is written");
+    let file = folder.path().join("headers");
+    fs::write(&file, headers).expect("it is written");
+    // Else it is named as one that everybody may read.
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("it is its owner's");
     let mut neap = Command::new(BINARY);
     // A quiet log is no reason to trace less.
     neap.args(["--log-level", "warn", "run", "--once", "--config", "neap.toml"]);

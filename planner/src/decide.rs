@@ -76,21 +76,21 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             memories.extend(own.map(|own| (name.clone(), own)));
             continue;
         };
-        memories.push((name.clone(), own.unwrap_or_default()));
-        let Some((_, own)) = memories.last_mut() else { continue };
-        give_back(seen, own, &mut fleet);
+        let mut own = own.unwrap_or_default();
+        give_back(seen, &mut own, &mut fleet);
         let before = own.violations.totals();
-        learn(stages.mode(policy, name, service), service, at, seen, own);
-        stage::regret(policy, at, (name, service, seen), before, own, &mut stages);
-        outage::look(at, policy.poll_interval, seen, own);
-        crate::learn::remember_band(seen, own);
+        learn(stages.mode(policy, name, service), service, at, seen, &mut own);
+        stage::regret(policy, at, (name, service, seen), before, &own, &mut stages);
+        outage::look(at, policy.poll_interval, seen, &mut own);
+        crate::learn::remember_band(seen, &mut own);
         match &seen.group {
             Ok(view) => {
-                let wish = wish(service, policy.poll_interval, at, view, seen, own);
+                let wish = wish(service, policy.poll_interval, at, view, seen, &own);
                 wishes.push((name, service, seen, view, wish));
             }
             Err(fault) => findings.push(held(name, Hold::GroupUnread { fault: fault.clone() })),
         }
+        memories.push((name.clone(), own));
     }
     let outages = outage::shapes(policy, snapshot, &mut memories);
     let mut cases = Vec::with_capacity(wishes.len());
@@ -130,7 +130,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         }
         cases.push((case, own));
     }
-    spend(policy, cases.iter_mut().map(|(case, _)| case));
+    spend(policy, &mut cases);
     removals(policy, at, &mut cases, &mut fleet, &stages);
     let plan = assemble(at, cases, findings);
     (plan, Memory { fleet, services: memories.into_iter().collect(), stages })
@@ -206,18 +206,17 @@ fn account_of(id: &GroupId) -> AccountKey {
 }
 
 /// The spend ceiling, the one limit across services that may stop an increase.
-fn spend<'c, 'a: 'c>(policy: &Policy, cases: impl Iterator<Item = &'c mut Case<'a>>) {
+fn spend(policy: &Policy, cases: &mut [(Case<'_>, &mut ServiceMemory)]) {
     let Some(ceiling) = policy.spend_ceiling_usd_milli_hourly else { return };
     // In millionths of a US dollar an hour, so that cheap units count too.
     let price = |case: &Case<'_>| {
         let usd = case.service.pool.price_usd_hourly.and_then(crate::numbers::sane);
         usd.map(|usd| (usd * 1e6).round() as u128)
     };
-    let cases: Vec<&mut Case<'_>> = cases.collect();
-    let spent: u128 =
-        cases.iter().map(|case| price(case).unwrap_or(0) * u128::from(case.view.desired.0)).sum();
+    let spends = |case: &Case<'_>| price(case).unwrap_or(0) * u128::from(case.view.desired.0);
+    let spent: u128 = cases.iter().map(|(case, _)| spends(case)).sum();
     let mut room = (u128::from(ceiling) * 1000).saturating_sub(spent);
-    for case in cases {
+    for (case, _) in cases {
         let (Some(change), Some(price)) = (case.change, price(case)) else { continue };
         if !change.is_increase() || price == 0 {
             continue;

@@ -98,6 +98,11 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
+/// Makes a file of the journal, or empties it.
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
+    private().write(true).create(true).truncate(true).open(path)
+}
+
 /// Takes from everybody else what was made by the store, or before files were private. A file system
 /// without permissions has none to take.
 pub(crate) fn make_private(path: &Path) {
@@ -119,11 +124,7 @@ pub(crate) fn make_directory(state_dir: &Path) -> Result<PathBuf, JournalFault> 
     let dir = state_dir.join(DIRECTORY);
     fs::create_dir_all(&dir).map_err(|error| super::unusable(&dir, &error))?;
     let probe = dir.join("probe");
-    private()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&probe)
+    create(&probe)
         .and_then(|_| fs::remove_file(&probe))
         .map_err(|error| super::unusable(&dir, &error))?;
     Ok(dir)

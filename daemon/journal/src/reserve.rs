@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::open::private;
+use super::open::create;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "reserve";
@@ -47,11 +47,7 @@ impl Reserve {
     /// Takes the room under another name first, so that a half-made reserve never counts.
     fn allocate(&self) -> std::io::Result<()> {
         let unfinished = self.path.with_extension("new");
-        let made = private()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&unfinished)
+        let made = create(&unfinished)
             .and_then(|file| fill(&file, self.bytes))
             .and_then(|()| fs::rename(&unfinished, &self.path));
         if made.is_err() {

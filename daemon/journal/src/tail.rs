@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::RecordId;
 use super::engine::{Entry, Tree};
-use super::open::private;
+use super::open::create;
 
 /// The file's name in the journal's directory.
 pub(crate) const FILE: &str = "export-tail";
@@ -89,7 +89,7 @@ impl Tail {
 
     fn replace(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut file = private().write(true).create(true).truncate(true).open(&fresh)?;
+        let mut file = create(&fresh)?;
         file.write_all(bytes)?;
         fs::rename(&fresh, &self.path)?;
         self.file = Some(file);

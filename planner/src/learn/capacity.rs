@@ -89,9 +89,7 @@ pub(super) fn learn_capacity(
     if estimate == 0 {
         return;
     }
-    learned.estimates_milli.push(estimate);
-    let surplus = learned.estimates_milli.len().saturating_sub(CAPACITY_ESTIMATES);
-    learned.estimates_milli.drain(..surplus);
+    super::keep_newest(&mut learned.estimates_milli, estimate, CAPACITY_ESTIMATES);
     learned.highest_milli = learned.highest_milli.max(seen);
     learned.at = at;
 }

@@ -100,29 +100,29 @@ pub trait Inventory: Send + Sync {
 /// A source of metrics. It need not be the cloud that holds the group.
 #[async_trait]
 pub trait Metrics: Send + Sync {
-    /// Samples whose interval starts in `[from, to)`, oldest first, at most one an interval.
+    /// Samples whose interval starts in `[from, to)`, oldest first, at most one an interval; and where
+    /// the source answered in part alone, since when and why.
     ///
     /// One answer a query, in the order asked. Intervals without a sample are absent. Stamps are
     /// interval starts.
-    async fn samples(
-        &self,
-        queries: &[MetricQuery],
-        from: Timestamp,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>>;
-
-    /// The same, with what a source answers in part: [`Metrics::samples`] gives a fault in its
-    /// place. A source that answers in whole or not at all has nothing to add.
     async fn readings(
         &self,
         queries: &[MetricQuery],
         from: Timestamp,
         to: Timestamp,
         deadline: Deadline,
-    ) -> Vec<Result<Samples, Fault>> {
-        let answers = self.samples(queries, from, to, deadline).await;
-        answers.into_iter().map(|answer| answer.map(Samples::from)).collect()
+    ) -> Vec<Result<Samples, Fault>>;
+
+    /// The same for those who have no use for a part: it is a fault to them.
+    async fn samples(
+        &self,
+        queries: &[MetricQuery],
+        from: Timestamp,
+        to: Timestamp,
+        deadline: Deadline,
+    ) -> Vec<Result<Vec<Sample>, Fault>> {
+        let answers = self.readings(queries, from, to, deadline).await;
+        answers.into_iter().map(|answer| answer.and_then(Samples::whole)).collect()
     }
 
     /// How far back the source keeps samples of this period, and how long an interval takes to

@@ -27,7 +27,6 @@ impl From<Vec<Sample>> for Samples {
     }
 }
 
-#[cfg(any(feature = "aws", feature = "prometheus"))]
 impl Samples {
     /// All of them, for those who have no use for a part.
     pub(crate) fn whole(self) -> Result<Vec<Sample>, Fault> {
@@ -38,6 +37,7 @@ impl Samples {
     }
 
     /// Puts the answer about what comes after behind this one.
+    #[cfg(any(feature = "aws", feature = "prometheus"))]
     pub(crate) fn join(&mut self, later: Samples) {
         self.all.extend(later.all);
         self.partial = self.partial.take().or(later.partial);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{Activity, GroupState};
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::MetricQuery;
 use fleet::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -201,17 +201,6 @@ impl Inventory for Traced {
 
 #[async_trait]
 impl Metrics for Traced {
-    async fn samples(
-        &self,
-        queries: &[MetricQuery],
-        from: Timestamp,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let call = self.inner.metrics().samples(queries, from, to, deadline);
-        self.batch(Operation::Samples, queries.len(), deadline, call).await
-    }
-
     async fn readings(
         &self,
         queries: &[MetricQuery],
@@ -288,13 +277,13 @@ mod tests {
 
     #[async_trait]
     impl Metrics for Dead {
-        async fn samples(
+        async fn readings(
             &self,
             _: &[MetricQuery],
             _: Timestamp,
             _: Timestamp,
             _: Deadline,
-        ) -> Vec<Result<Vec<Sample>, Fault>> {
+        ) -> Vec<Result<Samples, Fault>> {
             std::future::pending().await
         }
         fn keeps(&self, _: &MetricQuery) -> Retention {
@@ -334,7 +323,7 @@ mod tests {
             _: Timestamp,
             _: Seconds,
             _: Deadline,
-        ) -> Vec<Result<Vec<Sample>, Fault>> {
+        ) -> Vec<Result<Vec<fleet::metric::Sample>, Fault>> {
             std::future::pending().await
         }
         fn usage_kept(&self, _: Signal, _: Seconds) -> Seconds {

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::MetricQuery;
 use fleet::{Fault, GroupId, GroupRef, Seconds, Timestamp};
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
@@ -47,7 +47,7 @@ use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::{DESCRIBE_METRICS, Several};
 
 use crate::places;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
 const SETTLING_MIN: Seconds = Seconds::minutes(3);
@@ -150,14 +150,16 @@ impl Inventory for Alibaba {
 
 #[async_trait]
 impl Metrics for Alibaba {
-    async fn samples(
+    async fn readings(
         &self,
         queries: &[MetricQuery],
         from: Timestamp,
         to: Timestamp,
         deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        self.read_metrics(queries, |_| Several::Fault, (from, to), deadline).await
+    ) -> Vec<Result<Samples, Fault>> {
+        let answers = self.read_metrics(queries, |_| Several::Fault, (from, to), deadline).await;
+        // It answers in whole or not at all.
+        answers.into_iter().map(|answer| answer.map(Samples::from)).collect()
     }
 
     fn keeps(&self, query: &MetricQuery) -> Retention {

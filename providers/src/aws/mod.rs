@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::MetricQuery;
 use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
 use tokio::task::JoinSet;
 
@@ -169,17 +169,6 @@ impl Inventory for Aws {
 
 #[async_trait]
 impl Metrics for Aws {
-    async fn samples(
-        &self,
-        queries: &[MetricQuery],
-        from: Timestamp,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let answers = self.readings(queries, from, to, deadline).await;
-        answers.into_iter().map(|answer| answer.and_then(Samples::whole)).collect()
-    }
-
     async fn readings(
         &self,
         queries: &[MetricQuery],

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{Activity, GroupState};
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::MetricQuery;
 use fleet::{Fault, FaultKind, GroupId, GroupRef, Seconds, Timestamp};
 use tokio::task::JoinSet;
 
@@ -123,17 +123,6 @@ fn put_together(parts: BTreeMap<Timestamp, answer::SeriesAnswer>) -> Result<Samp
 
 #[async_trait]
 impl Metrics for Prometheus {
-    async fn samples(
-        &self,
-        queries: &[MetricQuery],
-        from: Timestamp,
-        to: Timestamp,
-        deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let answers = self.readings(queries, from, to, deadline).await;
-        answers.into_iter().map(|answer| answer.and_then(Samples::whole)).collect()
-    }
-
     async fn readings(
         &self,
         queries: &[MetricQuery],

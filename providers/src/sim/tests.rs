@@ -15,7 +15,7 @@ use fleet::{
 
 use super::*;
 use crate::contract::{self, Bench, Misbehaviour, Size, plain_query};
-use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention};
+use crate::{Deadline, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
 
 /// 2026-03-02T00:00:00Z, a Monday.
 const MONDAY: Timestamp = Timestamp(1_772_409_600);
@@ -169,15 +169,15 @@ impl Inventory for Liar {
 
 #[async_trait]
 impl Metrics for Liar {
-    async fn samples(
+    async fn readings(
         &self,
         queries: &[MetricQuery],
         from: Timestamp,
         to: Timestamp,
         deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
-        let mut answers = self.bench.world.samples(queries, from, to, deadline).await;
-        for samples in answers.iter_mut().flatten() {
+    ) -> Vec<Result<Samples, Fault>> {
+        let mut answers = self.bench.world.readings(queries, from, to, deadline).await;
+        for samples in answers.iter_mut().flatten().map(|samples| &mut samples.all) {
             match self.lie {
                 Lie::OrderOfSamples => samples.reverse(),
                 Lie::EndOfInterval => {

@@ -13,7 +13,7 @@ use super::{Key, State, World, key_of, key_of_id, series_name};
 use crate::sim::group::{Body, Setting};
 use crate::sim::scenario::{Calls, Delivery, MetricName, Trouble};
 use crate::sim::series::keeps;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention};
+use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples};
 
 const READ: &str = "DescribeAutoScalingGroups";
 const ACTIVITIES: &str = "DescribeScalingActivities";
@@ -218,19 +218,20 @@ impl Inventory for World {
 
 #[async_trait]
 impl Metrics for World {
-    async fn samples(
+    async fn readings(
         &self,
         queries: &[MetricQuery],
         from: Timestamp,
         to: Timestamp,
         deadline: Deadline,
-    ) -> Vec<Result<Vec<Sample>, Fault>> {
+    ) -> Vec<Result<Samples, Fault>> {
         self.shared.metrics_read.fetch_add(queries.len() as u64, Ordering::Relaxed);
         let answers = {
             let mut state = self.state();
             queries.iter().map(|query| self.read_samples(&mut state, query, (from, to))).collect()
         };
-        all_by(deadline, answers).await
+        let answers = all_by(deadline, answers).await;
+        answers.into_iter().map(|answer| answer.map(Samples::from)).collect()
     }
 
     fn keeps(&self, query: &MetricQuery) -> Retention {

@@ -163,6 +163,11 @@ pub enum NotTaken {
     },
     /// Its gate is not met.
     GateNotMet { missing: Vec<Missing> },
+    /// Nothing doubts demand that is to be acknowledged.
+    NoDoubt {
+        /// The service; `None` for all of them.
+        name: Option<String>,
+    },
 }
 
 impl fmt::Display for NotTaken {
@@ -211,6 +216,12 @@ impl fmt::Display for NotTaken {
             ),
             NotTaken::ThereAlready { name, stage } => {
                 write!(f, "`{name}` is there already: {stage}")
+            }
+            NotTaken::NoDoubt { name: Some(name) } => {
+                write!(f, "demand of `{name}` is not in doubt: there is nothing to acknowledge")
+            }
+            NotTaken::NoDoubt { name: None } => {
+                f.write_str("demand of no service is in doubt: there is nothing to acknowledge")
             }
             NotTaken::GateNotMet { missing } => {
                 let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

@@ -8,7 +8,7 @@ use std::fmt;
 use fleet::group::Cause;
 use fleet::{Change, Seconds, ServiceName, Timestamp};
 
-use crate::memory::{Memory, ServiceMemory};
+use crate::memory::{Fall, Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
 use crate::snapshot::{
@@ -244,7 +244,7 @@ impl<'a> Bench<'a> {
             "units that are paid for anyway",
         );
         let acknowledged = self.snapshot.acknowledged.contains(name);
-        wrong_if(!acknowledged && out_of_band(known, seen), "in an outage's shape");
+        wrong_if(!acknowledged && out_of_band(now, known, seen), "in an outage's shape");
         for what in wrong.into_iter().chain(bad_data(now, service, seen, change)) {
             self.object(name, what);
         }
@@ -344,10 +344,21 @@ fn changed_by_hand(known: &ServiceMemory, view: &GroupView, service: &ServicePol
     lasting && (bounds || (!native && expected.desired != view.desired))
 }
 
-fn out_of_band(known: &ServiceMemory, seen: &Observation) -> bool {
-    let Some(fall) = known.fall.filter(|fall| fall.outage.is_some()) else { return false };
-    let back = seen.demand.settled.is_some_and(|point| {
-        point.value.is_finite() && point.value * 1000.0 >= fall.back_at_milli as f64 - 1.0
+fn out_of_band(now: Timestamp, known: &ServiceMemory, seen: &Observation) -> bool {
+    // Alone for less than an hour where utilisation says nothing, with others for a day.
+    let lasts = |fall: &Fall| match fall.outage {
+        Some(_) => Seconds::days(1),
+        None if seen.demand.utilisation.is_none() => Seconds::minutes(40),
+        None => Seconds::ZERO,
+    };
+    let doubted = |fall: &Fall| now.since(fall.since) < lasts(fall);
+    let Some(fall) = known.fall.filter(doubted) else { return false };
+    // It rose as sharply as it fell: how far it must have come is the planner's to know.
+    let lowest = known.doubt.fallen_milli.and_then(|lately| lately.into_iter().min());
+    let back = seen.demand.newly_settled.iter().chain(&seen.demand.settled).any(|point| {
+        let demand = point.value * 1000.0;
+        let sharply = lowest.is_some_and(|lowest| demand * 0.8 >= lowest as f64 - 1.0);
+        point.value.is_finite() && (sharply || demand >= fall.back_at_milli as f64 - 1.0)
     });
     !back
 }

@@ -102,7 +102,8 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             wish.proven = wish.grow_to;
         }
         let outage = outages.get(name).copied();
-        if let Some(expected) = outage.and_then(|_| own.proven.expected(at)) {
+        let fell = outage.is_some() || outage::alone(own).is_some();
+        if let Some(expected) = fell.then(|| own.proven.expected(at)).flatten() {
             wish.raise(expected);
         }
         remember_wish(at, service, view, &wish, own);
@@ -123,7 +124,8 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             shadow: in_shadow(policy, name, service, &stages),
         };
         let wanted = wish.shrink_to;
-        let sound = outage.is_none() && wish.no_decrease.is_none();
+        let doubtful = outage.is_some() || crate::doubt::limit(own).is_some();
+        let sound = !doubtful && wish.no_decrease.is_none();
         let case = judge(&docket, wish);
         if sound {
             own.proven.record(at, wanted, size);

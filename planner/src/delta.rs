@@ -6,7 +6,7 @@ use fleet::{GroupId, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::{
-    Band, Bucket, Calibration, Censored, Count, Dwell, Fall, Fell, FleetMemory, Growth,
+    Band, Bucket, Calibration, Censored, Count, Doubt, Dwell, Fall, Fell, FleetMemory, Growth,
     LearnedCapacity, Lease, Memory, Orders, Quality, Ring, ServiceMemory, Size, Slot,
 };
 use crate::stage::Stages;
@@ -71,6 +71,8 @@ pub enum FieldChange {
     Fell(Option<Fell>),
     /// `growth`.
     Growth(Growth),
+    /// `doubt`.
+    Doubt(Doubt),
 }
 
 /// A list that lost some from the front, kept some, and got some.
@@ -180,6 +182,7 @@ fn fields(old: &ServiceMemory, new: &ServiceMemory) -> Vec<FieldChange> {
     value!(Unbudgeted, proven.unbudgeted);
     value!(Fell, proven.fell);
     value!(Growth, growth);
+    value!(Doubt, doubt);
     out
 }
 
@@ -253,6 +256,7 @@ impl FieldChange {
             FieldChange::Unbudgeted(new) => memory.proven.unbudgeted = *new,
             FieldChange::Fell(new) => memory.proven.fell = *new,
             FieldChange::Growth(new) => memory.growth = *new,
+            FieldChange::Doubt(new) => memory.doubt = *new,
         }
     }
 }

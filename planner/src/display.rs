@@ -184,6 +184,8 @@ impl Hold {
             Hold::Unconfirmed { .. } => "unconfirmed",
             Hold::SensorStuck { .. } => "sensor-stuck",
             Hold::FullBelow { .. } => "full-below",
+            Hold::FellAlone { .. } => "fell-alone",
+            Hold::Disagree { .. } => "disagree",
         }
     }
 
@@ -235,7 +237,17 @@ impl Hold {
             Hold::Shadow { .. } => "`neap promote`".to_owned(),
             Hold::OfferVoid { .. } => "a new offer of `neap promote`".to_owned(),
             Hold::Protected { .. } => "removing scale-in protection".to_owned(),
-            Hold::OutageShape { .. } => "demand back in its band".to_owned(),
+            Hold::OutageShape { since, .. } => format!(
+                "demand back in its band, `neap acknowledge`, or time, at {}",
+                When(*since + crate::outage::LASTS)
+            ),
+            Hold::FellAlone { until, .. } => format!(
+                "demand back in its band, utilisation that fell with it, `neap acknowledge`, or time, at {}",
+                When(*until)
+            ),
+            Hold::Disagree { .. } => {
+                "demand and utilisation that move together, or `neap acknowledge`".to_owned()
+            }
             Hold::OrderUnconfirmed { .. } => "a reading that shows its effect".to_owned(),
             Hold::OutOfCapacity { .. } => "the cloud finding machines".to_owned(),
             Hold::DiskReserve => "room on the journal's disk".to_owned(),
@@ -364,6 +376,16 @@ impl Hold {
             Hold::OutageShape { fallen, of, since } => write!(
                 f,
                 "demand collapsed as in an outage at {since}, in {fallen} of {of} services"
+            ),
+            Hold::FellAlone { since, .. } => {
+                write!(f, "demand collapsed at {since}, and nothing shows that it is true")
+            }
+            Hold::Disagree { since, demand_milli, with_milli } => write!(
+                f,
+                "demand and utilisation disagree since {since}: units are as busy as at {}/s, \
+                 demand says {}/s",
+                Milli(*with_milli),
+                Milli(*demand_milli)
             ),
             _ => self.reason_of_group(f),
         }

@@ -2,10 +2,11 @@
 
 use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 
+use crate::doubt;
 use crate::floors::Lift;
 use crate::learn::{actuate, written};
 use crate::memory::{Dwell, Quality, ServiceMemory};
-use crate::outage::Shape;
+use crate::outage::{self, Shape};
 use crate::plan::{Bound, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
@@ -277,6 +278,13 @@ fn data(passage: &mut Passage<'_>, wish: &Wish) -> Result<(), Stopped> {
     }
     if let Some(Shape { fallen, of, since }) = passage.docket.outage {
         return passage.stop(Hold::OutageShape { fallen, of, since });
+    }
+    let memory = passage.docket.memory;
+    if let Some(hold) = outage::alone(memory) {
+        return passage.stop(hold);
+    }
+    if let Some((limit, hold)) = doubt::limit(memory) {
+        passage.narrow(limit, hold)?;
     }
     let missing = passage.docket.seen.demand.missing;
     let present = 1.0 - missing.fraction();

@@ -62,6 +62,7 @@ pub(crate) fn learn(
         memory.in_service.record(at, view.in_service, LOG_KEPT);
         let current = written(service, view);
         crate::growth::learn(service, at, view, seen, current, memory);
+        crate::doubt::follow(at, view, seen, memory);
         if let CapacityPerUnit::Learn = service.pool.capacity_per_unit {
             learn_capacity(at, service, view, &seen.demand, memory);
         }
@@ -76,7 +77,7 @@ pub(crate) fn learn(
     take_lead_times(&seen.lead_times, memory);
     judge_quality(seen, memory);
     count_censored(&seen.demand, memory);
-    account(mode, service, seen, memory);
+    account(mode, service, at, seen, memory);
 }
 
 /// A group made anew under the same name is another group: what was learned of the old one as a
@@ -99,6 +100,7 @@ fn same_group(view: &GroupView, memory: &mut ServiceMemory) {
         // What was seen of demand stays: it is the same service.
         let crate::memory::Growth { highest, beyond, .. } = memory.growth;
         memory.growth = crate::memory::Growth { highest, beyond, ..Default::default() };
+        memory.doubt.witness = crate::memory::Witness::default();
     }
     memory.group = Some(view.id.clone());
 }
@@ -304,10 +306,11 @@ fn count_censored(demand: &DemandView, memory: &mut ServiceMemory) {
 const BANDS_KEPT: usize = 3;
 
 pub(crate) fn remember_band(seen: &Observation, memory: &mut ServiceMemory) {
-    let (Ok(forecast), Some(point)) = (&seen.forecast, &seen.demand.settled) else { return };
-    let (Some(&low), Some(demand)) = (forecast.next_milli.first(), milli(point.value)) else {
-        return;
-    };
+    let Some(point) = &seen.demand.settled else { return };
+    let Some(demand) = milli(point.value) else { return };
+    // Where nothing is forecast, the fall alone tells.
+    let forecast = seen.forecast.as_ref().ok();
+    let low = forecast.and_then(|made| made.next_milli.first().copied()).unwrap_or(demand);
     // While demand is out of its band, the band that it fell out of is the one to come back to.
     if memory.fall.is_some() || memory.bands.last().is_some_and(|band| band.origin >= point.start) {
         return;

@@ -6,6 +6,7 @@ use fleet::{AccountKey, Change, GroupId, OrTold, Seconds, ServiceName, Timestamp
 use serde::{Deserialize, Serialize};
 
 pub use crate::delta::{FieldChange, ListDelta, MemoryDelta, RingDelta, delta};
+pub use crate::doubt::{Against, Doubt, Witness, Work};
 pub use crate::growth::{Carries, Full, Growth, Highest};
 pub use crate::proven::{Fell, Proven, Size, Slot};
 pub use crate::ring::Ring;
@@ -14,7 +15,7 @@ use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 5;
+pub const REVISION: u32 = 6;
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +77,9 @@ pub struct ServiceMemory {
     /// Growth that demand alone does not prove.
     #[serde(default)]
     pub growth: Growth,
+    /// What makes its demand doubtful though it arrives.
+    #[serde(default)]
+    pub doubt: Doubt,
 }
 
 /// Samples in a row that were only a lower bound.

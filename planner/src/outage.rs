@@ -1,12 +1,14 @@
-//! Outage's shape: demand that collapses in many services at once, or in one that is also sick.
+//! Outage's shape: demand that collapses in many services at once, or in one alone with nothing that
+//! shows that it is real.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
 use crate::cursor::Cursor;
-use crate::memory::{Fall, Fell, ServiceMemory};
+use crate::memory::{Fall, Fell, Memory, ServiceMemory};
 use crate::numbers::milli;
+use crate::plan::Hold;
 use crate::policy::Policy;
 use crate::snapshot::{Observation, Snapshot};
 
@@ -16,8 +18,21 @@ const LOST_PERCENT: u64 = 30;
 /// It also leaves this much of the last hour's lowest demand below it, in percent: when a burst
 /// ends, demand is sharply less and no less than it was before.
 const BELOW_LOW_PERCENT: u64 = 10;
-/// A fall that nobody shares is forgotten after so many cycles.
+/// The band that demand is back in falls by this part of it in an hour, in percent, as it would have on
+/// its way into a night; and never below this part.
+const BACK_FALLS_PERCENT: u64 = 30;
+const BACK_LEAST_PERCENT: u64 = 20;
+/// Falls of one outage are at most so many cycles apart.
 const CYCLES: u64 = 3;
+/// A fall that nobody shares and nothing confirms counts as real after this.
+const ALONE_LASTS: Seconds = Seconds::minutes(40);
+/// A new level that has stood for so long, with signals that are well, is no outage any more.
+pub const LASTS: Seconds = Seconds::days(1);
+/// Units that were in service so long ago are missed.
+const LOST_WITHIN: Seconds = Seconds::minutes(20);
+const LOST_UNITS_PERCENT: u64 = 15;
+/// An outage that reached nobody else for so long spreads no further.
+const SPREADS: Seconds = Seconds::hours(1);
 /// An outage shows in at least a third of those that share something, and in two at least.
 const SHARED_MIN: usize = 2;
 
@@ -35,54 +50,150 @@ pub(crate) struct Shape {
 /// settled since the last look: each is judged in its turn.
 pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mut ServiceMemory) {
     let demand = &seen.demand;
-    let Some(newest) = demand.settled else { return };
-    let lasts = Seconds(poll.max(demand.step.span()).0.saturating_mul(CYCLES));
+    // Of a lower bound nothing falls.
+    let Some(newest) = demand.settled.filter(|_| demand.missing.fraction() < 1.0) else { return };
+    let lasts = together_within(poll, seen);
     let new = demand.newly_settled.iter().filter(|point| point.start < newest.start);
     // Bands as old as the last look count.
     let since = new.clone().next().map_or(newest.start, |first| first.start);
     let known_from = since - lasts;
     let mut low = demand.recent_low.and_then(milli);
+    let lost = lost_units(at, seen, memory);
     for now in new.chain([&newest]).filter_map(|point| milli(point.value)) {
-        judge(at, lasts, known_from, now, low, memory);
+        judge(at, known_from, now, low, lost, memory);
         low = low.into_iter().chain([now]).min();
+    }
+    if let Some(fall) = memory.fall.filter(|fall| has_lasted(at, lasts, *fall, seen, memory)) {
+        forget(memory);
+        if fall.outage.is_some() {
+            memory.doubt.settled_at = Some(at);
+        }
     }
 }
 
-/// Judges an interval's demand, in thousandths per second; `low` is the lowest lately.
-fn judge(
+/// Whether units that are told to be there were in service a little while ago and are not: what they
+/// served is not counted, and demand has not fallen.
+pub(crate) fn lost_units(at: Timestamp, seen: &Observation, memory: &ServiceMemory) -> bool {
+    let Ok(view) = &seen.group else { return false };
+    let lately = memory.in_service.entries.iter().rev();
+    // What was in force then, too.
+    let mut within = true;
+    let lately = lately
+        .take_while(|(since, _)| std::mem::replace(&mut within, at.since(*since) < LOST_WITHIN));
+    let most = lately.map(|(_, units)| *units).filter(|units| *units <= view.desired).max();
+    // Fewer than that explain no sharp fall.
+    most.is_some_and(|most| below(view.in_service.0.into(), most.0.into(), LOST_UNITS_PERCENT))
+}
+
+/// How far apart falls of one outage are.
+fn together_within(poll: Seconds, seen: &Observation) -> Seconds {
+    Seconds(poll.max(seen.demand.step.span()).0.saturating_mul(CYCLES))
+}
+
+/// Whether a fall counts as real by now.
+fn has_lasted(
     at: Timestamp,
     lasts: Seconds,
+    fall: Fall,
+    seen: &Observation,
+    memory: &ServiceMemory,
+) -> bool {
+    let age = at.since(fall.since);
+    match fall.outage {
+        Some(_) => age >= LASTS && !seen.signals.is_worse(),
+        None if memory.doubt.witness.confirms(fall.since) => age > lasts,
+        None => age >= ALONE_LASTS,
+    }
+}
+
+/// A fall is real: the level that demand has now is the one it may fall from.
+fn forget(memory: &mut ServiceMemory) {
+    memory.fall = None;
+    memory.doubt.fallen_milli = None;
+    memory.bands.clear();
+}
+
+/// A fall that nobody shares, as long as nothing shows that it is real.
+pub(crate) fn alone(memory: &ServiceMemory) -> Option<Hold> {
+    let Fall { since, .. } = memory.fall.filter(|fall| fall.outage.is_none())?;
+    Some(Hold::FellAlone { since, until: since + ALONE_LASTS })
+}
+
+/// Whether something makes demand of a service doubtful that somebody could acknowledge: its own
+/// fall, utilisation, or an outage of others that may reach it.
+///
+/// ```
+/// use fleet::{ServiceName, Timestamp};
+/// use planner::Memory;
+/// use planner::memory::{Fall, ServiceMemory};
+///
+/// let (web, api) = (ServiceName::new("web").expect("a name"), ServiceName::new("api").expect("a name"));
+/// let mut memory = Memory::default();
+/// assert!(!planner::is_doubted(&memory, &web));
+/// let fall = |outage| Some(Fall { since: Timestamp(0), back_at_milli: 7, outage });
+/// memory.services.insert(api.clone(), ServiceMemory { fall: fall(None), ..Default::default() });
+/// assert!(planner::is_doubted(&memory, &api) && !planner::is_doubted(&memory, &web));
+/// memory.services.insert(api, ServiceMemory { fall: fall(Some((2, 3))), ..Default::default() });
+/// assert!(planner::is_doubted(&memory, &web));
+/// ```
+pub fn is_doubted(memory: &Memory, name: &ServiceName) -> bool {
+    let own = memory.services.get(name);
+    let doubts = |own: &ServiceMemory| own.fall.is_some() || crate::doubt::limit(own).is_some();
+    let outage = |other: &ServiceMemory| other.fall.is_some_and(|fall| fall.outage.is_some());
+    own.is_some_and(doubts) || memory.services.values().any(outage)
+}
+
+/// Whether demand that fell is back: in the band that it fell out of; or as sharply as it fell, in what
+/// that band may be by now.
+fn is_back(at: Timestamp, fall: Fall, demand: u64, fallen: Option<[u64; 3]>) -> bool {
+    let lowest = fallen.and_then(|lately| lately.into_iter().min());
+    let sharply = lowest.is_some_and(|lowest| below(lowest, demand, LOST_PERCENT));
+    let hour = Seconds::hours(1).0;
+    let lost = BACK_FALLS_PERCENT.saturating_mul(at.since(fall.since).0) / hour;
+    let left = 100u64.saturating_sub(lost).max(BACK_LEAST_PERCENT);
+    demand >= fall.back_at_milli || (sharply && !below(demand, fall.back_at_milli, 100 - left))
+}
+
+/// Whether `demand` is less than `what` by more than so many percent of that.
+fn below(demand: u64, what: u64, percent: u64) -> bool {
+    u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
+}
+
+/// Judges an interval's demand, in thousandths per second; `low` is the lowest lately. Where units
+/// were `lost` nothing falls.
+fn judge(
+    at: Timestamp,
     known_from: Timestamp,
     demand: u64,
     low: Option<u64>,
+    lost: bool,
     memory: &mut ServiceMemory,
 ) {
     let fell = |fall: Fall| Fell { at: fall.since, back_at_milli: fall.back_at_milli };
     memory.proven.note_fall(at, memory.fall.map(fell), demand);
     if let Some(fall) = memory.fall {
-        let forgotten = fall.outage.is_none() && at.since(fall.since) > lasts;
-        if demand >= fall.back_at_milli || forgotten {
+        if is_back(at, fall, demand, memory.doubt.fallen_milli) {
             memory.fall = None;
-        }
-        if forgotten {
-            memory.bands.clear();
+            memory.doubt.fallen_milli = None;
+            memory.doubt.settled_at = Some(at);
+        } else {
+            let [_, before, newest] = memory.doubt.fallen_milli.unwrap_or([demand; 3]);
+            memory.doubt.fallen_milli = Some([before, newest, demand]);
         }
         return;
     }
-    let below = |what: u64, percent: u64| {
-        u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
-    };
-    if low.is_some_and(|low| !below(low, BELOW_LOW_PERCENT)) {
+    if lost || low.is_some_and(|low| !below(demand, low, BELOW_LOW_PERCENT)) {
         return;
     }
     let fell_from = memory.bands.iter().rev().find(|band| {
         band.origin >= known_from
             && demand < band.low_milli
-            && below(band.demand_milli, LOST_PERCENT)
+            && below(demand, band.demand_milli, LOST_PERCENT)
     });
     if let Some(band) = fell_from {
         let fall = Fall { since: at, back_at_milli: band.low_milli, outage: None };
         memory.fall = Some(fall);
+        memory.doubt.fallen_milli = Some([demand; 3]);
         memory.proven.note_fall(at, Some(fell(fall)), demand);
     }
 }
@@ -96,8 +207,9 @@ pub(crate) fn shapes(
 ) -> BTreeMap<ServiceName, Shape> {
     for name in &snapshot.acknowledged {
         if let Some(memory) = find(services, name) {
-            memory.fall = None;
-            memory.bands.clear();
+            forget(memory);
+            memory.doubt.settled_at = Some(snapshot.taken_at);
+            memory.doubt.witness.acknowledge();
         }
     }
     for (name, seen) in &snapshot.services {
@@ -109,10 +221,16 @@ pub(crate) fn shapes(
         }
     }
     let mut held = BTreeMap::new();
+    let now = snapshot.taken_at;
     for sharers in sharing(policy, snapshot, services).into_values() {
         let mut memories = Cursor::over(services.iter().map(|(name, own)| (name, own)));
-        let fallen: Vec<Timestamp> =
-            sharers.iter().filter_map(|name| Some(memories.at(name)?.fall?.since)).collect();
+        let mut looked = Cursor::over(&snapshot.services);
+        let together = |name: &&ServiceName| {
+            let lasts = together_within(policy.poll_interval, looked.at(name)?);
+            let fall = memories.at(name)?.fall?;
+            (fall.outage.is_some() || now.since(fall.since) <= lasts).then_some(fall.since)
+        };
+        let fallen: Vec<Timestamp> = sharers.iter().filter_map(together).collect();
         if fallen.len() < SHARED_MIN.max(sharers.len().div_ceil(3)) {
             continue;
         }
@@ -122,11 +240,16 @@ pub(crate) fn shapes(
             of: count(sharers.len()),
             since: fallen.iter().min().copied().unwrap_or(snapshot.taken_at),
         };
+        let newest = fallen.iter().max().copied().unwrap_or(now);
         for name in sharers {
-            held.insert(name.clone(), shape);
-            if let Some(fall) = find(services, name).and_then(|memory| memory.fall.as_mut()) {
+            let Some(memory) = find(services, name) else { continue };
+            let settled = memory.doubt.settled_at.is_some_and(|settled| settled >= newest);
+            if let Some(fall) = memory.fall.as_mut() {
                 fall.outage = Some((shape.fallen, shape.of));
+            } else if settled || now.since(newest) >= SPREADS {
+                continue;
             }
+            held.insert(name.clone(), shape);
         }
     }
     for (name, memory) in services.iter() {

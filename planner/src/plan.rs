@@ -364,9 +364,28 @@ pub enum Hold {
         carries_milli: u64,
         given_milli: u64,
     },
+    /// Demand fell out of its band at once, and nothing shows yet that the fall is real.
+    FellAlone {
+        since: Timestamp,
+        /// When it counts as real, if it has lasted.
+        until: Timestamp,
+    },
+    /// Demand has fallen, and utilisation has not fallen with it.
+    Disagree {
+        since: Timestamp,
+        /// Demand of the newest interval, in thousandths per second.
+        demand_milli: u64,
+        /// The demand that utilisation still fits to, likewise.
+        with_milli: u64,
+    },
 }
 
 impl Hold {
+    /// Whether it doubts demand, which somebody who knows better may acknowledge.
+    pub fn doubts_demand(&self) -> bool {
+        matches!(self, Hold::OutageShape { .. } | Hold::FellAlone { .. } | Hold::Disagree { .. })
+    }
+
     /// Whether it says that a change is shown and not made.
     pub fn is_dry_run(&self) -> bool {
         matches!(self, Hold::ObserveOnly | Hold::Shadow { .. })

@@ -23,8 +23,8 @@ pub struct Snapshot {
     pub floors: Vec<EventFloor>,
     /// Whether the journal can still be written.
     pub disk: Disk,
-    /// Services whose fall in demand an operator has acknowledged since the last snapshot: it is
-    /// real, and scale-in may go on.
+    /// Services whose demand an operator has acknowledged since the last snapshot: what it fell to is
+    /// real, and scale-in may go on. See [`crate::stage::StageAsk::Acknowledge`].
     pub acknowledged: Vec<ServiceName>,
     /// The services by name. A service of the policy that is absent here could not be looked at.
     pub services: BTreeMap<ServiceName, Observation>,

@@ -16,7 +16,7 @@ use super::fault::BadBody;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::Frame;
 use super::head::{Mark, OlderMark};
-use super::memory::{MemoryOfV2, MemoryOfV5};
+use super::memory::{MemoryOfV2, MemoryOfV5, MemoryOfV6};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -73,7 +73,8 @@ impl CheckpointBody {
             Format::V2 => older::<OlderMark<CountsOfV2>, MemoryOfV2>(body),
             Format::V3 => older::<OlderMark<CountsOfV3>, MemoryOfV5>(body),
             Format::V4 | Format::V5 => older::<Mark, MemoryOfV5>(body),
-            Format::V6 => decode(body),
+            Format::V6 => older::<Mark, MemoryOfV6>(body),
+            Format::V7 => decode(body),
         }
     }
 }

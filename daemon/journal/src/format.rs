@@ -13,6 +13,7 @@
 /// | 4 | 11 | stories; promotions of idle rules, in policies |
 /// | 5 | 11 | reasons that are values, where texts stood; agreements named by a hash of bytes |
 /// | 6 | 11 | what a service's past vouches for, in memories |
+/// | 7 | 11 | what makes demand doubtful, in memories |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     V1 = 1,
@@ -21,6 +22,7 @@ pub(crate) enum Format {
     V4 = 4,
     V5 = 5,
     V6 = 6,
+    V7 = 7,
 }
 
 /// What a mark of the first format counts: the records of each tree.
@@ -34,11 +36,11 @@ pub(crate) type CountsOfV3 = [u64; 10];
 
 impl Format {
     /// The format that this program writes.
-    pub(crate) const NEWEST: Format = Format::V6;
+    pub(crate) const NEWEST: Format = Format::V7;
 
     /// All that it reads.
-    const ALL: [Format; 6] =
-        [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5, Format::V6];
+    const ALL: [Format; 7] =
+        [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5, Format::V6, Format::V7];
 
     /// Its number on disk.
     pub(crate) const fn number(self) -> u8 {

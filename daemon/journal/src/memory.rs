@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use fleet::{GroupId, ServiceName, Units};
 use planner::memory::{
-    Band, Bucket, Calibration, Censored, ChangeLog, Dwell, Fall, FleetMemory, Growth,
+    Band, Bucket, Calibration, Censored, ChangeLog, Doubt, Dwell, Fall, FleetMemory, Growth,
     LearnedCapacity, Lease, Memory, Orders, Proven, Quality, ServiceMemory, ViolationAccount,
 };
 use planner::stage::Stages;
@@ -35,15 +35,15 @@ pub(crate) struct ServiceMemoryOfV5 {
     censored: Option<Censored>,
 }
 
-/// What a service's memory has behind that: what only time can teach again.
+/// What format 6 has behind that: what only time can teach again. A later one begins so, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Evidence {
     proven: Proven,
     growth: Growth,
 }
 
-/// Cuts a service's memory in two. [`join`] puts it together again.
-pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
+/// Cuts a service's memory in three. [`join`] puts it together again.
+pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence, Doubt) {
     let ServiceMemory {
         group,
         violations,
@@ -63,6 +63,7 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
         censored,
         proven,
         growth,
+        doubt,
     } = memory;
     let of_v5 = ServiceMemoryOfV5 {
         group,
@@ -82,11 +83,11 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence) {
         last_trusted,
         censored,
     };
-    (of_v5, Evidence { proven, growth })
+    (of_v5, Evidence { proven, growth }, doubt)
 }
 
 /// The memory that [`cut`] took apart.
-pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemory {
+pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence, doubt: Doubt) -> ServiceMemory {
     let Evidence { proven, growth } = evidence;
     let ServiceMemoryOfV5 {
         group,
@@ -125,6 +126,7 @@ pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemor
         censored,
         proven,
         growth,
+        doubt,
     }
 }
 
@@ -132,7 +134,7 @@ pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence) -> ServiceMemor
 fn without_evidence(
     services: BTreeMap<ServiceName, ServiceMemoryOfV5>,
 ) -> BTreeMap<ServiceName, ServiceMemory> {
-    let joined = |(name, of_v5)| (name, join(of_v5, Evidence::default()));
+    let joined = |(name, of_v5)| (name, join(of_v5, Evidence::default(), Doubt::default()));
     services.into_iter().map(joined).collect()
 }
 
@@ -163,6 +165,42 @@ impl From<MemoryOfV5> for Memory {
     }
 }
 
+/// A memory of format 6.
+#[derive(Deserialize)]
+pub(crate) struct MemoryOfV6 {
+    fleet: FleetMemory,
+    services: BTreeMap<ServiceName, (ServiceMemoryOfV5, Evidence)>,
+    stages: Stages,
+}
+
+impl From<MemoryOfV6> for Memory {
+    fn from(MemoryOfV6 { fleet, services, stages }: MemoryOfV6) -> Memory {
+        let joined = |(name, (of_v5, evidence))| (name, join(of_v5, evidence, Doubt::default()));
+        Memory { fleet, services: services.into_iter().map(joined).collect(), stages }
+    }
+}
+
+/// What only time can teach again, as a part of a cycle: absent where there is nothing. What format 7
+/// has beyond format 6 stands behind it, where there is anything.
+pub(crate) fn taught(evidence: &Evidence, doubt: &Doubt) -> Vec<u8> {
+    let nothing = (evidence, doubt) == (&Evidence::default(), &Doubt::default());
+    let mut part = if nothing { Vec::new() } else { super::mirror::plain(evidence) };
+    if *doubt != Doubt::default() {
+        part.extend(super::mirror::plain(doubt));
+    }
+    part
+}
+
+/// What [`taught`] wrote, or a program of format 6.
+pub(crate) fn read_taught(part: &[u8]) -> Result<(Evidence, Doubt), postcard::Error> {
+    if part.is_empty() {
+        return Ok((Evidence::default(), Doubt::default()));
+    }
+    let (evidence, rest) = postcard::take_from_bytes(part)?;
+    let doubt = if rest.is_empty() { Doubt::default() } else { postcard::from_bytes(rest)? };
+    Ok((evidence, doubt))
+}
+
 #[cfg(test)]
 mod tests {
     use fleet::Timestamp;
@@ -171,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_halves_of_a_memory_are_the_whole() {
+    fn the_parts_of_a_memory_are_the_whole() {
         let slot = Slot { most: Units(2).into(), vouched: Units(3).into() };
         let whole = ServiceMemory {
             lead_times: vec![181, 240],
@@ -184,12 +222,17 @@ mod tests {
                 fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
             },
             growth: Growth { surplus: Units(9), ..Growth::default() },
+            doubt: Doubt { settled_at: Some(Timestamp(9)), ..Doubt::default() },
             ..ServiceMemory::default()
         };
-        let (of_v5, evidence) = cut(whole.clone());
-        let mut halves = postcard::to_stdvec(&of_v5).unwrap();
-        halves.extend(postcard::to_stdvec(&evidence).unwrap());
-        assert_eq!(halves, postcard::to_stdvec(&whole).unwrap());
-        assert_eq!(join(of_v5, evidence), whole);
+        let (of_v5, evidence, doubt) = cut(whole.clone());
+        let mut parts = postcard::to_stdvec(&of_v5).unwrap();
+        parts.extend(taught(&evidence, &doubt));
+        assert_eq!(parts, postcard::to_stdvec(&whole).unwrap());
+        let of_v6 = taught(&evidence, &Doubt::default());
+        assert_eq!(read_taught(&of_v6).unwrap(), (evidence.clone(), Doubt::default()));
+        assert_eq!(read_taught(&taught(&evidence, &doubt)).unwrap(), (evidence.clone(), doubt));
+        assert_eq!(join(of_v5, evidence, doubt), whole);
+        assert_eq!(taught(&Evidence::default(), &Doubt::default()), [0u8; 0]);
     }
 }

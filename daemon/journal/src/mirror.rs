@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::BadPack;
 use super::forecast::ForecastPart;
-use super::memory::{Evidence, ServiceMemoryOfV5, cut, join};
+use super::memory::{ServiceMemoryOfV5, cut, join, read_taught, taught};
 use super::pack::{pack, unpack};
 use super::wire;
 
@@ -114,7 +114,8 @@ struct SignsPart {
     lead_times: Vec<Seconds>,
 }
 
-fn plain<T: Serialize>(part: &T) -> Vec<u8> {
+/// The plain encoding of a part.
+pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
     // A `Vec` takes any length, and the vocabulary holds nothing that postcard refuses.
     postcard::to_stdvec(part).expect("the vocabulary serializes")
 }
@@ -229,12 +230,10 @@ impl Mirror {
             self.slot(Some(name))[STAGE] = plain(stage);
         }
         for (name, memory) in services {
-            let (of_v5, evidence) = cut(memory.clone());
+            let (of_v5, evidence, doubt) = cut(memory.clone());
             let slot = self.slot(Some(name));
             slot[MEMORY] = plain(&of_v5);
-            if evidence != Evidence::default() {
-                slot[EVIDENCE] = plain(&evidence);
-            }
+            slot[EVIDENCE] = taught(&evidence, &doubt);
         }
     }
 
@@ -312,9 +311,8 @@ impl Mirror {
         for (at, name) in (1..).zip(&self.names) {
             if !self.slots[at][MEMORY].is_empty() {
                 let of_v5 = self.read::<ServiceMemoryOfV5>(at, MEMORY)?;
-                let unknown = self.slots[at][EVIDENCE].is_empty();
-                let evidence = if unknown { Evidence::default() } else { self.read(at, EVIDENCE)? };
-                memory.services.insert(name.clone(), join(of_v5, evidence));
+                let (evidence, doubt) = self.read_as(at, EVIDENCE, read_taught)?;
+                memory.services.insert(name.clone(), join(of_v5, evidence, doubt));
             }
             if !self.slots[at][STAGE].is_empty() {
                 memory.stages.services.insert(name.clone(), self.read(at, STAGE)?);
@@ -415,8 +413,17 @@ impl Mirror {
     }
 
     fn read<T: DeserializeOwned>(&self, at: usize, part: usize) -> Result<T, Unfit> {
+        self.read_as(at, part, |bytes| postcard::from_bytes(bytes))
+    }
+
+    fn read_as<T>(
+        &self,
+        at: usize,
+        part: usize,
+        read: impl FnOnce(&[u8]) -> Result<T, postcard::Error>,
+    ) -> Result<T, Unfit> {
         let bytes = self.slots.get(at).map_or(&[][..], |slot| slot[part].as_slice());
-        postcard::from_bytes(bytes).map_err(|why| Unfit::Part {
+        read(bytes).map_err(|why| Unfit::Part {
             part,
             slot: at.checked_sub(1).map_or("fleet".to_string(), |at| self.names[at].to_string()),
             why,

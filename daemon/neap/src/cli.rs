@@ -143,6 +143,8 @@ pub enum Command {
     Promote(commands::promote::PromoteArgs),
     /// Take services, rules or everything back to `observe` at once.
     Demote(commands::promote::DemoteArgs),
+    /// Say that demand which fell is true, so that scale-in may go on.
+    Acknowledge(commands::promote::AcknowledgeArgs),
     /// Send a test alert through a channel.
     Alert(commands::alert::AlertArgs),
     /// Approve a stop.
@@ -181,6 +183,7 @@ impl Command {
             Command::Status(args) => commands::status::run(args),
             Command::Promote(args) => commands::promote::promote(args),
             Command::Demote(args) => commands::promote::demote(args),
+            Command::Acknowledge(args) => commands::promote::acknowledge(args),
             Command::Alert(args) => commands::alert::run(args),
             Command::Approve(args) => commands::answer::approve(args),
             Command::Reject(args) => commands::answer::reject(args),
@@ -287,6 +290,7 @@ Commands:
   status         Show the state of the running daemon
   promote        Promote services or idle rules from shadow to acting, or list how far each is
   demote         Take services, rules or everything back to `observe` at once
+  acknowledge    Say that demand which fell is true, so that scale-in may go on
   alert          Send a test alert through a channel
   approve        Approve a stop
   reject         Reject a stop

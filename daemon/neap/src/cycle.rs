@@ -18,7 +18,7 @@ use planner::Memory;
 use planner::plan::{Action, Plan};
 use planner::policy::{ActiveFreeze, Mode, Policy};
 use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
-use planner::stage::StageRequest;
+use planner::stage::{StageAsk, StageRequest};
 use providers::Deadline;
 use providers::traced::SPANS;
 use report::Turn;
@@ -165,7 +165,7 @@ impl Engine {
             freezes: (self.standing.freezes)(taken_at),
             floors: self.standing.calendars.floors(taken_at),
             disk,
-            acknowledged: Vec::new(),
+            acknowledged: acknowledged(&self.requests, &services),
             services,
             requests: self.requests.clone(),
         };
@@ -367,6 +367,22 @@ impl Engine {
         }
         self.ours.retain(|_, times| !times.is_empty());
     }
+}
+
+/// The services whose demand somebody vouches for.
+fn acknowledged(
+    requests: &[StageRequest],
+    services: &BTreeMap<ServiceName, planner::snapshot::Observation>,
+) -> Vec<ServiceName> {
+    let asks = || requests.iter().map(|request| &request.ask);
+    if asks().any(|ask| *ask == StageAsk::AcknowledgeAll) {
+        return services.keys().cloned().collect();
+    }
+    let named = asks().filter_map(|ask| match ask {
+        StageAsk::Acknowledge { service } => Some(service.clone()),
+        _ => None,
+    });
+    named.collect()
 }
 
 fn intent(cycle: CycleId, index: usize, action: &Action, at: Timestamp) -> Intent {

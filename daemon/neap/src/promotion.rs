@@ -70,6 +70,20 @@ fn resolve(
             let about = AskedFor::Everything { services: services as u64, rules: rules as u64 };
             Ok((StageAsk::DemoteAll, about))
         }
+        StageWish::AcknowledgeAll => {
+            if !policy.services.keys().any(|name| planner::is_doubted(&engine.memory, name)) {
+                return Err(NotTaken::NoDoubt { name: None });
+            }
+            let services = policy.services.len() as u64;
+            Ok((StageAsk::AcknowledgeAll, AskedFor::Everything { services, rules: 0 }))
+        }
+        StageWish::Acknowledge { name } => {
+            let service = service(name).ok_or_else(|| unknown(name))?;
+            if !planner::is_doubted(&engine.memory, &service) {
+                return Err(NotTaken::NoDoubt { name: Some(name.clone()) });
+            }
+            Ok((StageAsk::Acknowledge { service }, of_service(name, None)))
+        }
         StageWish::Demote { name } => match (service(name), rule(name)) {
             (Some(service), _) => Ok((StageAsk::Demote { service }, of_service(name, None))),
             (None, Some(rule)) => Ok((StageAsk::DemoteRule { rule }, of_rule(name, None))),

@@ -5,6 +5,7 @@
 //! alone is a lower bound: it is marked here as such, and the journal does not have it.
 
 mod parts;
+mod repeats;
 mod spacing;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ struct Held {
     partial_since: Option<Timestamp>,
     /// Why its samples are not what they are read as.
     too_seldom: Option<Fault>,
+    /// Why its newest samples are no measurements.
+    repeats: Option<Fault>,
 }
 
 /// What a reading of a metric told.
@@ -99,6 +102,8 @@ impl Store {
             }
         }
         news.anew = held.look_at_spacing(query);
+        // What they are made of stays; they lower nothing.
+        let _news = held.look_for_repeats(query);
         if news.anew && !held.series.is_empty() {
             news.oldest = Some(held.series.start());
         }
@@ -171,6 +176,7 @@ impl Store {
             back_filled: false,
             partial_since: None,
             too_seldom: None,
+            repeats: None,
         })
     }
 
@@ -191,7 +197,9 @@ impl Store {
             return None;
         }
         let value = held.and_then(|held| held.series.at(start));
-        let unknown = query.when_missing == WhenMissing::Unknown;
+        // What never had a sample is no silence: nobody knows whether there is such a metric.
+        let never = held.is_none_or(|held| held.series.is_empty());
+        let unknown = query.when_missing == WhenMissing::Unknown || never;
         if value.is_some() || unknown || held.is_some_and(|held| held.may_lack(start)) {
             return value;
         }
@@ -225,7 +233,7 @@ impl Store {
     /// What an operator has to know of a metric's samples.
     fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
         let held = self.metrics.get(&query.key())?;
-        held.fault.as_ref().or(held.too_seldom.as_ref())
+        held.fault.as_ref().or(held.too_seldom.as_ref()).or(held.repeats.as_ref())
     }
 
     fn recent(

@@ -20,7 +20,7 @@ use super::site::Site;
 #[derive(Deserialize)]
 pub(super) struct Given {
     /// What is done: `approve`, `reject`, `exempt`, `wake`, `release`; of services `promote`, `demote`,
-    /// `demote_all`.
+    /// `demote_all`, `acknowledge`.
     verb: String,
     /// The approval, the resource, the rule or the service.
     subject: String,
@@ -51,6 +51,7 @@ impl Given {
             }
             "demote" => StageWish::Demote { name: subject }.into(),
             "demote_all" => StageWish::DemoteAll.into(),
+            "acknowledge" => StageWish::Acknowledge { name: subject }.into(),
             _ => return None,
         })
     }

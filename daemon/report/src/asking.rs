@@ -78,6 +78,10 @@ pub enum StageWish {
     Demote { name: String },
     /// Take everything back.
     DemoteAll,
+    /// Demand of a service is what its metrics say.
+    Acknowledge { name: String },
+    /// Demand of every service is.
+    AcknowledgeAll,
 }
 
 impl StageWish {
@@ -85,7 +89,9 @@ impl StageWish {
     /// looked whether there is such a service or rule.
     pub fn recalls(&self) -> Vec<StageAsk> {
         match self {
-            StageWish::Promote { .. } => Vec::new(),
+            StageWish::Promote { .. }
+            | StageWish::Acknowledge { .. }
+            | StageWish::AcknowledgeAll => Vec::new(),
             StageWish::Demote { name } => {
                 let service = ServiceName::new(name.clone());
                 let service = service.map(|service| StageAsk::Demote { service });

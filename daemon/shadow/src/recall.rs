@@ -40,7 +40,9 @@ impl Recall {
             StageAsk::Promote { .. }
             | StageAsk::PromoteRule { .. }
             | StageAsk::PromoteGatedRule { .. }
-            | StageAsk::StartedAgain { .. } => {}
+            | StageAsk::StartedAgain { .. }
+            | StageAsk::Acknowledge { .. }
+            | StageAsk::AcknowledgeAll => {}
         }
     }
 
@@ -60,7 +62,9 @@ impl Recall {
             StageAsk::Promote { .. }
             | StageAsk::PromoteRule { .. }
             | StageAsk::PromoteGatedRule { .. }
-            | StageAsk::StartedAgain { .. } => {}
+            | StageAsk::StartedAgain { .. }
+            | StageAsk::Acknowledge { .. }
+            | StageAsk::AcknowledgeAll => {}
         }
     }
 

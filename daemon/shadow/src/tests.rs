@@ -157,7 +157,7 @@ fn a_restart_goes_on_where_the_score_was() {
     let mut watch = Watch::new(&world.policy, &world.memory);
     // From 12:00 through two midnights, and twenty minutes that no scorecard was written down for.
     for minute in 0..36 * 60 + 20 {
-        world.set_demand(if minute % 100 < 50 { 420.0 } else { 960.0 });
+        world.set_demand(if minute % 100 < 50 { 690.0 } else { 960.0 });
         let settled = world.demand().settled.unwrap();
         world.demand().newly_settled.push(settled);
         let (snapshot, before) = (world.snapshot.clone(), world.memory.clone());

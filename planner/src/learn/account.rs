@@ -38,11 +38,13 @@ const HEADROOM_MAX: i64 = 4_000_000;
 pub(super) fn account(
     mode: Mode,
     service: &ServicePolicy,
+    at: Timestamp,
     seen: &Observation,
     memory: &mut ServiceMemory,
 ) {
     let step = seen.demand.step.span();
     let capacity = capacity_per_unit(service, memory).ok();
+    let lost = crate::outage::lost_units(at, seen, memory);
     let lead = crate::observe::window(&service.pool, Some(memory), Seconds::ZERO, Seconds::ZERO);
     for point in &seen.demand.newly_settled {
         if memory.violations.counted.is_some_and(|counted| point.start <= counted) {
@@ -55,8 +57,12 @@ pub(super) fn account(
         };
         let covers =
             |units_milli: u64| units_milli as f64 * capacity >= demand as f64 * (1.0 - 1e-9);
-        let violated = point.censored || !covers(units);
+        // What units that are missing could not serve is not counted: it was too little.
+        let violated = point.censored || lost || !covers(units);
         count(point.start, violated, memory);
+        if lost {
+            continue;
+        }
         // What neap asked for in time counts as well as what was there: a ceiling or a cloud
         // without machines says nothing about the quantile. In `observe` the group is another's.
         let asked = memory.ordered.at(point.start - lead.lead_time).map(|u| u64::from(u.0) * 1000);

@@ -58,6 +58,10 @@ pub enum StageAsk {
         resource: String,
         stopped_at: Timestamp,
     },
+    /// Demand of a service is what its metrics say: what doubts it holds the service no more.
+    Acknowledge { service: ServiceName },
+    /// The same of every service.
+    AcknowledgeAll,
 }
 
 impl fmt::Display for StageRequest {
@@ -85,6 +89,8 @@ impl fmt::Display for StageRequest {
                     "{by} started {resource} again, which rule {rule} stopped at {stopped_at}"
                 )
             }
+            StageAsk::Acknowledge { service } => write!(f, "{by} acknowledges demand of {service}"),
+            StageAsk::AcknowledgeAll => write!(f, "{by} acknowledges demand of every service"),
         }
     }
 }
@@ -190,5 +196,7 @@ fn request_taken(
         StageAsk::StartedAgain { rule, stopped_at, .. } => {
             rules::regret(policy, rule, *stopped_at, request.at, now, stages);
         }
+        // It is about demand, not about who acts.
+        StageAsk::Acknowledge { .. } | StageAsk::AcknowledgeAll => {}
     }
 }

@@ -150,6 +150,7 @@ fn a_canary_grows_as_it_decides_and_shrinks_by_its_share() {
     world.units(40);
     let _ = world.cycle(true);
     promote(&mut world, Some(Share::percent(25)));
+    world.expect_any_fall();
     world.set_demand(420.0);
     // A tenth of 40 is four in ten minutes; a quarter of that is one.
     let plan = world.cycle(true);
@@ -187,6 +188,7 @@ fn a_small_canary_waits_longer_for_its_one_unit() {
     world.policy.services.get_mut(&name("web")).unwrap().pool.cooldown = Seconds(0);
     let _ = world.cycle(true);
     promote(&mut world, Some(Share::percent(25)));
+    world.expect_any_fall();
     world.set_demand(420.0);
     let mut removed = Vec::new();
     for minute in 1..=60 {

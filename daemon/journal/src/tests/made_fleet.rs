@@ -179,6 +179,7 @@ fn memory(service: usize, minute: i64) -> ServiceMemory {
     memory.last_trusted = Some(Units(units(service, minute)));
     memory.proven = proven(service, minute);
     memory.growth = growth(service, minute);
+    memory.doubt.settled_at = (minute % 7 == 0).then(|| Timestamp(minute * 60));
     memory
 }
 

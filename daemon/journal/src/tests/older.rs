@@ -1,6 +1,6 @@
 //! Journals of earlier formats: they are read, and go on as new ones.
 
-use planner::memory::{Proven, ServiceMemory};
+use planner::memory::{Doubt, Proven, ServiceMemory};
 
 use super::*;
 
@@ -87,10 +87,10 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 7;
+    head.format = 8;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 7, expected: 6, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 8, expected: 7, .. }), "{fault}");
 }
 
 /// Takes over a journal of a simulated day, and goes on with it through the next day's checkpoint.
@@ -116,7 +116,9 @@ fn goes_on(version: &str, format: format::Format, services: usize, cycles: usize
     let last = &read[cycles - 1];
     assert_eq!(last.memory_after, memory);
     let proven = |service: &ServiceMemory| service.proven != Proven::default();
-    assert!(!memory.services.values().any(proven));
+    assert_eq!(memory.services.values().any(proven), format >= format::Format::V6);
+    let doubted = |service: &ServiceMemory| service.doubt != Doubt::default();
+    assert!(!memory.services.values().any(doubted));
     let policy = reader.policy(last.policy).unwrap().policy;
     let mut before = memory;
     for minutes in [1, 1440] {
@@ -155,6 +157,12 @@ fn a_journal_without_promotions_is_rebuilt_and_goes_on() {
 #[test]
 fn a_journal_without_evidence_is_rebuilt_and_goes_on() {
     goes_on("format-5", format::Format::V5, 2, 3);
+}
+
+/// Like the one before, with what vouches for sizes, and without what makes demand doubtful.
+#[test]
+fn a_journal_without_doubts_is_rebuilt_and_goes_on() {
+    goes_on("format-6", format::Format::V6, 2, 3);
 }
 
 /// A journal of the third format: six cycles of two services, one of them waiting in shadow, with

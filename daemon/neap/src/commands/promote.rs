@@ -1,4 +1,5 @@
-//! `neap promote` and `neap demote`: who acts, and who is taken back.
+//! `neap promote` and `neap demote`: who acts, and who is taken back. `neap acknowledge`: whose demand
+//! is what its metrics say.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -64,6 +65,29 @@ pub struct DemoteArgs {
     format: Format,
 }
 
+/// Says that demand of services is what their metrics say: a fall that looked like an outage is real.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  neap acknowledge checkout       its traffic did move elsewhere: scale-in may go on
+  neap acknowledge --all          after a planned move of everything
+
+Acknowledge a service that is held as `outage-shape`, `fell-alone` or `disagree`, once you know that its
+demand is true. A later fall is doubted again. The journal records who acknowledged. Only members of
+the group that `approvers` names may acknowledge.")]
+pub struct AcknowledgeArgs {
+    /// Services.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// Every service.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: super::Place,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 fn share(text: &str) -> Result<Share, Expected> {
     config::share(text).ok_or(Expected::Only("a share such as `25%`"))
 }
@@ -100,6 +124,20 @@ pub fn demote(args: &DemoteArgs) -> anyhow::Result<ExitCode> {
         false => args.names.iter().map(|name| StageWish::Demote { name: name.clone() }).collect(),
     };
     tell(&state_dir, wishes.into_iter(), "back in observe", args.format)
+}
+
+/// Acknowledges demand.
+///
+/// # Errors
+/// Where no daemon can be asked.
+pub fn acknowledge(args: &AcknowledgeArgs) -> anyhow::Result<ExitCode> {
+    let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
+    let wish = |name: &String| StageWish::Acknowledge { name: name.clone() };
+    let wishes: Vec<StageWish> = match args.all {
+        true => vec![StageWish::AcknowledgeAll],
+        false => args.names.iter().map(wish).collect(),
+    };
+    tell(&state_dir, wishes.into_iter(), "demand acknowledged", args.format)
 }
 
 fn tell(

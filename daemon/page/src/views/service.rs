@@ -59,6 +59,7 @@ pub(crate) async fn show(
     let told: Vec<Value> = found.chain(unread).collect();
     let group = seen.and_then(|seen| seen.group.as_ref().ok());
     let (forecast, forecast_class) = health(seen, &findings, &visit);
+    let doubted = findings.iter().any(|finding| finding.hold.doubts_demand());
     let action = latest.action(&name);
     let model = seen.and_then(|seen| seen.forecast.as_ref().ok()).map(|f| f.model.clone());
     let of = context! {
@@ -80,7 +81,7 @@ pub(crate) async fn show(
         charts => !past.points.is_empty(),
         demand_chart => Value::from_safe_string(demand),
         units_chart => Value::from_safe_string(units),
-        told, forecast, forecast_class, model,
+        told, doubted, forecast, forecast_class, model,
     };
     site.page(&visit, "service.html", of)
 }

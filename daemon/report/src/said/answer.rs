@@ -58,6 +58,10 @@ impl Said for NotTaken {
             NotTaken::UngatedService { name } => {
                 format!("`{name}` 不需要晋级：只由它的 `mode` 决定")
             }
+            NotTaken::NoDoubt { name: Some(name) } => {
+                format!("`{name}` 的需求没有存疑，无需确认")
+            }
+            NotTaken::NoDoubt { name: None } => "没有任何服务的需求存疑，无需确认".to_owned(),
             NotTaken::UngatedRule { name } => {
                 format!("规则 `{name}` 不需要晋级：只由它的 `mode` 决定")
             }

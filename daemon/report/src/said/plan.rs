@@ -4,7 +4,7 @@ use fleet::{Change, Fault, FaultKind, Timestamp};
 use planner::plan::{Bound, BudgetOf, DecidedBy, Hold, Trade};
 use planner::policy::FreezeScope;
 use planner::snapshot::NoForecast;
-use planner::{Milli, TradeSize, When};
+use planner::{Milli, OUTAGE_LASTS, TradeSize, When};
 
 use super::{Said, zh};
 use crate::{Reason, rate};
@@ -228,7 +228,27 @@ fn of_data(hold: &Hold) -> String {
         ),
         Hold::OutageShape { fallen, of, since } => released(
             &format!("{of} 个服务中有 {fallen} 个的需求自 {since} 起像故障那样骤降"),
-            "需求回到预测区间，或由运维人员确认",
+            &match When(*since + OUTAGE_LASTS).comes() {
+                Some(at) => format!("需求回到预测区间、`neap acknowledge`，或等到 {at}"),
+                None => "需求回到预测区间，或 `neap acknowledge`".to_owned(),
+            },
+        ),
+        Hold::FellAlone { since, until } => released(
+            &format!("需求自 {since} 起骤降，且没有任何迹象表明属实"),
+            &match When(*until).comes() {
+                Some(at) => {
+                    format!("需求回到预测区间、利用率随之下降、`neap acknowledge`，或等到 {at}")
+                }
+                None => "需求回到预测区间、利用率随之下降，或 `neap acknowledge`".to_owned(),
+            },
+        ),
+        Hold::Disagree { since, demand_milli, with_milli } => released(
+            &format!(
+                "需求与利用率自 {since} 起不一致：单台与需求 {}/s 时一样忙，而需求仅为 {}/s",
+                Milli(*with_milli),
+                Milli(*demand_milli)
+            ),
+            "需求与利用率一同变化，或 `neap acknowledge`",
         ),
         Hold::GroupIsChanging { pending, terminating } => released(
             &format!("{} 正在加入，{} 正在移除", zh(pending), zh(terminating)),
@@ -311,6 +331,8 @@ fn of_group(hold: &Hold) -> String {
         | Hold::SensorStuck { .. }
         | Hold::FullBelow { .. }
         | Hold::OutageShape { .. }
+        | Hold::FellAlone { .. }
+        | Hold::Disagree { .. }
         | Hold::GroupIsChanging { .. }
         | Hold::WarmingUp { .. } => String::new(),
     }

@@ -79,6 +79,8 @@ impl Said for StageRequest {
             StageAsk::StartedAgain { rule, resource, stopped_at } => {
                 format!("规则 {rule} 于 {stopped_at} 停掉的 {resource} 被人重新启动")
             }
+            StageAsk::Acknowledge { service } => format!("{by} 确认 {service} 的需求属实"),
+            StageAsk::AcknowledgeAll => format!("{by} 确认所有服务的需求属实"),
         }
     }
 }

@@ -6,10 +6,10 @@ use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
 use planner::memory::{
-    Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Dwell, Expected, Fall, Fell,
-    FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease, ListDelta, Memory,
-    MemoryDelta, OpenOrder, Orders, Proven, Quality, RingDelta, ServiceMemory, Slot,
-    ViolationAccount,
+    Against, Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Doubt, Dwell,
+    Expected, Fall, Fell, FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease,
+    ListDelta, Memory, MemoryDelta, OpenOrder, Orders, Proven, Quality, RingDelta, ServiceMemory,
+    Slot, ViolationAccount, Witness, Work,
 };
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{
@@ -324,6 +324,8 @@ fn holds(golden: &mut Golden) {
         Unconfirmed { demand_milli: 300, known_milli: 1 },
         SensorStuck { units: Units(300) },
         FullBelow { carries_milli: 1, given_milli: 300 },
+        FellAlone { since: at(1), until: at(2) },
+        Disagree { since: at(1), demand_milli: 2, with_milli: 300 },
     });
 }
 
@@ -420,6 +422,29 @@ fn growth() -> Growth {
     }
 }
 
+fn doubt() -> Doubt {
+    let work = |n| Work { demand_milli: n, each_milli: n + 1, utilisation_milli: n + 2 };
+    Doubt {
+        settled_at: Some(at(1)),
+        fallen_milli: Some([1, 2, 300]),
+        witness: Witness {
+            compared: Some(at(2)),
+            lately: Some(work(20)),
+            together: Some(at(23)),
+            now: Some(work(3)),
+            before: Some(work(6)),
+            since: at(9),
+            against: Some(Against {
+                since: at(10),
+                busy_milli: 11,
+                demand_milli: 12,
+                with: work(24),
+            }),
+            disagreed: Seconds(13),
+        },
+    }
+}
+
 fn service_memory() -> ServiceMemory {
     ServiceMemory {
         group: Some(super::group()),
@@ -449,6 +474,7 @@ fn service_memory() -> ServiceMemory {
             fell: Some(fell()),
         },
         growth: growth(),
+        doubt: doubt(),
     }
 }
 
@@ -503,6 +529,7 @@ pub(super) fn memory(golden: &mut Golden) {
         Unbudgeted(Units(1)),
         Fell(Some(fell())),
         Growth(growth()),
+        Doubt(doubt()),
     });
     golden.add(&MemoryDelta {
         fleet: Some(fleet()),
@@ -558,6 +585,8 @@ pub(super) fn stage(golden: &mut Golden) {
         DemoteAll,
         PromoteGatedRule { rule: rule(), anyway: true, bound_to: text("bound to") },
         StartedAgain { rule: rule(), resource: text("resource"), stopped_at: at(1) },
+        Acknowledge { service: service() },
+        AcknowledgeAll,
     });
     golden.add(&stages());
     golden.add(&request(StageAsk::Demote { service: service() }));

@@ -3,7 +3,7 @@
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
-use planner::memory::{Fell, Growth, Proven, ServiceMemory, Slot};
+use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
@@ -146,7 +146,8 @@ pub(super) fn service_memory() -> ServiceMemory {
         fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
     };
     let growth = Growth { step: Some(Units(9)), surplus: Units(10), ..Growth::default() };
-    ServiceMemory { proven, growth, ..ServiceMemory::default() }
+    let doubt = Doubt { settled_at: Some(at(11)), ..Doubt::default() };
+    ServiceMemory { proven, growth, doubt, ..ServiceMemory::default() }
 }
 
 /// The first cycle of a journal, whose record tells every part that there is.

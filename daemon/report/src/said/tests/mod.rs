@@ -200,6 +200,8 @@ fn holds() -> Vec<Hold> {
         Hold::StepLimit { step: Units(20) },
         Hold::Protected { protected: Units(4) },
         Hold::OutageShape { fallen: 5, of: 11, since: AT },
+        Hold::FellAlone { since: AT, until: LATER },
+        Hold::Disagree { since: AT, demand_milli: 300_000, with_milli: 900_000 },
         Hold::BillingMinimum { until: LATER },
         Hold::OrderUnconfirmed { decision: text("69a53ebc-11.0") },
         Hold::OutOfCapacity { short: Units(6) },
@@ -415,6 +417,8 @@ fn stages_and_gates_say_the_same() {
             resource: "i-0123".to_owned(),
             stopped_at: LATER,
         },
+        StageAsk::Acknowledge { service: name("checkout") },
+        StageAsk::AcknowledgeAll,
     ];
     for ask in asks {
         let request = StageRequest { by: li(), at: AT, ask };

@@ -233,6 +233,8 @@ fn answers_say_the_same() {
         NotTaken::CanaryOfRule { name: name() },
         NotTaken::UngatedService { name: name() },
         NotTaken::UngatedRule { name: name() },
+        NotTaken::NoDoubt { name: Some(name()) },
+        NotTaken::NoDoubt { name: None },
         NotTaken::OfferVoid { id: "1a2b3c".to_owned() },
         NotTaken::OfferOlder { id: "1a2b3c".to_owned() },
         NotTaken::ThereAlready { name: name(), stage: Stage::Canary { share } },

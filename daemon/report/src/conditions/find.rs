@@ -21,7 +21,7 @@ use crate::{Turn, unread_of};
 /// Orders that may pass the next time are told once they fail in so many cycles.
 const PASSING_AFTER_CYCLES: u64 = 3;
 
-/// Trouble the groups of a provider could not be looked for; a provider that answered is not in it.
+/// Why the groups of a provider could not be looked for; a provider that answered is not in it.
 pub type Discovered = BTreeMap<ProviderName, Fault>;
 
 /// A cycle that has ended, with all that it may be judged by.
@@ -144,7 +144,7 @@ impl Of<'_> {
         }
     }
 
-    /// Trouble its demand or its group is not known.
+    /// Why its demand or its group is not known.
     fn blind(&self, seen: Option<&Observation>) -> Option<Trouble> {
         let blind = self.holds.iter().find(|hold| {
             matches!(

@@ -75,7 +75,7 @@ impl Unknown {
     }
 }
 
-/// Trouble something is held to be wrong.
+/// Why something is held to be wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
     /// What the cloud said to an order.
@@ -93,8 +93,8 @@ pub enum Trouble {
     Thrown(OrTold<SwitchThrown>),
     /// Only the reserve is left.
     ReserveOnly,
-    /// Trouble the journal cannot be written.
+    /// Why the journal cannot be written.
     NotWritten(String),
-    /// Trouble groups cannot be looked for.
+    /// Why groups cannot be looked for.
     Undiscovered(Fault),
 }

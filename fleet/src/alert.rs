@@ -38,3 +38,69 @@ pub enum Severity {
     /// Somebody must act.
     Critical,
 }
+
+/// What may be wrong for a while: people are told when it begins, reminded while it lasts, and told
+/// when it is over.
+///
+/// ```
+/// use fleet::alert::Condition;
+///
+/// assert_eq!(Condition::DemandUnknown.word(), "demand-unknown");
+/// assert_eq!(Condition::ALL.len(), 9);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Condition {
+    /// A cloud refuses orders, or does not carry them out.
+    OrderRefused,
+    /// A group has had less than it was told to have for longer than its lead time.
+    GroupShort,
+    /// Demand or group of a service cannot be read.
+    DemandUnknown,
+    /// Demand collapsed as in an outage.
+    OutageShape,
+    /// More of the last 28 days was missed than promised.
+    PromiseUsedUp,
+    /// A maximum or a spend ceiling keeps a service from what it needs.
+    AtMaximum,
+    /// The kill switch is thrown.
+    KillSwitch,
+    /// The journal cannot be written, or has its reserve alone.
+    Journal,
+    /// Groups that match templates cannot be looked for.
+    Discovery,
+}
+
+impl Condition {
+    /// All of them.
+    pub const ALL: [Condition; 9] = [
+        Condition::OrderRefused,
+        Condition::GroupShort,
+        Condition::DemandUnknown,
+        Condition::OutageShape,
+        Condition::PromiseUsedUp,
+        Condition::AtMaximum,
+        Condition::KillSwitch,
+        Condition::Journal,
+        Condition::Discovery,
+    ];
+
+    /// A short, stable word for keys and documents.
+    pub fn word(self) -> &'static str {
+        match self {
+            Condition::OrderRefused => "order-refused",
+            Condition::GroupShort => "group-short",
+            Condition::DemandUnknown => "demand-unknown",
+            Condition::OutageShape => "outage-shape",
+            Condition::PromiseUsedUp => "promise-used-up",
+            Condition::AtMaximum => "at-maximum",
+            Condition::KillSwitch => "kill-switch",
+            Condition::Journal => "journal",
+            Condition::Discovery => "discovery",
+        }
+    }
+}
+
+/// What keys of alerts about conditions begin with, and what those begin with that end them.
+pub const BEGUN: &str = "condition/";
+/// See [`BEGUN`].
+pub const OVER: &str = "recovered/";

@@ -204,7 +204,8 @@ pub struct Activity {
     pub status: ActivityStatus,
     /// Who or what caused it.
     pub cause: Cause,
-    /// The cloud's words on the cause, shortened to 300 characters.
+    /// The cloud's words on the cause, shortened to 300 characters; where it failed, as many on
+    /// why in a second line.
     pub cause_text: String,
     /// The desired capacity that somebody set and that caused this, where the cloud names it.
     pub capacity_set_to: Option<Units>,

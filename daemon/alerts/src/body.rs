@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use config::{BodyFault, Field, Message, Template};
 use fleet::Timestamp;
-use fleet::alert::{Alert, Severity};
+use fleet::alert::{Alert, BEGUN, OVER, Severity};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde_json::{Map, Value, json};
@@ -92,8 +92,12 @@ impl AlertParts {
     }
 }
 
-/// The key of the alert that this one ends: a mark that was taken off again.
+/// The key of the alert that this one ends: a mark that was taken off again, a condition that is
+/// over.
 pub(super) fn begun(alert: &Alert) -> Option<String> {
+    if let Some(about) = alert.key.strip_prefix(OVER) {
+        return Some(format!("{BEGUN}{about}"));
+    }
     let subject = alert.subject.as_deref()?;
     let about = alert.key.strip_suffix(subject)?.strip_suffix("/unmarked/")?;
     Some(format!("{about}/marked/{subject}"))
@@ -135,7 +139,7 @@ impl<'a> Hidden<'a> {
         let mut names = Vec::new();
         let hash = |name: &str| hash(salt, name);
         let more = letter.digest.iter().flat_map(|digest| &digest.names);
-        let subjects = alert.subject.iter().chain(more).map(String::as_str);
+        let subjects = alert.subject.iter().chain(letter.names).chain(more).map(String::as_str);
         for subject in subjects.filter(|_| hides(message, Field::Subject)) {
             names.push((subject, hash(subject)));
             // Words for people leave provider and region out.
@@ -249,6 +253,23 @@ mod tests {
         insta::assert_snapshot!(told, @r#"{"at":"2026-03-02T00:00:00Z","id":"r-1","key":"idle/marked/sha256:a5b401694a8c","lines":["i-0abcd is another"],"owner":"sha256:d32596e75653","severity":"critical","subject":"sha256:a5b401694a8c","title":"`sha256:a5b401694a8c` of sha256:d32596e75653 \"stops\"","version":1}"#);
         assert!(!told.contains("i-0abc\"") && !told.contains(" ops "));
         assert_ne!(told, body(&message, b"pepper", &letter(&alert())).unwrap());
+    }
+
+    #[test]
+    fn every_name_of_a_condition_is_hashed_and_what_ends_it_shares_its_thread() {
+        let names = ["cart".to_owned(), "shop".to_owned()];
+        let lines = vec!["cart: denied".to_owned(), "shop: denied, shopping".to_owned()];
+        let key = "condition/demand-unknown/aws/1".to_owned();
+        let alert = Alert { key, subject: None, owner: None, lines, ..alert() };
+        let message = Message { hash: [Field::Subject].into(), ..Message::default() };
+        let letter = Letter { names: &names, ..letter(&alert) };
+        let told = AlertParts::of(&message, b"salt", &letter);
+        assert!(!told.lines[0].contains("cart") && told.lines[1].ends_with(", shopping"));
+        assert!(!told.over);
+        let over = Alert { key: "recovered/demand-unknown/aws/1".to_owned(), ..alert.clone() };
+        let ended = AlertParts::of(&message, b"salt", &super::Letter::of("r-2".to_owned(), &over));
+        assert!(ended.over);
+        assert_eq!(ended.thread, told.thread);
     }
 
     #[test]

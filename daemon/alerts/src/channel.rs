@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{AlertChannel, ConfigFault, QuietHours, Rate, SecretFile};
+use config::{AlertChannel, AlertLanguage, ConfigFault, QuietHours, Rate, SecretFile};
 use fleet::alert::Severity;
 use fleet::{Now, Timestamp};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -130,6 +130,11 @@ impl Channel {
     /// Alerts that are less bad are not for it.
     pub fn min_severity(&self) -> Severity {
         self.config.min_severity
+    }
+
+    /// The language that it is told in.
+    pub(super) fn language(&self) -> AlertLanguage {
+        self.config.language
     }
 
     /// How many messages it takes, where that is limited.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use config::AlertLanguage;
 use fleet::alert::Alert;
 use fleet::{Now, Seconds, Timestamp};
 use futures_util::StreamExt;
@@ -339,7 +340,12 @@ impl Worker {
 
 fn letter<'p>(channel: &Channel, pending: &'p Pending) -> Letter<'p> {
     let id = format!("{}-{}", pending.id, channel.name());
-    Letter { id, alert: &pending.alert, digest: pending.digest.as_ref() }
+    let told = match channel.language() {
+        AlertLanguage::English => None,
+        AlertLanguage::Chinese => pending.chinese.as_ref(),
+    };
+    let alert = told.unwrap_or(&pending.alert);
+    Letter { id, alert, names: &pending.names, digest: pending.digest.as_ref() }
 }
 
 /// What an alert is about: the same for one that says that another is over.

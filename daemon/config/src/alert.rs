@@ -33,6 +33,8 @@ pub struct AlertChannel {
     pub bearer: Option<SecretFile>,
     /// The file with what messages are signed with, or with PagerDuty's routing key.
     pub secret: Option<SecretFile>,
+    /// The language that it is told in.
+    pub language: AlertLanguage,
     /// How an alert is worded.
     pub message: Message,
     /// Where a message leads those who want to see more.
@@ -59,6 +61,18 @@ impl AlertChannel {
     pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
         [&self.url, &self.bearer, &self.secret, &self.message.salt].into_iter().flatten()
     }
+}
+
+/// A language that a channel may be told in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum AlertLanguage {
+    /// English.
+    #[default]
+    #[serde(rename = "en")]
+    English,
+    /// Simplified Chinese.
+    #[serde(rename = "zh")]
+    Chinese,
 }
 
 /// What takes the alerts.
@@ -263,6 +277,9 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
         Some(_) => Some(None),
     };
     let key = key(table, kind);
+    let language = table.get(&known::LANGUAGE).map_or(Some(AlertLanguage::English), |entry| {
+        entry.choice(&[("en", AlertLanguage::English), ("zh", AlertLanguage::Chinese)])
+    });
     let message = message(table, kind);
     let link = match kind {
         Some(ChannelKind::Webhook) => Some(None),
@@ -293,6 +310,7 @@ fn alert(table: &Table<'_>, names: &mut BTreeSet<String>) -> Option<AlertChannel
         url: url?,
         bearer: bearer?,
         secret: key?,
+        language: language?,
         message: message?,
         link: link?,
         rate: rate?,

@@ -46,7 +46,7 @@ use forecaster::ModelKind;
 use planner::policy::Policy;
 use serde::Serialize;
 
-pub use alert::{AlertChannel, ChannelKind, Field, Message, Rate, Template};
+pub use alert::{AlertChannel, AlertLanguage, ChannelKind, Field, Message, Rate, Template};
 pub use calendar::CalendarRule;
 pub use calendars::Calendars;
 pub use checks::{BodyFault, Checks, NotARole, NotAStore, NotPromql, StoreUrl};

@@ -15,7 +15,7 @@ use super::frame::unseal;
 use super::reader::damaged;
 use super::source::{Source, Walk};
 use super::{Journal, JournalFault, RecordId, decode};
-use crate::records::Dispatch;
+use crate::records::{Dispatch, Notice, OpenConditions};
 
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
 pub const OUTBOX_AGE: Seconds = Seconds::days(3);
@@ -50,6 +50,10 @@ pub enum AlertEntry {
     },
     /// One channel is to be told in brief what was done.
     Digest(Alert, Dispatch),
+    /// Somebody is to be told of a condition that begins, lasts or ends.
+    Notice(Notice),
+    /// All that is wrong, told or not.
+    Conditions(OpenConditions),
 }
 
 /// An alert in the outbox.
@@ -59,6 +63,10 @@ pub struct Pending {
     pub id: RecordId,
     /// The message.
     pub alert: Alert,
+    /// The same in Chinese, where it is known.
+    pub chinese: Option<Alert>,
+    /// Services that stand in its words.
+    pub names: Vec<String>,
     /// What else it has, where it is a digest.
     pub digest: Option<Dispatch>,
     /// Channels that have sent it or given up.
@@ -81,7 +89,14 @@ pub(super) struct Outbox {
     told: BTreeMap<String, (Timestamp, Severity)>,
     /// Repeats of a key within so long are not told again, unless they are worse.
     window: Seconds,
+    /// What is wrong, as it was last written down.
+    open: OpenConditions,
+    /// When all of it was written down.
+    open_at: Option<Timestamp>,
 }
+
+/// All that is wrong is written down at least so often, so that the outbox's days hold it.
+const OPEN_AGAIN_AFTER: Seconds = Seconds::days(1);
 
 impl Outbox {
     /// What the journal's last days say.
@@ -107,6 +122,17 @@ impl Outbox {
                 self.keep(id, alert, None);
             }
             AlertEntry::Digest(alert, digest) => self.keep(id, alert, Some(digest)),
+            AlertEntry::Notice(notice) => {
+                self.open.put(&notice.key, notice.left.as_ref());
+                let chinese = Some(notice.in_chinese());
+                let Notice { alert, names, .. } = notice;
+                let (digest, settled) = (None, BTreeSet::new());
+                self.alerts.insert(id, Pending { id, alert, chinese, names, digest, settled });
+            }
+            AlertEntry::Conditions(open) => {
+                self.open = open;
+                self.open_at = Some(id.at());
+            }
             AlertEntry::Sent { alert, channel, .. } | AlertEntry::GaveUp { alert, channel, .. } => {
                 if let Some(pending) = self.alerts.get_mut(&alert) {
                     pending.settled.insert(channel);
@@ -116,7 +142,8 @@ impl Outbox {
     }
 
     fn keep(&mut self, id: RecordId, alert: Alert, digest: Option<Dispatch>) {
-        self.alerts.insert(id, Pending { id, alert, digest, settled: BTreeSet::new() });
+        let (chinese, names, settled) = (None, Vec::new(), BTreeSet::new());
+        self.alerts.insert(id, Pending { id, alert, chinese, names, digest, settled });
     }
 
     /// Whether the same was told a short while ago.
@@ -178,6 +205,42 @@ impl Journal {
         writer.log.flush()?;
         self.inner.raised.send_replace(());
         Ok(())
+    }
+
+    /// Puts messages about conditions into the outbox, and writes down what is wrong now, where it
+    /// is not what was last written down. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be written. The channels are told all the same, out of
+    /// memory: whoever has to repair the disk must hear of it.
+    pub fn enqueue_notices(
+        &self,
+        at: Timestamp,
+        notices: Vec<Notice>,
+        open: &OpenConditions,
+    ) -> Result<(), JournalFault> {
+        let mut writer = self.inner.writer();
+        let outbox = &writer.outbox;
+        let is_old = outbox.open_at.is_none_or(|told| at.since(told) >= OPEN_AGAIN_AFTER);
+        let is_news = outbox.open != *open || (is_old && !open.is_empty());
+        if notices.is_empty() && !is_news {
+            return Ok(());
+        }
+        for notice in notices {
+            writer.append_alert(at, AlertEntry::Notice(notice));
+        }
+        if is_news {
+            writer.append_alert(at, AlertEntry::Conditions(open.clone()));
+        }
+        writer.outbox.forget_before(at);
+        let written = writer.log.flush();
+        self.inner.raised.send_replace(());
+        written
+    }
+
+    /// What is wrong, as it was last told to [`Journal::enqueue_notices`].
+    pub fn open_conditions(&self) -> OpenConditions {
+        self.inner.writer().outbox.open.clone()
     }
 
     /// Whether something of this key is in the outbox, sent or not.

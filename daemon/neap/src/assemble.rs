@@ -16,6 +16,7 @@ use planner::policy::{Policy, ServicePolicy};
 use providers::sim::World;
 use providers::traced::Traced;
 use providers::{Deadline, Now, Provider};
+use report::conditions::Discovered;
 
 use crate::adapters;
 use crate::clock::{Clock, Simulated, System};
@@ -154,6 +155,15 @@ pub async fn expanded(
     config: &Config,
     providers: &Providers,
 ) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
+    expanded_noting(config, providers, &mut Discovered::new()).await
+}
+
+/// The same, with the providers whose groups could not be looked for.
+pub async fn expanded_noting(
+    config: &Config,
+    providers: &Providers,
+    undiscovered: &mut Discovered,
+) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
     let mut calendars = Calendars::of(config);
     let mut policy = config.policy.clone();
     policy.promotion.rules = config.idle.terms();
@@ -170,6 +180,7 @@ pub async fn expanded(
                 Ok(groups) => groups,
                 Err(fault) => {
                     tracing::error!(provider = %name, %fault, "groups could not be discovered");
+                    undiscovered.insert(name.clone(), fault);
                     continue;
                 }
             };

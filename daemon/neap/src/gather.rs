@@ -36,6 +36,8 @@ pub struct Observer {
     services: BTreeMap<ServiceName, Watched>,
     /// Launches whose lead time was taken, by id, and when they ended.
     launches_seen: BTreeMap<String, Timestamp>,
+    /// What the cloud said of each service's newest launch, where that failed.
+    failed_launches: BTreeMap<ServiceName, String>,
 }
 
 struct Watched {
@@ -195,6 +197,11 @@ impl Observer {
         }
         watched.follow_calendar(name, question);
         watched.forecaster.observe(&watched.demand);
+    }
+
+    /// What the cloud said of each service's newest launch, where that failed.
+    pub fn failed_launches(&self) -> &BTreeMap<ServiceName, String> {
+        &self.failed_launches
     }
 
     /// After a reload each service's calendar is looked up anew.

@@ -2,6 +2,7 @@
 //! language.
 
 pub mod asking;
+pub mod conditions;
 pub mod digest;
 pub mod explanation;
 pub mod idle;

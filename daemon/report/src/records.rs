@@ -41,6 +41,10 @@ pub fn brief(kind: &EntryKind) -> String {
         EntryKind::Alert(AlertEntry::Digest(alert, digest)) => {
             format!("alert for `{}`: {}", digest.channel, alert.title)
         }
+        EntryKind::Alert(AlertEntry::Notice(notice)) => format!("alert: {}", notice.alert.title),
+        EntryKind::Alert(AlertEntry::Conditions(open)) => {
+            format!("conditions: {} open, {} told", open.threads.len(), open.told().count())
+        }
         EntryKind::Alert(AlertEntry::Sent { alert, channel, .. }) => {
             format!("alert {alert}: sent by `{channel}`")
         }
@@ -139,6 +143,17 @@ fn alert_json(entry: &AlertEntry) -> Value {
     match entry {
         AlertEntry::Raised(alert) => json!({ "raised": alert }),
         AlertEntry::Digest(alert, digest) => json!({ "digest": { "raised": alert, "of": digest } }),
+        AlertEntry::Notice(notice) => json!({
+            "raised": notice.alert,
+            "zh": { "title": notice.title_zh, "lines": notice.lines_zh },
+        }),
+        AlertEntry::Conditions(open) => {
+            let threads = open.threads.iter();
+            let all = threads.map(|(key, standing)| {
+                json!({ "condition": key.of.word(), "scope": key.scope, "standing": standing })
+            });
+            json!({ "conditions": all.collect::<Vec<_>>(), "owed": open.owed })
+        }
         AlertEntry::Sent { alert, channel, at } => json!({
             "sent": { "alert": alert.to_string(), "channel": channel, "at": at.to_string() },
         }),

@@ -110,6 +110,7 @@ pub(super) struct ActivityOnWire {
     cause: String,
     description: String,
     error_code: Option<String>,
+    status_message: String,
     trigger_source_type: String,
     scaling_instance_number: usize,
     created_capacity: usize,
@@ -329,6 +330,15 @@ pub(super) fn activities(wire: &ActivityOnWire) -> Vec<Activity> {
         "Failed" | "Warning" => ActivityStatus::Failed { no_capacity },
         _ => ActivityStatus::InProgress,
     };
+    // Why it failed stands in code and message, what began it in the cause.
+    let words = match (&status, &wire.error_code) {
+        (ActivityStatus::Failed { .. }, Some(code)) => {
+            let short = |text: &str| text.chars().take(CAUSE_CHARS).collect::<String>();
+            let why = format!("{code}: {}", wire.status_message.replace('\n', " "));
+            format!("{}\n{}", short(&wire.cause), short(&why))
+        }
+        _ => wire.cause.chars().take(CAUSE_CHARS).collect(),
+    };
     let moved = launched.max(ended).max(wire.scaling_instance_number).max(1);
     let one = |n: usize| Activity {
         id: match moved {
@@ -344,7 +354,7 @@ pub(super) fn activities(wire: &ActivityOnWire) -> Vec<Activity> {
         kind,
         status,
         cause: cause(&wire.trigger_source_type, &wire.cause),
-        cause_text: wire.cause.chars().take(CAUSE_CHARS).collect(),
+        cause_text: words.clone(),
         capacity_set_to: capacity_set_to(&wire.cause),
     };
     (1..=moved).map(one).collect()
@@ -517,6 +527,25 @@ mod tests {
         let failed = |no_capacity| ActivityStatus::Failed { no_capacity };
         assert_eq!(of("Failed", Some("OperationDenied.NoStock")), failed(true));
         assert_eq!(of("Warning", Some("QuotaExceeded")), failed(false));
+    }
+
+    #[test]
+    fn a_failed_activity_says_what_began_it_and_why_it_failed() {
+        let words = |error: Option<&str>| {
+            let wire = ActivityOnWire {
+                scaling_activity_id: "asa".to_owned(),
+                start_time: "2026-03-02T12:00Z".to_owned(),
+                status_code: "Failed".to_owned(),
+                error_code: error.map(str::to_owned),
+                status_message: "Fail to create instances.".to_owned(),
+                cause: "A user requests it.".to_owned(),
+                ..ActivityOnWire::default()
+            };
+            activities(&wire)[0].cause_text.clone()
+        };
+        let told = "A user requests it.\nQuotaExceeded: Fail to create instances.";
+        assert_eq!(words(Some("QuotaExceeded")), told);
+        assert_eq!(words(None), "A user requests it.");
     }
 
     #[test]

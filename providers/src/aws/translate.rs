@@ -274,7 +274,16 @@ pub(super) fn activity(activity: &aws::Activity) -> Option<Activity> {
         status,
         cause: cause::cause(text),
         capacity_set_to: cause::capacity_set_to(text),
-        cause_text: text.chars().take(CAUSE_CHARS).collect(),
+        cause_text: {
+            let short = |text: &str| text.chars().take(CAUSE_CHARS).collect::<String>();
+            match status {
+                // Why it failed stands in the message, what began it in the cause.
+                ActivityStatus::Failed { .. } if !message.is_empty() => {
+                    format!("{}\n{}", short(text), short(&message.replace('\n', " ")))
+                }
+                _ => short(text),
+            }
+        },
     })
 }
 
@@ -529,7 +538,10 @@ mod tests {
         let read = activity(&failed).unwrap();
         assert_eq!(read.status, ActivityStatus::Failed { no_capacity: true });
         assert_eq!(read.ended_at, Some(Timestamp(1060)));
-        assert_eq!(read.cause_text.chars().count(), CAUSE_CHARS);
+        assert!(
+            read.cause_text.ends_with("é\nWe currently do not have sufficient t3.micro capacity")
+        );
+        assert_eq!(read.cause_text.matches('é').count(), CAUSE_CHARS);
         assert!(activity(&aws::Activity::builder().activity_id("a-2").build()).is_none());
     }
 }

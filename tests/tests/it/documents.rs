@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fleet::FaultKind;
+use fleet::alert::{Condition, Severity};
 use journal::JournalFault;
 use page::metrics::catalogue;
 use planner::idle::plan::IdleHold;
 use planner::plan::Hold;
+use report::conditions::{
+    AGAIN_AFTER_CYCLES, resolves_after_cycles, rings_after_cycles, rings_again_after,
+};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
 
@@ -306,6 +310,7 @@ fn product_code(folder: &str) -> String {
 fn kinds_of_alerts() -> BTreeSet<String> {
     // Made by the daemon: the summaries, and what `neap alert test` sends.
     let mut kinds = BTreeSet::from(["digest".to_owned(), "test".to_owned()]);
+    kinds.extend(Condition::ALL.map(|of| of.word().to_owned()));
     let source = product_code("planner/src");
     for after in source.split(".alert(").skip(1).chain(source.split("let about = ").skip(1)) {
         let call = after.split(';').next().unwrap_or_default();
@@ -395,6 +400,39 @@ fn the_runbook_has_every_hold_alert_fault_and_exit_code() {
         for (table, (what, wanted)) in tables.iter().zip(&wanted) {
             assert_eq!(table, wanted, "{language}: {what}");
         }
+    }
+}
+
+/// How long each condition lasts before it is told, and is gone before that is told.
+#[test]
+fn the_page_on_operations_has_every_condition_with_its_times() {
+    let cycles = |language: &str, count: u64| match (language, count) {
+        ("en", 0) => "at once".to_owned(),
+        ("en", count) => format!("{count} cycles"),
+        (_, 0) => "立即".to_owned(),
+        (_, count) => format!("{count} 个周期"),
+    };
+    for language in ["en", "zh"] {
+        let page = pages(language).remove("operations.md").expect("the page");
+        for of in Condition::ALL {
+            let start = format!("| `{}` |", of.word());
+            let mut rows = page.lines().filter(|line| line.starts_with(&start));
+            let row = rows.next().unwrap_or_else(|| panic!("{language}: no `{}`", of.word()));
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+            let rings = cycles(language, rings_after_cycles(of));
+            let is_due = of == Condition::GroupShort || cells[2].starts_with(&rings);
+            assert!(is_due, "{row}: expected {rings}");
+            let over = cycles(language, resolves_after_cycles(of));
+            assert_eq!(cells[3].trim(), over, "{row}");
+        }
+        let hours = rings_again_after(Severity::Critical).0 / 3600;
+        let again = rings_again_after(Severity::Warning).0 / 3600;
+        let told = match language {
+            "en" => format!("`critical` every {hours} hours, the rest every {again} hours"),
+            _ => format!("`critical` 每 {hours} 小时一次，其余每 {again} 小时一次"),
+        };
+        assert!(page.contains(&told), "{language}: {told}");
+        assert!(page.contains(&cycles(language, AGAIN_AFTER_CYCLES)), "{language}");
     }
 }
 

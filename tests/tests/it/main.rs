@@ -25,6 +25,7 @@ mod monitoring;
 mod nights;
 mod offhours;
 mod page;
+mod pager;
 mod peers;
 mod prometheus;
 mod promotion;

@@ -10,7 +10,7 @@ use fleet::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Code, Item, heading, hmac_base64, link_of};
+use super::{Code, Item, heading, hmac_base64, link_of, open_word};
 
 /// Bytes of a body.
 pub(super) const BODY_BYTES_MAX: usize = 20_000;
@@ -52,7 +52,7 @@ pub(super) fn body(items: &[Item], base: Option<&str>) -> Value {
             "actionCard": {
                 "title": title,
                 "text": text,
-                "singleTitle": "Open",
+                "singleTitle": open_word(&items),
                 "singleURL": link_of(base, &items),
             },
         }),

@@ -10,7 +10,7 @@ use fleet::Timestamp;
 use fleet::alert::Severity;
 use serde_json::{Value, json};
 
-use super::{Code, Item, heading, hmac_base64, link_of, worst};
+use super::{Code, Item, heading, hmac_base64, link_of, open_word, worst};
 
 /// Bytes of a body.
 pub(super) const BODY_BYTES_MAX: usize = 20_000;
@@ -48,8 +48,7 @@ pub(super) fn body(
     }
     if let Some(base) = base {
         let url = link_of(base, items);
-        let button =
-            json!({ "tag": "button", "text": plain("Open"), "type": "default", "url": url });
+        let button = json!({ "tag": "button", "text": plain(open_word(items)), "type": "default", "url": url });
         elements.push(json!({ "tag": "action", "actions": [button] }));
     }
     if elements.is_empty() {

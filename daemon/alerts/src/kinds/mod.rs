@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use config::{AlertChannel, BodyFault, ChannelKind};
+use config::{AlertChannel, AlertLanguage, BodyFault, ChannelKind};
 use fleet::Timestamp;
 use fleet::alert::{Alert, LINES_MAX, Severity};
 use hmac::{Hmac, KeyInit, Mac};
@@ -43,6 +43,8 @@ pub struct Letter<'a> {
     /// The key: the same each time that the alert is sent.
     pub id: String,
     pub alert: &'a Alert,
+    /// Services that stand in its words, beside its subject.
+    pub names: &'a [String],
     /// What else a digest has.
     pub digest: Option<&'a Dispatch>,
 }
@@ -50,7 +52,7 @@ pub struct Letter<'a> {
 impl<'a> Letter<'a> {
     /// An alert that is no digest.
     pub fn of(id: String, alert: &'a Alert) -> Letter<'a> {
-        Letter { id, alert, digest: None }
+        Letter { id, alert, names: &[], digest: None }
     }
 }
 
@@ -118,21 +120,21 @@ pub(super) fn request(
             let body = Value::Array(alerts.collect()).to_string();
             Request { query: None, body, told: members(threads) }
         }
-        ChannelKind::Slack => chat(letters, &told, |items| {
+        ChannelKind::Slack => chat(channel, letters, &told, |items| {
             within(slack::body(items, channel.link.as_deref()), slack::BODY_BYTES_MAX)
                 .filter(|_| items.len() <= slack::ITEMS_MAX)
         }),
         ChannelKind::Dingtalk => Request {
             query: secrets.key.map(|secret| dingtalk::query(now, secret)),
-            ..chat(letters, &told, |items| {
+            ..chat(channel, letters, &told, |items| {
                 within(dingtalk::body(items, channel.link.as_deref()), dingtalk::BODY_BYTES_MAX)
             })
         },
-        ChannelKind::Feishu => chat(letters, &told, |items| {
+        ChannelKind::Feishu => chat(channel, letters, &told, |items| {
             let body = feishu::body(items, channel.link.as_deref(), secrets.key, now);
             within(body, feishu::BODY_BYTES_MAX).filter(|_| items.len() <= feishu::ITEMS_MAX)
         }),
-        ChannelKind::Wecom => chat(letters, &told, |items| {
+        ChannelKind::Wecom => chat(channel, letters, &told, |items| {
             let content = wecom::content(items, channel.link.as_deref());
             (content.len() <= wecom::CONTENT_BYTES_MAX).then(|| wecom::body(&content).to_string())
         }),
@@ -279,13 +281,15 @@ fn members(threads: &[Thread]) -> Vec<usize> {
 /// The message of a chat that tells as many as fit. `body` makes one of items, or `None` where they
 /// are too many; of one item it must make one.
 fn chat(
+    channel: &AlertChannel,
     letters: &[Letter<'_>],
     told: &impl Fn(&Letter<'_>) -> AlertParts,
     body: impl Fn(&[Item]) -> Option<String>,
 ) -> Request {
     let same = |told: &AlertParts| format!("{} {}", told.over, told.thread);
     let threads = Thread::all(letters, same, told);
-    let items: Vec<Item> = threads.iter().map(Item::of).collect();
+    let items: Vec<Item> =
+        threads.iter().map(|thread| Item::of(thread, channel.language)).collect();
     // One alone is cut until it fits.
     let mut most = (body(&items[..1]).unwrap_or_default(), 1);
     for count in 2..=items.len() {
@@ -314,16 +318,21 @@ struct Item {
     /// When, about what, and for whom.
     names: Vec<String>,
     subject: Option<String>,
+    language: AlertLanguage,
 }
 
 impl Item {
-    fn of(thread: &Thread) -> Item {
+    fn of(thread: &Thread, language: AlertLanguage) -> Item {
         let told = &thread.told;
         let title = told.title.as_deref().map(text::plain).filter(|title| !title.is_empty());
-        let title = title.unwrap_or_else(|| "an alert".to_owned());
-        let title = match thread.letters.len() {
-            1 => title,
-            times => format!("{title} ({times} times)"),
+        let title = title.unwrap_or_else(|| match language {
+            AlertLanguage::English => "an alert".to_owned(),
+            AlertLanguage::Chinese => "一条告警".to_owned(),
+        });
+        let title = match (thread.letters.len(), language) {
+            (1, _) => title,
+            (times, AlertLanguage::English) => format!("{title} ({times} times)"),
+            (times, AlertLanguage::Chinese) => format!("{title}（{times} 次）"),
         };
         let named = |name: &Option<String>| {
             let name = text::plain(name.as_deref()?);
@@ -336,6 +345,7 @@ impl Item {
             lines: told.lines.iter().take(LINES_MAX).map(|line| text::plain(line)).collect(),
             names: names.into_iter().flatten().collect(),
             subject: told.subject.clone(),
+            language,
         }
     }
 
@@ -354,6 +364,7 @@ impl Item {
             lines: self.lines.iter().map(|line| text::inert(line)).collect(),
             names: self.names.iter().map(|name| short(&text::inert(name))).collect(),
             subject: self.subject.clone(),
+            language: self.language,
         }
     }
 
@@ -362,7 +373,10 @@ impl Item {
         let title = text::cut(&self.title, title_max, measure);
         let title = text::isolated(&title);
         match self.severity {
-            Some(severity) => format!("{}: {title}", word(severity)),
+            Some(severity) => match self.language {
+                AlertLanguage::English => format!("{}: {title}", word(severity)),
+                AlertLanguage::Chinese => format!("{}：{title}", in_chinese(severity)),
+            },
             None => title.into_owned(),
         }
     }
@@ -385,8 +399,13 @@ fn heading(items: &[Item], title_max: usize, measure: fn(char) -> usize) -> Stri
     match items {
         [item] => format!("neap: {}", item.head(title_max, measure)),
         items => {
-            let mut heading = format!("neap: {} alerts", items.len());
             let critical = items.iter().filter(|i| i.severity == Some(Severity::Critical)).count();
+            if items[0].language == AlertLanguage::Chinese {
+                let critical =
+                    if critical > 0 { format!("，{critical} 条严重") } else { String::new() };
+                return format!("neap: {} 条告警{critical}", items.len());
+            }
+            let mut heading = format!("neap: {} alerts", items.len());
             if critical > 0 {
                 heading.push_str(&format!(", {critical} critical"));
             }
@@ -414,6 +433,22 @@ fn word(severity: Severity) -> &'static str {
         Severity::Info => "info",
         Severity::Warning => "warning",
         Severity::Critical => "critical",
+    }
+}
+
+fn in_chinese(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "提示",
+        Severity::Warning => "警告",
+        Severity::Critical => "严重",
+    }
+}
+
+/// What stands on the way to more.
+fn open_word(items: &[Item]) -> &'static str {
+    match items.first().map(|item| item.language) {
+        Some(AlertLanguage::Chinese) => "查看",
+        _ => "Open",
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Item, heading, link_of, meaning, refusals, text};
+use super::{Item, heading, link_of, meaning, open_word, refusals, text};
 use crate::Receipt;
 
 /// A message has 50 blocks: one is the header, one the link.
@@ -38,7 +38,7 @@ pub(super) fn body(items: &[Item], base: Option<&str>) -> Value {
         }
     }
     if let Some(base) = base {
-        let text = format!("<{}|Open>", escaped(&link_of(base, items)));
+        let text = format!("<{}|{}>", escaped(&link_of(base, items)), open_word(items));
         blocks.push(json!({
             "type": "section",
             "text": { "type": "mrkdwn", "text": text, "verbatim": true },

@@ -23,6 +23,7 @@ fn channel(kind: ChannelKind) -> AlertChannel {
         url: None,
         bearer: None,
         secret: None,
+        language: AlertLanguage::English,
         message: Message::default(),
         link: None,
         rate: None,
@@ -54,6 +55,56 @@ fn made(channel: &AlertChannel, key: Option<&str>, alerts: &[Alert]) -> Request 
     let letters: Vec<Letter<'_>> =
         letters.map(|(n, alert)| Letter::of(format!("r-{n}-ops"), alert)).collect();
     request(channel, &Secrets { salt: b"salt", key }, &letters, NOW).unwrap()
+}
+
+/// A condition that begins and one that is over, as each kind is told of them in each language.
+#[test]
+fn conditions_are_told_by_every_kind_in_both_languages() {
+    use fleet::alert::{BEGUN, OVER};
+    let about = "group-short/aws/123456789012";
+    let begun = |title: &str, lines: &[&str]| Alert {
+        key: format!("{BEGUN}{about}"),
+        severity: Severity::Warning,
+        at: NOW,
+        title: title.to_owned(),
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        subject: Some("web".to_owned()),
+        owner: None,
+    };
+    let over = |title: &str| Alert { key: format!("{OVER}{about}"), ..begun(title, &[]) };
+    let english = [
+        begun("web: fewer units are in service than ordered", &["5 of 20 units"]),
+        over("recovered after 34m: web: what was ordered is in service"),
+    ];
+    let chinese = [
+        begun("web：在役台数少于已下达的容量", &["仍只有 5 台在役"]),
+        over("持续 34m 后已恢复：web：已下达的容量全部在役"),
+    ];
+    let mut told = String::new();
+    for kind in [
+        ChannelKind::Webhook,
+        ChannelKind::Slack,
+        ChannelKind::Dingtalk,
+        ChannelKind::Feishu,
+        ChannelKind::Wecom,
+        ChannelKind::Pagerduty,
+        ChannelKind::Alertmanager,
+    ] {
+        for (language, alerts) in
+            [(AlertLanguage::English, &english), (AlertLanguage::Chinese, &chinese)]
+        {
+            let link = Some("https://wiki.example.com/".to_owned());
+            let channel = AlertChannel { language, link, ..channel(kind) };
+            for alert in alerts {
+                let alone = made(&channel, Some("key"), std::slice::from_ref(alert));
+                told.push_str(&format!("{kind} {language:?}\n{}\n", seen(&alone.body)));
+            }
+            // Together as far as a kind tells several.
+            let both = made(&channel, Some("key"), alerts);
+            told.push_str(&format!("{kind} {language:?}, both\n{}\n\n", seen(&both.body)));
+        }
+    }
+    insta::assert_snapshot!(told);
 }
 
 fn json_of(request: &Request) -> Value {

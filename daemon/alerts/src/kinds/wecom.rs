@@ -12,7 +12,7 @@ use fleet::alert::Severity;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::{Code, Item, heading, link_of, worst};
+use super::{Code, Item, heading, link_of, open_word, worst};
 
 /// Bytes of the content.
 pub(super) const CONTENT_BYTES_MAX: usize = 4096;
@@ -43,7 +43,7 @@ pub(super) fn content(items: &[Item], base: Option<&str>) -> String {
         }
     }
     if let Some(base) = base {
-        content.push_str(&format!("\n\n[Open]({})", link_of(base, &items)));
+        content.push_str(&format!("\n\n[{}]({})", open_word(&items), link_of(base, &items)));
     }
     content
 }

@@ -41,6 +41,10 @@ sections! {
         /// Less severe alerts are not sent. Marks and stops are `info`.
         zh "低于此级别的通知不发送。标记和停机属于 `info`。";
         MIN_SEVERITY "min_severity": Kind::Choice(&["info", "warning", "critical"]), [= "info"], "warning";
+        /// The language that alerts about conditions are sent in. Marks, stops and digests are in
+        /// English.
+        zh "异常状况告警所用的语言。标记、停机和小结为英文。";
+        LANGUAGE "language": Kind::Choice(&["en", "zh"]), [= "en"], "zh";
         /// The parts of an alert that may leave.
         zh "通知中允许外发的部分。";
         FIELDS "fields": Kind::List(&Kind::Choice(&["key", "severity", "at", "title", "lines", "subject", "owner"])), ["all parts", "全部"], ["severity", "at", "title"];

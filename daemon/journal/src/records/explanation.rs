@@ -48,7 +48,8 @@ pub struct Promise {
 }
 
 impl Promise {
-    fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<Promise> {
+    /// Of a service; `None` where nothing was judged yet.
+    pub fn of(policy: &ServicePolicy, account: &ViolationAccount) -> Option<Promise> {
         let days = account.quarters.len() as f64 / 4.0;
         let (intervals, violations) = account.totals();
         let promised = policy.violation_budget.fraction();

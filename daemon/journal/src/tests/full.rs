@@ -96,6 +96,34 @@ fn what_waits_for_room_is_written_once_there_is_some() {
     assert_eq!(journal.reader().verify().unwrap().damage, []);
 }
 
+#[test]
+fn who_must_make_room_is_told_though_nothing_can_be_written() {
+    let engine = Arc::new(Cramped::default());
+    let mut bench = Bench::new(EngineKind::Brought(Arc::clone(&engine) as Arc<dyn Engine>));
+    let (journal, _) = bench.open();
+    bench.record(&journal, 3, 0..2);
+    let mut raised = journal.raised();
+    raised.mark_unchanged();
+    engine.full.store(true, Ordering::SeqCst);
+    engine.for_good.store(true, Ordering::SeqCst);
+    let (open, begins) = super::outbox::begun(START);
+    journal.enqueue_notices(START, vec![begins], &open).unwrap_err();
+    // The channels are woken and find it.
+    assert!(raised.has_changed().unwrap());
+    let waiting = journal.waiting("chat", fleet::alert::Severity::Info);
+    assert_eq!(waiting.len(), 1);
+    journal.settle(START, "chat", &[waiting[0].id], &Delivery::Sent).unwrap_err();
+    assert_eq!(journal.waiting("chat", fleet::alert::Severity::Info), []);
+    // Once there is room it is on disk like everything else.
+    engine.for_good.store(false, Ordering::SeqCst);
+    engine.full.store(false, Ordering::SeqCst);
+    bench.record(&journal, 3, 2..3);
+    drop(journal);
+    let (journal, _) = bench.open();
+    assert_eq!(journal.open_conditions(), open);
+    assert_eq!(journal.waiting("chat", fleet::alert::Severity::Info), []);
+}
+
 /// Set in the process that runs on a small disk: the state directory.
 const STATE: &str = "NEAP_TEST_SMALL_DISK";
 

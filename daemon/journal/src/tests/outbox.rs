@@ -1,9 +1,11 @@
 //! Alerts in the outbox: told once a while, kept until they are settled, known again after a kill.
 
-use fleet::alert::{Alert, Severity};
+use std::collections::{BTreeMap, BTreeSet};
+
+use fleet::alert::{Alert, Condition, Severity};
 
 use super::*;
-use crate::records::Dispatch;
+use crate::records::{Announced, Dispatch, Member, Notice, OpenConditions, ThreadKey, ThreadState};
 
 fn alert(key: &str, severity: Severity, at: Timestamp) -> Alert {
     Alert {
@@ -124,5 +126,68 @@ fn a_digest_is_for_its_channel_alone_and_is_there_once() {
         assert_eq!(journal.outbox().len(), 2);
         assert_eq!(journal.outbox()[1].digest.as_ref(), Some(&whole[1].1));
         assert_eq!(journal.reader().verify().unwrap().damage, []);
+    });
+}
+
+fn thread() -> ThreadKey {
+    ThreadKey { of: Condition::DemandUnknown, scope: "aws/1".to_owned() }
+}
+
+/// What is open, and the message that it began with.
+pub(super) fn begun(at: Timestamp) -> (OpenConditions, Notice) {
+    let severity = Severity::Warning;
+    let member = Member { since: at, gone_since: None, stands: true, severity };
+    let named = BTreeSet::from(["web".to_owned()]);
+    let told = Announced { first_at: at, at, severity, named: named.clone(), ever: named };
+    let members = BTreeMap::from([("web".to_owned(), member)]);
+    let standing = ThreadState { members, told: Some(told) };
+    let threads = BTreeMap::from([(thread(), standing.clone())]);
+    let open = OpenConditions { threads, owed: BTreeMap::new() };
+    (open, notice(at, Some(standing)))
+}
+
+fn notice(at: Timestamp, left: Option<ThreadState>) -> Notice {
+    Notice {
+        alert: alert("condition/demand-unknown/aws/1", Severity::Warning, at),
+        title_zh: "无法读取".to_owned(),
+        lines_zh: Vec::new(),
+        names: vec!["web".to_owned()],
+        key: thread(),
+        left,
+    }
+}
+
+#[test]
+fn what_is_open_is_known_after_a_restart_for_as_long_as_it_lasts() {
+    on_each_engine(|bench| {
+        let (journal, _) = bench.open();
+        let (open, begins) = begun(START);
+        journal.enqueue_notices(START, vec![begins], &open).unwrap();
+        let pending = &journal.waiting("chat", Severity::Info)[0];
+        assert_eq!(pending.chinese.as_ref().map(|alert| alert.title.as_str()), Some("无法读取"));
+        assert_eq!(pending.names, ["web"]);
+        drop(journal);
+        // Cycle after cycle for weeks: all of it stands in the days that are read at a start.
+        let mut now = START;
+        for _ in 0..20 {
+            let (journal, _) = bench.open();
+            assert_eq!(journal.open_conditions(), open);
+            for _ in 0..12 {
+                now = now + Seconds::hours(2);
+                journal.enqueue_notices(now, Vec::new(), &open).unwrap();
+            }
+            drop(journal);
+        }
+        let (journal, _) = bench.open();
+        let written = journal.reader().entries(Timestamp(0)..Timestamp(i64::MAX)).count();
+        assert!((20..=22).contains(&written), "{written}: once a day");
+        journal.enqueue_notices(now, vec![notice(now, None)], &OpenConditions::default()).unwrap();
+        drop(journal);
+        let (journal, _) = bench.open();
+        assert!(journal.open_conditions().is_empty());
+        // An hour later it begins anew: the window of other alerts is not for these.
+        let (again, begins) = begun(now + Seconds::hours(1));
+        journal.enqueue_notices(now + Seconds::hours(1), vec![begins], &again).unwrap();
+        assert_eq!(journal.outbox().len(), 2);
     });
 }

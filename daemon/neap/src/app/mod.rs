@@ -1,6 +1,7 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
 mod latest;
+mod pager;
 mod publish;
 mod reload;
 mod secrets;
@@ -33,6 +34,7 @@ use crate::options::Format;
 use crate::terminal::Reporter;
 use crate::traces::Traces;
 
+use pager::Pager;
 use signals::Wake;
 use start::warn_of;
 
@@ -113,6 +115,7 @@ struct Daemon {
     rule_scores: Arc<RwLock<RuleScores>>,
     sender: Sender,
     digests: Desk,
+    pager: Pager,
     reporter: Reporter,
     status: Arc<Mutex<Value>>,
     stopping: Arc<AtomicBool>,
@@ -191,16 +194,18 @@ impl Daemon {
 
     /// A turn whose record fails has done nothing, and the next one tries again.
     async fn turn(&mut self, now: Timestamp) {
-        let Daemon { engine, journal, stopping, reporter, .. } = self;
+        let Daemon { engine, journal, stopping, reporter, pager, .. } = self;
         let began = std::time::Instant::now();
         match engine.turn(journal, now, stopping).await {
             Ok(turn) => {
                 reporter.turn(&turn, &engine.standing.policy);
+                pager.cycle(journal, engine, &turn);
                 self.compare(&turn);
                 self.publish(turn, began);
                 self.manager.cycle_done();
             }
             Err(fault) => {
+                pager.not_written(journal, engine, now, &fault);
                 self.board.cycle_failed();
                 tracing::error!(%fault, "the journal cannot be written: nothing is changed in any cloud");
             }

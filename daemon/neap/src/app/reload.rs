@@ -2,6 +2,7 @@
 
 use alerts::{Channel, Sender};
 use config::Config;
+use report::conditions::Discovered;
 
 use super::start::{recorded_source, warn_of};
 use super::{Daemon, Secrets, open, warn_of_exposed};
@@ -51,11 +52,14 @@ impl Daemon {
     }
 
     async fn take_over(&mut self, next: Config, channels: Vec<Channel>) -> anyhow::Result<()> {
-        let (policy, models, calendars) = assemble::expanded(&next, &self.clouds.providers).await;
+        let mut undiscovered = Discovered::new();
+        let (policy, models, calendars) =
+            assemble::expanded_noting(&next, &self.clouds.providers, &mut undiscovered).await;
         let source = recorded_source(&self.path, &next)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);
+        self.pager.undiscovered = undiscovered;
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.shadow.reload(&self.engine.standing.policy);
         self.idle.reload(assemble::idle_standing(&next)).await;

@@ -13,10 +13,12 @@ use journal::{Journal, Recovered};
 use page::Board;
 use planner::Memory;
 use planner::agreement::older;
+use report::conditions::Discovered;
 use report::digest::Desk;
 use serde_json::json;
 use shadow::Watch;
 
+use super::pager::Pager;
 use super::{Daemon, How};
 use crate::assemble;
 use crate::cycle::Engine;
@@ -38,7 +40,9 @@ pub(super) async fn start(
     let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
-    let (policy, models, calendars) = assemble::expanded(&config, &clouds.providers).await;
+    let mut undiscovered = Discovered::new();
+    let (policy, models, calendars) =
+        assemble::expanded_noting(&config, &clouds.providers, &mut undiscovered).await;
     let source = recorded_source(&how.path, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
     warn_of(&calendars, now);
@@ -71,6 +75,7 @@ pub(super) async fn start(
     let board = Board::default();
     board.alerts(sender.tally());
     let rule_scores = idle.scores();
+    let pager = Pager::new(&journal, undiscovered);
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
@@ -83,6 +88,7 @@ pub(super) async fn start(
         rule_scores,
         sender,
         digests: Desk::default(),
+        pager,
         reporter,
         status,
         stopping,

@@ -23,6 +23,10 @@ impl Observer {
         let lead_times =
             group.as_ref().map(|state| self.new_lead_times(state, question)).unwrap_or_default();
         let ours = question.ours.get(name).map(Vec::as_slice).unwrap_or_default();
+        match group.as_ref().ok().and_then(failed_launch) {
+            Some(words) => self.failed_launches.insert(name.clone(), words),
+            None => self.failed_launches.remove(name),
+        };
         let group =
             group.map(|state| GroupView::of(&state, question.taken_at, service.pool.warm_up, ours));
         let (demand, window) = self.demand_view(name, service, question);
@@ -116,6 +120,17 @@ impl Observer {
                 .map_or(Trend::Unknown, |query| self.store.hosts_trend(query, in_service, now)),
         }
     }
+}
+
+/// What the cloud said of the newest launch that ended, where it failed.
+fn failed_launch(state: &GroupState) -> Option<String> {
+    let ended = state.activities.iter().filter(|activity| {
+        activity.kind == ActivityKind::Launch && activity.status != ActivityStatus::InProgress
+    });
+    let newest = ended.max_by_key(|activity| activity.started_at)?;
+    let failed = matches!(newest.status, ActivityStatus::Failed { .. });
+    let why = newest.cause_text.rsplit('\n').next().unwrap_or_default();
+    Some(why.to_owned()).filter(|words| failed && !words.is_empty())
 }
 
 /// The end of the newest interval with a sample, at or before `until`.

@@ -349,7 +349,7 @@ fn an_alert_needs_a_name_a_kind_and_a_file_with_its_address() {
         "\n[[alert]]\nname = \"on-call\"\nkind = \"webhook\"\nurl_file = \"x/on-call.url\"\n";
     let config = neap::settings::parse("etc/neap.toml", &format!("{FULL}{text}")).unwrap();
     let [alert] = config.alerts.as_slice() else { panic!("{:?}", config.alerts) };
-    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null,"digest":null}"#);
+    insta::assert_snapshot!(serde_json::to_string(alert).unwrap(), @r#"{"name":"on-call","kind":"webhook","min_severity":"info","url":{"path":"etc/x/on-call.url"},"bearer":null,"secret":null,"language":"en","message":{"fields":["key","severity","at","title","lines","subject","owner"],"hash":[],"salt":null,"template":null},"link":null,"rate":null,"quiet_hours":null,"digest":null}"#);
     let secrets: Vec<_> = alert.secrets().map(|secret| secret.path().to_owned()).collect();
     assert_eq!(secrets, [PathBuf::from("etc/x/on-call.url")]);
 }

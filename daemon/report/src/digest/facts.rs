@@ -188,6 +188,13 @@ impl Facts {
                 Severity::Warning => self.warnings += 1,
                 Severity::Info => {}
             },
+            EntryKind::Alert(AlertEntry::Notice(notice)) if notice.begins() => {
+                match notice.alert.severity {
+                    Severity::Critical => self.critical += 1,
+                    Severity::Warning => self.warnings += 1,
+                    Severity::Info => {}
+                }
+            }
             EntryKind::Idle(body) => self.take_idle(body),
             _ => {}
         }

@@ -119,7 +119,7 @@ fn ahead(window: &Window) -> String {
     )
 }
 
-fn promise(promise: &Promise) -> String {
+pub(super) fn promise(promise: &Promise) -> String {
     let (missed, promised) = promise.percent();
     format!("{} 天内 {missed} 的时间容量不足，承诺 {promised}", promise.days)
 }

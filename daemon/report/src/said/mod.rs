@@ -6,6 +6,7 @@
 //! stay as they are.
 
 mod answer;
+pub(crate) mod conditions;
 mod explain;
 mod idle;
 mod plan;

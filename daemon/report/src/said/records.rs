@@ -45,6 +45,10 @@ fn chinese(kind: &EntryKind) -> String {
         EntryKind::Alert(AlertEntry::Digest(alert, digest)) => {
             format!("给 `{}` 的摘要：{}", digest.channel, alert.title)
         }
+        EntryKind::Alert(AlertEntry::Notice(notice)) => format!("告警：{}", notice.title_zh),
+        EntryKind::Alert(AlertEntry::Conditions(open)) => {
+            format!("异常状况：{} 项未了，{} 项已通知", open.threads.len(), open.told().count())
+        }
         EntryKind::Alert(AlertEntry::Sent { alert, channel, .. }) => {
             format!("告警 {alert}：已由 `{channel}` 发送")
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::RuleName;
-use fleet::alert::{Alert, Severity};
+use fleet::alert::{Alert, Condition, Severity};
 use fleet::money::Saving;
 use fleet::resource::{Fact, Part, Power, Resource, Subject};
 use planner::idle::evidence::{Evidence, Verdict};
@@ -13,6 +13,9 @@ use planner::idle::rule::{IdlePolicy, Limits};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
 use planner::snapshot::KillSwitch;
 
+use super::super::super::records::conditions::{
+    Announced, Member, Notice, OpenConditions, Owed, ThreadKey, ThreadState,
+};
 use super::super::super::records::digest::{Chart, ChartDay, Dispatch};
 use super::super::super::records::explanation::{Explanation, Promise};
 use super::super::super::records::idle::{Checkpoint, IdleEntry, Judged, LookRecord, PowerIntent};
@@ -36,6 +39,34 @@ fn alert() -> Alert {
     }
 }
 
+fn thread() -> ThreadKey {
+    ThreadKey { of: Condition::DemandUnknown, scope: text("scope") }
+}
+
+fn standing() -> ThreadState {
+    let member =
+        Member { since: at(1), gone_since: Some(at(2)), stands: true, severity: Severity::Warning };
+    let told = Announced {
+        first_at: at(3),
+        at: at(4),
+        severity: Severity::Warning,
+        named: BTreeSet::from([text("named")]),
+        ever: BTreeSet::from([text("ever")]),
+    };
+    ThreadState { members: BTreeMap::from([(text("member"), member)]), told: Some(told) }
+}
+
+fn notice() -> Notice {
+    Notice {
+        alert: alert(),
+        title_zh: text("title in Chinese"),
+        lines_zh: vec![text("line in Chinese")],
+        names: vec![text("name")],
+        key: thread(),
+        left: Some(standing()),
+    }
+}
+
 pub(super) fn alerts(golden: &mut Golden) {
     let day = ChartDay {
         day: 20_000,
@@ -54,6 +85,11 @@ pub(super) fn alerts(golden: &mut Golden) {
         Sent { alert: record_id(4), channel: text("channel"), at: at(2) },
         GaveUp { alert: record_id(4), channel: text("channel"), at: at(2), why: text("why") },
         Digest(alert(), digest),
+        Notice(notice()),
+        Conditions(OpenConditions {
+            threads: BTreeMap::from([(thread(), standing())]),
+            owed: BTreeMap::from([(service(), Owed { units: Units(7), since: at(6) })]),
+        }),
     });
 }
 

@@ -46,7 +46,7 @@ pub enum Severity {
 /// use fleet::alert::Condition;
 ///
 /// assert_eq!(Condition::DemandUnknown.word(), "demand-unknown");
-/// assert_eq!(Condition::ALL.len(), 9);
+/// assert_eq!(Condition::ALL.len(), 10);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
@@ -68,11 +68,13 @@ pub enum Condition {
     Journal,
     /// Groups that match templates cannot be looked for.
     Discovery,
+    /// Demand arrives and cannot be believed.
+    DemandDoubted,
 }
 
 impl Condition {
     /// All of them.
-    pub const ALL: [Condition; 9] = [
+    pub const ALL: [Condition; 10] = [
         Condition::OrderRefused,
         Condition::GroupShort,
         Condition::DemandUnknown,
@@ -82,6 +84,7 @@ impl Condition {
         Condition::KillSwitch,
         Condition::Journal,
         Condition::Discovery,
+        Condition::DemandDoubted,
     ];
 
     /// A short, stable word for keys and documents.
@@ -96,6 +99,7 @@ impl Condition {
             Condition::KillSwitch => "kill-switch",
             Condition::Journal => "journal",
             Condition::Discovery => "discovery",
+            Condition::DemandDoubted => "demand-doubted",
         }
     }
 }

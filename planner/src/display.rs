@@ -238,15 +238,18 @@ impl Hold {
             Hold::OfferVoid { .. } => "a new offer of `neap promote`".to_owned(),
             Hold::Protected { .. } => "removing scale-in protection".to_owned(),
             Hold::OutageShape { since, .. } => format!(
-                "demand back in its band, `neap acknowledge`, or time, at {}",
+                "demand back in its band, an operator's acknowledgement (`neap acknowledge`), or time, at {}",
                 When(*since + crate::outage::LASTS)
             ),
             Hold::FellAlone { until, .. } => format!(
-                "demand back in its band, utilisation that fell with it, `neap acknowledge`, or time, at {}",
+                "demand back in its band, utilisation that fell with it, an operator's acknowledgement \
+                 (`neap acknowledge`), or time, at {}",
                 When(*until)
             ),
             Hold::Disagree { .. } => {
-                "demand and utilisation that move together, or `neap acknowledge`".to_owned()
+                "demand and utilisation that move together, or an operator's acknowledgement \
+                 (`neap acknowledge`)"
+                    .to_owned()
             }
             Hold::OrderUnconfirmed { .. } => "a reading that shows its effect".to_owned(),
             Hold::OutOfCapacity { .. } => "the cloud finding machines".to_owned(),

@@ -770,7 +770,7 @@ fn demand_that_collapses_in_a_third_of_the_services_takes_nothing_away() {
         // An outage that reached nobody else for an hour will not.
         assert!(changed.is_empty() || minute >= 60 && changed == ["s2"], "{minute}: {changed:?}");
     }
-    assert_snapshot!(world.plan().lines().next().unwrap(), @"- s0: held, demand collapsed as in an outage at 2026-03-02T12:05:00Z, in 2 of 6 services; released by demand back in its band, `neap acknowledge`, or time, at 2026-03-03T12:05:00Z");
+    assert_snapshot!(world.plan().lines().next().unwrap(), @"- s0: held, demand collapsed as in an outage at 2026-03-02T12:05:00Z, in 2 of 6 services; released by demand back in its band, an operator's acknowledgement (`neap acknowledge`), or time, at 2026-03-03T12:05:00Z");
     // An operator who knows better.
     world.snapshot.acknowledged = vec![name("s0")];
     let changed =
@@ -908,9 +908,9 @@ fn a_lone_fall_is_an_outage_when_hosts_are_sick() {
     let _ = world.cycle(true);
     world.set_demand(200.0);
     world.seen("web").signals.healthy_hosts = Trend::Worse;
-    assert_snapshot!(world.plan(), @"- web: held, demand collapsed as in an outage at 2026-03-02T12:01:00Z, in 1 of 1 services; released by demand back in its band, `neap acknowledge`, or time, at 2026-03-03T12:01:00Z");
+    assert_snapshot!(world.plan(), @"- web: held, demand collapsed as in an outage at 2026-03-02T12:01:00Z, in 1 of 1 services; released by demand back in its band, an operator's acknowledgement (`neap acknowledge`), or time, at 2026-03-03T12:01:00Z");
     world.seen("web").signals.healthy_hosts = Trend::Usual;
-    assert_snapshot!(world.plan(), @"- web: held, demand collapsed at 2026-03-02T12:01:00Z, and nothing shows that it is true; released by demand back in its band, utilisation that fell with it, `neap acknowledge`, or time, at 2026-03-02T12:41:00Z");
+    assert_snapshot!(world.plan(), @"- web: held, demand collapsed at 2026-03-02T12:01:00Z, and nothing shows that it is true; released by demand back in its band, utilisation that fell with it, an operator's acknowledgement (`neap acknowledge`), or time, at 2026-03-02T12:41:00Z");
     world.expect_any_fall();
     assert_snapshot!(world.plan(), @"> web: desired 10 -> 2, forecast wants 2 units for 200/s at p98.81 within 7m, demand now 200/s, a unit serves 100/s");
 }

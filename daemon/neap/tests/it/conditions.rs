@@ -181,6 +181,11 @@ fn each_hold_that_somebody_must_hear_of_is_found_and_no_other() {
         (Hold::DemandIncomplete { missing: Share::ALL }, Some(("demand-unknown", Warning, 10))),
         (Hold::Unobserved, Some(("demand-unknown", Warning, 10))),
         (Hold::OutageShape { fallen: 2, of: 3, since: START }, Some(("outage-shape", Critical, 0))),
+        (Hold::FellAlone { since: START, until: START }, Some(("demand-doubted", Warning, 3))),
+        (
+            Hold::Disagree { since: START, demand_milli: 3, with_milli: 9 },
+            Some(("demand-doubted", Warning, 3)),
+        ),
         (at(Bound::PolicyMax), Some(("at-maximum", Warning, 3))),
         (at(Bound::CloudMax), Some(("at-maximum", Warning, 3))),
         (Hold::SpendCeiling { usd_milli_hourly: 5 }, Some(("at-maximum", Warning, 3))),

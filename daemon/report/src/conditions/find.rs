@@ -112,7 +112,9 @@ impl Of<'_> {
         let group = seen.and_then(|seen| seen.group.as_ref().ok());
         let blind = self.blind(seen);
         if group.is_none() || blind.is_some() {
-            self.unknown(told, &[Condition::OutageShape, Condition::AtMaximum]);
+            let of_demand =
+                [Condition::OutageShape, Condition::DemandDoubted, Condition::AtMaximum];
+            self.unknown(told, &of_demand);
         }
         if let Some(why) = blind {
             self.found(told, Condition::DemandUnknown, Severity::Warning, why);
@@ -127,6 +129,10 @@ impl Of<'_> {
                 Hold::OutageShape { .. } => {
                     let why = Trouble::Held((*hold).clone());
                     self.found(told, Condition::OutageShape, Severity::Critical, why);
+                }
+                Hold::FellAlone { .. } | Hold::Disagree { .. } => {
+                    let why = Trouble::Held((*hold).clone());
+                    self.found(told, Condition::DemandDoubted, Severity::Warning, why);
                 }
                 Hold::AtBound { bound: Bound::PolicyMax | Bound::CloudMax, .. }
                 | Hold::SpendCeiling { .. } => {

@@ -55,6 +55,7 @@ fn why(of: Condition) -> Trouble {
         Condition::OutageShape => {
             Trouble::Held(Hold::OutageShape { fallen: 3, of: 4, since: START })
         }
+        Condition::DemandDoubted => Trouble::Held(Hold::FellAlone { since: START, until: START }),
         Condition::PromiseUsedUp => {
             Trouble::Missed(Promise { promised: 0.005, missed: 0.012, days: 27.25 })
         }

@@ -24,7 +24,7 @@ pub(super) fn cycles(poll: Seconds, count: u64) -> Seconds {
 pub fn rings_after_cycles(of: Condition) -> u64 {
     match of {
         Condition::DemandUnknown => 10,
-        Condition::AtMaximum | Condition::Discovery => 3,
+        Condition::AtMaximum | Condition::Discovery | Condition::DemandDoubted => 3,
         Condition::OrderRefused
         | Condition::GroupShort
         | Condition::OutageShape
@@ -40,7 +40,7 @@ pub fn resolves_after_cycles(of: Condition) -> u64 {
         Condition::KillSwitch => 0,
         Condition::GroupShort => 2,
         Condition::DemandUnknown | Condition::Discovery | Condition::Journal => 3,
-        Condition::OutageShape => 5,
+        Condition::OutageShape | Condition::DemandDoubted => 5,
         // An order that is refused is given again in the next cycle, if it is still wanted.
         Condition::OrderRefused | Condition::AtMaximum => 10,
         Condition::PromiseUsedUp => 60,

@@ -138,6 +138,7 @@ fn what(of: Condition, first: Option<&Trouble>) -> &'static str {
         Condition::GroupShort => "fewer units are in service than ordered",
         Condition::DemandUnknown => "demand or group cannot be read",
         Condition::OutageShape => "demand collapsed as in an outage",
+        Condition::DemandDoubted => "demand fell, and nothing shows that it is true",
         Condition::PromiseUsedUp => "more was missed than promised",
         Condition::AtMaximum => "more is needed than a maximum allows",
         Condition::KillSwitch => "the kill switch is thrown, nothing is changed in any cloud",
@@ -155,6 +156,7 @@ fn over(of: Condition) -> &'static str {
         Condition::GroupShort => "what was ordered is in service",
         Condition::DemandUnknown => "demand and group are read again",
         Condition::OutageShape => "demand no longer looks like an outage",
+        Condition::DemandDoubted => "demand is believed again",
         Condition::PromiseUsedUp => "the promise is kept again",
         Condition::AtMaximum => "no maximum is in the way any more",
         Condition::KillSwitch => "the kill switch is back, changes are made again",
@@ -168,7 +170,7 @@ fn hint(of: Condition, first: Option<&String>) -> Option<String> {
         Condition::KillSwitch => "remove its file to go on".to_owned(),
         Condition::Journal => "make room on the disk of `state_dir`, or repair it".to_owned(),
         Condition::Discovery => "groups that are known go on; new ones are not seen".to_owned(),
-        Condition::DemandUnknown | Condition::OutageShape => {
+        Condition::DemandUnknown | Condition::OutageShape | Condition::DemandDoubted => {
             format!("nothing is removed meanwhile; `neap explain {}`", first?)
         }
         Condition::OrderRefused

@@ -46,6 +46,7 @@ pub fn what(of: Condition, first: Option<&Trouble>) -> &'static str {
         Condition::GroupShort => "在役台数少于已下达的容量",
         Condition::DemandUnknown => "无法读取需求或伸缩组",
         Condition::OutageShape => "需求骤降，形似故障",
+        Condition::DemandDoubted => "需求下降，且没有任何迹象表明属实",
         Condition::PromiseUsedUp => "容量不足的时间超过承诺",
         Condition::AtMaximum => "所需容量超过上限",
         Condition::KillSwitch => "紧急开关已打开，不在任何云上做变更",
@@ -64,6 +65,7 @@ pub fn over(of: Condition) -> &'static str {
         Condition::GroupShort => "已下达的容量全部在役",
         Condition::DemandUnknown => "需求和伸缩组已可读取",
         Condition::OutageShape => "需求不再形似故障",
+        Condition::DemandDoubted => "需求重新可信",
         Condition::PromiseUsedUp => "承诺重新得到遵守",
         Condition::AtMaximum => "不再受上限限制",
         Condition::KillSwitch => "紧急开关已关闭，恢复变更",
@@ -78,7 +80,7 @@ pub fn hint(of: Condition, first: Option<&String>) -> Option<String> {
         Condition::KillSwitch => "移除紧急开关的文件即可继续".to_owned(),
         Condition::Journal => "请为 `state_dir` 所在磁盘腾出空间，或修复它".to_owned(),
         Condition::Discovery => "已知的伸缩组照常工作；看不到新的伸缩组".to_owned(),
-        Condition::DemandUnknown | Condition::OutageShape => {
+        Condition::DemandUnknown | Condition::OutageShape | Condition::DemandDoubted => {
             format!("期间不缩容；`neap explain {}`", first?)
         }
         Condition::OrderRefused

@@ -347,7 +347,8 @@ fn changed_by_hand(known: &ServiceMemory, view: &GroupView, service: &ServicePol
 fn out_of_band(known: &ServiceMemory, seen: &Observation) -> bool {
     let Some(fall) = known.fall.filter(|fall| fall.outage.is_some()) else { return false };
     let back = seen.demand.settled.is_some_and(|point| {
-        point.value.is_finite() && point.value * 1000.0 >= fall.back_at_milli as f64 - 1.0
+        point.value.is_finite()
+            && point.value * 1000.0 >= fall.back_at_milli.get() - fall.back_at_milli.rounding()
     });
     !back
 }

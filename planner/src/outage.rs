@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
+use crate::Milli;
 use crate::cursor::Cursor;
 use crate::memory::{Fall, Fell, ServiceMemory};
 use crate::numbers::milli;
@@ -53,8 +54,8 @@ fn judge(
     at: Timestamp,
     lasts: Seconds,
     known_from: Timestamp,
-    demand: u64,
-    low: Option<u64>,
+    demand: Milli,
+    low: Option<Milli>,
     memory: &mut ServiceMemory,
 ) {
     let fell = |fall: Fall| Fell { at: fall.since, back_at_milli: fall.back_at_milli };
@@ -69,9 +70,8 @@ fn judge(
         }
         return;
     }
-    let below = |what: u64, percent: u64| {
-        u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
-    };
+    let below =
+        |what: Milli, percent: u64| demand.get() * 100.0 < what.get() * (100 - percent) as f64;
     if low.is_some_and(|low| !below(low, BELOW_LOW_PERCENT)) {
         return;
     }

@@ -54,7 +54,7 @@ pub(super) fn account(
             continue;
         };
         let covers =
-            |units_milli: u64| units_milli as f64 * capacity >= demand as f64 * (1.0 - 1e-9);
+            |units_milli: u64| units_milli as f64 * capacity >= demand.get() * (1.0 - 1e-9);
         let violated = point.censored || !covers(units);
         count(point.start, violated, memory);
         // What neap asked for in time counts as well as what was there: a ceiling or a cloud

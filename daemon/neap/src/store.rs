@@ -4,6 +4,7 @@
 //! journal. A service's demand is the sum of its metrics, per second. What a source knew in part
 //! alone is a lower bound: it is marked here as such, and the journal does not have it.
 
+mod counter;
 mod parts;
 mod spacing;
 #[cfg(test)]
@@ -62,6 +63,8 @@ struct Held {
     partial_since: Option<Timestamp>,
     /// Why its samples are not what they are read as.
     too_seldom: Option<Fault>,
+    /// See `too_seldom`.
+    counter: Option<Fault>,
 }
 
 /// What a reading of a metric told.
@@ -98,7 +101,8 @@ impl Store {
                 Err(fault) => held.fault = Some(unusable(query, &fault)),
             }
         }
-        news.anew = held.look_at_spacing(query);
+        let spacing = held.look_at_spacing(query);
+        news.anew = held.look_for_counter(query) || spacing;
         if news.anew && !held.series.is_empty() {
             news.oldest = Some(held.series.start());
         }
@@ -171,6 +175,7 @@ impl Store {
             back_filled: false,
             partial_since: None,
             too_seldom: None,
+            counter: None,
         })
     }
 
@@ -225,7 +230,7 @@ impl Store {
     /// What an operator has to know of a metric's samples.
     fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
         let held = self.metrics.get(&query.key())?;
-        held.fault.as_ref().or(held.too_seldom.as_ref())
+        held.fault.as_ref().or(held.misreading())
     }
 
     fn recent(

@@ -58,8 +58,9 @@ impl Store {
         // The last value there is, however old, goes on counting.
         parts.extend(held.series.end().filter(|end| *end < start && held.is_part(*end)));
         while start < now {
-            // Of what comes too seldom nobody knows what happened in between.
-            if held.too_seldom.is_some() || held.is_part(start) || held.may_lack(start) {
+            // Of what comes too seldom nobody knows what happened in between, and of a counter
+            // nothing is known.
+            if held.misreading().is_some() || held.is_part(start) || held.may_lack(start) {
                 parts.push(start);
             }
             start = start + step;
@@ -71,6 +72,6 @@ impl Store {
     pub fn oldest_part(&self, query: &MetricQuery, now: Timestamp) -> Option<Timestamp> {
         let recent = self.recent_parts(query, now).into_iter().find(|start| *start >= now - RECENT);
         let held = self.metrics.get(&query.key())?;
-        recent.filter(|_| held.too_seldom.is_none())
+        recent.filter(|_| held.misreading().is_none())
     }
 }

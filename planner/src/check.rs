@@ -357,8 +357,10 @@ fn out_of_band(now: Timestamp, known: &ServiceMemory, seen: &Observation) -> boo
     let lowest = known.doubt.fallen_milli.and_then(|lately| lately.into_iter().min());
     let back = seen.demand.newly_settled.iter().chain(&seen.demand.settled).any(|point| {
         let demand = point.value * 1000.0;
-        let sharply = lowest.is_some_and(|lowest| demand * 0.8 >= lowest as f64 - 1.0);
-        point.value.is_finite() && (sharply || demand >= fall.back_at_milli as f64 - 1.0)
+        let sharply = lowest.is_some_and(|lowest| demand * 0.8 >= lowest.get() - lowest.rounding());
+        let back_at = fall.back_at_milli;
+        let back = demand >= back_at.get() - back_at.rounding();
+        point.value.is_finite() && (sharply || back)
     });
     !back
 }

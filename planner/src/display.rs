@@ -6,11 +6,12 @@ use std::fmt;
 
 use fleet::Units;
 
+use crate::Milli;
 use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, What};
 use crate::policy::FreezeScope;
 use crate::snapshot::{NoForecast, Window};
 
-pub use numbers::{Milli, Missed, TradeSize, When};
+pub use numbers::{Missed, TradeSize, When};
 
 impl fmt::Display for NoForecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,13 +85,13 @@ impl fmt::Display for Sizing {
             (&self.decided_by, self.sized_for_milli, self.level)
         {
             let percent = (level.get() * 1e4).round() / 1e2;
-            write!(f, " for {}/s at p{percent} within {}", Milli(demand), self.window.lead())?;
+            write!(f, " for {}/s at p{percent} within {}", demand, self.window.lead())?;
         }
         if let Some(now) = self.demand_milli {
-            write!(f, ", demand now {}/s", Milli(now))?;
+            write!(f, ", demand now {}/s", now)?;
         }
         if let Some(capacity) = self.capacity_milli {
-            write!(f, ", a unit serves {}/s", Milli(capacity))?;
+            write!(f, ", a unit serves {}/s", capacity)?;
         }
         Ok(())
     }
@@ -361,9 +362,8 @@ impl Hold {
             }
             Hold::Unconfirmed { demand_milli, known_milli } => write!(
                 f,
-                "demand of {}/s is beyond all that was seen ({}/s) and buys one step",
-                Milli(*demand_milli),
-                Milli(*known_milli)
+                "demand of {demand_milli}/s is beyond all that was seen ({known_milli}/s) \
+                 and buys one step"
             ),
             Hold::SensorStuck { units } => write!(
                 f,
@@ -372,9 +372,7 @@ impl Hold {
             ),
             Hold::FullBelow { carries_milli, given_milli } => write!(
                 f,
-                "a unit is full at {}/s, the capacity given is {}/s",
-                Milli(*carries_milli),
-                Milli(*given_milli)
+                "a unit is full at {carries_milli}/s, the capacity given is {given_milli}/s"
             ),
             Hold::OutageShape { fallen, of, since } => write!(
                 f,
@@ -385,10 +383,8 @@ impl Hold {
             }
             Hold::Disagree { since, demand_milli, with_milli } => write!(
                 f,
-                "demand and utilisation disagree since {since}: units are as busy as at {}/s, \
-                 demand says {}/s",
-                Milli(*with_milli),
-                Milli(*demand_milli)
+                "demand and utilisation disagree since {since}: units are as busy as at \
+                 {with_milli}/s, demand says {demand_milli}/s"
             ),
             _ => self.reason_of_group(f),
         }
@@ -435,7 +431,7 @@ impl Hold {
             }
             Hold::DiskReserve => f.write_str("the journal has only its reserve left"),
             Hold::SpendCeiling { usd_milli_hourly } => {
-                write!(f, "the spend ceiling is {} USD an hour", Milli(*usd_milli_hourly))
+                write!(f, "the spend ceiling is {} USD an hour", Milli::whole(*usd_milli_hourly))
             }
             _ => Ok(()),
         }

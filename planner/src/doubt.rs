@@ -8,8 +8,9 @@
 use fleet::{Seconds, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
+use crate::Milli;
 use crate::memory::ServiceMemory;
-use crate::numbers::milli;
+use crate::numbers::{milli, sane};
 use crate::plan::Hold;
 use crate::snapshot::{GroupView, Observation};
 
@@ -44,7 +45,7 @@ pub struct Doubt {
     /// acknowledged its fall, or the new level has lasted.
     pub settled_at: Option<Timestamp>,
     /// While demand is out of its band: that of the newest three intervals, in thousandths per second.
-    pub fallen_milli: Option<[u64; 3]>,
+    pub fallen_milli: Option<[Milli; 3]>,
     /// What utilisation says of demand.
     pub witness: Witness,
 }
@@ -73,9 +74,9 @@ pub struct Witness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// In thousandths per second.
-    pub demand_milli: u64,
+    pub demand_milli: Milli,
     /// The same of each unit.
-    pub each_milli: u64,
+    pub each_milli: Milli,
     /// How busy each of them was, in thousandths.
     pub utilisation_milli: u64,
 }
@@ -87,7 +88,7 @@ pub struct Against {
     /// The most that units were busy with since then.
     pub busy_milli: u64,
     /// Demand of the newest interval, in thousandths per second.
-    pub demand_milli: u64,
+    pub demand_milli: Milli,
     /// What it is compared with.
     pub with: Work,
 }
@@ -107,20 +108,21 @@ impl Work {
     /// `follows` is the part of the fall of a unit's demand that its utilisation must have lost, in
     /// percent.
     fn compare(&self, now: &Work, follows: u64) -> Verdict {
-        let of = |part: u64, whole: u64| u128::from(part) * u128::from(whole);
-        let lost = self.each_milli.saturating_sub(now.each_milli);
-        if lost == 0 || of(lost, 100) < of(self.each_milli, FALL_PERCENT) {
+        let (before, after) = (self.each_milli.get(), now.each_milli.get());
+        let lost = before - after;
+        if lost <= 0.0 || lost * 100.0 < before * FALL_PERCENT as f64 {
             return Verdict::Near;
         }
-        let less = self.utilisation_milli.saturating_sub(now.utilisation_milli);
-        let follows = u128::from(follows) * of(lost, self.utilisation_milli);
-        if of(less, self.each_milli) * 100 >= follows { Verdict::Together } else { Verdict::Apart }
+        let (busy, less) = (self.utilisation_milli, now.utilisation_milli);
+        let less = busy.saturating_sub(less) as f64;
+        let follows = follows as f64 * lost * busy as f64;
+        if less * before * 100.0 >= follows { Verdict::Together } else { Verdict::Apart }
     }
 
     /// Whether `now` is a demand that is less by so much that it could be told.
     fn is_above(&self, now: &Work) -> bool {
-        let kept = u128::from(self.demand_milli) * u128::from(100 - FALL_PERCENT);
-        u128::from(now.demand_milli) * 100 < kept
+        let kept = self.demand_milli.get() * (100 - FALL_PERCENT) as f64;
+        now.demand_milli.get() * 100.0 < kept
     }
 
     /// Moves to what was measured now, slowly.
@@ -128,8 +130,11 @@ impl Work {
         if self.outdoes(now) {
             return;
         }
-        self.demand_milli = nearer(self.demand_milli, now.demand_milli);
-        self.each_milli = nearer(self.each_milli, now.each_milli);
+        let milli = |known: Milli, now: Milli| {
+            Milli::nearest(known.get() + (now.get() - known.get()) / NEWS as f64)
+        };
+        self.demand_milli = milli(self.demand_milli, now.demand_milli);
+        self.each_milli = milli(self.each_milli, now.each_milli);
         self.utilisation_milli = nearer(self.utilisation_milli, now.utilisation_milli);
     }
 
@@ -140,8 +145,8 @@ impl Work {
         }
         let each = self.each_milli.max(now.each_milli);
         let scaled = |work: &Work| {
-            let scaled = u128::from(work.utilisation_milli) * u128::from(each);
-            u64::try_from(scaled / u128::from(work.each_milli.max(1))).unwrap_or(u64::MAX)
+            let of_each = work.each_milli.get().max(f64::MIN_POSITIVE);
+            (work.utilisation_milli as f64 * each.get() / of_each).min(1e9) as u64
         };
         self.utilisation_milli = nearer(scaled(self), scaled(now));
         self.each_milli = each;
@@ -150,9 +155,9 @@ impl Work {
 
     /// Whether so much more demand would keep a unit so little busier that it is none.
     fn outdoes(&self, now: &Work) -> bool {
-        let of = |each: u64, busy: u64| u128::from(each) * u128::from(busy);
+        let of = |each: Milli, busy: u64| each.get() * busy as f64;
         let known = of(now.each_milli, self.utilisation_milli);
-        of(self.each_milli, now.utilisation_milli) * 100 < known * u128::from(FOLLOWS_PERCENT)
+        of(self.each_milli, now.utilisation_milli) * 100.0 < known * FOLLOWS_PERCENT as f64
     }
 }
 
@@ -184,8 +189,8 @@ impl Witness {
         self.compared = Some(start);
         // Demand that comes back at once is judged as if nothing had been.
         let still = |against: &Against| {
-            let back = u128::from(now.demand_milli) * u128::from(100 - BACK_PERCENT);
-            back < u128::from(against.demand_milli) * 100
+            let back = now.demand_milli.get() * (100 - BACK_PERCENT) as f64;
+            back < against.demand_milli.get() * 100.0
         };
         let doubted = self.against.as_ref().is_some_and(still);
         let follows = if doubted { FOLLOWS_AGAIN_PERCENT } else { FOLLOWS_PERCENT };
@@ -232,13 +237,13 @@ impl Witness {
         &mut self,
         start: Timestamp,
         step: Seconds,
-        demand_milli: u64,
+        demand_milli: Milli,
         busy_milli: u64,
         with: Work,
     ) {
         self.disagreed = self.disagreed + step;
         // Demand of nothing at all is never accepted while units work.
-        if self.disagreed >= ACCEPTED_AFTER && demand_milli > 0 {
+        if self.disagreed >= ACCEPTED_AFTER && demand_milli > Milli::ZERO {
             let Witness { compared, disagreed, .. } = *self;
             *self = Witness { compared, disagreed, since: start, ..Witness::default() };
             return;
@@ -265,11 +270,10 @@ pub(crate) fn follow(
     let measured = new.zip(demand.utilisation).filter(|_| demand.missing.fraction() == 0.0);
     let work = measured.and_then(|(point, utilisation)| {
         let units = u64::from(steady(point.start, view, memory)?.0) * 1000;
-        let utilisation_milli = milli(utilisation)?;
+        let utilisation_milli = (sane(utilisation)? * 1000.0).round() as u64;
         let demand_milli = milli(point.value)?;
         let busy = u128::from(units) * u128::from(utilisation_milli) / 1000;
-        let each = u128::from(demand_milli) * 1000 / u128::from(units.max(1));
-        let each_milli = u64::try_from(each).ok()?;
+        let each_milli = Milli::nearest(demand_milli.get() * 1000.0 / units.max(1) as f64);
         let work = Work { demand_milli, each_milli, utilisation_milli };
         // A sample that nothing confirms is no measure for later ones.
         let known = crate::growth::proven_milli(work.demand_milli, memory) == work.demand_milli;
@@ -321,8 +325,8 @@ mod tests {
         let mut memory = ServiceMemory::default();
         for (minute, (demand, units, utilisation)) in minutes.into_iter().enumerate() {
             let work = Work {
-                demand_milli: demand * 1000,
-                each_milli: demand * 1000 / units,
+                demand_milli: Milli::whole(demand * 1000),
+                each_milli: Milli::whole(demand * 1000 / units),
                 utilisation_milli: (utilisation * 1000.0) as u64,
             };
             let busy_milli = (units as f64 * utilisation * 1000.0) as u64;

@@ -11,6 +11,7 @@ mod highest;
 use fleet::{Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
+use crate::Milli;
 use crate::learn::{capacity_per_unit, newest};
 use crate::memory::ServiceMemory;
 use crate::numbers::milli;
@@ -31,7 +32,7 @@ pub struct Growth {
     pub highest: Option<Highest>,
     /// The newest sample, where it lies beyond that: its interval, and demand in thousandths per
     /// second.
-    pub beyond: Option<(Timestamp, u64)>,
+    pub beyond: Option<(Timestamp, Milli)>,
     /// The most units that a sample beyond all that was seen may order until the next one confirms
     /// it.
     pub step: Option<Units>,
@@ -48,7 +49,7 @@ pub struct Full {
     /// Units in service when the newest step was ordered.
     pub at: Units,
     /// Demand then, in thousandths per second.
-    pub demand_milli: u64,
+    pub demand_milli: Milli,
     /// What that step goes up to.
     pub ordered: Units,
     /// When that was found in service: only a sample taken after it says whether it is enough.
@@ -61,10 +62,10 @@ pub struct Full {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carries {
     /// In thousandths per second and unit.
-    pub milli: u64,
+    pub milli: Milli,
     /// The first estimate since utilisation was last seen below its limit: a sensor that tells the
     /// truth does not fall far below it.
-    pub first_milli: Option<u64>,
+    pub first_milli: Option<Milli>,
     /// A later estimate did fall far below it: units were added and utilisation stayed.
     pub doubted: bool,
 }
@@ -73,9 +74,9 @@ pub struct Carries {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Highest {
     /// Since `since`, in thousandths per second.
-    pub now_milli: u64,
+    pub now_milli: Milli,
     /// In the span before it, likewise.
-    pub before_milli: u64,
+    pub before_milli: Milli,
     pub since: Timestamp,
 }
 
@@ -99,7 +100,7 @@ pub(crate) fn learn(
 }
 
 /// Where a sample beyond all that was seen is to be confirmed: the most it may order, and why.
-pub(crate) fn step(now: Option<u64>, memory: &ServiceMemory) -> Option<(Units, Hold)> {
+pub(crate) fn step(now: Option<Milli>, memory: &ServiceMemory) -> Option<(Units, Hold)> {
     let (step, demand_milli) = memory.growth.step.zip(now)?;
     Some((
         step,

@@ -13,7 +13,9 @@ use crate::memory::{
 use crate::numbers::milli;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use crate::reasons::{Author, ForeignChange};
-use crate::snapshot::{DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult};
+use crate::snapshot::{
+    DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
+};
 
 use account::account;
 pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};
@@ -274,13 +276,18 @@ fn take_lead_times(seen: &[Seconds], memory: &mut ServiceMemory) {
 fn judge_quality(seen: &Observation, memory: &mut ServiceMemory) {
     let Ok(forecast) = &seen.forecast else { return };
     let (loss, other) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
-    let worse = u128::from(loss) * 100 > u128::from(other) * u128::from(DISTRUST_ABOVE_PERCENT);
+    let worse = loss.get() * 100.0 > other.get() * DISTRUST_ABOVE_PERCENT as f64;
+    let beyond_rounding = loss.get() > other.get() + loss_allowed(forecast);
     memory.quality = match memory.quality {
-        // A thousandth is rounding, not loss.
-        Quality::Trusted if worse && loss > other.saturating_add(1) => Quality::Distrusted,
+        Quality::Trusted if worse && beyond_rounding => Quality::Distrusted,
         Quality::Distrusted if loss <= other => Quality::Trusted,
         same => same,
     };
+}
+
+/// What is rounding and no loss: a thousandth, or less where demand itself is small.
+pub(crate) fn loss_allowed(forecast: &ReducedForecast) -> f64 {
+    forecast.next_milli.last().map_or(1.0, |highest| highest.rounding())
 }
 
 /// The newest sample, settled or not.

@@ -19,6 +19,7 @@ mod guards;
 pub mod idle;
 mod learn;
 pub mod memory;
+mod milli;
 mod numbers;
 pub mod observe;
 mod outage;
@@ -33,7 +34,8 @@ pub mod stage;
 
 pub use check::{Violation, check_plan};
 pub use decide::plan;
-pub use display::{Milli, Missed, TradeSize, When};
+pub use display::{Missed, TradeSize, When};
 pub use memory::Memory;
+pub use milli::{Milli, significant};
 pub use observe::window;
 pub use outage::{LASTS as OUTAGE_LASTS, is_doubted};

@@ -11,6 +11,7 @@ pub use crate::growth::{Carries, Full, Growth, Highest};
 pub use crate::proven::{Fell, Proven, Size, Slot};
 pub use crate::ring::Ring;
 
+use crate::Milli;
 use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
@@ -96,9 +97,9 @@ pub struct Band {
     /// The interval that was known when it was forecast.
     pub origin: Timestamp,
     /// Its demand, in thousandths per second.
-    pub demand_milli: u64,
+    pub demand_milli: Milli,
     /// The lowest quantile forecast for the next interval, likewise.
-    pub low_milli: u64,
+    pub low_milli: Milli,
 }
 
 /// Lead times kept a service.
@@ -212,7 +213,7 @@ pub struct Fall {
     /// When it was first seen below.
     pub since: Timestamp,
     /// Demand is back in the band from here, in thousandths per second.
-    pub back_at_milli: u64,
+    pub back_at_milli: Milli,
     /// Set once the fall has an outage's shape: services that fell together, and of how many.
     pub outage: Option<(u32, u32)>,
 }
@@ -221,9 +222,9 @@ pub struct Fall {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedCapacity {
     /// Estimates at target utilisation in thousandths per second and unit, oldest first.
-    pub estimates_milli: Vec<u64>,
+    pub estimates_milli: Vec<Milli>,
     /// The highest demand per unit seen with them, in thousandths per second.
-    pub highest_milli: u64,
+    pub highest_milli: Milli,
     /// When the newest was taken.
     pub at: Timestamp,
 }

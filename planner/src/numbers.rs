@@ -2,8 +2,13 @@
 
 use fleet::{Level, Units};
 
+use crate::Milli;
+
 /// Numbers above this are taken for faults of the source: 10^15 a second.
 const SANE_MAX: f64 = 1e15;
+
+/// The same in thousandths.
+const MOST: f64 = SANE_MAX * 1000.0;
 
 /// One halving of the tail, in the unit of [`crate::memory::Calibration::depth_micro`].
 pub(crate) const HALVING: i64 = 1_000_000;
@@ -14,14 +19,19 @@ pub(crate) fn sane(value: f64) -> Option<f64> {
 }
 
 /// A sane number in thousandths.
-pub(crate) fn milli(value: f64) -> Option<u64> {
-    sane(value).map(|v| (v * 1000.0).round() as u64)
+pub(crate) fn milli(value: f64) -> Option<Milli> {
+    sane(value).map(Milli::per_second)
 }
 
-/// The smallest count whose capacity covers `demand_milli`.
-pub(crate) fn units_for(demand_milli: u64, capacity: f64) -> Units {
+/// A sane number in thousandths, rounded up: what a need is derived from.
+pub(crate) fn milli_up(value: f64) -> Option<Milli> {
+    sane(value).map(|v| Milli::up(v * 1000.0))
+}
+
+/// The smallest count whose capacity covers `demand`.
+pub(crate) fn units_for(demand: Milli, capacity: f64) -> Units {
     // A billionth of slack, so that rounding does not buy a unit.
-    let exact = demand_milli as f64 / (capacity * 1000.0);
+    let exact = demand.get() / (capacity * 1000.0);
     Units((exact - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32)
 }
 
@@ -40,11 +50,21 @@ pub(crate) fn depth_of(level: Level) -> i64 {
 }
 
 /// How often 1 must be doubled to make `value`, in millionths and linear between whole doublings;
-/// 0 for less than 2. The same on every machine, as no logarithm is.
-pub(crate) fn doublings(value: u64) -> i64 {
-    let Some(whole) = value.checked_ilog2() else { return 0 };
-    let part = (value as f64 / (1u64 << whole) as f64 - 1.0) * HALVING as f64;
-    i64::from(whole) * HALVING + part.round() as i64
+/// below zero where it must be halved, a hundred times at most. The same on every machine, as no
+/// logarithm is.
+pub(crate) fn doublings(value: f64) -> i64 {
+    // From here on whole numbers tell it well enough.
+    let mut left = if value >= 256.0 { value.min(MOST).floor() } else { value };
+    let mut whole = 0;
+    while left >= 2.0 {
+        left /= 2.0;
+        whole += 1;
+    }
+    while left < 1.0 && whole > -100 {
+        left *= 2.0;
+        whole -= 1;
+    }
+    whole * HALVING + ((left - 1.0).max(0.0) * HALVING as f64).round() as i64
 }
 
 /// The level at a depth: the reverse of [`depth_of`].
@@ -61,7 +81,7 @@ pub(crate) fn level_at(depth: i64) -> Option<Level> {
 /// The value at `depth` of a distribution known at `levels` (rising) with `values` (never
 /// falling): linear between levels; beyond the last, each further halving of the tail adds what
 /// the last known one did, as in an exponential tail. `None` for an empty or uneven table.
-pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u64> {
+pub(crate) fn value_at(levels: &[Level], values: &[Milli], depth: i64) -> Option<Milli> {
     if levels.len() != values.len() {
         return None;
     }
@@ -76,14 +96,14 @@ pub(crate) fn value_at(levels: &[Level], values: &[u64], depth: i64) -> Option<u
         left += 1;
         (from, to) = (to, depth_of(levels[left + 1]));
     }
-    let rise = values[left + 1].saturating_sub(values[left]) as f64;
-    let value = values[left] as f64 + rise * ((depth - from) as f64 / (to - from).max(1) as f64);
-    Some(value.clamp(0.0, SANE_MAX * 1000.0).round() as u64)
+    let rise = values[left + 1].saturating_sub(values[left]).get();
+    let part = (depth - from) as f64 / (to - from).max(1) as f64;
+    Some(Milli::up(values[left].get() + rise * part))
 }
 
 /// The depth of `value` in the distribution that [`value_at`] reads: how often demand above it is
 /// foreseen. Beyond the values known it goes on with their slope, down to no depth at all.
-pub(crate) fn depth_at(levels: &[Level], values: &[u64], value: u64) -> Option<i64> {
+pub(crate) fn depth_at(levels: &[Level], values: &[Milli], value: Milli) -> Option<i64> {
     if levels.len() != values.len() || levels.len() < 2 {
         return None;
     }
@@ -91,10 +111,10 @@ pub(crate) fn depth_at(levels: &[Level], values: &[u64], value: u64) -> Option<i
     let above = values.iter().position(|&known| known > value);
     let (left, right) = above.map_or((last - 1, last), |above| (above.max(1) - 1, above.max(1)));
     let (from, to) = (depth_of(levels[left]), depth_of(levels[right]));
-    let rise = values[right].saturating_sub(values[left]).max(1) as f64;
+    let rise = values[right].saturating_sub(values[left]).get().max(values[right].rounding());
     let part = match above {
-        Some(_) => (value as f64 - values[left] as f64) / rise,
-        None => 1.0 + (value as f64 - values[last] as f64) / rise,
+        Some(_) => (value.get() - values[left].get()) / rise,
+        None => 1.0 + (value.get() - values[last].get()) / rise,
     };
     // Beyond so many halvings the chance is none in a million.
     let depth = from as f64 + part.min(40.0) * (to - from) as f64;
@@ -137,36 +157,37 @@ mod tests {
 
     #[test]
     fn doublings_count_powers_of_two() {
-        assert_eq!([0, 1, 2, 1024].map(doublings), [0, 0, 1_000_000, 10_000_000]);
-        assert_eq!(doublings(3), 1_500_000);
-        assert_eq!(doublings(u64::MAX), 64_000_000);
+        assert_eq!([1.0, 2.0, 1024.0].map(doublings), [0, 1_000_000, 10_000_000]);
+        assert_eq!([3.0, 1e19].map(doublings), [1_500_000, doublings(MOST)]);
+        assert_eq!([0.5, 0.75, 0.0].map(doublings), [-1_000_000, -500_000, -100_000_000]);
     }
 
     #[test]
     fn beyond_the_last_level_the_tail_goes_on_with_its_slope() {
-        let values = [100, 200, 300];
+        let values = [100, 200, 300].map(Milli::whole);
         let at = |depth| value_at(&levels(), &values, depth).unwrap();
-        assert_eq!(at(0), 100);
-        assert_eq!(at(depth_of(Level::new(0.9).unwrap())), 200);
-        assert_eq!(at(depth_of(Level::new(0.99).unwrap())), 300);
+        assert_eq!(at(0), values[0]);
+        assert_eq!(at(depth_of(Level::new(0.9).unwrap())), values[1]);
+        assert_eq!(at(depth_of(Level::new(0.99).unwrap())), values[2]);
         // The last known stretch is 3.3125 halvings for 100: one more halving adds about 30.
-        assert_eq!(at(7_562_500), 330);
-        assert_eq!(value_at(&levels(), &[1, 2], 0), None);
+        assert_eq!(at(7_562_500).get().round(), 330.0);
+        assert_eq!(value_at(&levels(), &values[1..], 0), None);
         assert_eq!(value_at(&[], &[], 0), None);
     }
 
     #[test]
     fn a_value_lies_as_deep_as_it_was_read_from() {
-        let values = [100, 200, 300];
+        let values = [100, 200, 300].map(Milli::whole);
         for depth in [1_500_000, 4_000_000, 6_562_500, 9_000_000] {
             let value = value_at(&levels(), &values, depth).unwrap();
             let back = depth_at(&levels(), &values, value).unwrap();
             assert!((back - depth).abs() < 40_000, "{depth} came back as {back}");
         }
-        assert_eq!(depth_at(&levels(), &values, 0), Some(0));
-        assert_eq!(depth_at(&levels(), &[7, 7, 7], 7), Some(6_562_500));
-        assert!(depth_at(&levels(), &[7, 7, 7], u64::MAX).unwrap() > 40 * HALVING);
-        assert_eq!(depth_at(&levels(), &[1, 2], 1), None);
+        let [none, seven, most] = [0, 7, u64::MAX].map(Milli::whole);
+        assert_eq!(depth_at(&levels(), &values, none), Some(0));
+        assert_eq!(depth_at(&levels(), &[seven; 3], seven), Some(6_562_500));
+        assert!(depth_at(&levels(), &[seven; 3], most).unwrap() > 40 * HALVING);
+        assert_eq!(depth_at(&levels(), &[seven; 2], seven), None);
     }
 
     #[test]
@@ -178,10 +199,9 @@ mod tests {
 
     #[test]
     fn units_cover_demand_and_no_rounding_buys_one() {
-        assert_eq!(units_for(0, 50.0), Units(0));
-        assert_eq!(units_for(100_000, 50.0), Units(2));
-        assert_eq!(units_for(100_001, 50.0), Units(3));
-        assert_eq!(units_for(u64::MAX, 1e-300), Units(u32::MAX));
+        let found = |demand, capacity| units_for(Milli::whole(demand), capacity).0;
+        assert_eq!([0, 100_000, 100_001].map(|demand| found(demand, 50.0)), [0, 2, 3]);
+        assert_eq!(found(u64::MAX, 1e-300), u32::MAX);
     }
 
     #[test]
@@ -189,6 +209,6 @@ mod tests {
         for bad in [f64::NAN, f64::INFINITY, -1.0, -0.5, 1e300] {
             assert_eq!(sane(bad), None, "{bad}");
         }
-        assert_eq!(milli(1.2345), Some(1235));
+        assert_eq!(milli(1.2345), Some(Milli::whole(1235)));
     }
 }

@@ -4,8 +4,9 @@ use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Li
 use fleet::{OrTold, Seconds, Step, Timestamp, Units};
 use forecaster::{SeriesFault, WindowForecast, Windows};
 
+use crate::Milli;
 use crate::memory::ServiceMemory;
-use crate::numbers::milli;
+use crate::numbers::{milli, milli_up};
 use crate::policy::PoolPolicy;
 use crate::reasons::UnusableForecast;
 use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
@@ -128,7 +129,7 @@ impl ReducedForecast {
     ///     record: None,
     /// };
     /// let read = ReducedForecast::of(&made, Window::default()).expect("demand");
-    /// assert_eq!((read.next_milli[0], read.lead_milli[0]), (8_000, 10_000));
+    /// assert_eq!([read.next_milli[0], read.lead_milli[0]], [8_000, 10_000].map(planner::Milli::whole));
     /// // What can be no demand makes no forecast.
     /// let absurd = WindowForecast { lead: vec![f64::NAN], ..made };
     /// let refused = ReducedForecast::of(&absurd, Window::default());
@@ -139,19 +140,28 @@ impl ReducedForecast {
     /// Values that cannot be demand.
     pub fn of(made: &WindowForecast, window: Window) -> Result<ReducedForecast, NoForecast> {
         let unusable = || NoForecast::Unusable { why: UnusableForecast::Values.into() };
-        let all = |values: &[f64]| -> Result<Vec<u64>, NoForecast> {
-            values.iter().map(|&v| milli(v).ok_or_else(unusable)).collect()
+        let all = |values: &[f64], round: fn(f64) -> Option<Milli>| {
+            let rounded = values.iter().map(|&v| round(v).ok_or_else(unusable));
+            rounded.collect::<Result<Vec<Milli>, NoForecast>>()
+        };
+        let next = all(&made.next, milli)?;
+        // Of an ordinary load, whole thousandths tell enough.
+        let ordinary = next.last().is_some_and(|highest| highest.get() >= 1000.0);
+        let loss = |value| {
+            let whole = |loss: Milli| Milli::whole(loss.get().round() as u64);
+            let loss = milli(value).map(|loss| if ordinary { whole(loss) } else { loss });
+            loss.ok_or_else(unusable)
         };
         Ok(ReducedForecast {
             origin: made.origin,
             levels: made.levels.clone(),
-            lead_milli: all(&made.lead)?,
-            hold_milli: all(&made.hold)?,
-            next_milli: all(&made.next)?,
+            lead_milli: all(&made.lead, milli_up)?,
+            hold_milli: all(&made.hold, milli_up)?,
+            next_milli: next,
             model: made.model.clone(),
             window,
-            recent_loss_milli: milli(made.recent_loss).ok_or_else(unusable)?,
-            last_value_loss_milli: milli(made.last_value_loss).ok_or_else(unusable)?,
+            recent_loss_milli: loss(made.recent_loss)?,
+            last_value_loss_milli: loss(made.last_value_loss)?,
             record: made.record.map(|record| Record {
                 covered_milli: (record.covered * 1000.0).round() as u16,
                 bias_milli: (record.bias * 1000.0).round() as i64,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
+use crate::Milli;
 use crate::cursor::Cursor;
 use crate::memory::{Fall, Fell, Memory, ServiceMemory};
 use crate::numbers::milli;
@@ -124,13 +125,13 @@ pub(crate) fn alone(memory: &ServiceMemory) -> Option<Hold> {
 ///
 /// ```
 /// use fleet::{ServiceName, Timestamp};
-/// use planner::Memory;
+/// use planner::{Memory, Milli};
 /// use planner::memory::{Fall, ServiceMemory};
 ///
 /// let (web, api) = (ServiceName::new("web").expect("a name"), ServiceName::new("api").expect("a name"));
 /// let mut memory = Memory::default();
 /// assert!(!planner::is_doubted(&memory, &web));
-/// let fall = |outage| Some(Fall { since: Timestamp(0), back_at_milli: 7, outage });
+/// let fall = |outage| Some(Fall { since: Timestamp(0), back_at_milli: Milli::whole(7), outage });
 /// memory.services.insert(api.clone(), ServiceMemory { fall: fall(None), ..Default::default() });
 /// assert!(planner::is_doubted(&memory, &api) && !planner::is_doubted(&memory, &web));
 /// memory.services.insert(api, ServiceMemory { fall: fall(Some((2, 3))), ..Default::default() });
@@ -145,18 +146,19 @@ pub fn is_doubted(memory: &Memory, name: &ServiceName) -> bool {
 
 /// Whether demand that fell is back: in the band that it fell out of; or as sharply as it fell, in what
 /// that band may be by now.
-fn is_back(at: Timestamp, fall: Fall, demand: u64, fallen: Option<[u64; 3]>) -> bool {
+fn is_back(at: Timestamp, fall: Fall, demand: Milli, fallen: Option<[Milli; 3]>) -> bool {
     let lowest = fallen.and_then(|lately| lately.into_iter().min());
-    let sharply = lowest.is_some_and(|lowest| below(lowest, demand, LOST_PERCENT));
+    let sharply = lowest.is_some_and(|lowest| below(lowest.get(), demand.get(), LOST_PERCENT));
     let hour = Seconds::hours(1).0;
     let lost = BACK_FALLS_PERCENT.saturating_mul(at.since(fall.since).0) / hour;
     let left = 100u64.saturating_sub(lost).max(BACK_LEAST_PERCENT);
-    demand >= fall.back_at_milli || (sharply && !below(demand, fall.back_at_milli, 100 - left))
+    demand >= fall.back_at_milli
+        || (sharply && !below(demand.get(), fall.back_at_milli.get(), 100 - left))
 }
 
 /// Whether `demand` is less than `what` by more than so many percent of that.
-fn below(demand: u64, what: u64, percent: u64) -> bool {
-    u128::from(demand) * 100 < u128::from(what) * u128::from(100 - percent)
+fn below(demand: f64, what: f64, percent: u64) -> bool {
+    demand * 100.0 < what * (100 - percent) as f64
 }
 
 /// Judges an interval's demand, in thousandths per second; `low` is the lowest lately. Where units
@@ -164,8 +166,8 @@ fn below(demand: u64, what: u64, percent: u64) -> bool {
 fn judge(
     at: Timestamp,
     known_from: Timestamp,
-    demand: u64,
-    low: Option<u64>,
+    demand: Milli,
+    low: Option<Milli>,
     lost: bool,
     memory: &mut ServiceMemory,
 ) {
@@ -182,13 +184,13 @@ fn judge(
         }
         return;
     }
-    if lost || low.is_some_and(|low| !below(demand, low, BELOW_LOW_PERCENT)) {
+    if lost || low.is_some_and(|low| !below(demand.get(), low.get(), BELOW_LOW_PERCENT)) {
         return;
     }
     let fell_from = memory.bands.iter().rev().find(|band| {
         band.origin >= known_from
             && demand < band.low_milli
-            && below(demand, band.demand_milli, LOST_PERCENT)
+            && below(demand.get(), band.demand_milli.get(), LOST_PERCENT)
     });
     if let Some(band) = fell_from {
         let fall = Fall { since: at, back_at_milli: band.low_milli, outage: None };

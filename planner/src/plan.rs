@@ -5,6 +5,7 @@ use fleet::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Milli;
 use crate::policy::{FreezeScope, Share};
 use crate::reasons::{AbsurdNumber, ForeignChange, SwitchThrown};
 use crate::snapshot::{NoForecast, Window};
@@ -39,13 +40,13 @@ pub struct Action {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sizing {
     /// Demand now, in thousandths per second, as far as known.
-    pub demand_milli: Option<u64>,
+    pub demand_milli: Option<Milli>,
     /// Capacity of one unit at target utilisation, in thousandths per second.
-    pub capacity_milli: Option<u64>,
+    pub capacity_milli: Option<Milli>,
     /// The quantile level in force.
     pub level: Option<Level>,
     /// The demand it was sized for at that level in the lead window, in thousandths per second.
-    pub sized_for_milli: Option<u64>,
+    pub sized_for_milli: Option<Milli>,
     /// Units the forecast asks for in the lead window.
     pub needed_lead: Option<Units>,
     /// Units the forecast asks for in the hold window.
@@ -349,9 +350,9 @@ pub enum Hold {
     /// A sample lies beyond all that was seen: it orders one step, and the next one confirms it.
     Unconfirmed {
         /// Demand of the sample, in thousandths per second.
-        demand_milli: u64,
+        demand_milli: Milli,
         /// The highest that more than one sample showed.
-        known_milli: u64,
+        known_milli: Milli,
     },
     /// Utilisation stays at its limit whatever is added, and counts no more.
     SensorStuck {
@@ -361,8 +362,8 @@ pub enum Hold {
     /// Units are full at less demand than the capacity that was given.
     FullBelow {
         /// What a unit carries at the limit of utilisation, in thousandths per second.
-        carries_milli: u64,
-        given_milli: u64,
+        carries_milli: Milli,
+        given_milli: Milli,
     },
     /// Demand fell out of its band at once, and nothing shows yet that the fall is real.
     FellAlone {
@@ -374,9 +375,9 @@ pub enum Hold {
     Disagree {
         since: Timestamp,
         /// Demand of the newest interval, in thousandths per second.
-        demand_milli: u64,
+        demand_milli: Milli,
         /// The demand that utilisation still fits to, likewise.
-        with_milli: u64,
+        with_milli: Milli,
     },
 }
 

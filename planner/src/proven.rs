@@ -10,6 +10,7 @@ use std::ops::Range;
 use fleet::{Seconds, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
+use crate::Milli;
 use crate::ring::Ring;
 
 /// The length of a slot: over recorded loads, longer ones cost more and protected from no more.
@@ -91,7 +92,7 @@ impl From<Size> for Units {
 pub struct Fell {
     pub at: Timestamp,
     /// It was a dip once demand is back here, in thousandths per second.
-    pub back_at_milli: u64,
+    pub back_at_milli: Milli,
 }
 
 /// The slot that `at` lies in.
@@ -241,7 +242,7 @@ impl Proven {
 
     /// Notes that demand fell, or that a fall is over: it was a dip, or has lasted. `settled_milli`
     /// is what demand is now.
-    pub(crate) fn note_fall(&mut self, at: Timestamp, fall: Option<Fell>, settled_milli: u64) {
+    pub(crate) fn note_fall(&mut self, at: Timestamp, fall: Option<Fell>, settled_milli: Milli) {
         let over = |fell: &Fell| {
             settled_milli >= fell.back_at_milli || at.since(fell.at) >= FALL_BELIEVED_AFTER
         };

@@ -2,12 +2,12 @@
 
 use fleet::{Seconds, Timestamp, Units};
 
+use crate::Milli;
 use crate::growth::{self, most_by_full, ordered_by_full};
 use crate::learn::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, capacity_per_unit, newest, start_depth};
 use crate::memory::{Quality, ServiceMemory};
 use crate::numbers::{
-    HALVING, depth_at, doublings, halved_millionths, level_at, milli, sane, times_milli, units_for,
-    value_at,
+    HALVING, depth_at, doublings, halved_millionths, level_at, milli, sane, units_for, value_at,
 };
 use crate::plan::{DecidedBy, Hold, Sizing, Trade};
 use crate::policy::ServicePolicy;
@@ -61,7 +61,7 @@ impl Wish {
 /// What is known of demand at `at`.
 struct Known {
     /// The larger of the settled and the provisional samples, in thousandths.
-    now_milli: Option<u64>,
+    now_milli: Option<Milli>,
     /// Why no unit may be taken away on its account.
     no_decrease: Option<Hold>,
 }
@@ -226,7 +226,7 @@ fn demand_known(at: Timestamp, seen: &Observation) -> Known {
 /// What a trusted forecast asks for.
 struct Need {
     depth: i64,
-    sized_for_milli: u64,
+    sized_for_milli: Milli,
     lead: Units,
     hold: Units,
 }
@@ -246,9 +246,9 @@ fn forecast_need(
         }
     };
     if memory.quality == Quality::Distrusted {
-        let other = forecast.last_value_loss_milli.max(1);
-        let percent = u128::from(forecast.recent_loss_milli) * 100 / u128::from(other);
-        let loss_percent = u32::try_from(percent).unwrap_or(u32::MAX);
+        let least = crate::learn::loss_allowed(forecast);
+        let other = forecast.last_value_loss_milli.get().max(least);
+        let loss_percent = (forecast.recent_loss_milli.get() * 100.0 / other) as u32;
         notes.push(Hold::ForecastDistrusted { loss_percent });
         return None;
     }
@@ -265,9 +265,15 @@ fn forecast_need(
     Some(Need {
         depth,
         sized_for_milli: lead,
-        lead: units_for(lead, capacity),
-        hold: units_for(hold, capacity),
+        lead: units_for(foreseen(lead, capacity), capacity),
+        hold: units_for(foreseen(hold, capacity), capacity),
     })
+}
+
+/// A forecast of demand that has ended runs out and never is nothing: what is neither half a
+/// thousandth a second nor a thousandth of a unit is.
+fn foreseen(demand: Milli, capacity: f64) -> Milli {
+    if demand.get() < capacity.min(0.5) { Milli::ZERO } else { demand }
 }
 
 /// How often `units` and its neighbours are expected to be too few: at the calibrated depth that is
@@ -336,10 +342,10 @@ fn priced_depth(
 /// of the tail.
 pub(crate) fn spread(forecast: &ReducedForecast, capacity: f64) -> Option<i64> {
     let at = |depth| value_at(&forecast.levels, &forecast.lead_milli, depth);
-    let rise = at(SPREAD_TO)?.saturating_sub(at(SPREAD_FROM)?) as f64;
+    let rise = at(SPREAD_TO)?.saturating_sub(at(SPREAD_FROM)?).get();
     let least = capacity * SPREAD_MIN_MILLI as f64;
     let per_halving = (rise * HALVING as f64 / (SPREAD_TO - SPREAD_FROM) as f64).max(least);
-    Some(doublings(per_halving as u64))
+    Some(doublings(per_halving))
 }
 
 /// Demand now and its fastest recent rise, with the headroom that the budget has taught.
@@ -349,22 +355,22 @@ fn reactive_need(
     seen: &Observation,
     memory: &ServiceMemory,
     capacity: Option<f64>,
-    now_milli: Option<u64>,
+    now_milli: Option<Milli>,
 ) -> Option<Units> {
     let Some(capacity) = capacity else {
         return by_utilisation(service, view, seen, memory);
     };
     let now = now_milli?;
-    let rise = milli(seen.demand.fastest_rise.max(0.0)).unwrap_or(0);
+    let rise = milli(seen.demand.fastest_rise.max(0.0)).unwrap_or_default();
     let trusted = seen.forecast.is_ok() && memory.quality == Quality::Trusted;
     let headroom = memory.calibration.headroom_micro.unwrap_or(HEADROOM_START);
     // A trusted forecast knows the rise already: only what was learned beyond it is added.
     let headroom = if trusted { headroom - HEADROOM_START } else { headroom };
     let headroom = u64::try_from(headroom.clamp(0, 100 * HALVING) / 1000).unwrap_or(0);
-    let most = times_milli(now, RISE_MOST_MILLI);
+    let most = now.times(RISE_MOST_MILLI);
     // A sample that nothing confirms is no rise either.
     let most = if memory.growth.step.is_some() { most } else { most.max(rise) };
-    let ahead = now.saturating_add(times_milli(rise, headroom).min(most));
+    let ahead = now.saturating_add(rise.times(headroom).min(most));
     let spared = growth::with_nothing_to_spare(capacity, memory);
     Some(units_for(now, capacity).max(units_for(ahead, spared)))
 }
@@ -386,7 +392,7 @@ fn by_utilisation(
     let on =
         seen.demand.settled.and_then(|p| memory.in_service.mean_milli(p.start, p.start + step));
     let on = on.map_or(f64::from(view.in_service.0) * 1000.0, |on| on as f64);
-    Some(units_for((on * utilisation).round() as u64, target))
+    Some(units_for(Milli::whole((on * utilisation).round() as u64), target))
 }
 
 #[cfg(test)]
@@ -404,8 +410,8 @@ mod tests {
             lead_time: Seconds(300),
             hold: Seconds(900),
         };
-        let values: Vec<u64> = [1_000_000, SPREAD_FROM as u64, SPREAD_TO as u64]
-            .map(|d| d * per_halving / 1_000_000)
+        let values: Vec<Milli> = [1_000_000, SPREAD_FROM as u64, SPREAD_TO as u64]
+            .map(|d| Milli::whole(d * per_halving / 1_000_000))
             .into();
         ReducedForecast {
             origin: Timestamp(0),
@@ -415,8 +421,8 @@ mod tests {
             next_milli: values,
             model: "test".to_owned(),
             window,
-            recent_loss_milli: 1,
-            last_value_loss_milli: 1,
+            recent_loss_milli: Milli::whole(1),
+            last_value_loss_milli: Milli::whole(1),
             record: None,
         }
     }

@@ -6,6 +6,7 @@ use fleet::group::{Activity, NativePolicy, ScheduledAction};
 use fleet::{Change, Fault, GroupId, Level, OrTold, Seconds, ServiceName, Step, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
+use crate::Milli;
 use crate::policy::{ActiveFreeze, EventFloor, Share};
 use crate::reasons::{SwitchThrown, UnusableForecast};
 use crate::stage::StageRequest;
@@ -203,20 +204,20 @@ pub struct ReducedForecast {
     pub levels: Vec<Level>,
     /// Highest demand within the lead window at each level, in thousandths of a unit of demand
     /// per second, never falling with the level.
-    pub lead_milli: Vec<u64>,
+    pub lead_milli: Vec<Milli>,
     /// Highest demand within the hold window, likewise.
-    pub hold_milli: Vec<u64>,
+    pub hold_milli: Vec<Milli>,
     /// Demand in the next interval at each level, likewise: the band an outage's shape falls out of.
-    pub next_milli: Vec<u64>,
+    pub next_milli: Vec<Milli>,
     /// The model that made it, such as `linear` or `seasonal-day`.
     pub model: String,
     /// The parts of the lead window.
     pub window: Window,
     /// Pinball loss lately, and last-value's on the same intervals, in thousandths: a forecast
     /// that has been worse than last-value loses its say.
-    pub recent_loss_milli: u64,
+    pub recent_loss_milli: Milli,
     /// See `recent_loss_milli`.
-    pub last_value_loss_milli: u64,
+    pub last_value_loss_milli: Milli,
     /// How forecasts of the lead window that came due lately did otherwise.
     pub record: Option<Record>,
 }

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use super::keys::root::top;
 use super::keys::times::freeze as known;
 use super::reader::{Entry, Table, did_you_mean};
+use super::weeks::OfMonth;
 use super::zone::{Zone, zone};
 
 /// A rule that opens freeze windows.
@@ -43,11 +44,13 @@ pub enum FreezeWindow {
     Weekly(Weekly),
 }
 
-/// A window that opens every week, on each of `days` at `from`.
+/// A window that opens every week, or on some of a month's days, on each of `days` at `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weekly {
     /// The days it opens on, Monday first, each once; never empty.
     pub days: Vec<Weekday>,
+    /// Which of a month's days of these names; empty is all of them.
+    pub of_month: Vec<OfMonth>,
     /// When it opens.
     pub from: Time,
     /// Days after the opening day on which it closes: 0 to 7.
@@ -68,19 +71,26 @@ pub(super) const DAYS: [(&str, Weekday); 7] = [
 
 /// What a weekly window should look like, for messages.
 pub(super) const WEEKLY: &str = "a weekly window such as `Mon-Fri 08:30-20:00`, `Sat,Sun 00:00-24:00`, `daily 22:00-06:00` or \
-     `Fri 18:00-Mon 08:00`";
+     `Fri 18:00-Mon 08:00`, or of a month such as `first Thu 02:00-04:00` or `last Fri 18:00-20:00`";
 
 impl Weekly {
     /// Reads `Mon-Fri 08:30-20:00`, `Sat,Sun 00:00-24:00`, `daily 22:00-06:00` (closes the day
-    /// after) and `Fri 18:00-Mon 08:00` (one stretch).
+    /// after) and `Fri 18:00-Mon 08:00` (one stretch); with `first`, `second,fourth` or `last` before
+    /// the days, of each month alone.
     pub fn parse(text: &str) -> Option<Weekly> {
+        let (of_month, text) = OfMonth::split(text);
+        // Every day of a month has a name.
+        if !of_month.is_empty() && text.starts_with("daily") {
+            return None;
+        }
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             [days, times] => {
                 let (from, until) = times.split_once('-')?;
                 let (from, (until, extra)) = (time_of_day(from)?, end_of_window(until)?);
                 let overnight = u8::from(extra || until <= from);
-                Some(Weekly { days: days_of(days)?, from, days_later: overnight, until })
+                let days = days_of(days)?;
+                Some(Weekly { days, of_month, from, days_later: overnight, until })
             }
             [day, middle, end] => {
                 let (from, last) = middle.split_once('-')?;
@@ -89,7 +99,7 @@ impl Weekly {
                 let apart = last.since(Weekday::Monday) - first.since(Weekday::Monday);
                 let days = u8::try_from(apart.rem_euclid(7)).ok()? + u8::from(extra);
                 let days_later = if days == 0 && until <= from { 7 } else { days };
-                Some(Weekly { days: vec![first], from, days_later, until })
+                Some(Weekly { days: vec![first], of_month, from, days_later, until })
             }
             _ => None,
         }
@@ -103,6 +113,10 @@ impl fmt::Display for Weekly {
         let days: Vec<&str> = self.days.iter().map(|day| word(*day)).collect();
         let from = self.from.strftime("%H:%M");
         let until = self.until.strftime("%H:%M");
+        for (at, which) in self.of_month.iter().enumerate() {
+            write!(f, "{}{which}", if at > 0 { "," } else { "" })?;
+        }
+        f.write_str(if self.of_month.is_empty() { "" } else { " " })?;
         write!(f, "{} {from}-{until}", days.join(","))?;
         match self.days_later {
             0 => Ok(()),
@@ -236,8 +250,14 @@ impl Weekly {
         let until = last.checked_add(DAYS_AROUND.days()).unwrap_or(last);
         from.series(1.day())
             .take_while(move |date| *date <= until)
-            .filter(|date| self.days.contains(&date.weekday()))
+            .filter(|date| self.opens_on(*date))
             .filter_map(|date| self.local_window(date))
+    }
+
+    /// Whether a window opens on the date.
+    pub(crate) fn opens_on(&self, date: Date) -> bool {
+        let of_month = self.of_month.is_empty() || self.of_month.iter().any(|which| which.is(date));
+        of_month && self.days.contains(&date.weekday())
     }
 
     pub(crate) fn local_window(&self, date: Date) -> Option<(DateTime, DateTime)> {
@@ -400,6 +420,54 @@ mod tests {
         assert!(*until(&always, "2026-03-07T10:00:00Z") >= *"2026-03-14T00:00:00Z");
     }
 
+    /// The dates of a year on which a window opens, in UTC.
+    fn opens(text: &str, year: i16) -> Vec<String> {
+        let weekly = Weekly::parse(text).unwrap();
+        let days = jiff::civil::date(year, 1, 1).series(1.day());
+        let days = days.take_while(|date| date.year() == year);
+        days.filter(|date| weekly.opens_on(*date))
+            .map(|d| d.strftime("%m-%d").to_string())
+            .collect()
+    }
+
+    #[test]
+    fn windows_of_a_month_open_on_some_of_its_days() {
+        // 2026-01-01 was a Thursday.
+        let first = opens("first Thu 02:00-04:00", 2026).join(" ");
+        assert_eq!(
+            first,
+            "01-01 02-05 03-05 04-02 05-07 06-04 07-02 08-06 09-03 10-01 11-05 12-03"
+        );
+        let fifth = opens("fifth Mon 02:00-04:00", 2026).join(" ");
+        assert_eq!(fifth, "03-30 06-29 08-31 11-30");
+        let last = opens("last Fri 18:00-20:00", 2026).join(" ");
+        assert_eq!(last, "01-30 02-27 03-27 04-24 05-29 06-26 07-31 08-28 09-25 10-30 11-27 12-25");
+        assert_eq!(opens("last Thu 18:00-20:00", 2024)[1], "02-29", "a leap day");
+        for day in DAYS.map(|(word, _)| word) {
+            let every = opens(&format!("{day} 02:00-04:00"), 2027);
+            let all = opens(&format!("first,second,third,fourth,fifth {day} 02:00-04:00"), 2027);
+            assert_eq!(all, every);
+            for which in ["first", "second", "third", "fourth", "last"] {
+                assert_eq!(opens(&format!("{which} {day} 02:00-04:00"), 2027).len(), 12);
+            }
+            let either = opens(&format!("fourth,fifth {day} 02:00-04:00"), 2027);
+            let last = opens(&format!("last {day} 02:00-04:00"), 2027);
+            assert!(last.iter().all(|date| either.contains(date)), "{day}");
+        }
+    }
+
+    #[test]
+    fn a_stretch_of_a_month_ends_in_the_next_one() {
+        let weekend = weekly("UTC", "last Fri 18:00-Mon 08:00");
+        assert_eq!(until(&weekend, "2026-07-31T17:59:59Z"), "-");
+        assert_eq!(until(&weekend, "2026-08-02T12:00:00Z"), "2026-08-03T08:00:00Z");
+        assert_eq!(until(&weekend, "2026-08-09T12:00:00Z"), "-", "the next weekend");
+        // The first Thursday is one by the clock on the wall: in Shanghai it begins on Wednesday.
+        let patches = weekly("Asia/Shanghai", "first Thu 02:00-04:00");
+        assert_eq!(until(&patches, "2026-04-01T18:30:00Z"), "2026-04-01T20:00:00Z");
+        assert_eq!(until(&patches, "2026-04-08T18:30:00Z"), "-");
+    }
+
     /// Clocks in Berlin jumped from 02:00 to 03:00 on 2026-03-29.
     #[test]
     fn a_window_in_the_gap_of_spring_is_still_there() {
@@ -440,6 +508,10 @@ mod tests {
         );
         assert_eq!(shown("Mon 00:00-24:00").unwrap(), "Mon 00:00-00:00 the day after");
         assert_eq!(shown("Fri 18:00-Fri 24:00").unwrap(), "Fri 18:00-00:00 the day after");
+        assert_eq!(
+            shown("second,last Mon,Tue 08:00-09:00").unwrap(),
+            "second,last Mon,Tue 08:00-09:00"
+        );
         for bad in [
             "",
             "Mon",
@@ -453,6 +525,16 @@ mod tests {
             "Mon- 08:00-20:00",
             "Mon,, 08:00-20:00",
             "Mon-Fri 08:00-20:00 UTC",
+            "first 08:00-20:00",
+            "first daily 08:00-20:00",
+            "First Thu 08:00-20:00",
+            "first thu 08:00-20:00",
+            "fifth-and-half Mon 08:00-20:00",
+            "sixth Mon 08:00-20:00",
+            "first,,third Mon 08:00-20:00",
+            "first,penultimate Mon 08:00-20:00",
+            "Mon first 08:00-20:00",
+            "first first Mon 08:00-20:00",
         ] {
             assert_eq!(shown(bad), None, "{bad}");
         }

@@ -36,6 +36,7 @@ mod template;
 mod test_checks;
 mod trace;
 mod value;
+mod weeks;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ pub use secret::SecretFile;
 pub use template::{ServiceTemplate, TemplateFault};
 pub use trace::Trace;
 pub use value::budget as removal_budget;
+pub use weeks::OfMonth;
 pub use zone::{NotAZone, Zone};
 
 /// All that the operator wants, parsed.

@@ -36,9 +36,12 @@ impl QuietHours {
 
     /// Whether alerts may be held too long; zones that change their clocks are an hour's matter.
     fn is_too_long(&self) -> bool {
-        // A fortnight hour by hour, of which every two weeks are alike.
-        let hours = (0..14 * 24).map(|hour| Timestamp(0) + Seconds::hours(hour));
-        hours.filter_map(|at| Some(self.until(at)?.since(at))).any(|left| left > LONGEST)
+        // A fortnight hour by hour, of which every two weeks are alike; days of a month may lie as
+        // close to each other as those of a week.
+        let hours = Weekly { of_month: Vec::new(), ..self.hours.clone() };
+        let moments = (0..14 * 24).map(|hour| Timestamp(0) + Seconds::hours(hour));
+        let left = |at: Timestamp| Some(hours.open_until(&self.timezone, at)?.since(at));
+        moments.filter_map(left).any(|left| left > LONGEST)
     }
 }
 
@@ -53,7 +56,8 @@ pub(super) fn quiet_hours(entry: &Entry<'_>) -> Option<QuietHours> {
     let expected = "an IANA time zone such as `\"Asia/Shanghai\"` or `\"UTC\"`";
     let timezone =
         table.required(&known::TIMEZONE, expected).and_then(|entry| zone(&entry, expected));
-    let expected = "hours such as `22:00-08:00`, or of some days such as `Sat,Sun 00:00-24:00`";
+    let expected = "hours such as `22:00-08:00`, or of some days such as `Sat,Sun 00:00-24:00` or \
+                    `first Thu 20:00-24:00`";
     let hours_entry = table.required(&known::HOURS, expected);
     let hours = hours_entry.as_ref().and_then(|entry| entry.parsed(hours, expected));
     let except = table.get(&known::EXCEPT).map_or(Some(Some(Severity::Critical)), |entry| {
@@ -127,6 +131,8 @@ mod tests {
             ("00:00-24:00", true),
             ("Mon-Thu 00:00-24:00", true),
             ("08:00-08:00", true),
+            ("first Thu 00:00-24:00", false),
+            ("first Mon-Wed 00:00-24:00", true),
         ] {
             assert_eq!(quiet("Europe/Berlin", text).is_too_long(), too_long, "{text}");
         }

@@ -52,6 +52,10 @@ How values are written:
 - **Weekly windows** are `\"Mon-Fri 08:30-20:00\"`, `\"Sat,Sun 00:00-24:00\"`, `\"daily 22:00-06:00\"`
   (ends on the next day) and `\"Fri 18:00-Mon 08:00\"` (one stretch). An end of `23:59` is the end of
   the day, as `24:00` is.
+- **Windows of a month** are weekly windows with `first`, `second`, `third`, `fourth`, `fifth` or
+  `last`, or several of them, before their days: `\"first Thu 02:00-04:00\"`,
+  `\"second,fourth Mon 09:00-12:00\"`, `\"last Fri 18:00-Mon 08:00\"`. They can be written wherever
+  weekly windows can. Months without a fifth day of that name have no such window.
 - **Yearly windows** are `\"11-11\"` (the whole day), `\"11-11 20:00-24:00\"` and
   `\"11-10 20:00-11-12 02:00\"`.
 ",
@@ -75,6 +79,9 @@ neap check --schema > neap.schema.json
 - **当地时间**是日期，或日期加时间，不带时差：`2026-12-24`、`\"2026-12-24T18:00\"`。时区写在 `timezone` 中。
 - **每周时段**写作 `\"Mon-Fri 08:30-20:00\"`、`\"Sat,Sun 00:00-24:00\"`、`\"daily 22:00-06:00\"`（次日结束）和
   `\"Fri 18:00-Mon 08:00\"`（连续一段）。结束时间 `23:59` 与 `24:00` 一样，指一天的结束。
+- **每月时段**是在星期几之前写上 `first`、`second`、`third`、`fourth`、`fifth` 或 `last`（可以写多个）的每周时段：
+  `\"first Thu 02:00-04:00\"`（每月第一个星期四）、`\"second,fourth Mon 09:00-12:00\"`、`\"last Fri 18:00-Mon 08:00\"`
+  （最后一个星期五起）。凡可写每周时段之处均可使用。没有第五个该星期几的月份没有此时段。
 - **每年时段**写作 `\"11-11\"`（全天）、`\"11-11 20:00-24:00\"` 和 `\"11-10 20:00-11-12 02:00\"`。
 ",
 ];

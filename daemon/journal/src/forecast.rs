@@ -1,6 +1,7 @@
 //! A reduced forecast in few bytes: rising values as steps.
 
 use fleet::{Level, Timestamp};
+use planner::Milli;
 use planner::snapshot::{Record, ReducedForecast, Window};
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +43,8 @@ impl ForecastPart {
             lead: steps(lead_milli),
             hold: steps(hold_milli),
             next: steps(next_milli),
-            recent_loss: *recent_loss_milli as i64,
-            last_value_loss: *last_value_loss_milli as i64,
+            recent_loss: recent_loss_milli.to_bits() as i64,
+            last_value_loss: last_value_loss_milli.to_bits() as i64,
             record: *record,
         }
     }
@@ -57,26 +58,27 @@ impl ForecastPart {
             next_milli: values(&self.next),
             model: self.model,
             window: self.window,
-            recent_loss_milli: self.recent_loss as u64,
-            last_value_loss_milli: self.last_value_loss as u64,
+            recent_loss_milli: Milli::from_bits(self.recent_loss as u64),
+            last_value_loss_milli: Milli::from_bits(self.last_value_loss as u64),
             record: self.record,
         }
     }
 }
 
 /// Each value less the one before, around the end of the numbers where need be.
-fn steps(values: &[u64]) -> Vec<i64> {
-    let before = std::iter::once(0).chain(values.iter().copied());
-    values.iter().zip(before).map(|(value, before)| value.wrapping_sub(before) as i64).collect()
+fn steps(values: &[Milli]) -> Vec<i64> {
+    let values = values.iter().map(|value| value.to_bits());
+    let before = std::iter::once(0).chain(values.clone());
+    values.zip(before).map(|(value, before)| value.wrapping_sub(before) as i64).collect()
 }
 
-fn values(steps: &[i64]) -> Vec<u64> {
+fn values(steps: &[i64]) -> Vec<Milli> {
     let mut sum = 0u64;
     steps
         .iter()
         .map(|step| {
             sum = sum.wrapping_add(*step as u64);
-            sum
+            Milli::from_bits(sum)
         })
         .collect()
 }
@@ -88,6 +90,7 @@ mod tests {
     #[test]
     fn any_values_come_back() {
         for list in [vec![], vec![7], vec![1, 5, 5, 900], vec![u64::MAX, 0, u64::MAX, 1]] {
+            let list: Vec<Milli> = list.into_iter().map(Milli::from_bits).collect();
             assert_eq!(values(&steps(&list)), list);
         }
     }

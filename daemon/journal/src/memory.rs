@@ -219,7 +219,7 @@ mod tests {
                 lately: [(0, slot)].into_iter().collect(),
                 days: [(0, Units(4).into())].into_iter().collect(),
                 unbudgeted: Units(6),
-                fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
+                fell: Some(Fell { at: Timestamp(7), back_at_milli: planner::Milli::whole(8) }),
             },
             growth: Growth { surplus: Units(9), ..Growth::default() },
             doubt: Doubt { settled_at: Some(Timestamp(9)), ..Doubt::default() },

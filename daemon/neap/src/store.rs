@@ -4,6 +4,7 @@
 //! journal. A service's demand is the sum of its metrics, per second. What a source knew in part
 //! alone is a lower bound: it is marked here as such, and the journal does not have it.
 
+mod counter;
 mod parts;
 mod repeats;
 mod spacing;
@@ -65,6 +66,8 @@ struct Held {
     too_seldom: Option<Fault>,
     /// Why its newest samples are no measurements.
     repeats: Option<Fault>,
+    /// See `too_seldom`.
+    counter: Option<Fault>,
 }
 
 /// What a reading of a metric told.
@@ -101,7 +104,8 @@ impl Store {
                 Err(fault) => held.fault = Some(unusable(query, &fault)),
             }
         }
-        news.anew = held.look_at_spacing(query);
+        let spacing = held.look_at_spacing(query);
+        news.anew = held.look_for_counter(query) || spacing;
         // What they are made of stays; they lower nothing.
         let _news = held.look_for_repeats(query);
         if news.anew && !held.series.is_empty() {
@@ -177,6 +181,7 @@ impl Store {
             partial_since: None,
             too_seldom: None,
             repeats: None,
+            counter: None,
         })
     }
 
@@ -233,7 +238,7 @@ impl Store {
     /// What an operator has to know of a metric's samples.
     fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
         let held = self.metrics.get(&query.key())?;
-        held.fault.as_ref().or(held.too_seldom.as_ref()).or(held.repeats.as_ref())
+        held.fault.as_ref().or(held.misreading()).or(held.repeats.as_ref())
     }
 
     fn recent(

@@ -10,10 +10,10 @@ use ::journal::{CycleId, CycleRecord, JournalFault, Reader};
 use alerts::Tally;
 use fleet::calls::{Calls, Operation};
 use fleet::{Change, ProviderName, RuleName, Seconds, ServiceName, Timestamp};
-use planner::Memory;
 use planner::plan::{Action, Finding};
 use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
+use planner::{Memory, Milli};
 use report::Reason;
 use shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
@@ -296,7 +296,7 @@ impl Shown {
         for (name, sizing) in acted.chain(found) {
             let past = self.past.get_mut(name).and_then(|past| past.points.back_mut());
             if let (Some(point), Some(milli)) = (past, sizing.sized_for_milli) {
-                point.sized_for = Some(milli as f32 / 1000.0);
+                point.sized_for = Some(milli.a_second() as f32);
             }
         }
         for action in seen.actions {
@@ -364,7 +364,7 @@ impl Past {
 }
 
 /// Demand of the next interval at the lowest, middle and highest level, in thousandths.
-pub(super) fn band(forecast: &ReducedForecast) -> Option<[u64; 3]> {
+pub(super) fn band(forecast: &ReducedForecast) -> Option<[Milli; 3]> {
     let levels = &forecast.next_milli;
     let middle = levels.get(forecast.levels.iter().position(|l| l.get() >= 0.5)?)?;
     Some([*levels.first()?, *middle, *levels.last()?])
@@ -373,7 +373,7 @@ pub(super) fn band(forecast: &ReducedForecast) -> Option<[u64; 3]> {
 fn point(at: Timestamp, seen: &Observation, capacity: Option<f64>) -> Point {
     let group = seen.group.as_ref().ok();
     let next = seen.forecast.as_ref().ok().and_then(band);
-    let next = next.map(|levels| levels.map(|milli| milli as f32 / 1000.0));
+    let next = next.map(|levels| levels.map(|milli| milli.a_second() as f32));
     Point {
         at,
         demand: seen.demand.settled.map(|point| point.value as f32),

@@ -31,7 +31,8 @@ pub(super) fn demand(past: &Past, labels: &Labels) -> anyhow::Result<String> {
     let points: Vec<&Point> = past.points.iter().collect();
     let carried = |point: &Point| Some(point.capacity? * point.in_service? as f32);
     let tops = points.iter().flat_map(|p| [p.demand, p.next.map(|n| n[2]), carried(p)]);
-    let top = tops.flatten().fold(1.0_f32, f32::max) * 1.05;
+    let top = tops.flatten().fold(0.0_f32, f32::max);
+    let top = if top > 0.0 { top * 1.05 } else { 1.0 };
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();

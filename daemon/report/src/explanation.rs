@@ -6,6 +6,7 @@ mod lines;
 use fleet::{Seconds, ServiceName, Timestamp};
 use journal::records::{Explanation, Promise};
 use journal::{CycleId, CycleRecord, Reader, ServiceTurn};
+use planner::Milli;
 use planner::plan::Plan;
 use serde_json::json;
 
@@ -86,7 +87,7 @@ fn quality(told: &Explanation) -> Option<Quality<'_>> {
     let forecast = told.seen.as_ref()?.forecast.as_ref().ok()?;
     let (own, last) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
     let quality = Quality {
-        loss: (last > 0).then(|| own as f64 / last as f64),
+        loss: (last > Milli::ZERO).then(|| own.get() / last.get()),
         record: forecast.record,
         kept: told.promise.as_ref().filter(|promise| !promise.is_broken()),
     };
@@ -96,7 +97,8 @@ fn quality(told: &Explanation) -> Option<Quality<'_>> {
 /// What keeping the promise takes now.
 fn price<'a>(told: &'a Explanation, broken: &'a Promise) -> Broken<'a> {
     let units = told.sizing().and_then(|sizing| {
-        let needs = sizing.demand_milli?.div_ceil(sizing.capacity_milli.filter(|c| *c > 0)?);
+        let capacity = sizing.capacity_milli.filter(|c| *c > Milli::ZERO)?;
+        let needs = (sizing.demand_milli?.get() / capacity.get() - 1e-9).ceil() as u64;
         Some((sizing.wanted, needs))
     });
     Broken { service: &told.service, promise: broken, units }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fleet::{Level, Seconds, Units};
+use planner::Milli;
 use planner::plan::{DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::snapshot::OrderResult;
 use planner::stage::StageMemory;
@@ -15,15 +16,15 @@ pub struct Reason {
     /// Units that demand now and its fastest recent rise ask for.
     pub needed_reactive: Option<Units>,
     /// The demand it was sized for, in thousandths per second.
-    pub sized_for_milli: Option<u64>,
+    pub sized_for_milli: Option<Milli>,
     /// At which quantile level.
     pub level: Option<Level>,
     /// What a unit carries, in thousandths per second.
-    pub capacity_milli: Option<u64>,
+    pub capacity_milli: Option<Milli>,
     /// The lead window.
     pub lead: Seconds,
     /// Demand now, in thousandths per second.
-    pub demand_milli: Option<u64>,
+    pub demand_milli: Option<Milli>,
 }
 
 impl Reason {
@@ -86,10 +87,19 @@ pub fn reason(sizing: &Sizing) -> String {
     Reason::of(sizing).to_string()
 }
 
-/// Thousandths as a number with at most one decimal.
-pub fn rate(milli: u64) -> String {
-    let value = milli as f64 / 1000.0;
-    if value >= 100.0 || milli.is_multiple_of(1000) {
+/// A load per second with at most one decimal; a small one with the digits that tell it.
+///
+/// ```
+/// use planner::Milli;
+///
+/// let shown = [0.0, 0.0004, 0.25, 0.96, 7.0, 7.25, 1234.5].map(|v| report::rate(Milli::per_second(v)));
+/// assert_eq!(shown, ["0", "0.0004", "0.25", "0.96", "7", "7.2", "1234"]);
+/// ```
+pub fn rate(load: Milli) -> String {
+    let value = load.a_second();
+    if value < 1.0 {
+        planner::significant(value, 2)
+    } else if value >= 100.0 || value.fract() == 0.0 {
         format!("{value:.0}")
     } else {
         format!("{value:.1}")

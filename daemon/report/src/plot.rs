@@ -62,6 +62,7 @@ pub fn number(value: f64) -> String {
         v if v >= 1e6 => format!("{:.1}M", v / 1e6),
         v if v >= 1e4 => format!("{:.0}k", v / 1e3),
         v if v >= 10.0 || v.fract() == 0.0 => format!("{v:.0}"),
+        v if (0.0..1.0).contains(&v) => planner::significant(v, 2),
         v => format!("{v:.1}"),
     }
 }

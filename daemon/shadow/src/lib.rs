@@ -251,7 +251,7 @@ pub fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<
             let estimates = &memory.services.get(name)?.capacity.estimates_milli;
             let mut sorted = estimates.clone();
             sorted.sort_unstable();
-            sorted.get(sorted.len() / 2).map(|milli| *milli as f64 / 1000.0)
+            sorted.get(sorted.len() / 2).map(|milli| milli.a_second())
         }
     }
 }

@@ -3,6 +3,7 @@
 use fleet::{ServiceName, Timestamp};
 
 use super::Bench;
+use crate::Milli;
 use crate::memory::ServiceMemory;
 use crate::plan::{Finding, Hold};
 use crate::snapshot::Observation;
@@ -25,9 +26,10 @@ impl Bench<'_> {
             pair[0].0 < pair[1].0 && pair.iter().all(|p| p.1 >= highest)
         };
         let own = self.known(name);
-        let known = own.and_then(|own| own.growth.highest).map_or(0, |known| known.now_milli);
+        let known =
+            own.and_then(|own| own.growth.highest).map_or(Milli::ZERO, |known| known.now_milli);
         let alone = !shown.windows(2).any(twice);
         let ordered = own.is_some_and(|own| own.growth.step.is_some());
-        alone && ordered && highest * 1000.0 > known as f64
+        alone && ordered && highest * 1000.0 > known.get()
     }
 }

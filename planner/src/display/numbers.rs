@@ -1,33 +1,10 @@
-//! Numbers as people read them: thousandths, moments that may never come, sizes side by side.
+//! Numbers as people read them: moments that may never come, sizes side by side.
 
 use std::fmt;
 
 use fleet::Timestamp;
 
 use crate::plan::Trade;
-
-/// A number of thousandths with at most three digits behind the point: `1200`, `0.25`.
-///
-/// ```
-/// use planner::Milli;
-///
-/// let shown = [0, 250, 1_500, 999_999, 1_000_999].map(|milli| Milli(milli).to_string());
-/// assert_eq!(shown, ["0", "0.25", "1.5", "999.999", "1000"]);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Milli(pub u64);
-
-impl fmt::Display for Milli {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0 / 1000, self.0 % 1000);
-        // Beyond a thousand nobody reads the thousandths.
-        if part == 0 || whole >= 1000 {
-            return write!(f, "{whole}");
-        }
-        let digits = format!("{part:03}");
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
-    }
-}
 
 /// A moment that may never come.
 ///

@@ -4,8 +4,9 @@ use fleet::{Timestamp, Units};
 
 use super::Carries;
 use super::full::CLIPPED;
+use crate::Milli;
 use crate::memory::{ChangeLog, ServiceMemory};
-use crate::numbers::{milli, sane, times_milli};
+use crate::numbers::{milli, sane};
 use crate::snapshot::{DemandView, GroupView};
 
 /// A unit is to be this full at most: below the limit from which a sample counts as full, so that
@@ -44,7 +45,9 @@ pub(super) fn follow(
     let (Some(point), Some(utilisation)) = (demand.settled, demand.utilisation) else {
         return Measured::Never;
     };
-    let Some(given) = milli(given).filter(|given| *given > 0) else { return Measured::Never };
+    let Some(given) = milli(given).filter(|given| *given > Milli::ZERO) else {
+        return Measured::Never;
+    };
     if memory.growth.carries.is_some_and(|carries| carries.milli >= given) {
         memory.growth.carries = None;
     }
@@ -71,15 +74,15 @@ pub(super) fn follow(
     // What was seen right after full samples counts as well: they said that there is too little.
     let full = point.censored || growth.full.is_some();
     growth.carries = match growth.carries {
-        None if full && found > 0 && found < given => Some(Carries {
-            milli: found.max(times_milli(given, LEAST_MILLI)),
+        None if full && found > Milli::ZERO && found < given => Some(Carries {
+            milli: found.max(given.times(LEAST_MILLI)),
             first_milli: point.censored.then_some(found),
             doubted: false,
         }),
         None => None,
         Some(known) if point.censored => {
             let first = known.first_milli.unwrap_or(found);
-            let least = times_milli(first, SAME_MILLI).max(times_milli(given, LEAST_MILLI));
+            let least = first.times(SAME_MILLI).max(given.times(LEAST_MILLI));
             Some(Carries {
                 milli: found.clamp(least.min(known.milli), known.milli),
                 first_milli: Some(first),
@@ -87,7 +90,7 @@ pub(super) fn follow(
             })
         }
         Some(known) => {
-            let more = found > times_milli(known.milli, MORE_MILLI);
+            let more = found > known.milli.times(MORE_MILLI);
             let milli = if more { found } else { known.milli };
             (milli < given).then_some(Carries { milli, first_milli: None, doubted: false })
         }

@@ -5,6 +5,7 @@ use fleet::{Timestamp, Units};
 
 use super::Full;
 use super::carries::Measured;
+use crate::Milli;
 use crate::learn::{capacity_per_unit, newest};
 use crate::memory::ServiceMemory;
 use crate::numbers::{sane, times_milli, units_for};
@@ -50,7 +51,7 @@ pub(super) fn follow(
     if capacity.is_some() && !clipped(point, view, seen, memory) {
         return;
     }
-    let now = super::now_milli(&seen.demand).unwrap_or(0);
+    let now = super::now_milli(&seen.demand).unwrap_or_default();
     let now = memory.growth.highest.map_or(now, |_| super::proven_milli(now, memory));
     // The sample speaks of the units that it was taken on: others may have come since.
     let there = memory.in_service.at(point.start).unwrap_or(view.in_service).min(view.in_service);
@@ -58,8 +59,7 @@ pub(super) fn follow(
         there,
         owned: there.0.saturating_sub(memory.growth.surplus.0),
         explained: memory.growth.carries.is_some(),
-        asked: capacity
-            .map(|c| (units_for(now, c), units_for(times_milli(now, BEYOND_DEMAND_MILLI), c))),
+        asked: capacity.map(|c| (units_for(now, c), units_for(now.times(BEYOND_DEMAND_MILLI), c))),
     };
     let Some(mut full) = memory.growth.full else {
         let ordered = Units(ground.first_step()).max(view.desired);
@@ -123,13 +123,13 @@ impl Ground {
 }
 
 /// What was ordered is in service, and the sample after that is full all the same.
-fn next_step(ground: &Ground, now: u64, full: &mut Full) {
+fn next_step(ground: &Ground, now: Milli, full: &mut Full) {
     let there = ground.there;
     // Demand that rose by half as much as the units did, at least, was held back by them.
-    let more_units = u128::from(there.0.saturating_sub(full.at.0)) * u128::from(full.demand_milli);
-    let more_demand = u128::from(now.saturating_sub(full.demand_milli)) * u128::from(full.at.0);
+    let more_units = f64::from(there.0.saturating_sub(full.at.0)) * full.demand_milli.get();
+    let more_demand = now.saturating_sub(full.demand_milli).get() * f64::from(full.at.0);
     let grew = there.0.saturating_sub(full.at.0) >= (full.at.0 / PROBE).max(1);
-    let held_back = grew && more_demand * 2 >= more_units;
+    let held_back = grew && more_demand * 2.0 >= more_units;
     let most = match ground.asked {
         _ if held_back => u32::MAX,
         Some((_, most)) => most.0,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use fleet::{Seconds, Timestamp, Units};
 
 use super::Highest;
+use crate::Milli;
 use crate::memory::ServiceMemory;
-use crate::numbers::milli;
+use crate::numbers::{milli, milli_up};
 use crate::policy::ServicePolicy;
 use crate::snapshot::{DemandView, Observation};
 
@@ -29,7 +30,7 @@ pub(super) fn follow(
     if let Some(shown) = shown_twice(&samples) {
         let known = memory.growth.highest.get_or_insert(Highest {
             now_milli: shown,
-            before_milli: 0,
+            before_milli: Milli::ZERO,
             since: at,
         });
         if at.since(known.since) >= KEPT {
@@ -55,35 +56,35 @@ pub(super) fn follow(
 }
 
 /// The part of a demand, in thousandths, that more than one sample showed, or nearly so.
-pub(crate) fn proven_milli(now: u64, memory: &ServiceMemory) -> u64 {
-    memory.growth.highest.map_or(0, |known| {
+pub(crate) fn proven_milli(now: Milli, memory: &ServiceMemory) -> Milli {
+    memory.growth.highest.map_or(Milli::ZERO, |known| {
         let shown = known.now_milli.max(known.before_milli);
-        now.min(shown.saturating_add(shown / NEARLY))
+        now.min(shown.saturating_add(shown.part(NEARLY)))
     })
 }
 
 /// Whether demand now lies so far beyond all that was seen that a forecast made from it is as
 /// doubtful as the sample.
-pub(crate) fn steep(now: u64, memory: &ServiceMemory) -> bool {
+pub(crate) fn steep(now: Milli, memory: &ServiceMemory) -> bool {
     let known = memory.growth.highest.is_some();
-    known && now / u64::from(STEP) > proven_milli(now, memory)
+    known && now.part(STEP.into()) > proven_milli(now, memory)
 }
 
 /// The larger of the settled and the provisional samples, in thousandths.
-pub(crate) fn now_milli(demand: &DemandView) -> Option<u64> {
+pub(crate) fn now_milli(demand: &DemandView) -> Option<Milli> {
     let points = demand.settled.iter().chain(&demand.provisional);
-    points.filter_map(|point| milli(point.value)).max()
+    points.filter_map(|point| milli_up(point.value)).max()
 }
 
 /// The samples in view by the start of their interval, and the one that is to be confirmed.
-fn samples(demand: &DemandView, beyond: Option<(Timestamp, u64)>) -> BTreeMap<Timestamp, u64> {
+fn samples(demand: &DemandView, beyond: Option<(Timestamp, Milli)>) -> BTreeMap<Timestamp, Milli> {
     let points = demand.newly_settled.iter().chain(&demand.settled).chain(&demand.provisional);
     let in_view = points.filter_map(|point| Some((point.start, milli(point.value)?)));
     beyond.into_iter().chain(in_view).collect()
 }
 
 /// The highest demand that two samples beside each other reached.
-fn shown_twice(samples: &BTreeMap<Timestamp, u64>) -> Option<u64> {
+fn shown_twice(samples: &BTreeMap<Timestamp, Milli>) -> Option<Milli> {
     let later = samples.values().skip(1);
     samples.values().zip(later).map(|(a, b)| *a.min(b)).max()
 }

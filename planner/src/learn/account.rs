@@ -56,7 +56,7 @@ pub(super) fn account(
             continue;
         };
         let covers =
-            |units_milli: u64| units_milli as f64 * capacity >= demand as f64 * (1.0 - 1e-9);
+            |units_milli: u64| units_milli as f64 * capacity >= demand.get() * (1.0 - 1e-9);
         // What units that are missing could not serve is not counted: it was too little.
         let violated = point.censored || lost || !covers(units);
         count(point.start, violated, memory);

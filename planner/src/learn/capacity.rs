@@ -2,6 +2,7 @@
 
 use fleet::{Seconds, Timestamp, Units};
 
+use crate::Milli;
 use crate::memory::ServiceMemory;
 use crate::numbers::{milli, sane};
 use crate::policy::{CapacityPerUnit, ServicePolicy};
@@ -26,7 +27,7 @@ pub(crate) fn capacity_per_unit(
     match service.pool.capacity_per_unit {
         CapacityPerUnit::Given(given) => {
             if sane(given).is_some_and(|c| c > 0.0) {
-                let carries = memory.growth.carries.map(|c| c.milli as f64 / 1000.0);
+                let carries = memory.growth.carries.map(|c| c.milli.a_second());
                 Ok(carries.filter(|c| *c > 0.0).map_or(given, |c| c.min(given)))
             } else {
                 Err((None, 0))
@@ -38,8 +39,8 @@ pub(crate) fn capacity_per_unit(
             sorted.sort_unstable();
             let have = sorted.len();
             let Some(&middle) = sorted.get(have / 2) else { return Err((None, 0)) };
-            let seen_most = learned.highest_milli as f64 * CAPACITY_BEYOND_SEEN;
-            let capacity = (middle as f64).min(seen_most) / 1000.0;
+            let seen_most = learned.highest_milli.get() * CAPACITY_BEYOND_SEEN;
+            let capacity = middle.get().min(seen_most) / 1000.0;
             match (capacity > 0.0, have >= CAPACITY_NEEDED) {
                 (true, true) => Ok(capacity),
                 (true, false) => Err((Some(capacity), have)),
@@ -86,7 +87,7 @@ pub(super) fn learn_capacity(
     let (Some(estimate), Some(seen)) = (milli(a_unit / utilisation * target), milli(a_unit)) else {
         return;
     };
-    if estimate == 0 {
+    if estimate == Milli::ZERO {
         return;
     }
     super::keep_newest(&mut learned.estimates_milli, estimate, CAPACITY_ESTIMATES);

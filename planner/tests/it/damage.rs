@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use fleet::{AccountId, Change, Seconds, ServiceName, Step, Timestamp, Units};
-use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::memory::Proven;
 use planner::policy::{Budgets, Policy};
@@ -12,6 +11,7 @@ use planner::snapshot::{
     DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
     SignalsView, Trend, Window,
 };
+use planner::{Memory, Milli};
 
 use crate::world::{World, levels, name, observation, service_policy};
 
@@ -176,7 +176,8 @@ impl Fleet {
             let ahead = |minutes: usize| {
                 let most = (known + 1..=known + minutes).map(|m| load.usual(m)).fold(0.0, f64::max);
                 [0.97, 1.0, 1.03, 1.06, 1.07]
-                    .map(|wide| (point.value * most / load.usual(known) * wide * 1000.0) as u64)
+                    .map(|wide| point.value * most / load.usual(known) * wide * 1000.0)
+                    .map(|milli| Milli::whole(milli as u64))
                     .to_vec()
             };
             ReducedForecast {
@@ -187,8 +188,8 @@ impl Fleet {
                 next_milli: ahead(1),
                 model: "shape".to_owned(),
                 window,
-                recent_loss_milli: 10,
-                last_value_loss_milli: 20,
+                recent_loss_milli: Milli::whole(10),
+                last_value_loss_milli: Milli::whole(20),
                 record: None,
             }
         });

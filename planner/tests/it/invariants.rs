@@ -8,6 +8,7 @@ use fleet::{
     AccountId, AccountKey, Change, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp,
     Units,
 };
+use planner::Milli;
 use planner::memory::{
     Band, Bucket, Calibration, Expected, Fall, Lease, Memory, MemoryDelta, OpenOrder, Quality,
     ServiceMemory, delta,
@@ -216,12 +217,14 @@ fn twist() -> impl Strategy<Value = Twist> {
         }),
         twist!((any::<u64>(), any::<u64>()), |w, s, (loss, other)| {
             if let Ok(forecast) = &mut w.seen(s).forecast {
+                let (loss, other) = (Milli::from_bits(loss), Milli::from_bits(other));
                 (forecast.recent_loss_milli, forecast.last_value_loss_milli) = (loss, other);
                 forecast.lead_milli.push(loss);
             }
         }),
         twist!(prop::collection::vec(any::<u64>(), 5), |w, s, v| {
             if let Ok(forecast) = &mut w.seen(s).forecast {
+                let v: Vec<Milli> = v.into_iter().map(Milli::from_bits).collect();
                 (forecast.lead_milli, forecast.hold_milli) = (v.clone(), v);
             }
         }),
@@ -299,17 +302,18 @@ prop_compose! {
             .into_iter()
             .map(|(origin, demand, low)| Band {
                 origin,
-                demand_milli: demand.into(),
-                low_milli: low.into(),
+                demand_milli: Milli::whole(demand.into()),
+                low_milli: Milli::whole(low.into()),
             })
             .collect();
         memory.fall = fall.map(|(since, back, shared)| Fall {
             since,
-            back_at_milli: back.into(),
+            back_at_milli: Milli::whole(back.into()),
             outage: shared.then_some((2, 3)),
         });
-        memory.capacity.estimates_milli = estimates_milli;
-        memory.capacity.highest_milli = 100_000;
+        memory.capacity.estimates_milli =
+            estimates_milli.into_iter().map(Milli::from_bits).collect();
+        memory.capacity.highest_milli = Milli::whole(100_000);
         memory.lead_times = lead_times;
         memory.last_trusted = last_trusted;
         memory

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use fleet::{AccountId, Change, Seconds, ServiceName, Step, Timestamp, Units};
-use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::plan::{Finding, Hold};
 use planner::policy::{Budgets, Policy};
@@ -12,6 +11,7 @@ use planner::snapshot::{
     DemandPoint, DemandView, GroupView, NoForecast, Observation, OrderOutcome, OrderResult,
     ReducedForecast, Trend, Window,
 };
+use planner::{Memory, Milli};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -243,7 +243,7 @@ impl<'a> Fleet<'a> {
                 let usual = |minute| case.usual(service, minute);
                 let most = (known + 1..=known + minutes).map(usual).fold(0.0, f64::max);
                 [0.97, 1.0, 1.03, 1.06, 1.07]
-                    .map(|wide| (point.value * most / usual(known) * wide * 1000.0) as u64)
+                    .map(|wide| Milli::per_second(point.value * most / usual(known) * wide))
                     .to_vec()
             };
             let lead = case.boot + case.poll + 1;
@@ -255,8 +255,8 @@ impl<'a> Fleet<'a> {
                 next_milli: ahead(1),
                 model: "shape".to_owned(),
                 window,
-                recent_loss_milli: 10,
-                last_value_loss_milli: 20,
+                recent_loss_milli: Milli::whole(10),
+                last_value_loss_milli: Milli::whole(20),
                 record: None,
             }
         });

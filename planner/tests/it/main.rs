@@ -18,6 +18,7 @@ mod idle_stories;
 mod idle_verdicts;
 mod invariants;
 mod lies;
+mod magnitudes;
 mod parts;
 mod stages;
 mod stories;

@@ -631,7 +631,8 @@ fn a_forecast_worse_than_last_value_loses_its_say_visibly_and_earns_it_back() {
     let losing = |world: &mut World, loss| {
         world.expect(1450.0, 1450.0);
         let forecast = world.seen("web").forecast.as_mut().unwrap();
-        (forecast.recent_loss_milli, forecast.last_value_loss_milli) = (loss, 100);
+        let losses = [loss, 100].map(planner::Milli::whole);
+        [forecast.recent_loss_milli, forecast.last_value_loss_milli] = losses;
     };
     losing(&mut world, 130);
     assert_snapshot!(text(&world.cycle(true)), @r"
@@ -669,9 +670,9 @@ fn a_capacity_is_learned_at_target_utilisation_and_not_extrapolated_far() {
         sizing.or(plan.actions.first().map(|a| a.sizing.clone())).unwrap().capacity_milli
     };
     // 50/s a unit at 50 % is 70/s at 70 %.
-    assert_eq!(learned(0.5), Some(70_000));
+    assert_eq!(learned(0.5), Some(planner::Milli::whole(70_000)));
     // At 15 % it would be 233/s: twice of what was ever seen is as far as it goes.
-    assert_eq!(learned(0.15), Some(100_000));
+    assert_eq!(learned(0.15), Some(planner::Milli::whole(100_000)));
 }
 
 #[test]

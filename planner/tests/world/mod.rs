@@ -8,7 +8,6 @@ use fleet::{
     AccountId, GroupId, GroupRef, Level, ProviderName, Region, Seconds, ServiceName, Step,
     Timestamp, Units,
 };
-use planner::Memory;
 use planner::memory::{Count, Proven, Slot};
 use planner::plan::Plan;
 use planner::policy::{
@@ -19,6 +18,7 @@ use planner::snapshot::{
     OrderResult, ReducedForecast, SignalsView, Snapshot, Window,
 };
 use planner::stage::Promotion;
+use planner::{Memory, Milli};
 
 pub const START: &str = "2026-03-02T12:00:00Z";
 
@@ -216,11 +216,12 @@ pub fn levels() -> Vec<Level> {
     [0.05, 0.5, 0.9, 0.99, 0.995].map(|level| Level::new(level).unwrap()).into()
 }
 
-fn milli(value: f64) -> u64 {
-    (value * 1000.0) as u64
+fn milli(value: f64) -> Milli {
+    // As tests always had it; what is small has its digits.
+    if value < 1.0 { Milli::per_second(value) } else { Milli::whole((value * 1000.0) as u64) }
 }
 
-fn band(value: f64) -> Vec<u64> {
+fn band(value: f64) -> Vec<Milli> {
     [0.9, 1.0, 1.0, 1.0, 1.0].map(|share| milli(value * share)).into()
 }
 
@@ -238,8 +239,8 @@ pub fn forecast(at: Timestamp, lead: f64, hold: f64) -> ReducedForecast {
             lead_time: Seconds(240),
             hold: Seconds(900),
         },
-        recent_loss_milli: 10,
-        last_value_loss_milli: 20,
+        recent_loss_milli: Milli::whole(10),
+        last_value_loss_milli: Milli::whole(20),
         record: None,
     }
 }

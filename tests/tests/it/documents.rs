@@ -497,6 +497,58 @@ fn every_command_and_option_of_the_documents_exists() {
 /// What cargo has by itself, of what the documents type.
 const CARGO: [&str; 4] = ["build", "install", "run", "test"];
 
+/// What is quoted with backticks in the texts of a source: in strings alone, without what is filled in.
+fn quoted_in_texts(source: &str) -> BTreeSet<String> {
+    let product = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n").replace("\\\"", "'");
+    let texts = code.split('"').skip(1).step_by(2);
+    let quoted = texts.flat_map(|text| text.split('`').skip(1).step_by(2));
+    quoted.filter(|name| !name.contains(['{', '\n'])).map(str::to_owned).collect()
+}
+
+/// Whoever reads that something is held, and by what it is released, finds a command, a key or a value
+/// of that name.
+#[test]
+fn what_texts_tell_people_to_use_exists() {
+    let commands = commands_in(&help(&[]));
+    let reference = read(&root().join("docs/en/src/reference/configuration.md"));
+    let promote = help(&["promote"]);
+    let is_known = |name: &str| {
+        let words: Vec<&str> = name.split_whitespace().collect();
+        match words.as_slice() {
+            ["neap", command, ..] => commands.iter().any(|known| known == command),
+            [key, "=", value @ ..] => {
+                reference.contains(&format!("### `{key}`"))
+                    && reference.contains(value.join(" ").trim_matches(['\'', '"']))
+            }
+            [option] if option.starts_with("--") => promote.contains(option),
+            [word] => reference.contains(&format!("`{word}`")),
+            _ => false,
+        }
+    };
+    let sources = [
+        "planner/src/display.rs",
+        "planner/src/idle/display.rs",
+        "planner/src/answer.rs",
+        "planner/src/stage.rs",
+        "planner/src/reasons.rs",
+        "daemon/report/src/said/plan.rs",
+        "daemon/report/src/said/idle.rs",
+        "daemon/report/src/said/answer.rs",
+        "daemon/report/src/said/stage.rs",
+    ];
+    let (mut faults, mut looked_at) = (Vec::new(), 0);
+    for source in sources {
+        let names = quoted_in_texts(&read(&root().join(source)));
+        looked_at += names.len();
+        let unknown = names.into_iter().filter(|name| !is_known(name));
+        faults.extend(unknown.map(|name| format!("{source}: `{name}`")));
+    }
+    none(faults);
+    assert!(looked_at > 15, "only {looked_at} names in texts");
+}
+
 #[test]
 fn every_command_of_cargo_that_the_readme_types_exists() {
     let aliases = read(&root().join(".cargo/config.toml"));

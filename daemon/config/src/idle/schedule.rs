@@ -44,7 +44,8 @@ const KINDS: [(&str, ScheduleKind); 3] = [
 ];
 
 /// What a window should look like, for messages.
-const UP: &str = "hours such as `\"Mon-Fri 08:30-20:00\"`, `\"daily 22:00-06:00\"` or `\"Sat,Sun\"`, \
+const UP: &str = "hours such as `\"Mon-Fri 08:30-20:00\"`, `\"daily 22:00-06:00\"`, `\"Sat,Sun\"` or \
+                  `\"first Thu 08:00-12:00\"`, \
                   or a list of them";
 /// What the hours of a single day should look like, for messages.
 const DAY: &str = "hours such as `\"08:00-23:00\"`, a list of them, or `\"none\"`";

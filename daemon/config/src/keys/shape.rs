@@ -32,6 +32,16 @@ macro_rules! days {
         concat!("(daily|", day!(), "(-", day!(), ")?(,", day!(), "(-", day!(), ")?)*)")
     };
 }
+macro_rules! which {
+    () => {
+        "(first|second|third|fourth|fifth|last)"
+    };
+}
+macro_rules! of_month {
+    () => {
+        concat!("(", which!(), "(,", which!(), r")*\s+(?!daily))?")
+    };
+}
 macro_rules! time {
     () => {
         "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -101,10 +111,12 @@ impl Shape {
     };
     /// A window that comes every week.
     pub const WEEKLY: Shape = Shape {
-        text: "weekly window",
-        zh: "每周时段",
+        text: "weekly window, or one of a month",
+        zh: "每周或每月的时段",
         pattern: whole!(
-            r"\s*(",
+            r"\s*",
+            of_month!(),
+            "(",
             days!(),
             r"\s+",
             times!(),
@@ -121,14 +133,16 @@ impl Shape {
     };
     /// Quiet hours: every day, or a weekly window.
     pub const QUIET: Shape = Shape {
-        text: "hours of every day, or a weekly window",
-        zh: "每天的时段，或每周时段",
+        text: "hours of every day, or a window of a week or a month",
+        zh: "每天的时段，或每周、每月的时段",
         pattern: whole!(
             r"\s*((",
+            of_month!(),
             days!(),
             r"\s+)?",
             times!(),
             "|",
+            of_month!(),
             day!(),
             r"\s+",
             time!(),
@@ -141,14 +155,16 @@ impl Shape {
     };
     /// When machines are to be up.
     pub const UP: Shape = Shape {
-        text: "weekly window, whole days, or days of the calendar",
-        zh: "每周时段、整天，或日历中的日子",
+        text: "window of a week or a month, whole days, or days of the calendar",
+        zh: "每周或每月的时段、整天，或日历中的日子",
         pattern: whole!(
             r"\s*((",
+            of_month!(),
             days!(),
             r"|working_days|rest_days)(\s+",
             times!(),
             ")?|",
+            of_month!(),
             day!(),
             r"\s+",
             time!(),

@@ -368,7 +368,7 @@ fn patterns_take_what_readers_take() {
         (
             "[[freeze]]",
             "weekly",
-            "Mon-Fri 08:30-20:00;Sat,Sun 00:00-24:00;daily 22:00-06:00;Fri 18:00-Mon 08:00;Mon;mon 08:00-09:00;Mon 8:00-9:00;Mon 08:00-24:01;Mon,Wed-Fri 08:00-09:00;Fri 18:00-Mon 24:00",
+            "Mon-Fri 08:30-20:00;Sat,Sun 00:00-24:00;daily 22:00-06:00;Fri 18:00-Mon 08:00;Mon;mon 08:00-09:00;Mon 8:00-9:00;Mon 08:00-24:01;Mon,Wed-Fri 08:00-09:00;Fri 18:00-Mon 24:00;first Thu 02:00-04:00;second,last Mon-Wed 02:00-04:00;last Fri 18:00-Mon 08:00;first daily 02:00-04:00;fifth-and-half Mon 02:00-04:00;first thu 02:00-04:00;first Thu",
         ),
         (
             "[[event]]",
@@ -378,9 +378,13 @@ fn patterns_take_what_readers_take() {
         (
             "[[schedule]]",
             "up",
-            "Sat,Sun;daily;working 08:00-09:00;Mon-Fri 08:30-20:00;Fri 18:00-Mon 08:00;none",
+            "Sat,Sun;daily;working 08:00-09:00;Mon-Fri 08:30-20:00;Fri 18:00-Mon 08:00;none;first Thu;last Fri 18:00-20:00;last Fri 18:00-Mon 08:00;first working_days;first daily;sixth Mon",
         ),
-        ("quiet_hours", "hours", "22:00-08:00;daily 22:00-08:00;Fri 18:00-Mon 08:00;22-08;Mon"),
+        (
+            "quiet_hours",
+            "hours",
+            "22:00-08:00;daily 22:00-08:00;Fri 18:00-Mon 08:00;22-08;Mon;first Thu 22:00-08:00;first 22:00-08:00",
+        ),
         ("digest", "at", "09:00;9:00;24:00;09:00:00"),
         ("digest", "on", "Mon;Monday;mon"),
         ("[calendar.NAME]", "rest_days", "Sat,Sun;Fri-Sat;none;daily;sat;"),

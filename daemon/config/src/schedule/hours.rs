@@ -16,7 +16,7 @@ use planner::idle::schedule::Span;
 use serde::{Serialize, Serializer};
 
 use super::spans::laid_together;
-use crate::{CalendarRule, Weekly, Zone};
+use crate::{CalendarRule, OfMonth, Weekly, Zone};
 
 /// The days before the first that may have a window still open on it: the longest, and one more
 /// since local days are not those of UTC.
@@ -74,15 +74,19 @@ const BY_CALENDAR: [(&str, Days); 2] = [("working_days", Days::Working), ("rest_
 
 impl UpWindow {
     /// Reads `Mon-Fri 08:30-20:00`, `daily 22:00-06:00` (ends the day after), `Fri 18:00-Mon 08:00`,
-    /// `Sat,Sun` (whole days), and `working_days` or `rest_days` in place of names of days.
+    /// `Sat,Sun` (whole days), and `working_days` or `rest_days` in place of names of days. Names
+    /// with `first` or `last` before them are days of a month.
     pub fn parse(text: &str) -> Option<UpWindow> {
-        let (days, times) =
-            text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+        let (of_month, text) = OfMonth::split(text.trim());
+        let (days, times) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let times = if times.is_empty() { "00:00-24:00" } else { times };
         let by_calendar = BY_CALENDAR.iter().find(|(word, _)| *word == days);
         let (on, days) = by_calendar.map_or((Days::Weekdays, days), |(_, on)| (*on, "daily"));
         let times = Weekly::parse(&format!("{days} {times}"))?;
-        Some(UpWindow { on, times })
+        if !of_month.is_empty() && (days == "daily" || !times.of_month.is_empty()) {
+            return None;
+        }
+        Some(UpWindow { on, times: Weekly { of_month, ..times } })
     }
 
     /// Whether it needs a calendar.
@@ -92,15 +96,16 @@ impl UpWindow {
 
     fn begins_on(&self, date: Date, calendar: Option<&CalendarRule>) -> bool {
         use forecaster::DayKind;
-        let names = |day: Weekday| self.times.days.contains(&day);
+        // No day that is moved is the first or the last of its name.
+        let names = |day: Weekday| self.times.of_month.is_empty() && self.times.days.contains(&day);
         let Some(calendar) = calendar else {
-            return self.on == Days::Weekdays && names(date.weekday());
+            return self.on == Days::Weekdays && self.times.opens_on(date);
         };
         let day = calendar.day(date);
         match (self.on, day.kind) {
             (Days::Working, kind) => kind == DayKind::Working,
             (Days::Rest, kind) => kind == DayKind::Rest,
-            (Days::Weekdays, _) if !day.moved => names(date.weekday()),
+            (Days::Weekdays, _) if !day.moved => self.times.opens_on(date),
             (Days::Weekdays, kind) => {
                 let alike =
                     |day: &Weekday| calendar.rest_days.contains(day) == (kind == DayKind::Rest);

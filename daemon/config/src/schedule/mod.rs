@@ -94,13 +94,13 @@ impl Hours {
     }
 
     /// The next switches after `now`, at most `count`, in UTC and local time: for hours in tags,
-    /// those of a resource whose tag is empty.
+    /// those of a resource that has none where such have any, and else of one whose tag is empty.
     pub fn next_switches(&self, now: Timestamp, count: usize) -> Vec<LocalSwitch> {
         let covers = Span { from: spans::around(now).from, until: now + SWITCHES_AHEAD };
         let (up, known, zone) = match self {
             Hours::Own(hours) => (hours.spans(covers), covers, hours.timezone.clone()),
             Hours::CloudCustodian(policy) => {
-                let Ok(edges) = policy.by_default() else { return Vec::new() };
+                let Some(edges) = policy.for_most() else { return Vec::new() };
                 let (up, known) = edges.spans(covers);
                 (up, known, edges.zone().clone())
             }

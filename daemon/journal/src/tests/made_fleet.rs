@@ -8,6 +8,7 @@ use fleet::{
     AccountId, Change, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp,
     Units,
 };
+use planner::Milli;
 use planner::memory::{
     Bucket, ChangeLog, Count, Growth, Highest, Memory, Proven, ServiceMemory, Slot,
 };
@@ -113,12 +114,12 @@ fn window() -> Window {
 fn forecast(service: usize, minute: i64) -> ReducedForecast {
     let levels = [0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
     let base = requests(service, minute) / 60.0 * 1000.0;
-    let spread = |lane: u64| -> Vec<u64> {
+    let spread = |lane: u64| -> Vec<Milli> {
         (1u64..)
             .zip(levels)
             .map(|(n, level)| {
                 let wobble = noise(service as u64, minute as u64, 10 * lane + n);
-                (base * (0.8 + 0.4 * level + 0.02 * n as f64 + 0.01 * wobble)) as u64
+                Milli::whole((base * (0.8 + 0.4 * level + 0.02 * n as f64 + 0.01 * wobble)) as u64)
             })
             .collect()
     };
@@ -130,8 +131,10 @@ fn forecast(service: usize, minute: i64) -> ReducedForecast {
         next_milli: spread(3),
         model: "linear".to_string(),
         window: window(),
-        recent_loss_milli: (base * noise(service as u64, minute as u64, 7)) as u64,
-        last_value_loss_milli: (base * noise(service as u64, minute as u64, 8)) as u64,
+        recent_loss_milli: Milli::whole((base * noise(service as u64, minute as u64, 7)) as u64),
+        last_value_loss_milli: Milli::whole(
+            (base * noise(service as u64, minute as u64, 8)) as u64,
+        ),
         record: Some(Record { covered_milli: 893, bias_milli: -(base as i64) / 9 }),
     }
 }
@@ -140,8 +143,8 @@ fn sizing(service: usize, minute: i64) -> Sizing {
     let forecast = forecast(service, minute);
     let wanted = Units(units(service, minute));
     Sizing {
-        demand_milli: Some((demand(service, minute).value * 1000.0) as u64),
-        capacity_milli: Some(40_000),
+        demand_milli: Some(Milli::whole((demand(service, minute).value * 1000.0) as u64)),
+        capacity_milli: Some(Milli::whole(40_000)),
         level: Some(forecast.levels[4]),
         sized_for_milli: Some(forecast.lead_milli[4]),
         needed_lead: Some(wanted),
@@ -211,7 +214,7 @@ fn growth(service: usize, minute: i64) -> Growth {
     let hour = minute - minute.rem_euclid(60);
     let most = |hour: i64| {
         let all = (hour..hour + 60).map(|minute| requests(service, minute));
-        (all.fold(0.0, f64::max) * 1000.0) as u64
+        Milli::whole((all.fold(0.0, f64::max) * 1000.0) as u64)
     };
     let since = Timestamp(hour * 60);
     let highest = Highest { now_milli: most(hour), before_milli: most(hour - 60), since };

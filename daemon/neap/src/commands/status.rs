@@ -50,7 +50,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let number = |key: &str| match &service[key] {
             Value::Null => "-".to_owned(),
-            value => value.as_f64().map_or_else(|| text(value), |n| format!("{n:.0}")),
+            value => value.as_f64().map_or_else(|| text(value), shown),
         };
         println!(
             "{name:<20} {:>7} {:>10} {:>12}  {}",
@@ -64,4 +64,9 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whole; a small load with the digits that tell it from none.
+fn shown(number: f64) -> String {
+    if number < 1.0 { planner::significant(number, 2) } else { format!("{number:.0}") }
 }

@@ -47,9 +47,16 @@ impl Held {
         news
     }
 
-    /// Whether its samples are wrong by what they are read as: a sum is divided by its period.
+    /// Whether its samples are wrong by what they are read as: a sum is divided by its period, and
+    /// a counter is no load.
     pub(super) fn is_misread(&self, query: &MetricQuery) -> bool {
-        query.statistic == Statistic::Sum && self.too_seldom.is_some()
+        let sum = query.statistic == Statistic::Sum && self.too_seldom.is_some();
+        sum || self.counter.is_some()
+    }
+
+    /// Why its samples are not what they are read as.
+    pub(super) fn misreading(&self) -> Option<&Fault> {
+        self.counter.as_ref().or(self.too_seldom.as_ref())
     }
 }
 

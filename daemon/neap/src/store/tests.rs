@@ -243,3 +243,50 @@ fn few_errors_of_a_part_are_not_as_usual() {
     store.take(&errors, &part(5, read(0, &[90.0; 5])));
     assert_eq!(store.errors_trend(&errors, NOW), Trend::Worse);
 }
+
+/// What a counter of 50 a second shows each minute of so many, starting over every six hours.
+fn counted(minutes: u32) -> Vec<f64> {
+    let gained = |minute: u32| 3_000.0 + f64::from(minute * 37 % 101);
+    let values = (0..minutes).scan(0.0, |sum, minute| {
+        *sum = if minute % 360 == 359 { 0.0 } else { *sum + gained(minute) };
+        Some(*sum)
+    });
+    values.collect()
+}
+
+#[test]
+fn a_counter_counts_for_nothing_and_says_so_until_it_is_a_load() {
+    for statistic in [Statistic::Average, Statistic::Maximum, Statistic::Sum] {
+        let (mut store, total) =
+            (Store::default(), MetricQuery { statistic, ..query("orders_total") });
+        let service = service(std::slice::from_ref(&total));
+        let values = counted(1_500);
+        // Half a day of it may still be the growth of a load.
+        assert!(!store.back_fill(&total, &read(780, &values[..720])).anew);
+        assert!(view(&store, &service).fault.is_none());
+        assert!(store.take(&total, &read(0, &values[720..])).anew);
+        let seen = view(&store, &service);
+        assert_eq!((seen.settled, seen.provisional.len()), (None, 0), "it orders nothing");
+        let why = seen.fault.unwrap().to_string();
+        assert!(why.contains("adds up") && why.contains("`rate(…)`"), "{why}");
+        let mut learned = Series::new(Step::MINUTE);
+        store.refresh(&mut learned, &service, None, NOW);
+        assert_eq!(learned.present(), 0, "nothing is learned from it");
+        // The query was mended: the source's history says what the load was.
+        let loads: Vec<f64> = (0..1_500).map(|minute| 50.0 + f64::from(minute % 7)).collect();
+        assert!(store.take(&total, &read(0, &loads)).anew);
+        assert!(view(&store, &service).settled.is_some());
+    }
+}
+
+#[test]
+fn a_counter_beside_a_load_lets_nothing_shrink() {
+    let (mut store, total, load) = (Store::default(), query("jobs_total"), query("load"));
+    let service = service(&[total.clone(), load.clone()]);
+    store.back_fill(&total, &read(0, &counted(1_500)));
+    store.back_fill(&load, &read(0, &[80.0; 100]));
+    let seen = view(&store, &service);
+    assert_eq!(seen.settled.map(|point| point.value), Some(80.0));
+    assert_eq!(seen.missing, Share::ALL);
+    assert_eq!(store.oldest_part(&total, NOW), None);
+}

@@ -10,7 +10,6 @@ use fleet::{
 };
 use journal::records::OpenConditions;
 use journal::{CycleId, RecordId};
-use planner::Memory;
 use planner::plan::{Action, Bound, DecidedBy, Finding, Hold, Plan, Sizing, What};
 use planner::policy::{Policy, Share};
 use planner::reasons::SwitchThrown;
@@ -18,6 +17,7 @@ use planner::snapshot::{
     DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderResult, SignalsView,
     Snapshot, Window,
 };
+use planner::{Memory, Milli};
 use report::Turn;
 use report::conditions::{Assessment, Cycle, Discovered, Found, Trouble, find};
 
@@ -183,7 +183,11 @@ fn each_hold_that_somebody_must_hear_of_is_found_and_no_other() {
         (Hold::OutageShape { fallen: 2, of: 3, since: START }, Some(("outage-shape", Critical, 0))),
         (Hold::FellAlone { since: START, until: START }, Some(("demand-doubted", Warning, 3))),
         (
-            Hold::Disagree { since: START, demand_milli: 3, with_milli: 9 },
+            Hold::Disagree {
+                since: START,
+                demand_milli: Milli::whole(3),
+                with_milli: Milli::whole(9),
+            },
             Some(("demand-doubted", Warning, 3)),
         ),
         (at(Bound::PolicyMax), Some(("at-maximum", Warning, 3))),

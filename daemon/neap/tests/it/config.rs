@@ -178,14 +178,14 @@ fn a_full_configuration_comes_out_as_meant() {
     let learned = service.utilisation.as_ref().unwrap();
     insta::assert_snapshot!(learned.key(), @"aws/111122223333/ap-southeast-1/AWS/EC2/CPUUtilization/Average/300/AutoScalingGroupName=checkout-asg");
     insta::assert_snapshot!(service.signals.healthy_hosts.as_ref().unwrap().key(), @"aws/111122223333/ap-southeast-1/AWS/ApplicationELB/HealthyHostCount/Minimum/60");
-    insta::assert_snapshot!(format!("{:?}", config.freezes[0].window), @"Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday], from: 08:30:00, days_later: 0, until: 20:00:00 })");
+    insta::assert_snapshot!(format!("{:?}", config.freezes[0].window), @"Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday], of_month: [], from: 08:30:00, days_later: 0, until: 20:00:00 })");
     assert_eq!(config.cycle_deadline.0, 45);
     let events: Vec<String> =
         config.events.iter().map(|e| format!("{} {:?} {:?}", e.name, e.window, e.floor)).collect();
     insta::assert_snapshot!(events.join("\n"), @r"
         11.11 Yearly(Yearly { month: 11, day: 10, from: 20:00:00, end: On(11, 12), until: 02:00:00 }) Some(Floor { units: Units(30), expires: 2027-11-13T00:00:00 })
         launch Once { from: 2026-12-01T09:00:00, until: 2026-12-01T21:00:00 } Some(Floor { units: Units(8), expires: 2026-12-01T21:00:00 })
-        batch Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday], from: 02:00:00, days_later: 0, until: 03:30:00 }) None
+        batch Weekly(Weekly { days: [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday], of_month: [], from: 02:00:00, days_later: 0, until: 03:30:00 }) None
         ");
     let calendars = config.calendars.iter().map(|(name, rule)| {
         format!(

@@ -91,7 +91,7 @@ fn numbers_are_those_of_the_cycle() {
     assert!((of("neap_service_demand") - seen.demand.settled.unwrap().value).abs() < 1e-9);
     let forecast = seen.forecast.as_ref().unwrap();
     let high = value(&format!("neap_service_demand_next{{service=\"{name}\",level=\"high\"}}"));
-    assert!((high - *forecast.next_milli.last().unwrap() as f64 / 1e3).abs() < 1e-9);
+    assert!((high - forecast.next_milli.last().unwrap().a_second()).abs() < 1e-9);
     assert_eq!(value("neap_cycles_total"), 3.0);
     assert_eq!(value("neap_cycle_duration_seconds_count"), 3.0);
     assert_eq!(value("neap_cycle_duration_seconds_bucket{le=\"1\"}"), 0.0);

@@ -111,7 +111,10 @@ impl Scrape {
         let of = |pick: fn(&Sizing) -> Option<f64>| {
             sizings.iter().filter_map(move |(name, sizing)| Some(([*name], pick(sizing)?)))
         };
-        out.gauges(&all::DEMAND_SIZED_FOR, of(|s| s.sized_for_milli.map(milli)))?;
+        out.gauges(
+            &all::DEMAND_SIZED_FOR,
+            of(|s| s.sized_for_milli.map(planner::Milli::a_second)),
+        )?;
         out.gauges(&all::LEVEL, of(|s| s.level.map(|level| level.get())))?;
         out.gauges(&all::WANTED, of(|s| Some(f64::from(s.wanted.0))))?;
         let capacity = latest.capacity.iter().map(|(name, value)| ([name.as_str()], *value));
@@ -212,12 +215,14 @@ fn observed(
     let next = forecasts().flat_map(|(name, forecast)| {
         let [low, middle, high] = band(forecast).map_or([None; 3], |next| next.map(Some));
         let levels = [("low", low), ("middle", middle), ("high", high)];
-        levels.into_iter().filter_map(move |(level, value)| Some(([name, level], milli(value?))))
+        levels
+            .into_iter()
+            .filter_map(move |(level, value)| Some(([name, level], value?.a_second())))
     });
     out.gauges(&all::DEMAND_NEXT, next)?;
     let losses = forecasts().filter_map(|(name, forecast)| {
         let (own, last) = (forecast.recent_loss_milli, forecast.last_value_loss_milli);
-        (last > 0).then(|| ([name], own as f64 / last as f64))
+        (last > planner::Milli::ZERO).then(|| ([name], own.get() / last.get()))
     });
     out.gauges(&all::LOSS, losses)?;
     let groups = || seen().filter_map(|(name, seen)| Some((name, seen.group.as_ref().ok()?)));
@@ -232,10 +237,6 @@ fn sizings(latest: &Latest) -> BTreeMap<&str, &Sizing> {
     let found = found.filter_map(|f| Some((f.service.as_ref()?.as_str(), f.sizing.as_ref()?)));
     let acted = plan.actions.iter().map(|action| (action.service.as_str(), &action.sizing));
     found.chain(acted).collect()
-}
-
-fn milli(value: u64) -> f64 {
-    value as f64 / 1000.0
 }
 
 fn buckets(bounds: &[f64], counts: &[u64]) -> Vec<(f64, u64)> {

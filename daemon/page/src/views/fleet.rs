@@ -8,6 +8,7 @@ use axum::response::Response;
 use fleet::ServiceName;
 use minijinja::context;
 use minijinja::value::Serde;
+use planner::Milli;
 use planner::plan::{Action, Finding, Hold};
 use planner::snapshot::Observation;
 use report::said::Said as _;
@@ -202,8 +203,8 @@ pub(super) fn health(
         None => ("–".to_owned(), "faint"),
         Some(Err(why)) => (why.said(visit.language), "faint"),
         Some(Ok(_)) if distrusted => (visit.word("forecast.distrusted").to_owned(), "bad"),
-        Some(Ok(forecast)) if forecast.last_value_loss_milli > 0 => {
-            let loss = forecast.recent_loss_milli as f64 / forecast.last_value_loss_milli as f64;
+        Some(Ok(forecast)) if forecast.last_value_loss_milli > Milli::ZERO => {
+            let loss = forecast.recent_loss_milli.get() / forecast.last_value_loss_milli.get();
             (format!("{loss:.2} {}", visit.word("forecast.of_last_value")), "good")
         }
         Some(Ok(_)) => (visit.word("forecast.young").to_owned(), "faint"),
@@ -212,5 +213,5 @@ pub(super) fn health(
 
 /// A rate as people read it.
 pub(super) fn rate(value: f64) -> String {
-    report::rate((value.max(0.0) * 1000.0) as u64)
+    report::rate(Milli::per_second(value))
 }

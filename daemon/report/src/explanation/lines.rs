@@ -4,6 +4,7 @@ use std::fmt;
 
 use fleet::{ServiceName, Timestamp, Units};
 use journal::records::Promise;
+use planner::Milli;
 use planner::plan::{Action, Finding, Sizing, Trade};
 use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Record, Window};
@@ -112,7 +113,7 @@ fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result 
     }
     match (&seen.demand.settled, &seen.demand.fault) {
         (Some(point), fault) => {
-            write!(f, "demand {}/s at {}", rate((point.value * 1e3) as u64), point.start)?;
+            write!(f, "demand {}/s at {}", rate(Milli::per_second(point.value)), point.start)?;
             match fault {
                 Some(fault) if seen.demand.missing == Share::ALL => {
                     write!(f, ", known in part alone: {fault}")
@@ -167,7 +168,7 @@ pub fn of_record(record: &Record) -> (String, String) {
     let bias = record.bias_milli;
     let sign = if bias < 0 { "-" } else { "+" };
     let covered = format!("{:.1}%", f64::from(record.covered_milli) / 10.0);
-    (covered, format!("{sign}{}/s", rate(bias.unsigned_abs())))
+    (covered, format!("{sign}{}/s", rate(Milli::whole(bias.unsigned_abs()))))
 }
 
 impl fmt::Display for Quality<'_> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use fleet::Units;
 use journal::records::Promise;
+use planner::Milli;
 use planner::plan::Sizing;
 use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Window};
@@ -88,7 +89,7 @@ fn group(seen: Option<&Observation>) -> String {
                 false => "没有更新的样本",
             };
             let unread = fault.as_ref().map(|fault| format!("，{what}：{}", zh(fault)));
-            let demand = rate((point.value * 1e3) as u64);
+            let demand = rate(Milli::per_second(point.value));
             format!("需求 {demand}/s（{}）{}", point.start, unread.unwrap_or_default())
         }
         (None, Some(fault)) => format!("需求未知：{}", zh(fault)),

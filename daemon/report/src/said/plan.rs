@@ -199,11 +199,7 @@ fn of_data(hold: &Hold) -> String {
         }
         Hold::Absurd { what } => released(&format!("{}，不可能为真", zh(what)), "出现可信的样本"),
         Hold::Unconfirmed { demand_milli, known_milli } => released(
-            &format!(
-                "需求样本 {}/s 超出以往所见（{}/s），只先扩容一步",
-                Milli(*demand_milli),
-                Milli(*known_milli)
-            ),
+            &format!("需求样本 {}/s 超出以往所见（{}/s），只先扩容一步", demand_milli, known_milli),
             "下一个样本",
         ),
         Hold::SensorStuck { units } => released(
@@ -211,11 +207,7 @@ fn of_data(hold: &Hold) -> String {
             "出现利用率低于限值的样本",
         ),
         Hold::FullBelow { carries_milli, given_milli } => released(
-            &format!(
-                "单台在 {}/s 时已满，而给出的承载能力为 {}/s",
-                Milli(*carries_milli),
-                Milli(*given_milli)
-            ),
+            &format!("单台在 {}/s 时已满，而给出的承载能力为 {}/s", carries_milli, given_milli),
             "实测得出的 `capacity_per_unit`",
         ),
         Hold::NoForecast { why } => format!("没有预测（{}），仅由当前需求决定", zh(why)),
@@ -244,9 +236,7 @@ fn of_data(hold: &Hold) -> String {
         ),
         Hold::Disagree { since, demand_milli, with_milli } => released(
             &format!(
-                "需求与利用率自 {since} 起不一致：单台与需求 {}/s 时一样忙，而需求仅为 {}/s",
-                Milli(*with_milli),
-                Milli(*demand_milli)
+                "需求与利用率自 {since} 起不一致：单台与需求 {with_milli}/s 时一样忙，而需求仅为 {demand_milli}/s"
             ),
             "需求与利用率一同变化，或 `neap acknowledge`",
         ),
@@ -302,7 +292,7 @@ fn of_group(hold: &Hold) -> String {
         }
         Hold::DiskReserve => released("日志只剩预留空间", "日志所在磁盘有空间"),
         Hold::SpendCeiling { usd_milli_hourly } => released(
-            &format!("费用上限为每小时 {} USD", Milli(*usd_milli_hourly)),
+            &format!("费用上限为每小时 {} USD", Milli::whole(*usd_milli_hourly)),
             "提高上限，或改用更便宜的伸缩组",
         ),
         // Those that `chinese` and `of_data` say.

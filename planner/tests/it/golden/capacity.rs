@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
+use planner::Milli;
 use planner::memory::{
     Against, Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Doubt, Dwell,
     Expected, Fall, Fell, FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease,
@@ -188,13 +189,13 @@ fn forecast() -> ReducedForecast {
     ReducedForecast {
         origin: at(1),
         levels: vec![Level::new(0.5).unwrap(), Level::new(0.9).unwrap()],
-        lead_milli: vec![1, 2],
-        hold_milli: vec![3, 4],
-        next_milli: vec![5, 6],
+        lead_milli: [1, 2].map(Milli::whole).into(),
+        hold_milli: [3, 4].map(Milli::whole).into(),
+        next_milli: [5, 6].map(Milli::whole).into(),
         model: text("model"),
         window: window(),
-        recent_loss_milli: 7,
-        last_value_loss_milli: 8,
+        recent_loss_milli: Milli::whole(7),
+        last_value_loss_milli: Milli::whole(8),
         record: Some(Record { covered_milli: 900, bias_milli: -10 }),
     }
 }
@@ -260,10 +261,10 @@ pub(super) fn snapshot(golden: &mut Golden) {
 
 fn sizing() -> Sizing {
     Sizing {
-        demand_milli: Some(1),
-        capacity_milli: Some(2),
+        demand_milli: Some(Milli::whole(1)),
+        capacity_milli: Some(Milli::whole(2)),
         level: Some(Level::new(0.9).unwrap()),
-        sized_for_milli: Some(3),
+        sized_for_milli: Some(Milli::whole(3)),
         needed_lead: Some(Units(4)),
         needed_hold: Some(Units(5)),
         needed_reactive: Some(Units(6)),
@@ -321,11 +322,11 @@ fn holds(golden: &mut Golden) {
         Canary { share: Share::percent(1), left: Units(2), refills_at: at(3) },
         OfferVoid { by: text("by") },
         Unproven { kept: Units(1), until: at(2) },
-        Unconfirmed { demand_milli: 300, known_milli: 1 },
+        Unconfirmed { demand_milli: Milli::whole(300), known_milli: Milli::whole(1) },
         SensorStuck { units: Units(300) },
-        FullBelow { carries_milli: 1, given_milli: 300 },
+        FullBelow { carries_milli: Milli::whole(1), given_milli: Milli::whole(300) },
         FellAlone { since: at(1), until: at(2) },
-        Disagree { since: at(1), demand_milli: 2, with_milli: 300 },
+        Disagree { since: at(1), demand_milli: Milli::whole(2), with_milli: Milli::whole(300) },
     });
 }
 
@@ -381,15 +382,19 @@ fn lease() -> Lease {
 }
 
 fn band() -> Band {
-    Band { origin: at(1), demand_milli: 2, low_milli: 3 }
+    Band { origin: at(1), demand_milli: Milli::whole(2), low_milli: Milli::whole(3) }
 }
 
 fn fall() -> Fall {
-    Fall { since: at(1), back_at_milli: 2, outage: Some((3, 4)) }
+    Fall { since: at(1), back_at_milli: Milli::whole(2), outage: Some((3, 4)) }
 }
 
 fn capacity() -> LearnedCapacity {
-    LearnedCapacity { estimates_milli: vec![1, 2], highest_milli: 3, at: at(4) }
+    LearnedCapacity {
+        estimates_milli: [1, 2].map(Milli::whole).into(),
+        highest_milli: Milli::whole(3),
+        at: at(4),
+    }
 }
 
 fn calibration() -> Calibration {
@@ -397,7 +402,7 @@ fn calibration() -> Calibration {
 }
 
 fn fell() -> Fell {
-    Fell { at: at(1), back_at_milli: 2 }
+    Fell { at: at(1), back_at_milli: Milli::whole(2) }
 }
 
 fn slot() -> Slot {
@@ -409,24 +414,36 @@ fn growth() -> Growth {
         full: Some(Full {
             from: Units(1),
             at: Units(2),
-            demand_milli: 3,
+            demand_milli: Milli::whole(3),
             ordered: Units(4),
             served_from: Some(at(5)),
             stuck: true,
         }),
-        carries: Some(Carries { milli: 6, first_milli: Some(7), doubted: true }),
-        highest: Some(Highest { now_milli: 8, before_milli: 9, since: at(10) }),
-        beyond: Some((at(11), 12)),
+        carries: Some(Carries {
+            milli: Milli::whole(6),
+            first_milli: Some(Milli::whole(7)),
+            doubted: true,
+        }),
+        highest: Some(Highest {
+            now_milli: Milli::whole(8),
+            before_milli: Milli::whole(9),
+            since: at(10),
+        }),
+        beyond: Some((at(11), Milli::whole(12))),
         step: Some(Units(13)),
         surplus: Units(14),
     }
 }
 
 fn doubt() -> Doubt {
-    let work = |n| Work { demand_milli: n, each_milli: n + 1, utilisation_milli: n + 2 };
+    let work = |n| Work {
+        demand_milli: Milli::whole(n),
+        each_milli: Milli::whole(n + 1),
+        utilisation_milli: n + 2,
+    };
     Doubt {
         settled_at: Some(at(1)),
-        fallen_milli: Some([1, 2, 300]),
+        fallen_milli: Some([1, 2, 300].map(Milli::whole)),
         witness: Witness {
             compared: Some(at(2)),
             lately: Some(work(20)),
@@ -437,7 +454,7 @@ fn doubt() -> Doubt {
             against: Some(Against {
                 since: at(10),
                 busy_milli: 11,
-                demand_milli: 12,
+                demand_milli: Milli::whole(12),
                 with: work(24),
             }),
             disagreed: Seconds(13),

@@ -129,6 +129,16 @@ impl OffHours {
         Ok(Edges { off, on, skip_days: self.skip_days.clone(), kind: ScheduleKind::Both })
     }
 
+    /// The hours that most resources have: those without the tag where they have any, and else those
+    /// whose tag is empty. `None` where they are left out, or the policy's own zone is not known.
+    pub fn for_most(&self) -> Option<Edges> {
+        match self.read(&BTreeMap::new()) {
+            Reading::Hours(edges) => Some(edges),
+            Reading::Untagged => self.by_default().ok(),
+            Reading::OptedOut | Reading::Fault(_) => None,
+        }
+    }
+
     fn value(&self, found: Option<&str>) -> Option<Value> {
         match found {
             Some(text) => Some(read::value(text)),

@@ -253,3 +253,34 @@ fn zones_are_those_of_cloud_custodian() {
         assert_eq!(name(text), None, "{text}");
     }
 }
+
+/// The next switches of a schedule, as they are shown.
+fn next(policy: &OffHours, now: &str) -> Vec<String> {
+    let next = Hours::CloudCustodian(policy.clone()).next_switches(at(now), 4);
+    next.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_shown_to_come_is_what_resources_without_the_tag_will_do() {
+    let fallback = |text: &str| OffHours { fallback_schedule: Some(text.into()), ..policy() };
+    let now = "2026-09-26T12:00:00Z";
+    // 2026-09-26 is a Saturday.
+    let pacific = fallback("off=[(M-F,21),(U,18)];on=[(M-F,6),(U,10)];tz=pt");
+    insta::assert_snapshot!(next(&pacific, now).join("\n"), @"");
+    insta::assert_snapshot!(next(&fallback("off=(M-H,20);on=(T-F,8);tz=Asia/Tokyo"), now).join("\n"), @"");
+    // One that names no zone has the policy's, and one that names one side alone its other hour.
+    insta::assert_snapshot!(next(&fallback("off=(M-F,21)"), now).join("\n"), @"");
+    // It says that they are left out: nothing is to come.
+    assert_eq!(next(&fallback("off"), now), [""; 0]);
+    // Where they have no hours of their own, or the policy's, an empty tag has the same.
+    assert_eq!(next(&policy(), now), next(&OffHours { opt_out: true, ..policy() }, now));
+    for text in ["off=[(M-F,21),(U,18)];on=[(M-F,6),(U,10)];tz=pt", "off=(M-F,21)", "tz=cst"] {
+        let policy = fallback(text);
+        let Reading::Hours(edges) = policy.read(&BTreeMap::new()) else { panic!("{text}") };
+        let week = covers(now, "2026-10-03T12:00:00Z");
+        let (spans, _) = edges.spans(week);
+        let told = next(&policy, now);
+        let first = spans.iter().flat_map(|span| [span.from, span.until]).find(|t| *t > week.from);
+        assert!(told[0].contains(&first.unwrap().to_string()), "{text}: {told:?}");
+    }
+}

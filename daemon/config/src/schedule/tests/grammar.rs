@@ -17,6 +17,9 @@ fn windows_read_strictly() {
         "working_days 08:30-20:00",
         "rest_days",
         " daily  00:00-24:00 ",
+        "first Thu",
+        " second,last  Mon-Tue  08:00-12:00",
+        "last Fri 18:00-Mon 08:00",
     ];
     let shown: Vec<String> = good.iter().map(|text| read(text).unwrap()).collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
@@ -28,12 +31,35 @@ fn windows_read_strictly() {
     working_days 08:30-20:00
     rest_days 00:00-00:00 the day after
     Mon,Tue,Wed,Thu,Fri,Sat,Sun 00:00-00:00 the day after
+    first Thu 00:00-00:00 the day after
+    second,last Mon,Tue 08:00-12:00
+    last Fri 18:00-08:00 3 days after
     ");
     let bad =
         ["", "none", "08:00-20:00", "Mon-Fri 8:00-20:00", "Mon 08:00", "workdays 08:00-09:00"];
-    for text in bad.into_iter().chain(["working_days Mon 08:00-09:00", "Mon-Fri 08:00-20:00 UTC"]) {
+    let more = [
+        "working_days Mon 08:00-09:00",
+        "Mon-Fri 08:00-20:00 UTC",
+        "first",
+        "first daily",
+        "first working_days 08:00-09:00",
+        "first first Mon",
+        "fifth-and-half Mon 08:00-09:00",
+    ];
+    for text in bad.into_iter().chain(more) {
         assert_eq!(read(text), None, "{text}");
     }
+}
+
+#[test]
+fn days_of_a_month_are_up_and_those_that_people_have_off_are_not() {
+    let found = |hours: &UpHours| {
+        shown(&hours.spans(covers("2026-09-28T00:00:00Z", "2026-11-30T00:00:00Z")))
+    };
+    // 2026-10-01 is a Thursday.
+    insta::assert_snapshot!(found(&hours("UTC", &["first Thu 08:00-12:00", "last Sun"])), @"");
+    // And a holiday in China, as is the Monday after it; the Saturdays around are worked on.
+    insta::assert_snapshot!(found(&chinese(&["first Thu 08:00-12:00", "second Sat 09:00-10:00"])), @"");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
+use planner::Milli;
 use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
@@ -42,13 +43,13 @@ pub(super) fn observation() -> Observation {
     let forecast = ReducedForecast {
         origin: at(1),
         levels: vec![Level::new(0.5).unwrap(), Level::new(0.9).unwrap()],
-        lead_milli: vec![100, 200],
-        hold_milli: vec![300, 500],
-        next_milli: vec![50, 60],
+        lead_milli: [100, 200].map(Milli::whole).into(),
+        hold_milli: [300, 500].map(Milli::whole).into(),
+        next_milli: [50, 60].map(Milli::whole).into(),
         model: text("model"),
         window: window(),
-        recent_loss_milli: 7,
-        last_value_loss_milli: 8,
+        recent_loss_milli: Milli::whole(7),
+        last_value_loss_milli: Milli::whole(8),
         record: Some(Record { covered_milli: 900, bias_milli: -10 }),
     };
     let applied = OrderOutcome {
@@ -69,10 +70,10 @@ pub(super) fn observation() -> Observation {
 
 fn sizing() -> Sizing {
     Sizing {
-        demand_milli: Some(1),
-        capacity_milli: Some(2),
+        demand_milli: Some(Milli::whole(1)),
+        capacity_milli: Some(Milli::whole(2)),
         level: None,
-        sized_for_milli: Some(3),
+        sized_for_milli: Some(Milli::whole(3)),
         needed_lead: Some(Units(4)),
         needed_hold: Some(Units(5)),
         needed_reactive: Some(Units(6)),
@@ -143,7 +144,7 @@ pub(super) fn service_memory() -> ServiceMemory {
         lately: [(0, slot)].into_iter().collect(),
         days: [(0, Units(4).into())].into_iter().collect(),
         unbudgeted: Units(6),
-        fell: Some(Fell { at: Timestamp(7), back_at_milli: 8 }),
+        fell: Some(Fell { at: Timestamp(7), back_at_milli: Milli::whole(8) }),
     };
     let growth = Growth { step: Some(Units(9)), surplus: Units(10), ..Growth::default() };
     let doubt = Doubt { settled_at: Some(at(11)), ..Doubt::default() };

@@ -135,7 +135,12 @@ fn hours_line(hours: &Hours) -> String {
                 false => format!("tags `{}` and `{}`", policy.stop_tag, policy.start_tag),
             };
             let zone = policy.by_default().map(|edges| edges.zones()).unwrap_or_default();
-            format!("Cloud Custodian's {tags}, where empty in {zone}")
+            let fallback = policy.fallback_schedule.as_ref().map(|schedule| {
+                let zone = policy.for_most().map(|edges| format!(" in {}", edges.zones()));
+                format!(", without it `{schedule}`{}", zone.unwrap_or_default())
+            });
+            let fallback = fallback.unwrap_or_default();
+            format!("Cloud Custodian's {tags}, where empty in {zone}{fallback}")
         }
     }
 }

@@ -13,6 +13,7 @@ use fleet::{
     AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
     ServiceName, Step, Timestamp, Units,
 };
+use planner::Milli;
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use planner::policy::{FreezeScope, Share};
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
@@ -201,7 +202,11 @@ fn holds() -> Vec<Hold> {
         Hold::Protected { protected: Units(4) },
         Hold::OutageShape { fallen: 5, of: 11, since: AT },
         Hold::FellAlone { since: AT, until: LATER },
-        Hold::Disagree { since: AT, demand_milli: 300_000, with_milli: 900_000 },
+        Hold::Disagree {
+            since: AT,
+            demand_milli: Milli::whole(300_000),
+            with_milli: Milli::whole(900_000),
+        },
         Hold::BillingMinimum { until: LATER },
         Hold::OrderUnconfirmed { decision: text("69a53ebc-11.0") },
         Hold::OutOfCapacity { short: Units(6) },
@@ -212,9 +217,12 @@ fn holds() -> Vec<Hold> {
         Hold::Canary { share, left: Units(1), refills_at: FAR },
         Hold::OfferVoid { by: li() },
         Hold::Unproven { kept: Units(9), until: LATER },
-        Hold::Unconfirmed { demand_milli: 1_000_000_000, known_milli: 650_000 },
+        Hold::Unconfirmed {
+            demand_milli: Milli::whole(1_000_000_000),
+            known_milli: Milli::whole(650_000),
+        },
         Hold::SensorStuck { units: Units(16) },
-        Hold::FullBelow { carries_milli: 35_200, given_milli: 39_000 },
+        Hold::FullBelow { carries_milli: Milli::whole(35_200), given_milli: Milli::whole(39_000) },
     ];
     holds.extend(no_forecasts().into_iter().map(|why| Hold::NoForecast { why }));
     holds.extend(whys().into_iter().map(|why| Hold::Shadow { why, since: AT }));
@@ -237,10 +245,10 @@ fn sizing(decided_by: DecidedBy) -> Sizing {
         unit_usd_micro_hourly: Some(400_000),
     };
     Sizing {
-        demand_milli: Some(657_250),
-        capacity_milli: Some(40_000),
+        demand_milli: Some(Milli::whole(657_250)),
+        capacity_milli: Some(Milli::whole(40_000)),
         level: Level::new(0.9869).ok(),
-        sized_for_milli: Some(720_000),
+        sized_for_milli: Some(Milli::whole(720_000)),
         needed_lead: Some(Units(19)),
         needed_hold: None,
         needed_reactive: Some(Units(18)),

@@ -168,6 +168,8 @@ pub enum NotTaken {
         /// The service; `None` for all of them.
         name: Option<String>,
     },
+    /// An approval of what its rule or schedule would not do any more.
+    ApprovalVoid { id: String },
 }
 
 impl fmt::Display for NotTaken {
@@ -185,6 +187,11 @@ impl fmt::Display for NotTaken {
             NotTaken::NoApproval { id } => write!(
                 f,
                 "nothing waits for approval `{id}`: the world may have moved on; `neap idle` shows \
+                 what waits"
+            ),
+            NotTaken::ApprovalVoid { id } => write!(
+                f,
+                "approval `{id}` is void: its rule or schedule is another by now; `neap idle` shows \
                  what waits"
             ),
             NotTaken::NoResource { name } => {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Mutex;
 
+use super::NoRoom;
+
 /// The trees. Every record is in exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Tree {
@@ -79,8 +81,10 @@ pub(crate) type Entry = (Vec<u8>, Vec<u8>);
 /// Why a store failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EngineFault {
-    /// No room on the disk.
-    Full,
+    /// The disk takes nothing now.
+    Full(NoRoom),
+    /// It was closed, and could not be opened again yet.
+    Closed,
     /// Anything else, in the store's own words.
     Failed(String),
 }
@@ -88,7 +92,8 @@ pub(crate) enum EngineFault {
 impl fmt::Display for EngineFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EngineFault::Full => f.write_str("no room is left on the disk"),
+            EngineFault::Full(why) => why.fmt(f),
+            EngineFault::Closed => f.write_str("it is closed until the disk takes something"),
             EngineFault::Failed(why) => f.write_str(why),
         }
     }

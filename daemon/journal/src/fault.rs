@@ -1,6 +1,8 @@
 //! What is wrong with a journal, and which file or record says so.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use zstd::zstd_safe::get_error_name;
 
@@ -63,11 +65,12 @@ pub enum JournalFault {
         /// What to do.
         hint: String,
     },
-    /// No room is left, the reserve included.
-    #[error("no room is left for journal `{path}`\n  hint: free some; until then nothing is changed in any cloud", path = path.display())]
+    /// The disk takes nothing now, the reserve included. It may again.
+    #[error("{}", no_room(path, *why))]
     Full {
         /// The journal's directory.
         path: PathBuf,
+        why: NoRoom,
     },
     /// A write failed before: nothing is trusted until the journal is opened again.
     #[error("journal `{path}` failed before and must be opened again: {why}", path = path.display())]
@@ -103,6 +106,140 @@ pub enum JournalFault {
         /// The id asked for.
         id: String,
     },
+}
+
+impl JournalFault {
+    /// Whether records are damaged: what nothing is decided by alone may begin anew then.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, JournalFault::Damaged { .. })
+    }
+}
+
+/// Why a disk takes nothing. It may again: what waits is written then, without a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum NoRoom {
+    /// It is full.
+    Disk,
+    /// What its user may have on it is used up.
+    Quota,
+    /// It is mounted read-only, or the system made it so after a fault.
+    ReadOnly,
+}
+
+impl NoRoom {
+    /// What an error of the system says of it, where it is of this sort.
+    pub(crate) fn of(error: &std::io::Error) -> Option<NoRoom> {
+        match error.kind() {
+            ErrorKind::StorageFull => Some(NoRoom::Disk),
+            ErrorKind::QuotaExceeded => Some(NoRoom::Quota),
+            ErrorKind::ReadOnlyFilesystem => Some(NoRoom::ReadOnly),
+            _ => NoRoom::of_text(&error.to_string()),
+        }
+    }
+
+    /// The same where the error is text by now.
+    pub(crate) fn of_text(words: &str) -> Option<NoRoom> {
+        let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+        if says(&["StorageFull", "No space left"]) {
+            Some(NoRoom::Disk)
+        } else if says(&["QuotaExceeded", "quota exceeded"]) {
+            Some(NoRoom::Quota)
+        } else if says(&["ReadOnlyFilesystem", "Read-only file system"]) {
+            Some(NoRoom::ReadOnly)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoRoom::Disk => "no room is left on the disk",
+            NoRoom::Quota => "the quota on the disk is used up",
+            NoRoom::ReadOnly => "the disk is read-only",
+        })
+    }
+}
+
+fn no_room(path: &Path, why: NoRoom) -> String {
+    let path = path.display();
+    let (what, hint) = match why {
+        NoRoom::Disk => (format!("no room is left for journal `{path}`"), "free some"),
+        NoRoom::Quota => {
+            (format!("the quota of journal `{path}` is used up"), "raise it or free some")
+        }
+        NoRoom::ReadOnly => {
+            (format!("the disk of journal `{path}` is read-only"), "mount it writable")
+        }
+    };
+    format!("{what}\n  hint: {hint}; until then nothing is changed in any cloud")
+}
+
+/// What keeps the journal from all that it is there for, while it is so.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Trouble {
+    /// It is written, and has no room set aside for the day the disk is full.
+    NoReserve(NoReserve),
+    /// It cannot be written now: nothing is changed in any cloud until it can.
+    Stalled(NoRoom),
+    /// It cannot be written until it is opened again.
+    Failed {
+        /// What failed.
+        why: String,
+    },
+}
+
+/// Why there is no reserve. It is tried again every cycle.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum NoReserve {
+    /// Too little is free for it, and for what goes on beside it.
+    TooLittle { free_bytes: u64, needed_bytes: u64 },
+    /// The system refuses it.
+    Refused {
+        /// Its words.
+        why: String,
+    },
+}
+
+impl Trouble {
+    /// A short, stable word for labels.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Trouble::NoReserve(_) => "no-reserve",
+            Trouble::Stalled(_) => "stalled",
+            Trouble::Failed { .. } => "failed",
+        }
+    }
+
+    /// Whether anything can be written.
+    pub fn is_writable(&self) -> bool {
+        matches!(self, Trouble::NoReserve(_))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::NoReserve(why) => write!(f, "the journal has no reserve: {why}"),
+            Trouble::Stalled(why) => write!(f, "the journal cannot be written: {why}"),
+            Trouble::Failed { why } => {
+                write!(f, "the journal cannot be written until it is opened again: {why}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoReserve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoReserve::TooLittle { free_bytes, needed_bytes } => {
+                let [free, needed] = [free_bytes, needed_bytes].map(|bytes| bytes >> 20);
+                write!(f, "{free} MiB are free on its disk, {needed} MiB are needed")
+            }
+            NoReserve::Refused { why } => f.write_str(why),
+        }
+    }
 }
 
 /// Why the body of a record cannot be read, though its checksum is right.

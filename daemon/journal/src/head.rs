@@ -14,7 +14,7 @@ use super::engine::TREES;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::{Hash, NO_HASH, truncated};
 use super::open::private;
-use super::{Damage, Instance, JournalFault, RecordId, World};
+use super::{Damage, Instance, JournalFault, NoRoom, RecordId, World};
 
 /// The number of the newest format, as the file names it.
 pub(crate) const FORMAT: u32 = Format::NEWEST.number() as u32;
@@ -124,7 +124,16 @@ impl HeadFile {
             self.file.write_all(&bytes)?;
             self.file.sync_data()
         };
-        write().map_err(|error| super::unusable(&self.path, &error))
+        write().map_err(|error| {
+            // The same place is tried again: it may be torn, and the other one is the last that is
+            // whole.
+            head.writes -= 1;
+            let path = self.path.clone();
+            match NoRoom::of(&error) {
+                Some(why) => JournalFault::Full { path, why },
+                None => super::unusable(&path, &error),
+            }
+        })
     }
 }
 

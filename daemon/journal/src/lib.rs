@@ -74,7 +74,7 @@ use open::{Held, Local};
 use outbox::Outbox;
 
 pub use compact::Compacted;
-pub use fault::{BadBody, BadPack, Damage, JournalFault};
+pub use fault::{BadBody, BadPack, Damage, JournalFault, NoReserve, NoRoom, Trouble};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
 pub use open::Store;
 pub use options::{FaultPoints, Options};
@@ -175,6 +175,25 @@ impl Journal {
         world: World,
         options: Options,
     ) -> Result<(Journal, Recovered), JournalFault> {
+        let opened = Journal::open_once(state_dir, world.clone(), options.clone());
+        let dir = state_dir.join(DIRECTORY);
+        match opened {
+            // The room that was set aside is there for this, too.
+            Err(JournalFault::Full { why, .. })
+                if why != NoRoom::ReadOnly
+                    && reserve::Reserve::new(&dir, options.reserve_bytes).release() =>
+            {
+                Journal::open_once(state_dir, world, options)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(
+        state_dir: &Path,
+        world: World,
+        options: Options,
+    ) -> Result<(Journal, Recovered), JournalFault> {
         let dir = open::make_directory(state_dir)?;
         let held = open::hold(state_dir)?;
         let (head, damage) = open::read_head(&dir)?;
@@ -190,11 +209,7 @@ impl Journal {
         open::make_private(&dir);
         let shared = Arc::new(Shared::new(state_dir, engine, head.clone()));
         let local = Local { shared: Arc::clone(&shared), _held: None };
-        let audit = open::catch_up(&local, &head)?;
-        if !audit.damage.is_empty() {
-            shared.engine().close();
-            return Err(JournalFault::Damaged { path: dir, damage: audit.damage });
-        }
+        let audit = open::caught_up(&local, &opener, (&mut head, &mut file), &mut notes)?;
         let torn = open::cut(&*shared.engine(), &audit);
         notes.extend(torn.map_err(|fault| JournalFault::DoesNotOpen {
             path: dir.clone(),
@@ -205,9 +220,10 @@ impl Journal {
             head.format = head::FORMAT;
             file.write(&mut head)?;
         }
-        let outbox = Outbox::load(&local, options.alert_window)?;
+        let (outbox, lost) = Outbox::load(&local, options.alert_window)?;
+        let of_lost = |one: &Damage| format!("an alert, or that it was sent, is lost: {one}");
+        notes.extend(lost.iter().map(of_lost));
         let reserve = reserve::Reserve::new(&dir, options.reserve_bytes);
-        reserve.restore();
         let tail = tail::Tail::open(&dir, audit.at.id);
         let end = audit.at.clone();
         let log =
@@ -326,7 +342,22 @@ impl Journal {
     /// Whether there is room for more than the reserve. Tries to restore the reserve where it was
     /// used; call once a cycle, before the snapshot.
     pub fn disk(&self) -> Disk {
-        if self.inner.writer().log.reserve.restore() { Disk::Ample } else { Disk::ReserveOnly }
+        if self.inner.writer().log.set_aside() { Disk::Ample } else { Disk::ReserveOnly }
+    }
+
+    /// Whether records can be written: where the disk took nothing before, it is tried again. Call
+    /// before what would have to be recorded.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where they cannot: then nothing may be done in any cloud.
+    pub fn ready(&self) -> Result<(), JournalFault> {
+        self.inner.writer().log.ready()
+    }
+
+    /// What is amiss with the journal now, as of the last write or the last look at the disk. It
+    /// waits for no write that is under way.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.inner.shared.trouble()
     }
 
     /// Bytes that it takes on disk.
@@ -467,6 +498,9 @@ fn recover(
 
 /// A file or directory that the system refuses.
 fn unusable(path: &Path, error: &std::io::Error) -> JournalFault {
+    if let Some(why @ (NoRoom::Disk | NoRoom::Quota)) = NoRoom::of(error) {
+        return JournalFault::Full { path: path.to_path_buf(), why };
+    }
     let hint = match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             "make it writable for the user that neap runs as, or set `state_dir` to a place that is"

@@ -10,7 +10,7 @@ use super::frame::seal;
 use super::head::{Head, HeadFile, Mark};
 use super::reserve::Reserve;
 use super::tail::Tail;
-use super::{JournalFault, RecordId};
+use super::{JournalFault, NoRoom, RecordId, Trouble};
 
 /// Opens the store; called again after a full disk.
 pub(crate) type Opener = Arc<dyn Fn() -> Result<Arc<dyn Engine>, EngineFault> + Send + Sync>;
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     engine: RwLock<Arc<dyn Engine>>,
     head: RwLock<Head>,
+    trouble: RwLock<Option<Trouble>>,
 }
 
 impl Shared {
@@ -34,6 +35,7 @@ impl Shared {
             dir: state_dir.join(super::DIRECTORY),
             engine: RwLock::new(engine),
             head: RwLock::new(head),
+            trouble: RwLock::new(None),
         }
     }
 
@@ -48,6 +50,21 @@ impl Shared {
 
     fn set_engine(&self, engine: Arc<dyn Engine>) {
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+    }
+
+    /// What is amiss now.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.trouble.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.write().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Takes over a store that was made anew.
+    pub(crate) fn rebuilt(&self, engine: Arc<dyn Engine>, head: Head) {
+        self.set_engine(engine);
+        self.set_head(head);
     }
 
     fn set_head(&self, head: Head) {
@@ -68,8 +85,10 @@ pub(crate) struct Log {
     pending: Vec<Write>,
     /// Applied and not yet flushed: written again where the store has to be opened anew.
     unflushed: Vec<Write>,
-    pub(crate) reserve: Reserve,
+    reserve: Reserve,
     tail: Tail,
+    /// The store was closed because the disk took nothing, and is opened again once it does.
+    stalled: Option<NoRoom>,
     failed: Option<String>,
 }
 
@@ -93,7 +112,7 @@ pub(crate) struct Parts {
 impl Log {
     pub(crate) fn new(parts: Parts) -> Log {
         let Parts { shared, opener, head, file, end, reserve, tail } = parts;
-        let log = Log {
+        let mut log = Log {
             shared,
             opener,
             head,
@@ -103,9 +122,11 @@ impl Log {
             unflushed: Vec::new(),
             reserve,
             tail,
+            stalled: None,
             failed: None,
         };
         log.publish();
+        log.set_aside();
         log
     }
 
@@ -138,20 +159,47 @@ impl Log {
         id
     }
 
+    /// Whether records can be written: where the disk took nothing before, it is tried again.
+    pub(crate) fn ready(&mut self) -> Result<(), JournalFault> {
+        self.check()?;
+        if self.stalled.is_some() {
+            self.make_room()?;
+            self.applied();
+        }
+        Ok(())
+    }
+
+    /// Sets the reserve aside where there is none; whether it is whole.
+    pub(crate) fn set_aside(&mut self) -> bool {
+        let restored = self.reserve.restore();
+        let is_whole = restored.is_ok();
+        if self.stalled.is_none() && self.failed.is_none() {
+            self.shared.set_trouble(restored.err().map(Trouble::NoReserve));
+        }
+        is_whole
+    }
+
     /// Hands the store what was made. After a crash it may be missing, never out of order.
     pub(crate) fn apply(&mut self) -> Result<(), JournalFault> {
-        self.check()?;
+        self.ready()?;
         if self.pending.is_empty() {
             return Ok(());
         }
         match self.shared.engine().apply(&self.pending) {
             Ok(()) => {}
-            Err(EngineFault::Full) => self.make_room()?,
-            Err(EngineFault::Failed(why)) => return Err(self.fail(why)),
+            Err(EngineFault::Full(why)) => {
+                self.stalled = Some(why);
+                self.make_room()?;
+            }
+            Err(fault) => return Err(self.fail(fault.to_string())),
         }
+        self.applied();
+        Ok(())
+    }
+
+    fn applied(&mut self) {
         self.unflushed.append(&mut self.pending);
         self.publish();
-        Ok(())
     }
 
     /// Puts on disk all that was made.
@@ -162,27 +210,44 @@ impl Log {
         }
         match self.shared.engine().flush() {
             Ok(()) => {}
-            Err(EngineFault::Full) => {
+            Err(EngineFault::Full(why)) => {
+                self.stalled = Some(why);
                 self.make_room()?;
-                self.flush_engine()?;
             }
-            Err(EngineFault::Failed(why)) => return Err(self.fail(why)),
+            Err(fault) => return Err(self.fail(fault.to_string())),
         }
         self.tail.write();
         self.head.end = self.end.clone();
-        if let Err(fault) = self.file.write(&mut self.head) {
-            self.failed = Some(fault.to_string());
-            return Err(fault);
-        }
+        self.write_head()?;
         self.unflushed.clear();
         Ok(())
+    }
+
+    /// The store has what the high-water file does not say yet where the disk takes nothing: it is
+    /// said with the next flush.
+    fn write_head(&mut self) -> Result<(), JournalFault> {
+        match self.file.write(&mut self.head) {
+            Ok(()) => Ok(()),
+            Err(JournalFault::Full { why, .. }) => {
+                self.make_way(why);
+                self.file.write(&mut self.head).map_err(|_| self.full(why))
+            }
+            Err(fault) => {
+                self.fail(fault.to_string());
+                Err(fault)
+            }
+        }
     }
 
     /// Forgets what was removed up to `anchor`; on disk before anything is removed.
     pub(crate) fn set_anchor(&mut self, anchor: Mark) -> Result<(), JournalFault> {
         self.flush()?;
-        self.head.anchor = anchor;
-        self.file.write(&mut self.head)?;
+        let before = std::mem::replace(&mut self.head.anchor, anchor);
+        if let Err(fault) = self.write_head() {
+            // What is before it stays, so it is not where the journal begins.
+            self.head.anchor = before;
+            return Err(fault);
+        }
         self.publish();
         Ok(())
     }
@@ -198,44 +263,61 @@ impl Log {
 
     fn fail(&mut self, why: String) -> JournalFault {
         self.failed = Some(why.clone());
+        self.shared.set_trouble(Some(Trouble::Failed { why: why.clone() }));
         JournalFault::Failed { path: self.shared.dir.clone(), why }
     }
 
-    fn flush_engine(&mut self) -> Result<(), JournalFault> {
-        match self.shared.engine().flush() {
-            Ok(()) => Ok(()),
-            Err(EngineFault::Full) => Err(self.full()),
-            Err(EngineFault::Failed(why)) => Err(self.fail(why)),
+    /// Gives up what takes room and can be had again.
+    fn make_way(&mut self, why: NoRoom) {
+        // On a disk that is read-only nothing is gained by it.
+        if why != NoRoom::ReadOnly {
+            self.reserve.release();
+            self.tail.shed();
         }
     }
 
-    /// The disk is full: gives up the reserve, opens the store anew (it refuses everything after
-    /// a failed write) and applies again what is not known to be on disk.
+    /// The disk takes nothing: gives up the reserve, opens the store anew (it refuses everything
+    /// after a failed write) and applies again what is not known to be on disk. Where that fails,
+    /// too, it is tried again with the next record.
     fn make_room(&mut self) -> Result<(), JournalFault> {
-        self.reserve.release();
-        self.tail.shed();
+        self.make_way(self.stalled.unwrap_or(NoRoom::Disk));
         self.shared.engine().close();
         let engine = match (self.opener)() {
             Ok(engine) => engine,
-            Err(EngineFault::Full) => return Err(self.full()),
-            Err(EngineFault::Failed(why)) => return Err(self.fail(why)),
+            Err(EngineFault::Full(why)) => return Err(self.full(why)),
+            // A store that was closed in the middle of a write may take a while to let go.
+            Err(fault) => {
+                self.shared.set_trouble(self.stalled.map(Trouble::Stalled));
+                let why = fault.to_string();
+                return Err(JournalFault::Failed { path: self.shared.dir.clone(), why });
+            }
         };
         self.shared.set_engine(Arc::clone(&engine));
-        let again = engine.apply(&self.unflushed).and_then(|()| engine.apply(&self.pending));
+        // What is taken and cannot be put on disk is no room.
+        let again = engine
+            .apply(&self.unflushed)
+            .and_then(|()| engine.apply(&self.pending))
+            .and_then(|()| engine.flush());
         match again {
-            Ok(()) => Ok(()),
-            Err(EngineFault::Full) => Err(self.full()),
-            Err(EngineFault::Failed(why)) => Err(self.fail(why)),
+            Ok(()) => {
+                self.stalled = None;
+                self.shared.set_trouble(None);
+                Ok(())
+            }
+            Err(EngineFault::Full(why)) => Err(self.full(why)),
+            Err(fault) => Err(self.fail(fault.to_string())),
         }
     }
 
     /// Nothing is lost yet: what waits is written once there is room, or the journal gives up.
-    fn full(&mut self) -> JournalFault {
+    fn full(&mut self, why: NoRoom) -> JournalFault {
+        self.stalled = Some(why);
+        self.shared.set_trouble(Some(Trouble::Stalled(why)));
         let waiting: usize =
             self.pending.iter().chain(&self.unflushed).map(|write| write.value.len()).sum();
         if waiting > WAITING_BYTES_MAX {
-            self.failed = Some(format!("{waiting} bytes waited for room on a full disk"));
+            self.fail(format!("{waiting} bytes waited for room on a full disk"));
         }
-        JournalFault::Full { path: self.shared.dir.clone() }
+        JournalFault::Full { path: self.shared.dir.clone(), why }
     }
 }

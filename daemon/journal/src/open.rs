@@ -15,7 +15,9 @@ use super::head::{self, FORMAT, Head, HeadFile, Mark};
 use super::log::{Opener, Shared};
 use super::sled_engine::SledEngine;
 use super::source::{Source, Walk};
-use super::{DIRECTORY, Damage, Instance, JournalFault, RecordId, SOCKET, World, fold, tail};
+use super::{
+    DIRECTORY, Damage, Instance, JournalFault, RecordId, SOCKET, Trouble, World, fold, tail,
+};
 
 /// The lock's name in the journal's directory.
 const LOCK: &str = "lock";
@@ -181,8 +183,10 @@ pub(crate) fn open_store(
             engine.close();
             EMPTY.to_string()
         }
-        Err(EngineFault::Full) => return Err(JournalFault::Full { path: dir.to_path_buf() }),
-        Err(EngineFault::Failed(why)) => why,
+        Err(EngineFault::Full(why)) => {
+            return Err(JournalFault::Full { path: dir.to_path_buf(), why });
+        }
+        Err(fault) => fault.to_string(),
     };
     rebuild(dir, opener, head, file, notes, why)
 }
@@ -216,13 +220,15 @@ fn rebuild(
     if store.exists() {
         fs::rename(&store, &aside).map_err(|error| super::unusable(&store, &error))?;
     }
-    let does_not_open =
-        |why: String| JournalFault::DoesNotOpen { path: store.clone(), why, hint: String::new() };
-    let engine = opener().map_err(|fault| does_not_open(fault.to_string()))?;
-    engine
-        .apply(&writes)
-        .and_then(|()| engine.flush())
-        .map_err(|fault| does_not_open(fault.to_string()))?;
+    let does_not_open = |fault: EngineFault| match fault {
+        EngineFault::Full(why) => JournalFault::Full { path: dir.to_path_buf(), why },
+        fault => {
+            let (path, why) = (store.clone(), fault.to_string());
+            JournalFault::DoesNotOpen { path, why, hint: String::new() }
+        }
+    };
+    let engine = opener().map_err(does_not_open)?;
+    engine.apply(&writes).and_then(|()| engine.flush()).map_err(does_not_open)?;
     notes.push(format!(
         "store `{}` did not open ({why}); it was moved to `{}` and rebuilt from the export tail, \
          which begins at `{}`",
@@ -271,6 +277,42 @@ fn free_name(dir: &Path) -> PathBuf {
     let name = |n: u32| dir.join(format!("{STORE}-damaged-{n}"));
     // Names run out long after the disk does.
     (1..u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(u32::MAX))
+}
+
+/// Reads the records from the last checkpoint on. What is damaged in them is written again from the
+/// export tail where that is whole; where the store does not take it, it is rebuilt.
+pub(crate) fn caught_up(
+    local: &Local,
+    opener: &Opener,
+    (head, file): (&mut Head, &mut HeadFile),
+    notes: &mut Vec<String>,
+) -> Result<Audit, JournalFault> {
+    let (shared, dir) = (&local.shared, &local.shared.dir);
+    let audit = catch_up(local, head)?;
+    let Some(first) = audit.damage.first().cloned() else { return Ok(audit) };
+    let damaged = |audit: Audit| {
+        shared.engine().close();
+        Err(JournalFault::Damaged { path: dir.clone(), damage: audit.damage })
+    };
+    let Ok((_, writes)) = whole_tail(dir, head) else { return damaged(audit) };
+    let engine = shared.engine();
+    if engine.apply(&writes).and_then(|()| engine.flush()).is_ok() {
+        let again = catch_up(local, head)?;
+        if again.damage.is_empty() {
+            let count = audit.damage.len();
+            notes.push(format!(
+                "the newest records were damaged in {count} places, first {first}; they were \
+                 written again from the export tail"
+            ));
+            return Ok(again);
+        }
+    }
+    engine.close();
+    drop(engine);
+    let engine = rebuild(dir, opener, head, file, notes, first.to_string())?;
+    shared.rebuilt(engine, head.clone());
+    let again = catch_up(local, head)?;
+    if again.damage.is_empty() { Ok(again) } else { damaged(again) }
 }
 
 /// Reads the records from the last checkpoint on, judging each.
@@ -330,6 +372,18 @@ const PAGE_BYTES: usize = 1 << 20;
 
 impl Local {
     fn damaged(&self, tree: Tree, fault: &EngineFault) -> JournalFault {
+        // What is closed for want of room is not damaged.
+        let no_room = match fault {
+            EngineFault::Full(why) => Some(*why),
+            EngineFault::Closed => match self.shared.trouble() {
+                Some(Trouble::Stalled(why)) => Some(why),
+                _ => None,
+            },
+            EngineFault::Failed(_) => None,
+        };
+        if let Some(why) = no_room {
+            return JournalFault::Full { path: self.shared.dir.clone(), why };
+        }
         JournalFault::Damaged {
             path: self.shared.dir.join(STORE),
             damage: vec![Damage {

@@ -14,7 +14,7 @@ use super::engine::Tree;
 use super::frame::unseal;
 use super::reader::damaged;
 use super::source::{Source, Walk};
-use super::{Journal, JournalFault, RecordId, decode};
+use super::{Damage, Journal, JournalFault, RecordId, decode};
 use crate::records::{Dispatch, Notice, OpenConditions};
 
 /// How long an alert is kept for channels that have not sent it: after that it is news no more.
@@ -99,20 +99,31 @@ pub(super) struct Outbox {
 const OPEN_AGAIN_AFTER: Seconds = Seconds::days(1);
 
 impl Outbox {
-    /// What the journal's last days say.
-    pub(super) fn load(source: &dyn Source, window: Seconds) -> Result<Outbox, JournalFault> {
+    /// What the journal's last days say, and what of it is damaged: an alert that was sent may be
+    /// sent again, under the same key, and one that was not may stay so.
+    pub(super) fn load(
+        source: &dyn Source,
+        window: Seconds,
+    ) -> Result<(Outbox, Vec<Damage>), JournalFault> {
         let mut outbox = Outbox { window, ..Outbox::default() };
         let end = source.head()?.end.id.at();
         let age = OUTBOX_AGE.max(window);
         let from = Timestamp(end.0.saturating_sub_unsigned(age.0));
+        let mut lost = Vec::new();
         for entry in Walk::new(source, &[Tree::Alerts], RecordId::at_or_after(from)) {
-            let (tree, (key, value)) = entry.map_err(|(_, fault)| fault)?;
-            let frame = unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))?;
-            let entry = decode(&frame.body).map_err(|why| damaged(tree, &key, &why))?;
-            outbox.step(frame.id, entry);
+            let read = entry.map_err(|(_, fault)| fault).and_then(|(tree, (key, value))| {
+                let frame = unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))?;
+                let entry = decode(&frame.body).map_err(|why| damaged(tree, &key, &why))?;
+                Ok((frame.id, entry))
+            });
+            match read {
+                Ok((id, entry)) => outbox.step(id, entry),
+                Err(JournalFault::Damaged { mut damage, .. }) => lost.append(&mut damage),
+                Err(fault) => return Err(fault),
+            }
         }
         outbox.forget_before(end);
-        Ok(outbox)
+        Ok((outbox, lost))
     }
 
     fn step(&mut self, id: RecordId, entry: AlertEntry) {

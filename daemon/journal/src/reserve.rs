@@ -1,9 +1,12 @@
 //! Room set aside for the day the disk is full.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
+use super::NoReserve;
 use super::open::create;
 
 /// The file's name in the journal's directory.
@@ -14,11 +17,14 @@ pub(crate) const FILE: &str = "reserve";
 pub(crate) struct Reserve {
     path: PathBuf,
     bytes: u64,
+    /// Whether it was used: then it takes more room to have it again, so that it is not needed again
+    /// at once.
+    used: bool,
 }
 
 impl Reserve {
     pub(crate) fn new(dir: &Path, bytes: u64) -> Reserve {
-        Reserve { path: dir.join(FILE), bytes }
+        Reserve { path: dir.join(FILE), bytes, used: false }
     }
 
     /// Whether the room is set aside.
@@ -27,25 +33,38 @@ impl Reserve {
     }
 
     /// Gives the room back to the journal; whether there was any.
-    pub(crate) fn release(&self) -> bool {
-        fs::remove_file(&self.path).is_ok()
+    pub(crate) fn release(&mut self) -> bool {
+        let was_there = fs::remove_file(&self.path).is_ok();
+        self.used |= was_there;
+        was_there
     }
 
-    /// Sets the room aside where twice as much is free, so that it is not needed again at once;
-    /// whether it is whole now.
-    pub(crate) fn restore(&self) -> bool {
-        self.is_whole() || (self.is_roomy() && self.allocate().is_ok())
+    /// Sets the room aside where enough is free.
+    ///
+    /// # Errors
+    /// Why it is not whole now.
+    pub(crate) fn restore(&self) -> Result<(), NoReserve> {
+        if self.is_whole() {
+            return Ok(());
+        }
+        let refused = |error: io::Error| NoReserve::Refused { why: error.to_string() };
+        let free_bytes = self.free_bytes().map_err(refused)?;
+        let spare = if self.used { self.bytes } else { self.bytes / 4 };
+        let needed_bytes = self.bytes.saturating_add(spare);
+        if free_bytes < needed_bytes {
+            return Err(NoReserve::TooLittle { free_bytes, needed_bytes });
+        }
+        self.allocate().map_err(refused)
     }
 
-    fn is_roomy(&self) -> bool {
+    fn free_bytes(&self) -> io::Result<u64> {
         let dir = self.path.parent().unwrap_or(&self.path);
-        rustix::fs::statvfs(dir).is_ok_and(|about| {
-            about.f_bavail.saturating_mul(about.f_frsize) >= self.bytes.saturating_mul(2)
-        })
+        let about = rustix::fs::statvfs(dir)?;
+        Ok(about.f_bavail.saturating_mul(about.f_frsize))
     }
 
     /// Takes the room under another name first, so that a half-made reserve never counts.
-    fn allocate(&self) -> std::io::Result<()> {
+    fn allocate(&self) -> io::Result<()> {
         let unfinished = self.path.with_extension("new");
         let made = create(&unfinished)
             .and_then(|file| fill(&file, self.bytes))
@@ -58,11 +77,13 @@ impl Reserve {
     }
 }
 
-fn fill(mut file: &File, bytes: u64) -> std::io::Result<()> {
-    if rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes).is_ok() {
-        return file.sync_all();
+fn fill(mut file: &File, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => return file.sync_all(),
+        // Some file systems cannot set room aside without writing.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+        Err(error) => return Err(error.into()),
     }
-    // Some file systems cannot set room aside without writing.
     let block = [0x5a; 1 << 16];
     let mut left = bytes;
     while left > 0 {
@@ -80,15 +101,17 @@ mod tests {
     #[test]
     fn room_is_taken_given_back_and_taken_again() {
         let dir = tempfile::tempdir().unwrap();
-        let reserve = Reserve::new(dir.path(), 1 << 20);
+        let mut reserve = Reserve::new(dir.path(), 1 << 20);
         assert!(!reserve.is_whole() && !reserve.release());
-        assert!(reserve.restore() && reserve.is_whole());
+        assert_eq!(reserve.restore(), Ok(()));
+        assert!(reserve.is_whole());
         assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().len(), 1 << 20);
         assert!(reserve.release() && !reserve.is_whole());
-        assert!(reserve.restore());
+        assert_eq!(reserve.restore(), Ok(()));
         // More than any disk has: not made, and nothing is left behind.
         let absurd = Reserve::new(dir.path(), 1 << 60);
-        assert!(!absurd.restore());
+        let why = absurd.restore().unwrap_err();
+        assert!(matches!(why, NoReserve::TooLittle { needed_bytes, .. } if needed_bytes > 1 << 60));
         assert!(!dir.path().join("reserve.new").exists());
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Once, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
+use super::NoRoom;
 use super::engine::{Engine, EngineFault, Entry, Tree, Write};
 
 /// Pages kept in memory. The journal appends and rarely reads, so this bounds the daemon's
@@ -63,7 +64,7 @@ impl SledEngine {
         work: impl FnOnce(&Open) -> Result<T, sled::Error>,
     ) -> Result<T, EngineFault> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let open = open.as_ref().ok_or_else(|| EngineFault::Failed("it is closed".to_string()))?;
+        let open = open.as_ref().ok_or(EngineFault::Closed)?;
         guarded(|| work(open))
     }
 }
@@ -211,10 +212,11 @@ fn silence_guarded_panics() {
 }
 
 fn sort(error: &sled::Error) -> EngineFault {
-    match error {
-        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => EngineFault::Full,
-        other => sort_text(&other.to_string()),
-    }
+    let of_system = match error {
+        sled::Error::Io(io) => NoRoom::of(io),
+        _ => None,
+    };
+    of_system.map_or_else(|| sort_text(&error.to_string()), EngineFault::Full)
 }
 
 fn is_lock(error: &sled::Error) -> bool {
@@ -223,9 +225,31 @@ fn is_lock(error: &sled::Error) -> bool {
 
 /// sled turns some system errors into text before they arrive here.
 fn sort_text(words: &str) -> EngineFault {
-    if words.contains("StorageFull") || words.contains("No space left") {
-        return EngineFault::Full;
+    if let Some(why) = NoRoom::of_text(words) {
+        return EngineFault::Full(why);
     }
     let line = words.lines().next().unwrap_or_default();
     EngineFault::Failed(line.chars().take(300).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_known_by_its_number_and_by_its_words() {
+        for (number, why) in [(28, NoRoom::Disk), (122, NoRoom::Quota), (30, NoRoom::ReadOnly)] {
+            let error = io::Error::from_raw_os_error(number);
+            // sled keeps the first error of a store, and gives it again as text.
+            let again = io::Error::new(error.kind(), format!("{error:?}"));
+            let told = io::Error::other(format!("{error:?}"));
+            for error in [error, again, told] {
+                let words = error.to_string();
+                assert_eq!(sort(&sled::Error::Io(error)), EngineFault::Full(why), "{words}");
+                assert_eq!(sort_text(&words), EngineFault::Full(why), "{words}");
+            }
+        }
+        let broken = io::Error::from_raw_os_error(5);
+        assert!(matches!(sort(&sled::Error::Io(broken)), EngineFault::Failed(_)));
+    }
 }

@@ -261,11 +261,14 @@ pub fn restore_samples(
         .flat_map(ServicePolicy::metrics)
         .map(|query| (query.key(), query.clone()))
         .collect();
-    for stored in reader.samples(now - store::RESTORED) {
-        let stored = stored.context("reading samples back")?;
-        if let Some(query) = known.get(&stored.metric) {
-            engine.observer.restore(query, stored.sample);
+    let lost = reader.sound_samples(now - store::RESTORED, |metric, _, sample| {
+        if let Some(query) = known.get(metric) {
+            engine.observer.restore(query, sample);
         }
+    });
+    let lost = lost.context("reading samples back")?;
+    if let Some(first) = lost.first() {
+        tracing::warn!(records = lost.len(), %first, "journal: damaged samples are left out");
     }
     Ok(())
 }

@@ -216,6 +216,8 @@ impl Engine {
         taken_at: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Turn, JournalFault> {
+        // What cannot be written is not decided: what was seen meanwhile is asked for then.
+        journal.ready()?;
         self.requests.extend(self.recall.reported());
         let decided = self.decide(taken_at, journal.disk()).await;
         let Decided { snapshot, plan, memory, samples, resolved } = decided;

@@ -16,8 +16,12 @@ pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// A cycle ended lately: within two poll intervals and a minute.
+/// The journal can be written, and a cycle ended lately: within two poll intervals and a minute.
 pub(super) async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, String) {
+    let trouble = site.trouble();
+    if let Some(trouble) = trouble.as_ref().filter(|trouble| !trouble.is_writable()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n"));
+    }
     let Some(latest) = site.board.latest() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "no cycle has ended yet\n".to_owned());
     };
@@ -28,5 +32,7 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, String)
         let text = format!("the last cycle ended {seconds} s ago, the limit is {limit:?}\n");
         return (StatusCode::SERVICE_UNAVAILABLE, text);
     }
-    (StatusCode::OK, format!("ok: the last cycle ended {seconds} s ago\n"))
+    let mut text = format!("ok: the last cycle ended {seconds} s ago\n");
+    text.extend(trouble.map(|trouble| format!("{trouble}\n")));
+    (StatusCode::OK, text)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::journal::ledger;
 use ::journal::records::Explanation;
-use ::journal::{CycleId, Journal, JournalFault, Reader};
+use ::journal::{CycleId, Journal, JournalFault, Reader, Trouble};
 use alerts::ChannelTally;
 use fleet::{Now, ServiceName, Timestamp};
 use report::asking::{self, Answer, Asked, Asking};
@@ -88,6 +88,11 @@ impl Site {
     /// A reader of the journal; it blocks.
     pub(super) fn reader(&self) -> Reader {
         self.journal.reader()
+    }
+
+    /// What is amiss with the journal.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.journal.trouble()
     }
 
     /// What is known of idle resources: read once a look.

@@ -5,11 +5,11 @@ use fleet::money::Saving;
 use fleet::resource::{Power, Resource, ResourceId, ResourceKind};
 use fleet::signs::Clue;
 use fleet::stop::StopMode;
-use fleet::{OrTold, RuleName, Seconds, Timestamp};
+use fleet::{OrTold, Seconds, Timestamp};
 
 use super::decide::{Look, is_down, is_up};
 use super::evidence::{Evidence, Lack, Verdict};
-use super::memory::{Approval, Care, Exempt, Mark, NAMED_BY_BYTES};
+use super::memory::{Approval, Care, Exempt, Mark};
 use super::plan::{Because, IdleHold, PowerAction, Stage, TagAction, Verb};
 use super::radius::Due;
 use super::reasons::{ApprovalReason, ExemptReason};
@@ -17,8 +17,8 @@ use super::risk::{RISK_MOST_MILLI, risk};
 use super::rule::{IdleRule, RuleMode, ScheduleRule};
 use super::schedule::ScheduleView;
 use super::snapshot::Seen;
+use super::terms::of_mark;
 use super::touch::{StopTerms, stop_mode, untouchable};
-use crate::agreement::{name_of, older};
 
 /// The tag that a mark is written as, where a rule says so.
 pub const MARK_TAG: &str = "neap:marked";
@@ -153,8 +153,7 @@ impl Look<'_> {
         holds: &mut Vec<IdleHold>,
     ) -> Option<Due> {
         let id = &seen.resource.id;
-        let (watched, observed) =
-            (self.memory.watch.watched, self.policy.mode == crate::policy::Mode::Observe);
+        let observed = self.policy.mode == crate::policy::Mode::Observe;
         let mode = stop_mode(&seen.resource, rule.stop).unwrap_or_default();
         if self.care(id).mark.is_none() {
             if observed {
@@ -167,10 +166,11 @@ impl Look<'_> {
             }
             self.mark(seen, rule, evidence, mode);
         }
+        self.bind_to_mode(seen, rule, holds);
         let mark = self.care(id).mark.clone()?;
-        let passed = watched.0.saturating_sub(mark.at_watched.0);
-        if passed < rule.grace.0 {
-            holds.push(IdleHold::InGrace { left: Seconds(rule.grace.0 - passed) });
+        let left = self.grace_left(rule, &mark);
+        if left > Seconds::ZERO {
+            holds.push(IdleHold::InGrace { left });
         }
         if let Some(why) = self.who_decides(rule, id).filter(|_| mark.approval.given.is_none()) {
             holds.push(IdleHold::NeedsApproval { id: mark.approval.id.clone(), why });
@@ -201,7 +201,7 @@ impl Look<'_> {
     fn mark(&mut self, seen: &Seen, rule: &IdleRule, evidence: &Evidence, mode: StopMode) {
         let (now, watched) = (self.now, self.memory.watch.watched);
         let id = &seen.resource.id;
-        let approval = approval_id(self.revision, &seen.resource, &rule.name, mode, now.0);
+        let approval = of_mark(self.revision, &seen.resource, rule, mode, now);
         let needs = self.who_decides(rule, id);
         self.care(id).mark = Some(Mark {
             rule: rule.name.clone(),
@@ -266,15 +266,13 @@ impl Look<'_> {
     }
 
     fn stage(&mut self, id: &ResourceId, rule: &IdleRule, otherwise: Stage) -> Stage {
-        let watched = self.memory.watch.watched.0;
         let needs = self.who_decides(rule, id).is_some();
-        let Some(mark) = &self.care(id).mark else { return otherwise };
-        let passed = watched.saturating_sub(mark.at_watched.0);
+        let Some(mark) = self.care(id).mark.clone() else { return otherwise };
         let asks = needs && mark.approval.given.is_none();
         Stage::Marked {
             at: mark.at,
-            grace_left: Seconds(rule.grace.0.saturating_sub(passed)),
-            approval: asks.then(|| mark.approval.id.clone()),
+            grace_left: self.grace_left(rule, &mark),
+            approval: asks.then_some(mark.approval.id),
         }
     }
 
@@ -440,19 +438,4 @@ fn saving_line(saving: Option<&Saving>) -> String {
         }
         None => "what it saves is not known: no price".to_owned(),
     }
-}
-
-/// The name of an approval: a hash of what is agreed to, so that it stands for nothing else.
-pub(super) fn approval_id(
-    revision: u32,
-    resource: &Resource,
-    rule: &RuleName,
-    mode: StopMode,
-    since: i64,
-) -> String {
-    if revision < NAMED_BY_BYTES {
-        return older::approval(resource, rule, mode, since);
-    }
-    let Resource { id, created_at, started_at, .. } = resource;
-    name_of("approval", &(id, created_at, started_at, rule, mode, since))
 }

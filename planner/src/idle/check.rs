@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fleet::resource::{Fact, Facts, Power, Purchase, ResourceId, ResourceKind, Subject};
+use fleet::stop::StopMode;
 use fleet::{Seconds, Timestamp};
 
 use super::evidence::Verdict;
-use super::memory::{IdleMemory, Scope};
+use super::memory::{Approval, IdleMemory, REVISION, Scope};
 use super::plan::{Because, IdlePlan, PowerAction, Verb};
-use super::rule::{IdlePolicy, IdleRule, RuleMode};
-use super::snapshot::{IdleSnapshot, Seen};
+use super::rule::{IdlePolicy, IdleRule, RuleMode, ScheduleRule};
+use super::snapshot::{Ask, IdleSnapshot, Request, Seen};
+use super::terms::{is_of, of_switch};
 use crate::policy::Mode;
 use crate::snapshot::{Disk, KillSwitch};
 
@@ -125,6 +127,11 @@ fn stop(
             if rule.is_none_or(|rule| !rule.mode.acts()) {
                 broken.push("stopped by a schedule that only observes".to_owned());
             }
+            if let (Some(rule), Verb::Stop(mode)) = (rule, action.verb) {
+                if !agreed_to_switch((snapshot, before), seen, rule, mode) {
+                    broken.push("stopped by a schedule without a person's agreement".to_owned());
+                }
+            }
             let view = seen.schedule.as_ref();
             if view.is_none_or(|view| view.is_up(snapshot.taken_at) != Some(false)) || switch.up {
                 broken.push("stopped while its schedule does not say so".to_owned());
@@ -186,10 +193,14 @@ fn by_rule(
     if !rule.mode.acts() {
         broken.push("stopped by a rule that only observes".to_owned());
     }
+    let person = rule.mode == RuleMode::Approve || resource.id.kind == ResourceKind::Database;
     let mark = before.cares.get(&resource.id).and_then(|care| care.mark.as_ref());
-    let Some(mark) = mark.filter(|mark| mark.rule == rule.name) else {
+    let Some(mark) = mark.filter(|mark| is_of(mark, resource, rule, REVISION)) else {
         if rule.grace.0 > 0 {
             broken.push("stopped without a mark".to_owned());
+        }
+        if person {
+            broken.push("stopped without a person's agreement to this rule".to_owned());
         }
         return;
     };
@@ -197,13 +208,33 @@ fn by_rule(
     if watched.0.saturating_sub(mark.at_watched.0) < rule.grace.0 {
         broken.push("stopped in grace".to_owned());
     }
-    let person = rule.mode == RuleMode::Approve || resource.id.kind == ResourceKind::Database;
-    let asked_now = snapshot.requests.iter().any(|request| {
-        matches!(&request.ask, super::snapshot::Ask::Approve { id } if *id == mark.approval.id)
-    });
-    if person && mark.approval.given.is_none() && !asked_now {
+    if person && !is_given(&mark.approval, snapshot) {
         broken.push("stopped without a person's agreement".to_owned());
     }
+}
+
+/// Whether somebody has agreed, by now.
+fn is_given(approval: &Approval, snapshot: &IdleSnapshot) -> bool {
+    let asked_now =
+        |request: &Request| matches!(&request.ask, Ask::Approve { id } if *id == approval.id);
+    approval.given.is_some() || snapshot.requests.iter().any(asked_now)
+}
+
+/// What a schedule's stop needs of a person, it has for this very span of time.
+fn agreed_to_switch(
+    (snapshot, before): (&IdleSnapshot, &IdleMemory),
+    seen: &Seen,
+    rule: &ScheduleRule,
+    mode: StopMode,
+) -> bool {
+    let id = &seen.resource.id;
+    if id.kind != ResourceKind::Database && rule.mode != RuleMode::Approve {
+        return true;
+    }
+    let Some(view) = seen.schedule.as_ref() else { return false };
+    let asked = before.cares.get(id).and_then(|care| care.asked.as_ref());
+    let names = of_switch(REVISION, (&seen.resource, mode), (rule, view), snapshot.taken_at);
+    asked.is_some_and(|asked| names.contains(&asked.id) && is_given(asked, snapshot))
 }
 
 /// Silence is a fault: every resource with a rule or schedule has a finding.

@@ -185,6 +185,7 @@ impl Look<'_> {
         });
         let rule =
             seen.rule.as_ref().and_then(|name| policy.rules.iter().find(|r| r.name == *name));
+        self.void_mark(seen, rule);
         let mut due = None;
         match (self.woken(seen), schedule) {
             (Some(wanted), schedule) => {

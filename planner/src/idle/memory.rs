@@ -12,11 +12,15 @@ use super::reasons::ExemptReason;
 
 /// The revision of the rules. Plans of a later revision need not be equal on replay; those of
 /// earlier ones are, by [`plan_of`](super::plan_of).
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// From this revision on, approvals are named by the bytes of what is agreed to. Before it, by text;
 /// nothing else differs.
 pub(super) const NAMED_BY_BYTES: u32 = 2;
+
+/// From this revision on, approvals are named by the terms of their rule, too, and a mark is void once
+/// its rule is another.
+pub(super) const NAMED_BY_TERMS: u32 = 3;
 
 /// All that outlives a look. [`plan`](super::plan()) takes it and gives the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +137,7 @@ pub struct Mark {
 /// An agreement that is asked for, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// What the person names: it stands for this resource, rule, way of stopping and mark.
+    /// What the person names: it stands for this resource, rule as it was, way of stopping and mark.
     pub id: String,
     /// Who agreed, and when.
     pub given: Option<(String, Timestamp)>,

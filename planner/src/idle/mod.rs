@@ -22,6 +22,7 @@ pub mod rule;
 pub mod schedule;
 mod scheduled;
 pub mod snapshot;
+mod terms;
 mod touch;
 
 pub use again::{StartedAgain, WRONG_WITHIN, started_again};
@@ -30,3 +31,4 @@ pub use check::{IdleViolation, check_idle};
 pub use decide::{plan, plan_of};
 pub use evidence::judge;
 pub use recheck::recheck;
+pub use terms::approval_stands;

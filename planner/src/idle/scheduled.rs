@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fleet::alert::Severity;
 use fleet::resource::{Power, ResourceKind};
+use fleet::stop::StopMode;
 use fleet::{OrTold, RuleName, Seconds, Timestamp};
 
-use super::care::approval_id;
 use super::decide::{Look, is_down, is_up, schedule_scopes};
 use super::memory::{Approval, Starting};
 use super::plan::{Because, FoundBy, IdleHold, PowerAction, Stage, Verb};
@@ -16,8 +16,8 @@ use super::risk::{RISK_MOST_MILLI, risk, starts_key};
 use super::rule::{RuleMode, ScheduleRule};
 use super::schedule::{ScheduleView, Switch};
 use super::snapshot::Seen;
+use super::terms::of_switch;
 use super::touch::{StopTerms, stop_mode, untouchable};
-use crate::agreement::older;
 
 impl Look<'_> {
     /// A machine that somebody wants up, whatever its rules say; `None` where nobody does or it is
@@ -264,7 +264,7 @@ impl Look<'_> {
             }
         }
         let mode = stop_mode(resource, rule.stop).unwrap_or_default();
-        holds.extend(self.agreement(seen, rule, mode, switch.at));
+        holds.extend(self.agreement(seen, (rule, view), mode));
         if !holds.is_empty() {
             return Err(holds);
         }
@@ -299,9 +299,8 @@ impl Look<'_> {
     fn agreement(
         &mut self,
         seen: &Seen,
-        rule: &ScheduleRule,
-        mode: fleet::stop::StopMode,
-        switch: Timestamp,
+        (rule, view): (&ScheduleRule, &ScheduleView),
+        mode: StopMode,
     ) -> Option<IdleHold> {
         let id = &seen.resource.id;
         let why = match (id.kind, rule.mode) {
@@ -309,12 +308,12 @@ impl Look<'_> {
             (_, RuleMode::Approve) => ApprovalReason::Schedule,
             _ => return None,
         };
-        let approval = approval_id(self.revision, &seen.resource, &rule.name, mode, switch.0);
-        // One that was asked for before names were made of bytes is the same.
-        let before = older::approval(&seen.resource, &rule.name, mode, switch.0);
+        let what = (&seen.resource, mode);
+        let mut names = of_switch(self.revision, what, (rule, view), self.now);
         let care = self.care(id);
-        let asked = care.asked.take().filter(|asked| [&approval, &before].contains(&&asked.id));
-        let asked = care.asked.insert(asked.unwrap_or(Approval { id: approval, given: None }));
+        let asked = care.asked.take().filter(|asked| names.contains(&asked.id));
+        let fresh = || Approval { id: names.swap_remove(0), given: None };
+        let asked = care.asked.insert(asked.unwrap_or_else(fresh));
         if asked.given.is_some() {
             return None;
         }

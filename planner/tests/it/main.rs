@@ -15,6 +15,7 @@ mod golden;
 mod idle_invariants;
 mod idle_reasons;
 mod idle_stories;
+mod idle_terms;
 mod idle_verdicts;
 mod invariants;
 mod lies;

@@ -3,6 +3,7 @@
 mod cycles;
 mod entries;
 mod follow;
+mod sound;
 mod verify;
 
 use std::error::Error;
@@ -83,8 +84,8 @@ impl Reader {
             return Err(does_not_open("it is missing".to_string()));
         }
         let engine = engine.opener(&dir)().map_err(|fault| match fault {
-            EngineFault::Full => JournalFault::Full { path: dir.clone() },
-            EngineFault::Failed(why) => does_not_open(why),
+            EngineFault::Full(why) => JournalFault::Full { path: dir.clone(), why },
+            fault => does_not_open(fault.to_string()),
         })?;
         if head.end != Mark::START && open::is_empty(&*engine) {
             engine.close();

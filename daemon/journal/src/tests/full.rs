@@ -13,17 +13,29 @@ struct Cramped {
     inner: MemoryEngine,
     full: AtomicBool,
     for_good: AtomicBool,
+    /// Why it takes nothing; a full disk unless told otherwise.
+    why: Mutex<Option<NoRoom>>,
+    /// Whether it takes records and cannot put them on disk.
+    only_flushes: AtomicBool,
 }
 
 impl Cramped {
     fn room(&self) -> Result<(), EngineFault> {
-        if self.full.load(Ordering::SeqCst) { Err(EngineFault::Full) } else { Ok(()) }
+        let why = self.why.lock().unwrap().unwrap_or(NoRoom::Disk);
+        if self.full.load(Ordering::SeqCst) { Err(EngineFault::Full(why)) } else { Ok(()) }
+    }
+
+    fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+        self.for_good.store(full, Ordering::SeqCst);
     }
 }
 
 impl Engine for Cramped {
     fn apply(&self, writes: &[Write]) -> Result<(), EngineFault> {
-        self.room()?;
+        if !self.only_flushes.load(Ordering::SeqCst) {
+            self.room()?;
+        }
         self.inner.apply(writes)
     }
     fn flush(&self) -> Result<(), EngineFault> {
@@ -161,8 +173,165 @@ fn on_a_small_disk() {
     println!("{cycles} cycles before the reserve was used");
 }
 
+/// Samples that do not pack, so many bytes of them.
+fn noise(n: u64, bytes: usize) -> Vec<SampleBatch> {
+    let mut random = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let samples = (0..bytes as i64 / 8).map(|at| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let value = f64::from_bits(random & !(0x7ff << 52) | 0x3ff << 52);
+        fleet::metric::Sample { start: Timestamp(1_700_000_000 + 60 * at), value }
+    });
+    let metric = fleet::metric::MetricKey(format!("noise {}", n % 7));
+    vec![SampleBatch { metric, seen_at: Timestamp(1_700_000_000), samples: samples.collect() }]
+}
+
+#[test]
+fn growth_comes_back_with_the_room_however_often_it_goes() {
+    for why in [NoRoom::Disk, NoRoom::Quota, NoRoom::ReadOnly] {
+        for only_flushes in [false, true] {
+            let engine = Arc::new(Cramped::default());
+            *engine.why.lock().unwrap() = Some(why);
+            engine.only_flushes.store(only_flushes, Ordering::SeqCst);
+            let mut bench = Bench::new(EngineKind::Brought(Arc::clone(&engine) as Arc<dyn Engine>));
+            let (journal, _) = bench.open();
+            bench.record(&journal, 3, 0..2);
+            let reserve = bench.path().join("journal/reserve");
+            let mut now = 2;
+            for round in 0..3u64 {
+                assert_eq!(journal.disk(), Disk::Ample);
+                assert_eq!(journal.trouble(), None);
+                engine.fill(true);
+                let at = bench.wrote.last().unwrap().0.at();
+                let fault = journal.record_samples(at, &noise(round, 800)).unwrap_err();
+                let path = bench.path().join(DIRECTORY);
+                assert_eq!(fault, JournalFault::Full { path, why });
+                assert_eq!(journal.trouble(), Some(Trouble::Stalled(why)));
+                // On a disk that is read-only the reserve helps nobody.
+                assert_eq!(reserve.exists(), why == NoRoom::ReadOnly);
+                for _ in 0..3 {
+                    assert!(journal.ready().is_err());
+                    assert!(journal.record_outcomes(&[]).is_err() && journal.flush().is_err());
+                }
+                // Disks are looked at in the meantime, too.
+                let _ = journal.disk();
+                assert_eq!(journal.trouble(), Some(Trouble::Stalled(why)));
+                engine.fill(false);
+                assert_eq!(journal.ready(), Ok(()));
+                bench.record(&journal, 3, now..now + 2);
+                now += 2;
+                assert_eq!(journal.reader().verify().unwrap().damage, []);
+            }
+            let cycles = journal.reader().cycles(Timestamp(0)..Timestamp(i64::MAX)).count();
+            assert_eq!(cycles, bench.wrote.len());
+            drop(journal);
+            let (_, recovered) = bench.open();
+            assert_eq!(recovered.last_cycle, bench.wrote.last().map(|(id, _, _)| *id));
+        }
+    }
+}
+
+#[test]
+fn a_reserve_that_cannot_be_made_is_told_and_tried_again() {
+    let bench = Bench::new(EngineKind::Memory(Arc::default()));
+    let options = Options { reserve_bytes: 1 << 60, ..bench.options() };
+    let (journal, _) = Journal::open(bench.path(), World::Real, options).unwrap();
+    for _ in 0..2 {
+        let trouble = journal.trouble().unwrap();
+        assert!(trouble.is_writable());
+        let told = trouble.to_string();
+        assert!(told.starts_with("the journal has no reserve: "), "{told}");
+        assert!(told.ends_with(" MiB are needed"), "{told}");
+        assert_eq!(journal.disk(), Disk::ReserveOnly);
+        assert_eq!(journal.ready(), Ok(()));
+    }
+    drop(journal);
+    // Something in its place.
+    let blocked = bench.path().join(DIRECTORY).join("reserve.new");
+    std::fs::create_dir(&blocked).unwrap();
+    let (journal, _) = bench.open();
+    assert!(matches!(journal.trouble(), Some(Trouble::NoReserve(NoReserve::Refused { .. }))));
+    std::fs::remove_dir(&blocked).unwrap();
+    assert_eq!(journal.disk(), Disk::Ample);
+    assert_eq!(journal.trouble(), None);
+}
+
+/// Not a test by itself: what runs on the small disk.
+#[test]
+fn on_a_small_disk_that_fills_again_and_again() {
+    let Some(state) = std::env::var_os(STATE) else { return };
+    let place = Path::new(&state).to_path_buf();
+    let hog = place.join("hog");
+    let fill = || {
+        let filled = std::fs::write(&hog, vec![7; 64 << 20]);
+        assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    };
+    let now = Timestamp(1_772_000_000);
+    for reserve_bytes in [0, 3 << 20] {
+        let state = place.join("state");
+        let options = Options { reserve_bytes, ..Options::default() };
+        let open = || Journal::open(&state, World::Real, options.clone());
+        let (mut journal, _) = open().unwrap();
+        let (mut n, mut taken) = (0, 0u64);
+        for round in 0..3 {
+            assert_eq!(journal.trouble(), None, "round {round}");
+            fill();
+            loop {
+                n += 1;
+                assert!(n < 5000, "the disk never fills");
+                match journal.record_samples(now, &noise(n, 200_000)) {
+                    Ok(()) => taken += 1,
+                    Err(fault) => {
+                        assert!(matches!(fault, JournalFault::Full { .. }), "{fault}");
+                        break;
+                    }
+                }
+            }
+            assert_eq!(journal.trouble(), Some(Trouble::Stalled(NoRoom::Disk)), "round {round}");
+            // What was given up may have made a little room.
+            let _ = journal.ready();
+            // A daemon that is started on the full disk says so, and loses nothing either.
+            if round == 1 {
+                drop(journal);
+                match open() {
+                    Ok(_) => {}
+                    Err(fault) => assert!(matches!(fault, JournalFault::Full { .. }), "{fault}"),
+                }
+                std::fs::remove_file(&hog).unwrap();
+                journal = open().unwrap().0;
+            } else {
+                std::fs::remove_file(&hog).unwrap();
+            }
+            assert_eq!(journal.ready(), Ok(()));
+            assert_eq!(journal.disk(), Disk::Ample);
+            journal.record_samples(now, &noise(n + 1, 200_000)).unwrap();
+            assert_eq!(journal.reader().verify().unwrap().damage, []);
+        }
+        drop(journal);
+        let (journal, _) = open().unwrap();
+        let read =
+            journal.reader().samples(Timestamp(0)).filter(Result::is_ok).count() as u64 / 25_000;
+        assert!(read >= taken + 3, "{read} of {taken}");
+        drop(journal);
+        std::fs::remove_dir_all(&state).unwrap();
+    }
+    println!("room came back every time");
+}
+
 #[test]
 fn a_really_full_disk_lets_the_journal_go_on_with_its_reserve() {
+    in_small_disk("24m", "on_a_small_disk", "before the reserve");
+}
+
+#[test]
+fn a_really_full_disk_that_has_room_again_is_written_again() {
+    let test = "on_a_small_disk_that_fills_again_and_again";
+    in_small_disk("48m", test, "room came back every time");
+}
+
+/// Runs a test of this file on a disk of its own, of this size; it says `end` where it went to its end.
+fn in_small_disk(size: &str, test: &str, end: &str) {
     let dir = tempfile::tempdir().unwrap();
     // Root needs no namespace of users, and is refused one where its root directory is not the machine's.
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|of| of.uid() == 0);
@@ -174,14 +343,14 @@ fn a_really_full_disk_lets_the_journal_go_on_with_its_reserve() {
         command.env("TEST", std::env::current_exe().unwrap());
         command.output()
     };
-    let mount = "mount -t tmpfs -o size=24m none \"$DIR\"";
-    if !in_own_mounts(mount).is_ok_and(|output| output.status.success()) {
+    let mount = format!("mount -t tmpfs -o size={size} none \"$DIR\"");
+    if !in_own_mounts(&mount).is_ok_and(|output| output.status.success()) {
         println!("this machine allows no mounts to its users: tested with `Cramped` alone");
         return;
     }
-    let run = format!("{mount} && \"$TEST\" --exact tests::full::on_a_small_disk --nocapture");
+    let run = format!("{mount} && \"$TEST\" --exact tests::full::{test} --nocapture");
     let output = in_own_mounts(&run).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("before the reserve"), "{said}\n{errors}");
+    assert!(output.status.success() && said.contains(end), "{said}\n{errors}");
 }

@@ -5,6 +5,7 @@ mod full;
 mod golden;
 mod kill;
 mod live;
+mod lost;
 #[path = "made_fleet.rs"]
 mod made_fleet;
 mod older;

@@ -17,7 +17,7 @@ use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
 use fleet::{Seconds, Step, Timestamp};
-use journal::{Journal, Recovered};
+use journal::{Journal, Recovered, Trouble};
 use page::{Board, Page};
 use report::Asked;
 use report::digest::Desk;
@@ -122,6 +122,8 @@ struct Daemon {
     manager: Manager,
     board: Board,
     page: Option<Page>,
+    /// What was amiss with the journal after the last turn.
+    trouble: Option<Trouble>,
 }
 
 async fn daemon(
@@ -210,6 +212,23 @@ impl Daemon {
                 tracing::error!(%fault, "the journal cannot be written: nothing is changed in any cloud");
             }
         }
+        self.tell_trouble();
+    }
+
+    /// Says once what is amiss with the journal, and once that it is over.
+    fn tell_trouble(&mut self) {
+        let trouble = self.journal.trouble();
+        let word = |trouble: &Option<Trouble>| trouble.as_ref().map(Trouble::word);
+        if word(&trouble) == word(&self.trouble) {
+            return;
+        }
+        match &trouble {
+            Some(trouble) => {
+                tracing::warn!(%trouble, "journal: removals and stops are held; it is tried again every cycle");
+            }
+            None => tracing::info!("journal: all is well again"),
+        }
+        self.trouble = trouble;
     }
 
     /// The next whole multiple of the poll interval; ticks that went by during a slow cycle are

@@ -60,7 +60,13 @@ pub(super) async fn start(
     idle.restore(&reader, now)?;
     idle.obey(&engine.recall);
     let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
-    shadow.restore(&reader, now)?;
+    match shadow.restore(&reader, now) {
+        Err(fault) if fault.is_damage() => {
+            tracing::warn!(%fault, "journal: scorecards are damaged, and begin anew");
+            shadow = Watch::new(&engine.standing.policy, &engine.memory);
+        }
+        restored => restored?,
+    }
     let reporter = Reporter::new(how.format);
     tracing::info!(
         services = engine.standing.policy.services.len(),
@@ -95,6 +101,7 @@ pub(super) async fn start(
         manager: Manager::of_this_process(),
         board,
         page: None,
+        trouble: None,
     })
 }
 

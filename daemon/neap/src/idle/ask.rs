@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use fleet::Timestamp;
 use fleet::resource::{Resource, ResourceId};
+use journal::records::idle::Folded;
 use planner::answer::{AskedFor, NotTaken};
-use planner::idle::snapshot::{Ask, Request};
+use planner::idle::approval_stands;
+use planner::idle::snapshot::{Ask, Request, Seen};
 
 use super::IdleEngine;
+use super::judge::Assigned;
 
 impl IdleEngine {
     /// Takes in what somebody asks for; it is carried out at the next look.
@@ -16,7 +19,15 @@ impl IdleEngine {
     /// Why it cannot be, for the person who asked.
     pub fn ask(&mut self, ask: Ask, by: &str, at: Timestamp) -> Result<AskedFor, NotTaken> {
         let told = match &ask {
-            Ask::Approve { id } | Ask::Reject { id } => self.approval_subject(id)?,
+            Ask::Approve { id } => {
+                let subject = self.approval_subject(id)?;
+                if !self.stands(&subject, id, at) {
+                    return Err(NotTaken::ApprovalVoid { id: id.clone() });
+                }
+                AskedFor::Resource(subject)
+            }
+            // A no holds, whatever was asked.
+            Ask::Reject { id } => AskedFor::Resource(self.approval_subject(id)?),
             Ask::Wake { resource, until } | Ask::Exempt { resource, until } => {
                 if *until <= at {
                     return Err(NotTaken::Passed { until: *until });
@@ -34,11 +45,26 @@ impl IdleEngine {
         Ok(told)
     }
 
-    fn approval_subject(&self, id: &str) -> Result<AskedFor, NotTaken> {
+    /// Whether what waits under this name is still what would be done: a reload may have replaced the
+    /// rule since the last look.
+    fn stands(&self, resource: &ResourceId, id: &str, at: Timestamp) -> bool {
+        let Folded { policy, memory, seen, .. } = &self.folded;
+        let Some((seen, care)) = seen.get(resource).zip(memory.cares.get(resource)) else {
+            return false;
+        };
+        let assigned = Assigned::of(&seen.resource, policy);
+        let (rule, schedule) = assigned.map_or((None, None), |of| (of.rule, of.schedule));
+        let view = schedule.and_then(|rule| self.standing.config.view(rule, &seen.resource, at));
+        let rule = rule.map(|rule| rule.name.clone());
+        let now = Seen { rule, schedule: view, ..seen.clone() };
+        approval_stands(policy, &now, care, id, at)
+    }
+
+    fn approval_subject(&self, id: &str) -> Result<ResourceId, NotTaken> {
         let mut cares = self.folded.memory.cares.iter();
         let found = cares.find(|(_, care)| care.approvals().any(|approval| approval.id == id));
         found
-            .map(|(resource, _)| AskedFor::Resource(resource.clone()))
+            .map(|(resource, _)| resource.clone())
             .ok_or_else(|| NotTaken::NoApproval { id: id.to_owned() })
     }
 

@@ -139,11 +139,26 @@ impl IdleEngine {
         let look_back = self.longest_look_back();
         let from = (now - look_back).utc_day();
         let store = &mut self.store;
-        reader.visit_usage(from, &mut |id, signal, day, hours| {
+        let read = reader.visit_usage(from, &mut |id, signal, day, hours| {
             store.restore(id, signal, day, hours);
-        })?;
+        });
+        match read {
+            // What a correction said may be lost with it: all of it is asked for again.
+            Err(fault) if fault.is_damage() => {
+                tracing::warn!(%fault, "journal: hours of machines are damaged, and asked for again");
+                self.store = Store::default();
+            }
+            read => read?,
+        }
         self.folded.policy.clone_from(&self.standing.config.policy);
-        self.shadow.restore(reader, now)
+        match self.shadow.restore(reader, now) {
+            Err(fault) if fault.is_damage() => {
+                tracing::warn!(%fault, "journal: scorecards of rules are damaged, and begin anew");
+                self.shadow = RuleWatch::default();
+                Ok(())
+            }
+            restored => restored,
+        }
     }
 
     /// Takes over another configuration.
@@ -212,6 +227,7 @@ impl IdleEngine {
         now: Timestamp,
         stopping: &Arc<AtomicBool>,
     ) -> Result<Looked, JournalFault> {
+        journal.ready()?;
         self.obeyed();
         let (snapshot, plan, memory, resolved) = self.decide(journal, now).await?;
         if !resolved.is_empty() {

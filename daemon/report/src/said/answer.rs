@@ -47,6 +47,9 @@ impl Said for NotTaken {
             NotTaken::NoApproval { id } => {
                 format!("没有等待审批的 `{id}`：情况可能已变；`neap idle` 显示等待的内容")
             }
+            NotTaken::ApprovalVoid { id } => {
+                format!("审批 `{id}` 已失效：它的规则或排程已变；`neap idle` 显示等待的内容")
+            }
             NotTaken::NoResource { name } => format!("上次观察时没有资源 `{name}`"),
             NotTaken::Ambiguous { name, count } => {
                 format!("`{name}` 是 {count} 个资源的名称：请用其中一个的编号")

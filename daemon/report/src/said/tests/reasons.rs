@@ -227,6 +227,7 @@ fn answers_say_the_same() {
         NotTaken::Passed { until: AT },
         NotTaken::NoRule { rule: rule() },
         NotTaken::NoApproval { id: "3f2a9c01b7de".to_owned() },
+        NotTaken::ApprovalVoid { id: "3f2a9c01b7de".to_owned() },
         NotTaken::NoResource { name: name() },
         NotTaken::Ambiguous { name: name(), count: 3 },
         NotTaken::Unknown { name: name(), known: vec!["web-1".to_owned(), "web-2".to_owned()] },

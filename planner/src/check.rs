@@ -81,6 +81,10 @@ impl<'a> Bench<'a> {
             if !acted.insert(&action.service) {
                 self.object(&action.service, "has more than one action");
             }
+            let others = self.plan.actions.iter().filter(|other| other.service != action.service);
+            if others.into_iter().any(|other| other.group.is_same_group(&action.group)) {
+                self.object(&action.service, "changes a group that another service changes too");
+            }
         }
         spoken.extend(acted);
         for name in self.policy.services.keys() {
@@ -159,7 +163,9 @@ impl<'a> Bench<'a> {
                 _ => {}
             }
         }
-        (may, may && known.is_none() && self.snapshot.requests.is_empty())
+        // What was taken back under another name is taken back.
+        let away = self.memory.stages.services.keys().any(|n| !self.policy.services.contains_key(n));
+        (may, may && known.is_none() && !away && self.snapshot.requests.is_empty())
     }
 
     fn frozen(&self, name: &ServiceName, scopes: &[FreezeScope]) -> bool {
@@ -320,7 +326,7 @@ impl<'a> Bench<'a> {
 fn writes(service: &ServicePolicy, view: &GroupView) -> Actuate {
     match service.pool.actuate {
         Some(chosen) => chosen,
-        None if view.policies.iter().any(|policy| policy.enabled) => Actuate::Floor,
+        None if view.policies.iter().any(|p| p.enabled && !p.is_unread()) => Actuate::Floor,
         None => Actuate::Desired,
     }
 }

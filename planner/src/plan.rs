@@ -364,6 +364,11 @@ pub enum Hold {
         carries_milli: u64,
         given_milli: u64,
     },
+    /// Another service sizes the group: a group has one master.
+    SizedBy {
+        /// The other.
+        service: ServiceName,
+    },
 }
 
 impl Hold {

@@ -1,5 +1,7 @@
 //! From a configuration to a clock, the clouds and an engine.
 
+mod named;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -167,7 +169,11 @@ pub async fn expanded(
         let deadline = Deadline::within(DISCOVERY_WITHIN);
         for answer in provider.inventory().discover(deadline).await {
             let groups = match answer {
-                Ok(groups) => groups,
+                // Of groups that get one name the first keeps it: always the same one.
+                Ok(mut groups) => {
+                    groups.sort_by(|a, b| a.id.cmp(&b.id));
+                    groups
+                }
                 Err(fault) => {
                     tracing::error!(provider = %name, %fault, "groups could not be discovered");
                     continue;
@@ -180,6 +186,8 @@ pub async fn expanded(
                 match template.expand(group) {
                     None => {}
                     Some(Ok((service, made))) => {
+                        let named = named::of(&service, &made, group, &policy);
+                        let Some(service) = named else { continue };
                         models.entry(service.clone()).or_insert(template.forecaster);
                         let written = config.policy.services.contains_key(&service);
                         if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
@@ -213,6 +221,7 @@ pub fn standing(
         policy,
         digest,
         models,
+        written: config.policy.services.keys().cloned().collect(),
         calendars,
         kill_switch: config.kill_switch.clone(),
         cycle_deadline: config.cycle_deadline,

@@ -1,6 +1,6 @@
 //! One turn: gather, forecast, plan, record, execute, record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,8 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use crate::execute::{self, Handles};
+use crate::gather::masters;
+use crate::gather::policies::PoliciesRead;
 use crate::gather::{Observer, Providers, Question};
 
 /// Actions carried out at the same time.
@@ -36,6 +38,10 @@ const CONCURRENT_ACTIONS: usize = 8;
 /// within minutes; two hours leave room for a cloud that is late, or that could not be read.
 const OURS_REMEMBERED: Seconds = Seconds::hours(2);
 
+/// How long a reading that shows what was before an order is no word on its effect: clouds answer from
+/// copies, which lag by seconds.
+const SHOWN_WITHIN: Seconds = Seconds(60);
+
 /// What is in force until the next reload.
 pub struct Standing {
     /// The policy, templates expanded.
@@ -44,6 +50,8 @@ pub struct Standing {
     pub digest: PolicyDigest,
     /// Models named by the operator.
     pub models: BTreeMap<ServiceName, ModelKind>,
+    /// Services that are written out; the others were made of templates.
+    pub written: BTreeSet<ServiceName>,
     /// The calendars and events.
     pub calendars: Calendars,
     pub kill_switch: PathBuf,
@@ -71,6 +79,8 @@ pub struct Engine {
     pub requests: Vec<StageRequest>,
     /// What is taken back at once.
     pub recall: Arc<Recall>,
+    /// Policies of groups as they were last read.
+    policies_read: PoliciesRead,
     outcomes: BTreeMap<ServiceName, Vec<OrderOutcome>>,
     ours: BTreeMap<ServiceName, Vec<Timestamp>>,
     handles: Handles,
@@ -99,6 +109,7 @@ impl Engine {
             unresolved: Vec::new(),
             requests: Vec::new(),
             recall: Arc::default(),
+            policies_read: PoliciesRead::default(),
             outcomes: BTreeMap::new(),
             ours: BTreeMap::new(),
             handles: Handles::default(),
@@ -115,6 +126,11 @@ impl Engine {
     /// Remembers an order of ours from before a restart.
     pub fn remember_order(&mut self, service: &ServiceName, at: Timestamp) {
         self.ours.entry(service.clone()).or_default().push(at);
+    }
+
+    /// Remembers what an earlier cycle, before a restart, had read of groups.
+    pub fn remember_policies(&mut self, snapshot: &Snapshot) {
+        self.policies_read.note(&snapshot.services);
     }
 
     /// Takes in the result of an order that no cycle has seen yet.
@@ -141,6 +157,8 @@ impl Engine {
             })
             .await;
         let mut services = gathered.observations;
+        self.policies_read.stand_in(&mut services);
+        masters::mark(&self.standing.written, &self.memory, &mut services);
         let mut resolved = Vec::new();
         for intent in &self.unresolved {
             let Some(seen) = services.get_mut(&intent.service) else { continue };
@@ -150,6 +168,10 @@ impl Engine {
                 Change::Minimum { .. } => group.min,
             };
             let effect = group.id == intent.group && number == intent.change.to();
+            let old = number == intent.change.from() && taken_at.since(intent.at) < SHOWN_WITHIN;
+            if !effect && old {
+                continue;
+            }
             let result = OrderResult::Unconfirmed { effect_seen: Some(effect) };
             seen.outcomes.push(OrderOutcome {
                 decision: intent.id.to_string(),

@@ -19,6 +19,14 @@ use providers::{Deadline, GroupWriter, Provider};
 /// How long one action may take: read, set and read back.
 const ACTION_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long to wait before each further reading where the last one shows what was before our call.
+const READ_BACK_AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
 /// The right to change groups: one handle a service in mode `act`, bound to its group. Dropped
 /// and made anew on every reload; empty in `observe`.
 #[derive(Default)]
@@ -84,6 +92,9 @@ pub async fn carry_out(
         Ok(group) => group,
         Err(fault) => return OrderResult::Failed { fault },
     };
+    if let Some(owner) = before.owner {
+        return OrderResult::Owned { owner };
+    }
     if let Err(refusal) = still_right(action.change, &before) {
         return refusal;
     }
@@ -97,13 +108,37 @@ pub async fn carry_out(
         }
         Err(fault) => return OrderResult::Failed { fault },
     }
-    let Ok(after) = inventory.group(&action.group, deadline).await else {
+    let Some(after) = read_back(action, handle, &before, deadline).await else {
         // Taken by the cloud, and nobody saw it: the next cycle looks.
         return OrderResult::Unconfirmed { effect_seen: None };
     };
     let found = others_wish(action.change, &before, &after)
         .unwrap_or_else(|| number(action.change, &after));
     settle(action.change, found, decision, handle, permitted, deadline).await
+}
+
+/// The group after our call. A reading that shows what was there before it may be of before it: a
+/// cloud answers from copies that lag. It is no other writer's, and is asked for again; `None` where
+/// none shows anything newer.
+async fn read_back(
+    action: &Action,
+    handle: &Handle,
+    before: &GroupState,
+    deadline: Deadline,
+) -> Option<GroupState> {
+    let change = action.change;
+    let mut pauses = READ_BACK_AGAIN_AFTER.iter();
+    loop {
+        let after = handle.provider.inventory().group(&action.group, deadline).await.ok()?;
+        let shown = number(change, &after);
+        if shown == change.to() || shown != number(change, before) {
+            return Some(after);
+        }
+        if others_wish(change, before, &after).is_some() {
+            return Some(after);
+        }
+        tokio::time::sleep(*pauses.next()?).await;
+    }
 }
 
 /// A desired capacity that somebody else set between our reading and our writing, which our

@@ -17,6 +17,7 @@ mod idle_reasons;
 mod idle_stories;
 mod idle_verdicts;
 mod invariants;
+mod masters;
 mod parts;
 mod stages;
 mod stories;

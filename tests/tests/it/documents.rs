@@ -252,7 +252,7 @@ variants! { holds of Hold:
     CapacityUnknown GroupIsChanging WarmingUp UnknownMembers Refreshing Suspended AtBound
     CoolingDown HoldWindow Dwelling StepLimit OverBudget Protected OutageShape BillingMinimum
     OrderUnconfirmed OutOfCapacity DiskReserve SpendCeiling EventFloor Shadow Canary OfferVoid
-    Unproven Unconfirmed SensorStuck FullBelow
+    Unproven Unconfirmed SensorStuck FullBelow SizedBy
 }
 
 variants! { holds_of_machines of IdleHold:

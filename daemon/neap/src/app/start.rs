@@ -118,6 +118,7 @@ fn recall_orders(
 ) -> anyhow::Result<()> {
     for cycle in reader.cycles(now - Seconds::hours(2)..now + Seconds(1)) {
         let cycle = cycle?;
+        engine.remember_policies(&cycle.snapshot);
         let intents = reader.intents(cycle.id)?;
         for intent in &intents {
             engine.remember_order(&intent.service, intent.at);

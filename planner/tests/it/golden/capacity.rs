@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
+use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
-use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
+use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, ServiceName, Step, Units};
 use planner::memory::{
     Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Dwell, Expected, Fall, Fell,
     FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease, ListDelta, Memory,
@@ -236,6 +236,7 @@ pub(super) fn snapshot(golden: &mut Golden) {
         Stopped,
         Failed { fault: fault() },
         Unconfirmed { effect_seen: Some(true) },
+        Owned { owner: Owner { name: text("name"), evidence: text("evidence") } },
     });
     golden.add(&outcome());
     golden.add(&demand());
@@ -324,6 +325,7 @@ fn holds(golden: &mut Golden) {
         Unconfirmed { demand_milli: 300, known_milli: 1 },
         SensorStuck { units: Units(300) },
         FullBelow { carries_milli: 1, given_milli: 300 },
+        SizedBy { service: ServiceName::new("web").unwrap() },
     });
 }
 

@@ -213,6 +213,7 @@ fn holds() -> Vec<Hold> {
         Hold::Unconfirmed { demand_milli: 1_000_000_000, known_milli: 650_000 },
         Hold::SensorStuck { units: Units(16) },
         Hold::FullBelow { carries_milli: 35_200, given_milli: 39_000 },
+        Hold::SizedBy { service: ServiceName::new("checkout").unwrap() },
     ];
     holds.extend(no_forecasts().into_iter().map(|why| Hold::NoForecast { why }));
     holds.extend(whys().into_iter().map(|why| Hold::Shadow { why, since: AT }));

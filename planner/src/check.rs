@@ -8,6 +8,7 @@ use std::fmt;
 use fleet::group::Cause;
 use fleet::{Change, Seconds, ServiceName, Timestamp};
 
+use crate::masters::key as group_key;
 use crate::memory::{Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
@@ -77,12 +78,12 @@ impl<'a> Bench<'a> {
         let mut spoken: BTreeSet<&ServiceName> = BTreeSet::new();
         spoken.extend(self.plan.findings.iter().filter_map(|f| f.service.as_ref()));
         let mut acted: BTreeSet<&ServiceName> = BTreeSet::new();
+        let mut changed = BTreeSet::new();
         for action in &self.plan.actions {
             if !acted.insert(&action.service) {
                 self.object(&action.service, "has more than one action");
             }
-            let others = self.plan.actions.iter().filter(|other| other.service != action.service);
-            if others.into_iter().any(|other| other.group.is_same_group(&action.group)) {
+            if !changed.insert(group_key(&action.group)) {
                 self.object(&action.service, "changes a group that another service changes too");
             }
         }
@@ -164,7 +165,8 @@ impl<'a> Bench<'a> {
             }
         }
         // What was taken back under another name is taken back.
-        let away = self.memory.stages.services.keys().any(|n| !self.policy.services.contains_key(n));
+        let away =
+            self.memory.stages.services.keys().any(|n| !self.policy.services.contains_key(n));
         (may, may && known.is_none() && !away && self.snapshot.requests.is_empty())
     }
 

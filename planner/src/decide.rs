@@ -87,7 +87,8 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         crate::learn::remember_band(seen, &mut own);
         match &seen.group {
             Ok(view) if sized_by(view, others.get(name)).is_some() => {
-                let hold = sized_by(view, others.get(name)).map(|service| Hold::SizedBy { service });
+                let hold =
+                    sized_by(view, others.get(name)).map(|service| Hold::SizedBy { service });
                 findings.extend(hold.map(|hold| held(name, hold)));
             }
             Ok(view) => {

@@ -32,7 +32,7 @@ const DISTRUST_ABOVE_PERCENT: u64 = 110;
 
 /// Which number is written: the minimum where native policies are left to grow the group. Policies
 /// that could not be read tell of none, and a minimum that was raised for them would stay.
-pub(crate) fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
+pub fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
     let native = view.policies.iter().any(|policy| policy.enabled && !policy.is_unread());
     service.pool.actuate.unwrap_or(if native { Actuate::Floor } else { Actuate::Desired })
 }

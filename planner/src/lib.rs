@@ -34,6 +34,7 @@ pub mod stage;
 pub use check::{Violation, check_plan};
 pub use decide::plan;
 pub use display::{Milli, Missed, TradeSize, When};
+pub use learn::actuate;
 pub use masters::masters;
 pub use memory::Memory;
 pub use observe::window;

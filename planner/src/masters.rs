@@ -8,9 +8,9 @@ use crate::memory::Memory;
 use crate::snapshot::Observation;
 
 /// What makes a group one and no other to its cloud; see [`GroupId::is_same_group`].
-type Key<'a> = (Option<&'a ProviderName>, &'a Region, &'a str);
+pub(crate) type Key<'a> = (Option<&'a ProviderName>, &'a Region, &'a str);
 
-fn key(id: &GroupId) -> Key<'_> {
+pub(crate) fn key(id: &GroupId) -> Key<'_> {
     let simulated = id.id.starts_with(GroupId::SIMULATED);
     (simulated.then_some(&id.provider), &id.region, &id.id)
 }

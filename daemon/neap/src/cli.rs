@@ -143,6 +143,8 @@ pub enum Command {
     Promote(commands::promote::PromoteArgs),
     /// Take services, rules or everything back to `observe` at once.
     Demote(commands::promote::DemoteArgs),
+    /// Put the minimums of groups back to what they were before neap wrote them.
+    Restore(commands::restore::RestoreArgs),
     /// Send a test alert through a channel.
     Alert(commands::alert::AlertArgs),
     /// Approve a stop.
@@ -181,6 +183,7 @@ impl Command {
             Command::Status(args) => commands::status::run(args),
             Command::Promote(args) => commands::promote::promote(args),
             Command::Demote(args) => commands::promote::demote(args),
+            Command::Restore(args) => commands::restore::run(args),
             Command::Alert(args) => commands::alert::run(args),
             Command::Approve(args) => commands::answer::approve(args),
             Command::Reject(args) => commands::answer::reject(args),
@@ -287,6 +290,7 @@ Commands:
   status         Show the state of the running daemon
   promote        Promote services or idle rules from shadow to acting, or list how far each is
   demote         Take services, rules or everything back to `observe` at once
+  restore        Put the minimums of groups back to what they were before neap wrote them
   alert          Send a test alert through a channel
   approve        Approve a stop
   reject         Reject a stop

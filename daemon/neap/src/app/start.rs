@@ -20,6 +20,7 @@ use shadow::Watch;
 use super::{Daemon, How};
 use crate::assemble;
 use crate::cycle::Engine;
+use crate::cycle::minimums::Minimums;
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
 use crate::terminal::Reporter;
@@ -50,6 +51,7 @@ pub(super) async fn start(
     assemble::restore_samples(&mut engine, &reader, now)?;
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
+    engine.minimums = Minimums::of(shadow::kept_minimums(&reader)?);
     recall_orders(&mut engine, &reader, recovered, now)?;
     recall_requests(&mut engine, &journal, recovered, &config.idle.older_terms())?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());

@@ -15,7 +15,8 @@ pub(crate) fn mark(
     seen: &mut BTreeMap<ServiceName, Observation>,
 ) {
     let names = seen.keys();
-    let (first, then): (Vec<&ServiceName>, Vec<_>) = names.partition(|name| written.contains(*name));
+    let (first, then): (Vec<&ServiceName>, Vec<_>) =
+        names.partition(|name| written.contains(*name));
     let others: Vec<(ServiceName, ServiceName)> =
         planner::masters(first.into_iter().chain(then), seen, memory)
             .into_iter()

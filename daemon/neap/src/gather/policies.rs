@@ -33,7 +33,8 @@ impl PoliciesRead {
     pub(crate) fn stand_in(&mut self, seen: &mut BTreeMap<ServiceName, Observation>) {
         for view in seen.values_mut().filter_map(|seen| seen.group.as_mut().ok()) {
             let alone = view.policies.iter().all(NativePolicy::is_unread);
-            if let (false, true, Some(known)) = (is_read(view), alone, self.by_group.get(&view.id)) {
+            if let (false, true, Some(known)) = (is_read(view), alone, self.by_group.get(&view.id))
+            {
                 view.policies.extend(known.iter().cloned());
             }
         }

@@ -424,6 +424,7 @@ fn stages_and_gates_say_the_same() {
     }
     agree(&ShadowEntry::Scores(Box::default()));
     agree(&ShadowEntry::Rules(Box::default()));
+    agree(&ShadowEntry::Minimums(Vec::new()));
 }
 
 #[test]

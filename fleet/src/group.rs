@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupId, Seconds, Timestamp, Units};
+use crate::{GroupId, Seconds, ServiceName, Timestamp, Units};
 
 /// A group as it was at `read_at`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,6 +150,30 @@ pub struct NativePolicy {
     pub scales_in: bool,
 }
 
+impl NativePolicy {
+    /// What stands in for policies that could not be read: it may scale in, as an unknown one may, and
+    /// it is none that would tell who grows the group.
+    ///
+    /// ```
+    /// use fleet::group::NativePolicy;
+    ///
+    /// let unread = NativePolicy::unread("scaling policies unknown: not read yet".to_owned());
+    /// assert!(unread.is_unread() && unread.enabled && unread.scales_in);
+    /// ```
+    pub fn unread(name: String) -> NativePolicy {
+        let kind = NativePolicyKind::Other(NativePolicy::UNREAD.to_owned());
+        NativePolicy { name, kind, enabled: true, scales_in: true }
+    }
+
+    /// The kind of what stands in for policies that could not be read.
+    const UNREAD: &'static str = "unknown";
+
+    /// Whether it stands in for policies that could not be read.
+    pub fn is_unread(&self) -> bool {
+        matches!(&self.kind, NativePolicyKind::Other(kind) if kind == NativePolicy::UNREAD)
+    }
+}
+
 /// The kinds of scaling policies clouds have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NativePolicyKind {
@@ -188,6 +212,49 @@ pub struct Owner {
     pub name: String,
     /// The tag or property that says so.
     pub evidence: String,
+}
+
+impl Owner {
+    /// The name of an owner that is a service of neap's own: its evidence is that service's name.
+    pub const NEAP: &'static str = "neap";
+
+    /// The tag by which people say of a group whether neap may size it, on every cloud.
+    const MANAGED: &'static str = "neap:managed";
+
+    /// The people who keep neap away from a group by a tag; `None` where no tag says so.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// use fleet::group::Owner;
+    ///
+    /// let tagged = |value: &str| BTreeMap::from([("neap:managed".to_owned(), value.to_owned())]);
+    /// for no in ["false", " False", "no", "off", "0"] {
+    ///     let owner = Owner::by_request(&tagged(no)).expect("an owner");
+    ///     assert_eq!(owner.name, "its operator");
+    /// }
+    /// for yes in ["true", "yes", ""] {
+    ///     assert_eq!(Owner::by_request(&tagged(yes)), None);
+    /// }
+    /// ```
+    pub fn by_request(tags: &BTreeMap<String, String>) -> Option<Owner> {
+        let value = tags.get(Owner::MANAGED)?;
+        let no = ["false", "no", "off", "0"];
+        no.iter().any(|no| value.trim().eq_ignore_ascii_case(no)).then(|| Owner {
+            name: "its operator".to_owned(),
+            evidence: format!("tag `{}={value}`", Owner::MANAGED),
+        })
+    }
+
+    /// A service of neap's own that sizes the group already.
+    pub fn service(name: &ServiceName) -> Owner {
+        Owner { name: Owner::NEAP.to_owned(), evidence: name.to_string() }
+    }
+
+    /// The service of neap's own that this owner is, where it is one.
+    pub fn as_service(&self) -> Option<ServiceName> {
+        (self.name == Owner::NEAP).then(|| ServiceName::new(self.evidence.clone())).flatten()
+    }
 }
 
 /// Something the group did.

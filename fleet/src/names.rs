@@ -169,6 +169,36 @@ pub struct GroupId {
     pub id: String,
 }
 
+impl GroupId {
+    /// How ids of simulated groups begin.
+    pub const SIMULATED: &'static str = "arn:sim:";
+
+    /// Whether both are one group to the cloud, by whichever provider and under whichever name of its
+    /// account it was reached: no cloud gives an id twice.
+    ///
+    /// ```
+    /// use fleet::{AccountId, GroupId, ProviderName, Region};
+    ///
+    /// let group = |provider: &str, account: &str, id: &str| GroupId {
+    ///     provider: ProviderName::new(provider).expect("a name"),
+    ///     account: AccountId::new(account).expect("a name"),
+    ///     region: Region::new("cn-hangzhou").expect("a name"),
+    ///     id: id.to_owned(),
+    /// };
+    /// let web = group("a", "default", "asg-1");
+    /// assert!(web.is_same_group(&group("b", "111122223333", "asg-1")));
+    /// assert!(!web.is_same_group(&group("a", "default", "asg-2")));
+    /// // Each simulated cloud is a world of its own.
+    /// let made = |provider| group(provider, "default", "arn:sim:web");
+    /// assert!(!made("a").is_same_group(&made("b")));
+    /// ```
+    pub fn is_same_group(&self, other: &GroupId) -> bool {
+        self.id == other.id
+            && self.region == other.region
+            && (self.provider == other.provider || !self.id.starts_with(GroupId::SIMULATED))
+    }
+}
+
 impl fmt::Display for GroupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.provider, self.id)

@@ -8,6 +8,7 @@ use std::fmt;
 use fleet::group::Cause;
 use fleet::{Change, Seconds, ServiceName, Timestamp};
 
+use crate::masters::key as group_key;
 use crate::memory::{Fall, Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
@@ -77,9 +78,13 @@ impl<'a> Bench<'a> {
         let mut spoken: BTreeSet<&ServiceName> = BTreeSet::new();
         spoken.extend(self.plan.findings.iter().filter_map(|f| f.service.as_ref()));
         let mut acted: BTreeSet<&ServiceName> = BTreeSet::new();
+        let mut changed = BTreeSet::new();
         for action in &self.plan.actions {
             if !acted.insert(&action.service) {
                 self.object(&action.service, "has more than one action");
+            }
+            if !changed.insert(group_key(&action.group)) {
+                self.object(&action.service, "changes a group that another service changes too");
             }
         }
         spoken.extend(acted);
@@ -159,7 +164,10 @@ impl<'a> Bench<'a> {
                 _ => {}
             }
         }
-        (may, may && known.is_none() && self.snapshot.requests.is_empty())
+        // What was taken back under another name is taken back.
+        let away =
+            self.memory.stages.services.keys().any(|n| !self.policy.services.contains_key(n));
+        (may, may && known.is_none() && !away && self.snapshot.requests.is_empty())
     }
 
     fn frozen(&self, name: &ServiceName, scopes: &[FreezeScope]) -> bool {
@@ -320,7 +328,7 @@ impl<'a> Bench<'a> {
 fn writes(service: &ServicePolicy, view: &GroupView) -> Actuate {
     match service.pool.actuate {
         Some(chosen) => chosen,
-        None if view.policies.iter().any(|policy| policy.enabled) => Actuate::Floor,
+        None if view.policies.iter().any(|p| p.enabled && !p.is_unread()) => Actuate::Floor,
         None => Actuate::Desired,
     }
 }

@@ -10,6 +10,7 @@ use crate::cursor::Cursor;
 use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
 use crate::learn::{learn, written};
+use crate::masters::masters;
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
 use crate::policy::{Mode, Policy};
@@ -63,10 +64,11 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let at = snapshot.taken_at;
     let (mut fleet, mut stages) = (memory.fleet.clone(), memory.stages.clone());
     let mut findings = Vec::new();
-    stage::take_requests(policy, snapshot, &mut stages, &mut findings);
+    stage::take_requests(policy, snapshot, &memory.services, &mut stages, &mut findings);
     // By name, as policy, snapshot and memory are: nothing is looked up.
     let mut memories = Vec::with_capacity(policy.services.len());
     let mut wishes = Vec::with_capacity(snapshot.services.len());
+    let others = masters(policy.services.keys(), &snapshot.services, memory);
     let mut looked = Cursor::over(&snapshot.services);
     let mut known = Cursor::over(&memory.services);
     for (name, service) in &policy.services {
@@ -84,6 +86,11 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         outage::look(at, policy.poll_interval, seen, &mut own);
         crate::learn::remember_band(seen, &mut own);
         match &seen.group {
+            Ok(view) if sized_by(view, others.get(name)).is_some() => {
+                let hold =
+                    sized_by(view, others.get(name)).map(|service| Hold::SizedBy { service });
+                findings.extend(hold.map(|hold| held(name, hold)));
+            }
             Ok(view) => {
                 let wish = wish(service, policy.poll_interval, at, view, seen, &own);
                 wishes.push((name, service, seen, view, wish));
@@ -135,11 +142,36 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     spend(policy, &mut cases);
     removals(policy, at, &mut cases, &mut fleet, &stages);
     let plan = assemble(at, cases, findings);
-    (plan, Memory { fleet, services: memories.into_iter().collect(), stages })
+    let mut services: BTreeMap<_, _> = memories.into_iter().collect();
+    services.extend(taken_back_and_away(policy, memory, &stages));
+    (plan, Memory { fleet, services, stages })
+}
+
+/// What is known of services that were taken back and are away: by it they are known under another
+/// name.
+fn taken_back_and_away<'a>(
+    policy: &'a Policy,
+    memory: &'a Memory,
+    stages: &'a Stages,
+) -> impl Iterator<Item = (ServiceName, ServiceMemory)> + 'a {
+    let known = memory.services.iter().filter(|(name, _)| !policy.services.contains_key(*name));
+    let taken_back = known.filter(|(name, _)| {
+        stages.services.get(*name).is_some_and(stage::StageMemory::is_taken_back)
+    });
+    taken_back.map(|(name, own)| (name.clone(), own.clone()))
 }
 
 fn held(name: &ServiceName, hold: Hold) -> Finding {
     Finding { service: Some(name.clone()), what: What::Held, hold, sizing: None }
+}
+
+/// The other service that sizes a service's group: whoever looked says so, or it comes first.
+fn sized_by(
+    view: &crate::snapshot::GroupView,
+    other: Option<&&ServiceName>,
+) -> Option<ServiceName> {
+    let marked = view.owner.as_ref().and_then(fleet::group::Owner::as_service);
+    marked.or_else(|| other.map(|master| (*master).clone()))
 }
 
 /// Why a service that its configuration lets act does not, where that is so.
@@ -199,7 +231,7 @@ fn took_effect(outcome: &OrderOutcome) -> bool {
         OrderResult::Applied | OrderResult::Contested { .. } => true,
         OrderResult::Unconfirmed { effect_seen } => *effect_seen != Some(false),
         OrderResult::Failed { fault } => fault.kind == FaultKind::Unconfirmed,
-        OrderResult::Moved { .. } | OrderResult::Stopped => false,
+        OrderResult::Moved { .. } | OrderResult::Stopped | OrderResult::Owned { .. } => false,
     }
 }
 

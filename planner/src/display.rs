@@ -187,6 +187,7 @@ impl Hold {
             Hold::FullBelow { .. } => "full-below",
             Hold::FellAlone { .. } => "fell-alone",
             Hold::Disagree { .. } => "disagree",
+            Hold::SizedBy { .. } => "sized-by",
         }
     }
 
@@ -204,6 +205,9 @@ impl Hold {
             | Hold::Unproven { until, .. }
             | Hold::EventFloor { until, .. } => format!("time, at {}", When(*until)),
             Hold::Owned { evidence, .. } => format!("removing `{evidence}`, or this service"),
+            Hold::SizedBy { service } => {
+                format!("removing `{service}`, or this service: one service a group")
+            }
             Hold::NativePolicy { .. } => {
                 "`actuate = \"floor\"`, or disabling scale-in in that policy".to_owned()
             }
@@ -325,6 +329,7 @@ impl Hold {
             Hold::Owned { owner, evidence } => {
                 write!(f, "{owner} owns the group, as `{evidence}` says")
             }
+            Hold::SizedBy { service } => write!(f, "the group is sized by service `{service}`"),
             Hold::NativePolicy { name } => {
                 write!(f, "the group's own policy `{name}` may scale in too")
             }

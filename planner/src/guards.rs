@@ -4,8 +4,8 @@ use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 
 use crate::doubt;
 use crate::floors::Lift;
-use crate::learn::{actuate, written};
-use crate::memory::{Dwell, Quality, ServiceMemory};
+use crate::learn::{actuate, is_of_before, written};
+use crate::memory::{Dwell, OpenOrder, Quality, ServiceMemory};
 use crate::outage::{self, Shape};
 use crate::plan::{Bound, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
@@ -188,6 +188,7 @@ fn both_ways(passage: &mut Passage<'_>) -> Result<(), Stopped> {
 /// Nothing else may stop an increase than what is written here.
 fn increase(passage: &mut Passage<'_>, ceiling: Units, wish: &Wish) -> Result<(), Stopped> {
     both_ways(passage)?;
+    under_way(passage)?;
     let to = passage.to;
     if let Some((wanted, hold)) = wish.unconfirmed.clone().filter(|(wanted, _)| *wanted > to) {
         passage.find(What::Narrowed { wanted, to }, hold);
@@ -210,6 +211,22 @@ fn increase(passage: &mut Passage<'_>, ceiling: Units, wish: &Wish) -> Result<()
         passage.find(What::Noted, Hold::OutOfCapacity { short });
     }
     Ok(())
+}
+
+/// What is wished for was ordered a moment ago, and the reading is of before that: nothing is ordered
+/// twice.
+fn under_way(passage: &mut Passage<'_>) -> Result<(), Stopped> {
+    let docket = passage.docket;
+    let Some(order) = &docket.memory.orders.open else { return Ok(()) };
+    let enough = order.change.is_increase() && passage.to <= order.change.to();
+    let old = is_of_before(docket.snapshot.taken_at, docket.view, order.change, order.at);
+    passage.stop_if(enough && old, || unconfirmed(order))
+}
+
+/// An order whose result is not known.
+fn unconfirmed(order: &OpenOrder) -> Hold {
+    let decision = order.decision.clone().unwrap_or_else(|| format!("of {}", order.at));
+    Hold::OrderUnconfirmed { decision }
 }
 
 /// One step was ordered for a sample that nothing confirms; until something does, all stays.
@@ -306,8 +323,7 @@ fn changing(passage: &mut Passage<'_>) -> Result<(), Stopped> {
         return passage.stop(Hold::Refreshing { id: id.clone() });
     }
     if let Some(order) = &docket.memory.orders.open {
-        let decision = order.decision.clone().unwrap_or_else(|| format!("of {}", order.at));
-        return passage.stop(Hold::OrderUnconfirmed { decision });
+        return passage.stop(unconfirmed(order));
     }
     let units = view.unknown;
     passage.stop_if(units > Units(0), || Hold::UnknownMembers { units })?;

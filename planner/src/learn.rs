@@ -32,9 +32,10 @@ const LEAD_TIME_MAX: Seconds = Seconds::days(1);
 /// it is no worse than last-value's.
 const DISTRUST_ABOVE_PERCENT: u64 = 110;
 
-/// Which number is written: the minimum where native policies are left to grow the group.
-pub(crate) fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
-    let native = view.policies.iter().any(|policy| policy.enabled);
+/// Which number is written: the minimum where native policies are left to grow the group. Policies
+/// that could not be read tell of none, and a minimum that was raised for them would stay.
+pub fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
+    let native = view.policies.iter().any(|policy| policy.enabled && !policy.is_unread());
     service.pool.actuate.unwrap_or(if native { Actuate::Floor } else { Actuate::Desired })
 }
 
@@ -57,7 +58,11 @@ pub(crate) fn learn(
     if let Ok(view) = &seen.group {
         same_group(view, memory);
         for outcome in &seen.outcomes {
-            take_outcome(service, outcome, memory);
+            if let Some(order) = not_shown_yet(at, view, outcome) {
+                memory.orders.open = Some(order);
+            } else {
+                take_outcome(service, outcome, memory);
+            }
         }
         open_order(at, view, service, memory);
         foreign_change(at, view, service, memory);
@@ -138,9 +143,42 @@ fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut Se
         OrderResult::Failed { fault } if fault.kind == FaultKind::Unconfirmed => open(memory),
         OrderResult::Moved { .. }
         | OrderResult::Stopped
+        | OrderResult::Owned { .. }
         | OrderResult::Failed { .. }
         | OrderResult::Unconfirmed { effect_seen: Some(false) } => memory.orders.open = None,
     }
+}
+
+/// For how long after our order a reading that shows what was before it is taken for an old one:
+/// clouds answer from copies, which lag by seconds.
+const SHOWN_WITHIN: Seconds = Seconds(60);
+
+/// Whether a reading is of before a change that was ordered at `since`, as far as anybody can tell.
+pub(crate) fn is_of_before(
+    at: Timestamp,
+    view: &GroupView,
+    change: Change,
+    since: Timestamp,
+) -> bool {
+    let shown = match change {
+        Change::Desired { .. } => view.desired,
+        Change::Minimum { .. } => view.min,
+    };
+    shown == change.from() && change.from() != change.to() && at.since(since) < SHOWN_WITHIN
+}
+
+/// An order that was seen to be done, and is not in this reading: it stays open until one shows it.
+fn not_shown_yet(at: Timestamp, view: &GroupView, outcome: &OrderOutcome) -> Option<OpenOrder> {
+    let done = matches!(
+        outcome.result,
+        OrderResult::Applied | OrderResult::Unconfirmed { effect_seen: Some(true) }
+    );
+    let (change, since) = (outcome.change, outcome.at);
+    (done && is_of_before(at, view, change, since)).then(|| OpenOrder {
+        decision: Some(outcome.decision.clone()),
+        change,
+        at: since,
+    })
 }
 
 /// An order of ours took effect at `at`.

@@ -379,6 +379,11 @@ pub enum Hold {
         /// The demand that utilisation still fits to, likewise.
         with_milli: Milli,
     },
+    /// Another service sizes the group: a group has one master.
+    SizedBy {
+        /// The other.
+        service: ServiceName,
+    },
 }
 
 impl Hold {

@@ -350,4 +350,9 @@ pub enum OrderResult {
         /// `None` while nobody could look yet.
         effect_seen: Option<bool>,
     },
+    /// Not sent: the reading directly before it shows somebody whose group it is.
+    Owned {
+        /// Whose.
+        owner: fleet::group::Owner,
+    },
 }

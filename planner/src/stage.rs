@@ -180,6 +180,11 @@ impl StageMemory {
     fn new(stage: Stage, since: Timestamp, why: Why) -> StageMemory {
         StageMemory { stage, since, why, shrank_at: None, regretted: 0 }
     }
+
+    /// Whether somebody, or regret, took it back to shadow.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.stage == Stage::Shadow && self.why != Why::New
+    }
 }
 
 /// The stages of all that has one; what is in none acts as its configuration says.

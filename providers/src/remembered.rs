@@ -3,7 +3,7 @@
 //!
 //! | what | read again | while it cannot be read |
 //! |---|---|---|
-//! | scaling policies, scheduled actions | every 5 minutes, the whole region in one sweep | the last reading for 30 minutes, then a policy that says so |
+//! | scaling policies, scheduled actions | every 5 minutes, the whole region in one sweep | the last reading for 30 minutes, then beside it a policy that says so |
 //! | activities | when the group changed, is short of units or has one under way; at least every 10 minutes | the last reading |
 //!
 //! A detail that cannot be read must not pass for one that is not there: it is shown as a native
@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Activity, ActivityStatus, NativePolicy, NativePolicyKind, ScheduledAction};
+use fleet::group::{Activity, ActivityStatus, NativePolicy, ScheduledAction};
 use fleet::{Fault, Seconds, Timestamp};
 
 use crate::listed::ListedGroup;
@@ -54,6 +54,12 @@ impl<T: Clone> Sweep<T> {
             Ok(read) => (self.read, self.fault) = (Some((now, read)), None),
             Err(fault) => self.fault = Some(fault),
         }
+    }
+
+    /// What the last reading showed of a group, however old.
+    fn last(&self, name: &str) -> Vec<T> {
+        let read = self.read.as_ref().and_then(|(_, read)| read.get(name));
+        read.cloned().unwrap_or_default()
     }
 
     /// What is known of a group.
@@ -136,17 +142,17 @@ impl Remembered {
     }
 
     /// Native policies of a group; where they, or its scheduled actions, are not known, one that
-    /// says so and may scale in, as an unknown one may.
+    /// says so and may scale in, as an unknown one may, beside those that were read last.
     pub(crate) fn native_policies(&self, name: &str, now: Timestamp) -> Vec<NativePolicy> {
-        let unknown = |what: &str, why: Unread<'_>| NativePolicy {
-            name: format!("{what} unknown: {why}"),
-            kind: NativePolicyKind::Other("unknown".to_owned()),
-            enabled: true,
-            scales_in: true,
-        };
+        let unknown =
+            |what: &str, why: Unread<'_>| NativePolicy::unread(format!("{what} unknown: {why}"));
         let mut policies = match self.policies.of(name, now) {
             Ok(policies) => policies,
-            Err(why) => vec![unknown("scaling policies", why)],
+            Err(why) => {
+                let mut policies = self.policies.last(name);
+                policies.insert(0, unknown("scaling policies", why));
+                policies
+            }
         };
         if let Err(why) = self.scheduled.of(name, now) {
             policies.push(unknown("scheduled actions", why));
@@ -276,5 +282,12 @@ mod tests {
         assert!(names(&remembered, later).is_empty());
         let much_later = START + STAND_IN;
         assert_eq!(names(&remembered, much_later).len(), 2, "both are unknown by now");
+        // What was read last is shown beside that.
+        let own = NativePolicy { enabled: false, ..NativePolicy::unread("own".to_owned()) };
+        let read = BTreeMap::from([("web".to_owned(), vec![own])]);
+        remembered.policies.keep(much_later, Ok(read));
+        let last = much_later + STAND_IN;
+        remembered.policies.keep(last, Err(fault()));
+        assert_eq!(names(&remembered, last)[1], "own");
     }
 }

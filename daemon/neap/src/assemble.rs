@@ -1,5 +1,7 @@
 //! From a configuration to a clock, the clouds and an engine.
 
+mod named;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -177,7 +179,11 @@ pub async fn expanded_noting(
         let deadline = Deadline::within(DISCOVERY_WITHIN);
         for answer in provider.inventory().discover(deadline).await {
             let groups = match answer {
-                Ok(groups) => groups,
+                // Of groups that get one name the first keeps it: always the same one.
+                Ok(mut groups) => {
+                    groups.sort_by(|a, b| a.id.cmp(&b.id));
+                    groups
+                }
                 Err(fault) => {
                     tracing::error!(provider = %name, %fault, "groups could not be discovered");
                     undiscovered.insert(name.clone(), fault);
@@ -191,6 +197,8 @@ pub async fn expanded_noting(
                 match template.expand(group) {
                     None => {}
                     Some(Ok((service, made))) => {
+                        let named = named::of(&service, &made, group, &policy);
+                        let Some(service) = named else { continue };
                         models.entry(service.clone()).or_insert(template.forecaster);
                         let written = config.policy.services.contains_key(&service);
                         if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
@@ -224,6 +232,7 @@ pub fn standing(
         policy,
         digest,
         models,
+        written: config.policy.services.keys().cloned().collect(),
         calendars,
         kill_switch: config.kill_switch.clone(),
         cycle_deadline: config.cycle_deadline,

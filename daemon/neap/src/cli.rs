@@ -145,6 +145,8 @@ pub enum Command {
     Demote(commands::promote::DemoteArgs),
     /// Say that demand which fell is true, so that scale-in may go on.
     Acknowledge(commands::promote::AcknowledgeArgs),
+    /// Put the minimums of groups back to what they were before neap wrote them.
+    Restore(commands::restore::RestoreArgs),
     /// Send a test alert through a channel.
     Alert(commands::alert::AlertArgs),
     /// Approve a stop.
@@ -184,6 +186,7 @@ impl Command {
             Command::Promote(args) => commands::promote::promote(args),
             Command::Demote(args) => commands::promote::demote(args),
             Command::Acknowledge(args) => commands::promote::acknowledge(args),
+            Command::Restore(args) => commands::restore::run(args),
             Command::Alert(args) => commands::alert::run(args),
             Command::Approve(args) => commands::answer::approve(args),
             Command::Reject(args) => commands::answer::reject(args),
@@ -291,6 +294,7 @@ Commands:
   promote        Promote services or idle rules from shadow to acting, or list how far each is
   demote         Take services, rules or everything back to `observe` at once
   acknowledge    Say that demand which fell is true, so that scale-in may go on
+  restore        Put the minimums of groups back to what they were before neap wrote them
   alert          Send a test alert through a channel
   approve        Approve a stop
   reject         Reject a stop

@@ -1,6 +1,8 @@
 //! One turn: gather, forecast, plan, record, execute, record.
 
-use std::collections::BTreeMap;
+pub(crate) mod minimums;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +24,14 @@ use planner::stage::{StageAsk, StageRequest};
 use providers::Deadline;
 use providers::traced::SPANS;
 use report::Turn;
-use shadow::Recall;
+use shadow::{Recall, ShadowEntry};
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
+use crate::cycle::minimums::Minimums;
 use crate::execute::{self, Handles};
+use crate::gather::masters;
+use crate::gather::policies::PoliciesRead;
 use crate::gather::{Observer, Providers, Question};
 
 /// Actions carried out at the same time.
@@ -36,6 +41,10 @@ const CONCURRENT_ACTIONS: usize = 8;
 /// within minutes; two hours leave room for a cloud that is late, or that could not be read.
 const OURS_REMEMBERED: Seconds = Seconds::hours(2);
 
+/// How long a reading that shows what was before an order is no word on its effect: clouds answer from
+/// copies, which lag by seconds.
+const SHOWN_WITHIN: Seconds = Seconds(60);
+
 /// What is in force until the next reload.
 pub struct Standing {
     /// The policy, templates expanded.
@@ -44,6 +53,8 @@ pub struct Standing {
     pub digest: PolicyDigest,
     /// Models named by the operator.
     pub models: BTreeMap<ServiceName, ModelKind>,
+    /// Services that are written out; the others were made of templates.
+    pub written: BTreeSet<ServiceName>,
     /// The calendars and events.
     pub calendars: Calendars,
     pub kill_switch: PathBuf,
@@ -71,6 +82,10 @@ pub struct Engine {
     pub requests: Vec<StageRequest>,
     /// What is taken back at once.
     pub recall: Arc<Recall>,
+    /// Minimums that are the operator's.
+    pub(crate) minimums: Minimums,
+    /// Policies of groups as they were last read.
+    policies_read: PoliciesRead,
     outcomes: BTreeMap<ServiceName, Vec<OrderOutcome>>,
     ours: BTreeMap<ServiceName, Vec<Timestamp>>,
     handles: Handles,
@@ -99,6 +114,8 @@ impl Engine {
             unresolved: Vec::new(),
             requests: Vec::new(),
             recall: Arc::default(),
+            minimums: Minimums::default(),
+            policies_read: PoliciesRead::default(),
             outcomes: BTreeMap::new(),
             ours: BTreeMap::new(),
             handles: Handles::default(),
@@ -115,6 +132,11 @@ impl Engine {
     /// Remembers an order of ours from before a restart.
     pub fn remember_order(&mut self, service: &ServiceName, at: Timestamp) {
         self.ours.entry(service.clone()).or_default().push(at);
+    }
+
+    /// Remembers what an earlier cycle, before a restart, had read of groups.
+    pub fn remember_policies(&mut self, snapshot: &Snapshot) {
+        self.policies_read.note(&snapshot.services);
     }
 
     /// Takes in the result of an order that no cycle has seen yet.
@@ -141,6 +163,9 @@ impl Engine {
             })
             .await;
         let mut services = gathered.observations;
+        self.policies_read.stand_in(&mut services);
+        self.minimums.look(&services);
+        masters::mark(&self.standing.written, &self.memory, &mut services);
         let mut resolved = Vec::new();
         for intent in &self.unresolved {
             let Some(seen) = services.get_mut(&intent.service) else { continue };
@@ -150,6 +175,10 @@ impl Engine {
                 Change::Minimum { .. } => group.min,
             };
             let effect = group.id == intent.group && number == intent.change.to();
+            let old = number == intent.change.from() && taken_at.since(intent.at) < SHOWN_WITHIN;
+            if !effect && old {
+                continue;
+            }
             let result = OrderResult::Unconfirmed { effect_seen: Some(effect) };
             seen.outcomes.push(OrderOutcome {
                 decision: intent.id.to_string(),
@@ -159,11 +188,13 @@ impl Engine {
             });
             resolved.push(Outcome { id: intent.id, at: taken_at, result });
         }
+        let mut floors = self.standing.calendars.floors(taken_at);
+        floors.extend(self.minimums.floors(&self.standing.policy, &services));
         let snapshot = Snapshot {
             taken_at,
             kill_switch: execute::kill_switch(&self.standing.kill_switch),
             freezes: (self.standing.freezes)(taken_at),
-            floors: self.standing.calendars.floors(taken_at),
+            floors,
             disk,
             acknowledged: acknowledged(&self.requests, &services),
             services,
@@ -252,8 +283,12 @@ impl Engine {
         self.forget_old_orders(taken_at);
         journal.enqueue(&alerts)?;
         let executing = info_span!(target: SPANS, "execute");
-        let results =
-            self.execute(journal, id, &plan, &snapshot, stopping).instrument(executing).await?;
+        let carrying_out = async {
+            let results = self.execute(journal, id, &plan, &snapshot, stopping).await?;
+            self.put_back(journal, (id, plan.actions.len()), &snapshot, stopping).await?;
+            Ok::<_, JournalFault>(results)
+        };
+        let results = carrying_out.instrument(executing).await?;
         Ok(Turn { id, snapshot, plan, results })
     }
 
@@ -277,6 +312,10 @@ impl Engine {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
+        for (intent, _) in &orders {
+            self.minimums.keep(&intent.service, &intent.group, intent.change);
+        }
+        self.record_minimums(journal, at)?;
         let intents: Vec<Intent> = orders.iter().map(|(intent, _)| intent.clone()).collect();
         journal.record_intents(&intents)?;
         let (increases, decreases): (Vec<_>, Vec<_>) =
@@ -331,6 +370,54 @@ impl Engine {
             self.learn(intent, outcome);
         }
         Ok(results)
+    }
+
+    /// Writes down the operator's minimums, before anything is written over them.
+    fn record_minimums(&mut self, journal: &Journal, now: Timestamp) -> Result<(), JournalFault> {
+        if let Some(kept) = self.minimums.to_record(now) {
+            journal.record_shadow(now, &ShadowEntry::Minimums(kept), true)?;
+            self.minimums.recorded(now);
+        }
+        Ok(())
+    }
+
+    /// Puts back the minimums of groups that neap holds no longer. `planned` are the actions of the
+    /// cycle's plan: decisions are counted on from these.
+    async fn put_back(
+        &mut self,
+        journal: &Journal,
+        (cycle, planned): (CycleId, usize),
+        snapshot: &Snapshot,
+        stopping: &AtomicBool,
+    ) -> Result<(), JournalFault> {
+        let at = snapshot.taken_at;
+        let due = self.minimums.to_put_back(&self.standing.policy, &self.memory.stages, snapshot);
+        for (index, (service, group, change)) in due.into_iter().enumerate() {
+            if change.from() == change.to() {
+                self.minimums.forget(&group);
+                continue;
+            }
+            let Some(provider) = self.providers.get(&group.provider).cloned() else { continue };
+            let id = cycle.decision(planned + index);
+            let intent = Intent { id, at, service, group, change };
+            journal.record_intents(std::slice::from_ref(&intent))?;
+            let kill_switch = &self.standing.kill_switch;
+            let permitted = &|| {
+                !stopping.load(Ordering::SeqCst)
+                    && execute::kill_switch(kill_switch) == KillSwitch::Clear
+            };
+            let decision = intent.id.to_string();
+            let putting = execute::put_back(&intent.group, change, &decision, &provider, permitted);
+            let result = putting.await;
+            tracing::info!(service = %intent.service, %change, ?result, "the operator's minimum");
+            if matches!(result, OrderResult::Applied | OrderResult::Contested { .. }) {
+                self.minimums.forget(&intent.group);
+            }
+            let outcome = Outcome { id: intent.id, at, result };
+            journal.record_outcomes(std::slice::from_ref(&outcome))?;
+            self.learn(intent, outcome);
+        }
+        self.record_minimums(journal, at)
     }
 
     /// What the next cycle has to know of an order.

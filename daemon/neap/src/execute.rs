@@ -19,6 +19,14 @@ use providers::{Deadline, GroupWriter, Provider};
 /// How long one action may take: read, set and read back.
 const ACTION_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long to wait before each further reading where the last one shows what was before our call.
+const READ_BACK_AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
 /// The right to change groups: one handle a service in mode `act`, bound to its group. Dropped
 /// and made anew on every reload; empty in `observe`.
 #[derive(Default)]
@@ -84,6 +92,9 @@ pub async fn carry_out(
         Ok(group) => group,
         Err(fault) => return OrderResult::Failed { fault },
     };
+    if let Some(owner) = before.owner {
+        return OrderResult::Owned { owner };
+    }
     if let Err(refusal) = still_right(action.change, &before) {
         return refusal;
     }
@@ -97,13 +108,77 @@ pub async fn carry_out(
         }
         Err(fault) => return OrderResult::Failed { fault },
     }
-    let Ok(after) = inventory.group(&action.group, deadline).await else {
+    let after = read_back(action.change, &action.group, handle, &before, deadline).await;
+    let Some(after) = after else {
         // Taken by the cloud, and nobody saw it: the next cycle looks.
         return OrderResult::Unconfirmed { effect_seen: None };
     };
     let found = others_wish(action.change, &before, &after)
         .unwrap_or_else(|| number(action.change, &after));
     settle(action.change, found, decision, handle, permitted, deadline).await
+}
+
+/// Puts a group's minimum back to what its operator had set, unless it is another by now.
+///
+/// This is no action of a plan: it gives back what neap holds, also where it may not act any more.
+pub async fn put_back(
+    group: &GroupId,
+    change: Change,
+    decision: &str,
+    provider: &Traced,
+    permitted: &(dyn Fn() -> bool + Send + Sync),
+) -> OrderResult {
+    let handle = Handle { writer: Arc::from(provider.writer(group)), provider: provider.clone() };
+    let deadline = Deadline::within(ACTION_WITHIN);
+    let before = match provider.inventory().group(group, deadline).await {
+        Ok(group) => group,
+        Err(fault) => return OrderResult::Failed { fault },
+    };
+    if let Some(owner) = before.owner {
+        return OrderResult::Owned { owner };
+    }
+    if before.min != change.from() {
+        return OrderResult::Moved { found: before.min };
+    }
+    if !permitted() {
+        return OrderResult::Stopped;
+    }
+    match handle.writer.set(change, decision, deadline).await {
+        Ok(()) => {}
+        Err(fault) if fault.kind == FaultKind::Unconfirmed => {
+            return OrderResult::Unconfirmed { effect_seen: None };
+        }
+        Err(fault) => return OrderResult::Failed { fault },
+    }
+    match read_back(change, group, &handle, &before, deadline).await {
+        Some(after) if after.min == change.to() => OrderResult::Applied,
+        Some(after) => OrderResult::Contested { found: after.min, restored: false },
+        None => OrderResult::Unconfirmed { effect_seen: None },
+    }
+}
+
+/// The group after our call. A reading that shows what was there before it may be of before it: a
+/// cloud answers from copies that lag. It is no other writer's, and is asked for again; `None` where
+/// none shows anything newer.
+async fn read_back(
+    change: Change,
+    group: &GroupId,
+    handle: &Handle,
+    before: &GroupState,
+    deadline: Deadline,
+) -> Option<GroupState> {
+    let mut pauses = READ_BACK_AGAIN_AFTER.iter();
+    loop {
+        let after = handle.provider.inventory().group(group, deadline).await.ok()?;
+        let shown = number(change, &after);
+        if shown == change.to() || shown != number(change, before) {
+            return Some(after);
+        }
+        if others_wish(change, before, &after).is_some() {
+            return Some(after);
+        }
+        tokio::time::sleep(*pauses.next()?).await;
+    }
 }
 
 /// A desired capacity that somebody else set between our reading and our writing, which our

@@ -2,7 +2,9 @@
 //!
 //! What could not be read is part of the snapshot, by service: nothing here fails.
 
+pub(crate) mod masters;
 mod observe;
+pub(crate) mod policies;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};

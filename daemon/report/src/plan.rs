@@ -117,6 +117,9 @@ pub fn ending(result: &OrderResult) -> String {
             format!("another writer set {} meanwhile, left to it", found.0)
         }
         OrderResult::Moved { found } => format!("not sent: the group is at {} by now", found.0),
+        OrderResult::Owned { owner } => {
+            format!("not sent: {} owns the group by now, as {} says", owner.name, owner.evidence)
+        }
         OrderResult::Stopped => "not sent: stopped by kill switch or mode".to_owned(),
         OrderResult::Failed { fault } => format!("failed: {fault}"),
         OrderResult::Unconfirmed { effect_seen: Some(true) } => {

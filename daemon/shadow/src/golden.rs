@@ -16,7 +16,7 @@ use planner::stage::{StageAsk, StageRequest};
 use serde::de::DeserializeOwned;
 
 use super::*;
-use stored::{at, desired, every, resource_id, service, text};
+use stored::{at, desired, every, group, resource_id, service, text};
 
 #[path = "../../../planner/tests/stored/mod.rs"]
 mod stored;
@@ -137,11 +137,15 @@ fn what_the_shadow_records_keeps_its_bytes() {
     let saved = Box::new(saved(&mut golden));
     let rules = Box::new(saved_rules(&mut golden));
     let peaks = BTreeMap::from([(service(), Peak { units: 1, seconds: 2, unit_seconds: 3 })]);
+    let group = group();
+    let (before, from, ours) = (Units(2), Units(3), Units(300));
+    let kept = KeptMinimum { service: service(), group, before, from, ours };
     every!(golden, ShadowEntry {
         Scores(saved.clone()),
         Asked(StageRequest { by: text("by"), at: at(1), ask: StageAsk::DemoteAll }),
         Rules(rules),
         Scored(saved, peaks),
+        Minimums(vec![kept]),
     });
     insta::with_settings!({
         snapshot_path => "bytes",

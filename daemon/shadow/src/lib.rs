@@ -6,6 +6,7 @@ mod doubts;
 #[cfg(test)]
 mod golden;
 mod group;
+mod minimum;
 mod offer;
 mod recall;
 mod rule_score;
@@ -27,6 +28,7 @@ use planner::stage::Stages;
 use serde::{Deserialize, Serialize};
 
 pub use doubts::{Doubt, Doubts, Questioned, rank};
+pub use minimum::{KeptMinimum, kept_minimums};
 pub use offer::{Offer, RuleOffer, Rules, offer, offers, rule_offer, rule_offers};
 pub use recall::Recall;
 pub use rule_score::{RuleCard, RuleScores};

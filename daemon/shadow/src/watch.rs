@@ -14,7 +14,9 @@ use planner::stage::StageRequest;
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
-use super::{DayScores, Doubts, KEPT_DAYS, Peak, SavedRules, Scores, Shadow, as_if_act};
+use super::{
+    DayScores, Doubts, KEPT_DAYS, KeptMinimum, Peak, SavedRules, Scores, Shadow, as_if_act,
+};
 
 /// How often the day's scorecards are written down: what is lost by a kill is decided again from
 /// the recorded cycles, at most so much of them.
@@ -34,6 +36,8 @@ pub enum ShadowEntry {
     Rules(Box<SavedRules>),
     /// The scorecards of a day so far, with each service's peak.
     Scored(Box<Saved>, BTreeMap<ServiceName, Peak>),
+    /// All minimums of groups that are the operator's and that neap writes.
+    Minimums(Vec<KeptMinimum>),
 }
 
 impl ShadowEntry {
@@ -49,7 +53,7 @@ impl ShadowEntry {
                 }
                 Some(*saved)
             }
-            ShadowEntry::Asked(_) | ShadowEntry::Rules(_) => None,
+            ShadowEntry::Asked(_) | ShadowEntry::Rules(_) | ShadowEntry::Minimums(_) => None,
         }
     }
 }
@@ -84,6 +88,9 @@ impl fmt::Display for ShadowEntry {
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
             ShadowEntry::Asked(request) => write!(f, "{request}"),
+            ShadowEntry::Minimums(kept) => {
+                write!(f, "minimums of {} groups before neap wrote them", kept.len())
+            }
             ShadowEntry::Rules(saved) => {
                 let rules = saved.scores.newest().count();
                 write!(f, "shadow: scorecards of {rules} idle rules up to {}", saved.until)

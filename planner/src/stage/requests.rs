@@ -1,13 +1,15 @@
 //! What people ask for of stages: what they agree to, and what becomes of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use fleet::{RuleName, ServiceName, Timestamp};
+use fleet::{GroupId, RuleName, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::rules::{self, bound_to_rule};
 use super::{Promotion, Stage, StageMemory, Stages, Why};
 use crate::agreement::{agrees, name_of, older};
+use crate::memory::ServiceMemory;
 use crate::plan::{Finding, Hold, What};
 use crate::policy::{Policy, Share};
 use crate::snapshot::Snapshot;
@@ -111,10 +113,12 @@ pub fn offer(policy: &Policy, stages: &Stages, name: &ServiceName, day: i64) -> 
     name_of("offer", &(bound_to(policy, stages, name), day))
 }
 
-/// Takes in what people asked for, and puts what is new in shadow.
+/// Takes in what people asked for, and puts what is new in shadow. `known` is what was learned of
+/// services so far.
 pub(crate) fn take_requests(
     policy: &Policy,
     snapshot: &Snapshot,
+    known: &BTreeMap<ServiceName, ServiceMemory>,
     stages: &mut Stages,
     findings: &mut Vec<Finding>,
 ) {
@@ -123,8 +127,11 @@ pub(crate) fn take_requests(
     }
     let gated = &policy.promotion.gated;
     stages.services.retain(|name, memory| {
-        policy.services.contains_key(name) && (memory.why != Why::New || gated.contains(name))
+        let here = policy.services.contains_key(name);
+        // What was taken back stays so while the service is away: it may come back at any reload.
+        (here || memory.is_taken_back()) && (memory.why != Why::New || gated.contains(name))
     });
+    follow_groups(policy, snapshot, known, stages);
     for name in gated.iter().filter(|name| policy.services.contains_key(*name)) {
         if stages.service(name).is_none() {
             let new = StageMemory::new(Stage::Shadow, snapshot.taken_at, Why::New);
@@ -137,6 +144,36 @@ pub(crate) fn take_requests(
         if stages.rule(name).is_none() {
             let new = StageMemory::new(Stage::Shadow, snapshot.taken_at, Why::New);
             stages.rules.insert(name.clone(), new);
+        }
+    }
+}
+
+/// What was taken back stays so under another name: a service that nobody has said anything of takes
+/// over the stage of one that is away and sized the same group.
+fn follow_groups(
+    policy: &Policy,
+    snapshot: &Snapshot,
+    known: &BTreeMap<ServiceName, ServiceMemory>,
+    stages: &mut Stages,
+) {
+    let away: Vec<(GroupId, StageMemory)> = stages
+        .services
+        .iter()
+        .filter(|(name, memory)| memory.is_taken_back() && !policy.services.contains_key(*name))
+        .filter_map(|(name, memory)| Some((known.get(name)?.group.clone()?, memory.clone())))
+        .collect();
+    if away.is_empty() {
+        return;
+    }
+    for (name, seen) in &snapshot.services {
+        let Ok(view) = &seen.group else { continue };
+        let said = stages.services.get(name).is_some_and(|memory| memory.why != Why::New);
+        if said || !policy.services.contains_key(name) {
+            continue;
+        }
+        let same = away.iter().filter(|(group, _)| group.is_same_group(&view.id));
+        if let Some((_, newest)) = same.max_by_key(|(_, memory)| memory.since) {
+            stages.services.insert(name.clone(), newest.clone());
         }
     }
 }

@@ -20,6 +20,7 @@ mod idle_verdicts;
 mod invariants;
 mod lies;
 mod magnitudes;
+mod masters;
 mod parts;
 mod stages;
 mod stories;

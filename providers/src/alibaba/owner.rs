@@ -22,10 +22,11 @@ const SIGNS: &[(&str, &str)] = &[
 
 /// The orchestrator that owns a group.
 pub(super) fn owner(tags: &BTreeMap<String, String>) -> Option<Owner> {
-    SIGNS.iter().find_map(|(prefix, name)| {
+    let orchestrator = SIGNS.iter().find_map(|(prefix, name)| {
         let (key, value) = tags.iter().find(|(key, _)| key.starts_with(prefix))?;
         Some(Owner { name: (*name).to_owned(), evidence: format!("tag `{key}={value}`") })
-    })
+    });
+    Owner::by_request(tags).or(orchestrator)
 }
 
 #[cfg(test)]
@@ -38,6 +39,8 @@ mod tests {
         let table: &[(Tags<'_>, Option<&str>)] = &[
             (&[], None),
             (&[("env", "prod"), ("acs:rm:rgId", "rg-1")], None),
+            (&[("neap:managed", "true")], None),
+            (&[("neap:managed", "false")], Some("its operator: tag `neap:managed=false`")),
             (&[("ack.aliyun.com", "c1")], Some("ACK: tag `ack.aliyun.com=c1`")),
             (
                 &[("ack.aliyun.com", "c1"), ("k8s.io/cluster-autoscaler", "true")],

@@ -47,6 +47,9 @@ pub(super) fn owner(principal: Option<&str>, tags: &BTreeMap<String, String>) ->
             evidence: format!("operator `{principal}`"),
         });
     }
+    if let Some(people) = Owner::by_request(tags) {
+        return Some(people);
+    }
     SIGNS.iter().find_map(|(sign, name)| {
         let (key, value) = tags.iter().find(|(key, value)| shows(sign, key, value))?;
         Some(Owner { name: (*name).to_owned(), evidence: format!("tag `{key}={value}`") })
@@ -76,6 +79,12 @@ mod tests {
         let table: &[(Tags<'_>, Option<&str>)] = &[
             (&[], None),
             (&[("Name", "web"), ("env", "prod")], None),
+            (&[("neap:managed", "true")], None),
+            (&[("neap:managed", "False")], Some("its operator: tag `neap:managed=False`")),
+            (
+                &[("neap:managed", "no"), ("karpenter.sh/nodepool", "default")],
+                Some("its operator: tag `neap:managed=no`"),
+            ),
             (&[("aws:cloudformation:stack-name", "web")], None),
             (&[("aws:autoscaling:groupName", "web")], None),
             (&[("kubernetes.io/cluster/blue", "shared")], None),

@@ -22,6 +22,7 @@ use super::pager::Pager;
 use super::{Daemon, How};
 use crate::assemble;
 use crate::cycle::Engine;
+use crate::cycle::minimums::Minimums;
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
 use crate::terminal::Reporter;
@@ -54,6 +55,7 @@ pub(super) async fn start(
     assemble::restore_samples(&mut engine, &reader, now)?;
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
+    engine.minimums = Minimums::of(shadow::kept_minimums(&reader)?);
     recall_orders(&mut engine, &reader, recovered, now)?;
     recall_requests(&mut engine, &journal, recovered, &config.idle.older_terms())?;
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
@@ -131,6 +133,7 @@ fn recall_orders(
 ) -> anyhow::Result<()> {
     for cycle in reader.cycles(now - Seconds::hours(2)..now + Seconds(1)) {
         let cycle = cycle?;
+        engine.remember_policies(&cycle.snapshot);
         let intents = reader.intents(cycle.id)?;
         for intent in &intents {
             engine.remember_order(&intent.service, intent.at);

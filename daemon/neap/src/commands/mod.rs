@@ -20,6 +20,7 @@ pub mod plan;
 pub mod promote;
 pub mod removals;
 pub mod replay;
+pub mod restore;
 pub mod run;
 pub mod simulate;
 pub mod simulate_idle;

@@ -12,6 +12,7 @@ use planner::snapshot::Disk;
 use providers::Provider;
 
 use crate::assemble;
+use crate::cycle::minimums::Minimums;
 use crate::cycle::{Decided, Engine};
 use crate::options::Format;
 
@@ -79,6 +80,7 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     engine.last_taken_at = last_at;
     if let Some(reader) = &reader {
         assemble::restore_samples(&mut engine, reader, now)?;
+        engine.minimums = Minimums::of(shadow::kept_minimums(reader)?);
     }
     let decided = engine.decide(now, Disk::Ample).await;
     Ok((engine, decided))

@@ -15,8 +15,8 @@ pub(super) const CYCLE_BOUNDS: [f64; 11] =
     [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
 
 /// How an order to a group can end.
-pub(super) const ORDER_WORDS: [&str; 6] =
-    ["applied", "contested", "moved", "stopped", "failed", "unconfirmed"];
+pub(super) const ORDER_WORDS: [&str; 7] =
+    ["applied", "contested", "moved", "stopped", "failed", "unconfirmed", "owned"];
 /// How an order to a machine can end, as [`planner::idle::snapshot::PowerResult::word`] has it.
 pub(super) const POWER_WORDS: [&str; 5] = ["taken", "moved", "withheld", "failed", "unconfirmed"];
 
@@ -158,6 +158,7 @@ fn order_word(result: &OrderResult) -> &'static str {
         OrderResult::Stopped => "stopped",
         OrderResult::Failed { .. } => "failed",
         OrderResult::Unconfirmed { .. } => "unconfirmed",
+        OrderResult::Owned { .. } => "owned",
     }
 }
 
@@ -221,6 +222,7 @@ mod tests {
             detail: String::new(),
             request_id: None,
         };
+        let name = || fleet::ServiceName::new("web").unwrap();
         let ends = [
             OrderResult::Applied,
             OrderResult::Contested { found: Units(1), restored: true },
@@ -228,6 +230,7 @@ mod tests {
             OrderResult::Stopped,
             OrderResult::Failed { fault: fault() },
             OrderResult::Unconfirmed { effect_seen: None },
+            OrderResult::Owned { owner: fleet::group::Owner::service(&name()) },
         ];
         assert_eq!(ends.each_ref().map(order_word), ORDER_WORDS);
         assert!(POWER_WORDS.contains(&PowerResult::Taken.word()));

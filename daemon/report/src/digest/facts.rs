@@ -178,6 +178,7 @@ impl Facts {
                     outcome.result,
                     OrderResult::Moved { .. }
                         | OrderResult::Stopped
+                        | OrderResult::Owned { .. }
                         | OrderResult::Failed { .. }
                         | OrderResult::Unconfirmed { effect_seen: Some(false) }
                 );

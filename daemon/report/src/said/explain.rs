@@ -33,6 +33,9 @@ impl Said for Ending<'_> {
                 format!("其间被他人设为 {}，未再更改", found.0)
             }
             OrderResult::Moved { found } => format!("未发出：伸缩组此时已是 {}", found.0),
+            OrderResult::Owned { owner } => {
+                format!("未发出：伸缩组此时归 {} 管理，依据{}", owner.name, owner.evidence)
+            }
             OrderResult::Stopped => "未发出：被紧急开关或模式阻止".to_owned(),
             OrderResult::Failed { fault } => format!("失败：{}", zh(fault)),
             OrderResult::Unconfirmed { effect_seen } => sent(*effect_seen).to_owned(),

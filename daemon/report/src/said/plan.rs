@@ -163,6 +163,10 @@ impl Said for Hold {
                 &format!("伸缩组归 {owner} 管理，依据 `{evidence}`"),
                 &format!("移除 `{evidence}`，或移除本服务"),
             ),
+            Hold::SizedBy { service } => released(
+                &format!("伸缩组已由服务 `{service}` 调整规模"),
+                &format!("移除 `{service}` 或移除本服务：一个伸缩组只归一个服务"),
+            ),
             Hold::NativePolicy { name } => released(
                 &format!("伸缩组自带的策略 `{name}` 也可能缩容"),
                 "设置 `actuate = \"floor\"`，或停用该策略的缩容",
@@ -305,6 +309,7 @@ fn of_group(hold: &Hold) -> String {
         | Hold::Frozen { .. }
         | Hold::Owned { .. }
         | Hold::NativePolicy { .. }
+        | Hold::SizedBy { .. }
         | Hold::Override { .. }
         | Hold::Unobserved
         | Hold::GroupUnread { .. }

@@ -123,6 +123,9 @@ impl Said for ShadowEntry {
                 format!("影子：{services} 个服务截至 {} 的成绩单", saved.until)
             }
             ShadowEntry::Asked(request) => zh(request),
+            ShadowEntry::Minimums(kept) => {
+                format!("neap 改写之前 {} 个伸缩组的最小值", kept.len())
+            }
             ShadowEntry::Rules(saved) => {
                 let rules = saved.scores.newest().count();
                 format!("影子：{rules} 条闲置规则截至 {} 的成绩单", saved.until)

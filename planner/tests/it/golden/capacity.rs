@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind};
+use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
-use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, Step, Units};
+use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, ServiceName, Step, Units};
 use planner::Milli;
 use planner::memory::{
     Against, Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Doubt, Dwell,
@@ -237,6 +237,7 @@ pub(super) fn snapshot(golden: &mut Golden) {
         Stopped,
         Failed { fault: fault() },
         Unconfirmed { effect_seen: Some(true) },
+        Owned { owner: Owner { name: text("name"), evidence: text("evidence") } },
     });
     golden.add(&outcome());
     golden.add(&demand());
@@ -327,6 +328,7 @@ fn holds(golden: &mut Golden) {
         FullBelow { carries_milli: Milli::whole(1), given_milli: Milli::whole(300) },
         FellAlone { since: at(1), until: at(2) },
         Disagree { since: at(1), demand_milli: Milli::whole(2), with_milli: Milli::whole(300) },
+        SizedBy { service: ServiceName::new("web").unwrap() },
     });
 }
 

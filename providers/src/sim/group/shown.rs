@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Activity, GroupState, Instance, Lifecycle, ScheduledAction};
+use fleet::group::{Activity, GroupState, Instance, Lifecycle, Owner, ScheduledAction};
 use fleet::{GroupId, Seconds, Timestamp, Units};
 
 use super::{Body, Machine, Phase, Setting};
@@ -40,7 +40,7 @@ impl Body {
             refresh: self.refresh.as_ref().map(|refresh| refresh.id.clone()),
             policies: spec.policies.clone(),
             scheduled: self.scheduled_actions(spec),
-            owner: spec.owner.clone(),
+            owner: spec.owner.clone().or_else(|| Owner::by_request(&spec.tags)),
             new_instances_protected: spec.new_instances_protected,
             health_check_grace: spec.health_check_grace,
             warm_up: spec.warm_up,

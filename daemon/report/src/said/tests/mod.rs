@@ -223,6 +223,7 @@ fn holds() -> Vec<Hold> {
         },
         Hold::SensorStuck { units: Units(16) },
         Hold::FullBelow { carries_milli: Milli::whole(35_200), given_milli: Milli::whole(39_000) },
+        Hold::SizedBy { service: ServiceName::new("checkout").unwrap() },
     ];
     holds.extend(no_forecasts().into_iter().map(|why| Hold::NoForecast { why }));
     holds.extend(whys().into_iter().map(|why| Hold::Shadow { why, since: AT }));
@@ -435,6 +436,7 @@ fn stages_and_gates_say_the_same() {
     }
     agree(&ShadowEntry::Scores(Box::default()));
     agree(&ShadowEntry::Rules(Box::default()));
+    agree(&ShadowEntry::Minimums(Vec::new()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::memory::{Fall, Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
 use crate::snapshot::{
-    Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
+    DemandPoint, Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
 use crate::stage::{Stage, StageAsk, Why};
 
@@ -356,11 +356,19 @@ fn out_of_band(now: Timestamp, known: &ServiceMemory, seen: &Observation) -> boo
     // Alone for less than an hour where utilisation says nothing, with others for a day.
     let lasts = |fall: &Fall| match fall.outage {
         Some(_) => Seconds::days(1),
-        None if seen.demand.utilisation.is_none() => Seconds::minutes(40),
+        // What its past vouches for is the planner's to know.
+        None if seen.demand.utilisation.is_none() && known.proven.usual_at(now).is_none() => {
+            Seconds::minutes(40)
+        }
         None => Seconds::ZERO,
     };
     let doubted = |fall: &Fall| now.since(fall.since) < lasts(fall);
     let Some(fall) = known.fall.filter(doubted) else { return false };
+    // Alone, only a fall to less than that is doubted.
+    let deep = |point: &DemandPoint| point.value * 1000.0 < fall.back_at_milli.get() * 0.6;
+    if fall.outage.is_none() && !seen.demand.settled.as_ref().is_some_and(deep) {
+        return false;
+    }
     // It rose as sharply as it fell: how far it must have come is the planner's to know.
     let lowest = known.doubt.fallen_milli.and_then(|lately| lately.into_iter().min());
     let back = seen.demand.newly_settled.iter().chain(&seen.demand.settled).any(|point| {

@@ -298,7 +298,11 @@ fn data(passage: &mut Passage<'_>, wish: &Wish) -> Result<(), Stopped> {
     }
     let memory = passage.docket.memory;
     if let Some(hold) = outage::alone(memory) {
-        return passage.stop(hold);
+        // What falls so at this time of each of the last days is no surprise.
+        match memory.proven.usual_at(passage.docket.snapshot.taken_at) {
+            Some(usual) => passage.narrow(usual, hold)?,
+            None => return passage.stop(hold),
+        }
     }
     if let Some((limit, hold)) = doubt::limit(memory) {
         passage.narrow(limit, hold)?;

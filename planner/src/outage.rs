@@ -16,6 +16,8 @@ use crate::snapshot::{Observation, Snapshot};
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
 /// percent, within three cycles. An ordinary night takes hours for that.
 const LOST_PERCENT: u64 = 30;
+/// Alone it has to lose more.
+const LOST_ALONE_PERCENT: u64 = 35;
 /// It also leaves this much of the last hour's lowest demand below it, in percent: when a burst
 /// ends, demand is sharply less and no less than it was before.
 const BELOW_LOW_PERCENT: u64 = 10;
@@ -116,7 +118,12 @@ fn forget(memory: &mut ServiceMemory) {
 
 /// A fall that nobody shares, as long as nothing shows that it is real.
 pub(crate) fn alone(memory: &ServiceMemory) -> Option<Hold> {
-    let Fall { since, .. } = memory.fall.filter(|fall| fall.outage.is_none())?;
+    let Fall { since, back_at_milli, .. } = memory.fall.filter(|fall| fall.outage.is_none())?;
+    let [.., newest] = memory.doubt.fallen_milli?;
+    // What others share is doubted sooner.
+    if !below(newest.get(), back_at_milli.get(), LOST_ALONE_PERCENT) {
+        return None;
+    }
     Some(Hold::FellAlone { since, until: since + ALONE_LASTS })
 }
 

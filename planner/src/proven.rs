@@ -149,6 +149,11 @@ impl Proven {
         (known >= BELIEVED_AFTER).then_some(most)
     }
 
+    /// What is usually left at this time of day; see [`Proven::size`].
+    pub(crate) fn usual_at(&self, at: Timestamp) -> Option<Units> {
+        self.usual(slot(at)?)
+    }
+
     /// The most of the hour before this half hour, times the largest part of it that was left on
     /// any of the last days.
     fn usual(&self, now: u32) -> Option<Units> {

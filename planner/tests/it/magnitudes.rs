@@ -37,7 +37,7 @@ fn wanted(cycles: &[Seen], unit: f64, given: bool) -> Vec<(Units, Quality, bool)
     let mut world = World::new();
     world.pool().capacity_per_unit =
         if given { CapacityPerUnit::Given(unit) } else { CapacityPerUnit::Learn };
-    world.pool().max = Units(1_000);
+    world.pool().max = Some(Units(1_000));
     let mut found = Vec::new();
     for cycle in cycles {
         world.set_demand(cycle.demand * unit);

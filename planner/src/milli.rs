@@ -8,10 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// From here on thousandths are whole: that is one part in a thousand at least.
 const WHOLE_FROM: f64 = 1024.0;
-/// Below it they are multiples of one part in so many: 10^-16 a second, one part in ten million of
-/// 10^-9 a second. A power of two below 2^53, so that each is a number of 64 bits exactly.
-const PARTS: f64 = (1u64 << 43) as f64;
-/// Marks a number of [`PARTS`] where others are whole thousandths.
+/// Below it they have 40 binary digits that count: these last bits of a number of floating point are
+/// left out.
+const LEFT_OUT: u64 = (1 << 12) - 1;
+/// What is smaller is nothing: 10^-16 a second.
+const LEAST: f64 = 1e-13;
+/// Marks the bits of a number of floating point, where others are whole thousandths: its sign, which
+/// no load needs.
 const FINE: u64 = 1 << 63;
 /// The most that can be a load: 10^15 a second.
 const MOST: f64 = 1e18;
@@ -47,14 +50,14 @@ impl Milli {
 
     /// The nearest to so many thousandths; nothing for what is below zero or no number.
     pub fn nearest(thousandths: f64) -> Milli {
-        Milli::rounded(thousandths, f64::round)
+        Milli::rounded(thousandths, f64::round, LEFT_OUT / 2 + 1)
     }
 
     /// The smallest that is not less than so many thousandths: what a need is derived from. Whole
     /// ones have a little slack, so that the last bit of a sum does not add one.
     pub fn up(thousandths: f64) -> Milli {
         let slack = if thousandths < WHOLE_FROM { 0.0 } else { thousandths * 1e-12 };
-        Milli::rounded(thousandths - slack, f64::ceil)
+        Milli::rounded(thousandths - slack, f64::ceil, LEFT_OUT)
     }
 
     /// The nearest to a load per second.
@@ -62,25 +65,25 @@ impl Milli {
         Milli::nearest(value * 1000.0)
     }
 
-    fn rounded(thousandths: f64, round: impl Fn(f64) -> f64) -> Milli {
-        let value = if thousandths > 0.0 { thousandths.min(MOST) } else { 0.0 };
+    /// `add` to the bits that are left out carries what is to be rounded up.
+    fn rounded(thousandths: f64, round: fn(f64) -> f64, add: u64) -> Milli {
+        let value = if thousandths >= LEAST { thousandths.min(MOST) } else { 0.0 };
         if value >= WHOLE_FROM {
             return Milli::whole(round(value) as u64);
         }
-        let parts = round(value * PARTS);
-        if parts % PARTS == 0.0 {
-            Milli((parts / PARTS) as u64)
-        } else {
-            Milli(FINE | parts as u64)
-        }
+        let bits = (value.to_bits() + add) & !LEFT_OUT;
+        let value = f64::from_bits(bits);
+        if value.fract() == 0.0 { Milli(value as u64) } else { Milli(FINE | bits) }
     }
 
     /// In thousandths.
     pub fn get(self) -> f64 {
-        match self.0 & FINE {
-            0 => self.0 as f64,
-            _ => (self.0 & !FINE) as f64 / PARTS,
+        if self.0 & FINE == 0 {
+            return self.0 as f64;
         }
+        let value = f64::from_bits(self.0 & !FINE);
+        // Only damage makes more of it.
+        if value < WHOLE_FROM { value } else { WHOLE_FROM }
     }
 
     /// As a load per second.
@@ -91,7 +94,7 @@ impl Milli {
     /// What rounding may have made of it: one in its last place, or one part in a thousand where it
     /// is finer.
     pub(crate) fn rounding(self) -> f64 {
-        (self.get() / WHOLE_FROM).clamp(1.0 / PARTS, 1.0)
+        (self.get() / WHOLE_FROM).clamp(LEAST, 1.0)
     }
 
     fn both_whole(self, other: Milli) -> bool {

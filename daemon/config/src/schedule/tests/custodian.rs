@@ -266,10 +266,26 @@ fn what_is_shown_to_come_is_what_resources_without_the_tag_will_do() {
     let now = "2026-09-26T12:00:00Z";
     // 2026-09-26 is a Saturday.
     let pacific = fallback("off=[(M-F,21),(U,18)];on=[(M-F,6),(U,10)];tz=pt");
-    insta::assert_snapshot!(next(&pacific, now).join("\n"), @"");
-    insta::assert_snapshot!(next(&fallback("off=(M-H,20);on=(T-F,8);tz=Asia/Tokyo"), now).join("\n"), @"");
+    insta::assert_snapshot!(next(&pacific, now).join("\n"), @r"
+    up   2026-09-27T17:00:00Z, Sun 2026-09-27 10:00 -07:00
+    down 2026-09-28T01:00:00Z, Sun 2026-09-27 18:00 -07:00
+    up   2026-09-28T13:00:00Z, Mon 2026-09-28 06:00 -07:00
+    down 2026-09-29T04:00:00Z, Mon 2026-09-28 21:00 -07:00
+    ");
+    let tokyo = fallback("off=(M-H,20);on=(T-F,8);tz=Asia/Tokyo");
+    insta::assert_snapshot!(next(&tokyo, now).join("\n"), @r"
+    down 2026-09-28T11:00:00Z, Mon 2026-09-28 20:00 +09:00
+    up   2026-09-28T23:00:00Z, Tue 2026-09-29 08:00 +09:00
+    down 2026-09-29T11:00:00Z, Tue 2026-09-29 20:00 +09:00
+    up   2026-09-29T23:00:00Z, Wed 2026-09-30 08:00 +09:00
+    ");
     // One that names no zone has the policy's, and one that names one side alone its other hour.
-    insta::assert_snapshot!(next(&fallback("off=(M-F,21)"), now).join("\n"), @"");
+    insta::assert_snapshot!(next(&fallback("off=(M-F,21)"), now).join("\n"), @r"
+    up   2026-09-28T11:00:00Z, Mon 2026-09-28 07:00 -04:00
+    down 2026-09-29T01:00:00Z, Mon 2026-09-28 21:00 -04:00
+    up   2026-09-29T11:00:00Z, Tue 2026-09-29 07:00 -04:00
+    down 2026-09-30T01:00:00Z, Tue 2026-09-29 21:00 -04:00
+    ");
     // It says that they are left out: nothing is to come.
     assert_eq!(next(&fallback("off"), now), [""; 0]);
     // Where they have no hours of their own, or the policy's, an empty tag has the same.

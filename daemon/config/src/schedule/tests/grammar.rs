@@ -57,9 +57,9 @@ fn days_of_a_month_are_up_and_those_that_people_have_off_are_not() {
         shown(&hours.spans(covers("2026-09-28T00:00:00Z", "2026-11-30T00:00:00Z")))
     };
     // 2026-10-01 is a Thursday.
-    insta::assert_snapshot!(found(&hours("UTC", &["first Thu 08:00-12:00", "last Sun"])), @"");
+    insta::assert_snapshot!(found(&hours("UTC", &["first Thu 08:00-12:00", "last Sun"])), @"2026-10-01T08:00Z/2026-10-01T12:00Z 2026-10-25T00:00Z/2026-10-26T00:00Z 2026-11-05T08:00Z/2026-11-05T12:00Z 2026-11-29T00:00Z/2026-11-30T00:00Z");
     // And a holiday in China, as is the Monday after it; the Saturdays around are worked on.
-    insta::assert_snapshot!(found(&chinese(&["first Thu 08:00-12:00", "second Sat 09:00-10:00"])), @"");
+    insta::assert_snapshot!(found(&chinese(&["first Thu 08:00-12:00", "second Sat 09:00-10:00"])), @"2026-11-05T00:00Z/2026-11-05T04:00Z 2026-11-14T01:00Z/2026-11-14T02:00Z");
 }
 
 #[test]

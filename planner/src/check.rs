@@ -294,10 +294,30 @@ impl<'a> Bench<'a> {
             .findings
             .iter()
             .filter(|f| f.service.as_ref() == Some(name) && f.what == What::Held)
-            .any(|finding| may_stop_growth(finding) || self.in_doubt(name, seen, finding));
+            .any(|finding| {
+                may_stop_growth(finding)
+                    || self.in_doubt(name, seen, finding)
+                    || self.is_ordered(name, seen, finding, needed)
+            });
         if !allowed {
             self.object(name, format!("needs {needed}, has {current}, and does not grow"));
         }
+    }
+
+    /// Whether an order of ours that no reading shows yet goes as far.
+    fn is_ordered(
+        &self,
+        name: &ServiceName,
+        seen: &Observation,
+        finding: &Finding,
+        needed: u32,
+    ) -> bool {
+        let orders = self.memory.services.get(name).map(|memory| &memory.orders);
+        let open = orders.and_then(|orders| orders.open.as_ref()).map(|open| open.change.to());
+        let told = orders.and_then(|orders| orders.expected).map(|all| all.desired.max(all.min));
+        let done = seen.outcomes.iter().map(|outcome| outcome.change.to());
+        let most = open.into_iter().chain(told).chain(done).max();
+        matches!(finding.hold, Hold::OrderUnconfirmed { .. }) && most.is_some_and(|m| m.0 >= needed)
     }
 
     fn spending(&mut self) {
@@ -453,6 +473,7 @@ fn may_stop_growth(finding: &Finding) -> bool {
         | Hold::Owned { .. }
         | Hold::Suspended { .. }
         | Hold::SpendCeiling { .. }
+        | Hold::SizedBy { .. }
         | Hold::Frozen { scope: FreezeScope::All, .. } => true,
         Hold::AtBound { bound, .. } => matches!(bound, Bound::PolicyMax | Bound::CloudMax),
         _ => false,

@@ -10,6 +10,8 @@
 //! lock           held by the process that has the store open
 //! ```
 //!
+//! What may be called is in one file: every call takes the same lock and the same few steps.
+//!
 //! Records are appended and never changed. Each holds the hash of the one before it; a checkpoint
 //! a day holds all that later records build on, so that whole days can be removed in front of it.
 //!

@@ -22,7 +22,7 @@ use tests::neap::Neap;
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
 const CONFIG: &str = include_str!("../../states/neap.toml");
 const FORMATS: [&str; 2] = ["format-4", "format-5"];
-/// The approval that a marked machine waits for, under the name that each version gave it.
+/// The approval that a marked machine waited for, under the name that each version gave it.
 const APPROVALS: [&str; 2] = ["8df41c5d74f8", "62dd92a307faece6"];
 const EXPORT: [&str; 4] = ["journal", "export", "--format", "jsonl"];
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +112,9 @@ fn is_seen_to(format: &str) {
     let looked_at = OrderResult::Unconfirmed { effect_seen: Some(true) };
     assert_eq!(results, [&OrderResult::Applied, &looked_at]);
     let sent = |kind: &&EntryKind| matches!(kind, EntryKind::Alert(AlertEntry::Sent { .. }));
-    assert_eq!(kinds.iter().filter(sent).count(), 1, "{kinds:#?}");
+    // What an earlier version marked is taken back with another.
+    let sent = kinds.iter().filter(sent).count();
+    assert!((1..=2).contains(&sent), "{sent}: {kinds:#?}");
 }
 
 #[test]
@@ -131,23 +133,25 @@ fn are_carried_out(format: &str) {
     assert_eq!(stage, Some(Stage::Promoted), "{stages:#?}");
 }
 
+/// What earlier versions asked for did not name the terms of its rule: it is asked for again.
 #[test]
-fn an_approval_keeps_the_name_that_people_were_told() {
+fn an_approval_of_before_is_void_with_a_word() {
     for (format, approval) in FORMATS.into_iter().zip(APPROVALS) {
-        keeps_its_name(format, approval);
+        is_void(format, approval);
     }
 }
 
-fn keeps_its_name(format: &str, approval: &str) {
+fn is_void(format: &str, approval: &str) {
     let neap = left(format, "request", "http://127.0.0.1:9/");
     let running = neap.start_alone();
     let give_up = Instant::now() + PATIENCE;
     loop {
         let approved = neap.output(&["approve", approval]);
-        if approved.status.success() {
+        assert!(!approved.status.success());
+        let why = String::from_utf8_lossy(&approved.stderr);
+        if why.contains("nothing waits for approval") {
             break;
         }
-        let why = String::from_utf8_lossy(&approved.stderr);
         assert!(Instant::now() < give_up, "{why}{}", running.stderr());
         thread::sleep(Duration::from_millis(100));
     }

@@ -73,7 +73,8 @@ fn adds_up(series: &Series) -> bool {
         return false;
     }
     let Some(usual) = super::median(rises) else { return false };
-    // Newest first: what follows a fall stands before it.
+    // Newest first: what follows a fall stands before it, however long nothing moved.
+    gains.retain(|gain| *gain != 0.0);
     gains.windows(2).all(|pair| pair[1] >= 0.0 || pair[0] <= REBOUND * usual)
 }
 

@@ -342,6 +342,12 @@ fn results() -> Vec<OrderResult> {
         OrderResult::Contested { found, restored: true },
         OrderResult::Contested { found, restored: false },
         OrderResult::Moved { found },
+        OrderResult::Owned {
+            owner: fleet::group::Owner {
+                name: "Karpenter".to_owned(),
+                evidence: "karpenter.sh/nodepool".to_owned(),
+            },
+        },
         OrderResult::Stopped,
     ];
     results.extend(faults().into_iter().map(|fault| OrderResult::Failed { fault }));

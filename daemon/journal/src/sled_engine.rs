@@ -155,13 +155,25 @@ impl Engine for SledEngine {
 
     fn close(&self) {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        // sled flushes when it is dropped, and may panic where it cannot.
-        let _ = guarded(|| {
-            drop(open);
-            Ok(())
-        });
+        let Some(open) = open else { return };
+        // sled flushes when it is dropped. Where it cannot it may panic, or wait for ever for a write
+        // that failed: then it is left to itself, and its lock says so to whoever opens it.
+        let (done, waits) = std::sync::mpsc::channel();
+        let drops = move || {
+            let _ = guarded(|| {
+                drop(open);
+                Ok(())
+            });
+            let _ = done.send(());
+        };
+        if std::thread::Builder::new().name("close".to_owned()).spawn(drops).is_ok() {
+            let _ = waits.recv_timeout(CLOSED_WITHIN);
+        }
     }
 }
+
+/// How long a store may take to close.
+const CLOSED_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Bytes that the files under `path` take.
 pub(crate) fn folder_bytes(path: &Path) -> io::Result<u64> {

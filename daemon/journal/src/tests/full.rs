@@ -257,77 +257,9 @@ fn a_reserve_that_cannot_be_made_is_told_and_tried_again() {
     assert_eq!(journal.trouble(), None);
 }
 
-/// Not a test by itself: what runs on the small disk.
-#[test]
-fn on_a_small_disk_that_fills_again_and_again() {
-    let Some(state) = std::env::var_os(STATE) else { return };
-    let place = Path::new(&state).to_path_buf();
-    let hog = place.join("hog");
-    let fill = || {
-        let filled = std::fs::write(&hog, vec![7; 64 << 20]);
-        assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-    };
-    let now = Timestamp(1_772_000_000);
-    for reserve_bytes in [0, 3 << 20] {
-        let state = place.join("state");
-        let options = Options { reserve_bytes, ..Options::default() };
-        let open = || Journal::open(&state, World::Real, options.clone());
-        let (mut journal, _) = open().unwrap();
-        let (mut n, mut taken) = (0, 0u64);
-        for round in 0..3 {
-            assert_eq!(journal.trouble(), None, "round {round}");
-            fill();
-            loop {
-                n += 1;
-                assert!(n < 5000, "the disk never fills");
-                match journal.record_samples(now, &noise(n, 200_000)) {
-                    Ok(()) => taken += 1,
-                    Err(fault) => {
-                        assert!(matches!(fault, JournalFault::Full { .. }), "{fault}");
-                        break;
-                    }
-                }
-            }
-            assert_eq!(journal.trouble(), Some(Trouble::Stalled(NoRoom::Disk)), "round {round}");
-            // What was given up may have made a little room.
-            let _ = journal.ready();
-            // A daemon that is started on the full disk says so, and loses nothing either.
-            if round == 1 {
-                drop(journal);
-                match open() {
-                    Ok(_) => {}
-                    Err(fault) => assert!(matches!(fault, JournalFault::Full { .. }), "{fault}"),
-                }
-                std::fs::remove_file(&hog).unwrap();
-                journal = open().unwrap().0;
-            } else {
-                std::fs::remove_file(&hog).unwrap();
-            }
-            assert_eq!(journal.ready(), Ok(()));
-            assert_eq!(journal.disk(), Disk::Ample);
-            journal.record_samples(now, &noise(n + 1, 200_000)).unwrap();
-            assert_eq!(journal.reader().verify().unwrap().damage, []);
-        }
-        drop(journal);
-        let (journal, _) = open().unwrap();
-        let read =
-            journal.reader().samples(Timestamp(0)).filter(Result::is_ok).count() as u64 / 25_000;
-        assert!(read >= taken + 3, "{read} of {taken}");
-        drop(journal);
-        std::fs::remove_dir_all(&state).unwrap();
-    }
-    println!("room came back every time");
-}
-
 #[test]
 fn a_really_full_disk_lets_the_journal_go_on_with_its_reserve() {
     in_small_disk("24m", "on_a_small_disk", "before the reserve");
-}
-
-#[test]
-fn a_really_full_disk_that_has_room_again_is_written_again() {
-    let test = "on_a_small_disk_that_fills_again_and_again";
-    in_small_disk("48m", test, "room came back every time");
 }
 
 /// Runs a test of this file on a disk of its own, of this size; it says `end` where it went to its end.

@@ -134,7 +134,10 @@ fn a_group_in_cooldown() {
                 w.set_demand(1000.0);
                 w.expect(1400.0, 1400.0);
             },
-            &|w| w.set_demand(300.0),
+            &|w| {
+                w.expect_any_fall();
+                w.set_demand(300.0);
+            },
         ],
     );
     settings().bind(|| insta::assert_snapshot!(text, @r#"

@@ -230,13 +230,13 @@ fn each_condition_is_raised_once_and_resolved_in_every_kind_of_channel() {
         // Ninety minutes of one thing or another are no storm.
         assert!(marks.len() <= 6, "{of} {marks}: {titles:#?}");
     }
-    let refused = hooked.iter().find(|a| text(a, "key").starts_with("condition/order-refused"));
-    let refused = refused.expect("it was told");
-    assert_eq!(text(refused, "severity"), "critical");
-    assert!(refused["lines"].to_string().contains("autoscaling:SetDesiredCapacity"), "{refused}");
-    let blind: Vec<_> =
-        hooked.iter().filter(|a| text(a, "key").starts_with("condition/demand-unknown")).collect();
-    assert!(text(blind[0], "title").starts_with("4 services of aws"), "{titles:#?}");
+    let told_of = |of: &str, key: &str, words: &str| {
+        let begins = format!("condition/{of}");
+        let mut all = hooked.iter().filter(|alert| text(alert, "key").starts_with(&begins));
+        all.any(|alert| alert[key].to_string().contains(words))
+    };
+    assert!(told_of("order-refused", "lines", "autoscaling:SetDesiredCapacity"), "{titles:#?}");
+    assert!(told_of("demand-unknown", "title", " services of aws"), "{titles:#?}");
     // Each incident that PagerDuty was given is resolved.
     let mut incidents: BTreeMap<String, bool> = BTreeMap::new();
     for event in receiver.had("pagerduty") {

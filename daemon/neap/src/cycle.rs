@@ -374,7 +374,7 @@ impl Engine {
 
     /// Writes down the operator's minimums, before anything is written over them.
     fn record_minimums(&mut self, journal: &Journal, now: Timestamp) -> Result<(), JournalFault> {
-        if let Some(kept) = self.minimums.to_record(now) {
+        if let Some(kept) = self.minimums.take_record(now) {
             journal.record_shadow(now, &ShadowEntry::Minimums(kept), true)?;
             self.minimums.recorded(now);
         }

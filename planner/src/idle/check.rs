@@ -127,10 +127,10 @@ fn stop(
             if rule.is_none_or(|rule| !rule.mode.acts()) {
                 broken.push("stopped by a schedule that only observes".to_owned());
             }
-            if let (Some(rule), Verb::Stop(mode)) = (rule, action.verb) {
-                if !agreed_to_switch((snapshot, before), seen, rule, mode) {
-                    broken.push("stopped by a schedule without a person's agreement".to_owned());
-                }
+            if let (Some(rule), Verb::Stop(mode)) = (rule, action.verb)
+                && !agreed_to_switch((snapshot, before), seen, rule, mode)
+            {
+                broken.push("stopped by a schedule without a person's agreement".to_owned());
             }
             let view = seen.schedule.as_ref();
             if view.is_none_or(|view| view.is_up(snapshot.taken_at) != Some(false)) || switch.up {

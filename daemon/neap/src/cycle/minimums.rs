@@ -92,7 +92,7 @@ impl Minimums {
     }
 
     /// All of them, where they are to be written down.
-    pub(crate) fn to_record(&mut self, now: Timestamp) -> Option<Vec<KeptMinimum>> {
+    pub(crate) fn take_record(&mut self, now: Timestamp) -> Option<Vec<KeptMinimum>> {
         let old = self.recorded_at.is_none_or(|at| now.since(at) >= RECORDED_EVERY);
         let due = self.changed || (old && !self.kept.is_empty());
         due.then(|| self.kept.values().cloned().collect())
@@ -206,18 +206,18 @@ mod tests {
     #[test]
     fn what_is_kept_is_written_down_when_it_changes_and_once_a_day() {
         let (mut minimums, now) = (Minimums::default(), Timestamp(1_000_000));
-        assert_eq!(minimums.to_record(now), None);
+        assert_eq!(minimums.take_record(now), None);
         write(&mut minimums, 2, 8);
-        let kept = minimums.to_record(now).unwrap();
+        let kept = minimums.take_record(now).unwrap();
         minimums.recorded(now);
-        assert_eq!(minimums.to_record(now + Seconds::hours(23)), None);
-        assert_eq!(minimums.to_record(now + Seconds::days(1)), Some(kept.clone()));
+        assert_eq!(minimums.take_record(now + Seconds::hours(23)), None);
+        assert_eq!(minimums.take_record(now + Seconds::days(1)), Some(kept.clone()));
         // After a restart, too.
         let mut again = Minimums::of(kept.clone());
-        assert_eq!(again.to_record(now), Some(kept));
+        assert_eq!(again.take_record(now), Some(kept));
         again.recorded(now);
         again.forget(&web().1);
-        assert_eq!(again.to_record(now), Some(Vec::new()));
+        assert_eq!(again.take_record(now), Some(Vec::new()));
     }
 
     #[derive(Clone, Copy, Debug)]

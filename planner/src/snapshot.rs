@@ -195,6 +195,33 @@ pub struct DemandView {
     pub settling: Seconds,
 }
 
+impl DemandView {
+    /// Nothing is known, of a source that takes two intervals to settle one. For simulated groups and
+    /// tests.
+    ///
+    /// ```
+    /// use fleet::{Seconds, Step};
+    /// use planner::snapshot::DemandView;
+    ///
+    /// let view = DemandView::unknown(Step::MINUTE);
+    /// assert_eq!((view.settled, view.settling), (None, Seconds(120)));
+    /// ```
+    pub fn unknown(step: Step) -> DemandView {
+        DemandView {
+            step,
+            settled: None,
+            provisional: Vec::new(),
+            newly_settled: Vec::new(),
+            fastest_rise: 0.0,
+            recent_low: None,
+            missing: Share::NONE,
+            fault: None,
+            utilisation: None,
+            settling: step.span() + step.span(),
+        }
+    }
+}
+
 /// The distribution of the highest demand in two windows, as the planner reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReducedForecast {

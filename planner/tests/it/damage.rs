@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use fleet::{AccountId, Change, Seconds, ServiceName, Step, Timestamp, Units};
+use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::memory::Proven;
 use planner::policy::{Budgets, Policy};
 use planner::snapshot::{
-    DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
-    SignalsView, Trend, Window,
+    DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, SignalsView, Trend,
+    Window,
 };
-use planner::{Memory, Milli};
 
-use crate::world::{World, levels, name, observation, service_policy};
+use crate::world::{World, daily, name, observation, service_policy, shaped};
 
 /// Boots take so many minutes.
 const BOOT: usize = 4;
@@ -66,8 +66,7 @@ impl Load {
 
     /// Without noise.
     fn usual(&self, minute: usize) -> f64 {
-        let turn = (minute as f64 / 60.0 - self.hour) / 24.0 * std::f64::consts::TAU;
-        self.peak * (self.night + (1.0 - self.night) * (1.0 + turn.cos()) / 2.0)
+        daily(self.peak, self.night, self.hour, minute)
     }
 
     fn at(&self, minute: usize) -> f64 {
@@ -170,29 +169,8 @@ impl Fleet {
         };
         let points = &self.told[service];
         let newest = points.last().copied();
-        let forecast = newest.map(|point| {
-            let known = (point.start.0 - at(0).0) as usize / 60;
-            // One that knows the shape of the day and believes what it is told.
-            let ahead = |minutes: usize| {
-                let most = (known + 1..=known + minutes).map(|m| load.usual(m)).fold(0.0, f64::max);
-                [0.97, 1.0, 1.03, 1.06, 1.07]
-                    .map(|wide| point.value * most / load.usual(known) * wide * 1000.0)
-                    .map(|milli| Milli::whole(milli as u64))
-                    .to_vec()
-            };
-            ReducedForecast {
-                origin: point.start,
-                levels: levels(),
-                lead_milli: ahead(BOOT + 2),
-                hold_milli: ahead(17),
-                next_milli: ahead(1),
-                model: "shape".to_owned(),
-                window,
-                recent_loss_milli: Milli::whole(10),
-                last_value_loss_milli: Milli::whole(20),
-                record: None,
-            }
-        });
+        let forecast = newest
+            .map(|point| shaped(point, at(0), |minute| load.usual(minute), [BOOT + 2, 17], window));
         let told = Assembly {
             taken_at: now,
             step: Step::MINUTE,

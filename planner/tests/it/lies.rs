@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use fleet::{AccountId, Change, Seconds, ServiceName, Step, Timestamp, Units};
+use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::plan::{Finding, Hold};
 use planner::policy::{Budgets, Policy};
 use planner::snapshot::{
-    DemandPoint, DemandView, GroupView, NoForecast, Observation, OrderOutcome, OrderResult,
-    ReducedForecast, Trend, Window,
+    DemandPoint, DemandView, GroupView, NoForecast, Observation, OrderOutcome, OrderResult, Trend,
+    Window,
 };
-use planner::{Memory, Milli};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::world::{World, levels, name, observation, service_policy};
+use crate::world::{World, daily, name, observation, service_policy, shaped};
 
 const SERVICES: usize = 3;
 /// The lie begins here: by then each service has a forecast, bands and a past.
@@ -57,8 +57,7 @@ struct Case {
 impl Case {
     fn usual(&self, service: usize, minute: usize) -> f64 {
         let (peak, night, hour) = self.loads[service];
-        let turn = (minute as f64 / 60.0 - hour) / 24.0 * std::f64::consts::TAU;
-        peak * (night + (1.0 - night) * (1.0 + turn.cos()) / 2.0)
+        daily(peak, night, hour, minute)
     }
 
     fn truth(&self, service: usize, minute: usize) -> f64 {
@@ -236,29 +235,10 @@ impl<'a> Fleet<'a> {
         let parts = &self.parts[service];
         let member = Member { points: &points[from..], fault: None, parts };
         let demand = DemandView::from_members(&[member], &how);
-        // One that knows the shape of the day and believes what it is told.
         let forecast = demand.settled.map(|point| {
-            let known = (point.start.0 - at(0).0) as usize / 60;
-            let ahead = |minutes: usize| {
-                let usual = |minute| case.usual(service, minute);
-                let most = (known + 1..=known + minutes).map(usual).fold(0.0, f64::max);
-                [0.97, 1.0, 1.03, 1.06, 1.07]
-                    .map(|wide| Milli::per_second(point.value * most / usual(known) * wide))
-                    .to_vec()
-            };
             let lead = case.boot + case.poll + 1;
-            ReducedForecast {
-                origin: point.start,
-                levels: levels(),
-                lead_milli: ahead(lead),
-                hold_milli: ahead(lead + 15),
-                next_milli: ahead(1),
-                model: "shape".to_owned(),
-                window,
-                recent_loss_milli: Milli::whole(10),
-                last_value_loss_milli: Milli::whole(20),
-                record: None,
-            }
+            let usual = |minute| case.usual(service, minute);
+            shaped(point, at(0), usual, [lead, lead + 15], window)
         });
         let blank = observation(self.names[service].as_str(), now);
         let group = &self.groups[service];

@@ -293,16 +293,8 @@ pub fn observation(service: &str, at: Timestamp) -> Observation {
     Observation {
         group: Ok(GroupView { max: Units(50), ..GroupView::at_rest(id, at, Units(10)) }),
         demand: DemandView {
-            step: Step::MINUTE,
             settled: Some(settled_at(at, 950.0)),
-            provisional: Vec::new(),
-            newly_settled: Vec::new(),
-            fastest_rise: 0.0,
-            recent_low: None,
-            missing: Share::NONE,
-            fault: None,
-            utilisation: None,
-            settling: Seconds(120),
+            ..DemandView::unknown(Step::MINUTE)
         },
         forecast: Ok(forecast(at, 950.0, 950.0)),
         signals: SignalsView::default(),
@@ -330,5 +322,42 @@ pub fn activity(at: Timestamp, cause: Cause, text: &str) -> Activity {
         cause,
         cause_text: text.to_owned(),
         capacity_set_to: None,
+    }
+}
+
+/// A load per second at a minute since midnight: a peak around an hour, and a share of it at night.
+pub fn daily(peak: f64, night: f64, hour: f64, minute: usize) -> f64 {
+    let turn = (minute as f64 / 60.0 - hour) / 24.0 * std::f64::consts::TAU;
+    peak * (night + (1.0 - night) * (1.0 + turn.cos()) / 2.0)
+}
+
+/// A forecast that knows what demand `usually` is at a minute since `midnight`, and believes what it is
+/// told: for a lead and a hold window of so many minutes from `newest` on.
+pub fn shaped(
+    newest: DemandPoint,
+    midnight: Timestamp,
+    usually: impl Fn(usize) -> f64,
+    [lead, hold]: [usize; 2],
+    window: Window,
+) -> ReducedForecast {
+    let known = newest.start.since(midnight).0 as usize / 60;
+    let ahead = |minutes: usize| {
+        let most = (known + 1..=known + minutes).map(&usually).fold(0.0, f64::max);
+        [0.97, 1.0, 1.03, 1.06, 1.07]
+            .map(|wide| newest.value * most / usually(known) * wide * 1000.0)
+            .map(|milli| Milli::whole(milli as u64))
+            .to_vec()
+    };
+    ReducedForecast {
+        origin: newest.start,
+        levels: levels(),
+        lead_milli: ahead(lead),
+        hold_milli: ahead(hold),
+        next_milli: ahead(1),
+        model: "shape".to_owned(),
+        window,
+        recent_loss_milli: Milli::whole(10),
+        last_value_loss_milli: Milli::whole(20),
+        record: None,
     }
 }

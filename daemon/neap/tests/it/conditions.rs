@@ -69,18 +69,7 @@ struct Bench {
 impl Bench {
     fn new(config: &str) -> Bench {
         let policy = neap::settings::parse("neap.toml", config).expect("a sound file").policy;
-        let demand = DemandView {
-            step: Step::MINUTE,
-            settled: None,
-            provisional: Vec::new(),
-            newly_settled: Vec::new(),
-            fastest_rise: 0.0,
-            recent_low: None,
-            missing: Share::NONE,
-            fault: None,
-            utilisation: None,
-            settling: Seconds(120),
-        };
+        let demand = DemandView::unknown(Step::MINUTE);
         let seen = Observation {
             group: Ok(GroupView::at_rest(group(), START, Units(4))),
             demand,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fleet::alert::{Condition, Severity};
 use fleet::names::NOWHERE;
 use fleet::{
-    AccountKey, Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Timestamp,
+    AccountKey, Change, Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Timestamp,
 };
 use journal::records::Promise;
 use journal::records::conditions::{OpenConditions, Owed, ThreadKey};
@@ -66,8 +66,11 @@ pub fn find(cycle: &Cycle<'_>, open: &mut OpenConditions) -> Assessment {
     }
     told.unknown.known = cycle.policy.services.keys().map(ToString::to_string).collect();
     let holds = holds_by_service(cycle.turn);
+    let results = results_by_service(cycle.turn);
     for (name, service) in &cycle.policy.services {
-        let of = Of { cycle, name, service, holds: holds.get(name).map_or(&[], Vec::as_slice) };
+        let holds = holds.get(name).map_or(&[][..], Vec::as_slice);
+        let results = results.get(name).map_or(&[][..], Vec::as_slice);
+        let of = Of { cycle, name, service, holds, results };
         of.look(open, &mut told);
     }
     open.owed.retain(|name, _| cycle.policy.services.contains_key(name));
@@ -90,6 +93,14 @@ fn holds_by_service(turn: &Turn) -> BTreeMap<&ServiceName, Vec<&Hold>> {
     holds
 }
 
+fn results_by_service(turn: &Turn) -> BTreeMap<&ServiceName, Vec<(Change, &OrderResult)>> {
+    let mut results: BTreeMap<&ServiceName, Vec<(Change, &OrderResult)>> = BTreeMap::new();
+    for (action, result) in &turn.results {
+        results.entry(&action.service).or_default().push((action.change, result));
+    }
+    results
+}
+
 /// The account that a service's group is in, as people name it.
 fn scope(group: &GroupRef) -> String {
     match group.account.as_str() {
@@ -104,6 +115,8 @@ struct Of<'a> {
     name: &'a ServiceName,
     service: &'a ServicePolicy,
     holds: &'a [&'a Hold],
+    /// What became of its orders.
+    results: &'a [(Change, &'a OrderResult)],
 }
 
 impl Of<'_> {
@@ -167,14 +180,12 @@ impl Of<'_> {
     }
 
     fn orders(&self, group_read: bool, told: &mut Assessment) {
-        let cycle = self.cycle;
-        let ours = cycle.turn.results.iter().filter(|(action, _)| &action.service == self.name);
-        for (action, result) in ours {
+        for (change, result) in self.results.iter().copied() {
             let OrderResult::Failed { fault } = result else { continue };
             if fault.kind == FaultKind::Unconfirmed {
                 continue;
             }
-            let (of, change) = (Condition::OrderRefused, action.change);
+            let of = Condition::OrderRefused;
             let severity = match change.is_increase() {
                 true => Severity::Critical,
                 false => Severity::Warning,

@@ -12,6 +12,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use fleet::alert::{Condition, Severity};
 use fleet::{Change, Fault, OrTold, Seconds, Units};
 use journal::records::Promise;
@@ -53,11 +55,11 @@ pub struct Assessment {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unknown {
     /// Of services and others by name.
-    pub by_name: Vec<(Condition, String)>,
+    pub by_name: BTreeSet<(Condition, String)>,
     /// Of all in the scopes of a provider that are not named by the policy.
     pub of_providers: Vec<String>,
     /// Who is looked at all the same.
-    pub known: std::collections::BTreeSet<String>,
+    pub known: BTreeSet<String>,
     /// Of everything but this: there was no cycle.
     pub all_but: Option<Condition>,
 }
@@ -71,7 +73,7 @@ impl Unknown {
         let provider = key.scope.split('/').next().unwrap_or_default();
         let is_away = key.of != Condition::Discovery && !self.known.contains(subject);
         (is_away && self.of_providers.iter().any(|of| of == provider))
-            || self.by_name.iter().any(|(of, name)| *of == key.of && name == subject)
+            || self.by_name.contains(&(key.of, subject.to_owned()))
     }
 }
 

@@ -180,7 +180,7 @@ proptest! {
                         found_at.entry((of, subject)).or_insert(bench.now);
                         now_found.push(found(of, scope_of(subject), subject));
                     }
-                    3 => unknown.by_name.push((of, subject.to_owned())),
+                    3 => drop(unknown.by_name.insert((of, subject.to_owned()))),
                     _ => {}
                 }
             }
@@ -309,8 +309,10 @@ fn while_nobody_can_tell_nothing_begins_or_ends() {
     let mut bench = Bench::new();
     let short = [found(Condition::GroupShort, "aws/1", "web")];
     assert_eq!(bench.run(1, &short), [Say::Begins]);
-    let by_name =
-        Unknown { by_name: vec![(Condition::GroupShort, "web".to_owned())], ..Unknown::default() };
+    let by_name = Unknown {
+        by_name: [(Condition::GroupShort, "web".to_owned())].into(),
+        ..Unknown::default()
+    };
     let by_provider = Unknown { of_providers: vec!["aws".to_owned()], ..Unknown::default() };
     let no_cycle = Unknown { all_but: Some(Condition::Journal), ..Unknown::default() };
     for unknown in [by_name, by_provider, no_cycle] {

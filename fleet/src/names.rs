@@ -193,9 +193,13 @@ impl GroupId {
     /// assert!(!made("a").is_same_group(&made("b")));
     /// ```
     pub fn is_same_group(&self, other: &GroupId) -> bool {
-        self.id == other.id
-            && self.region == other.region
-            && (self.provider == other.provider || !self.id.starts_with(GroupId::SIMULATED))
+        self.identity() == other.identity()
+    }
+
+    /// What makes a group one and no other to its cloud; see [`GroupId::is_same_group`].
+    pub fn identity(&self) -> (Option<&ProviderName>, &Region, &str) {
+        let simulated = self.id.starts_with(GroupId::SIMULATED);
+        (simulated.then_some(&self.provider), &self.region, &self.id)
     }
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use fleet::group::Cause;
 use fleet::{Change, Seconds, ServiceName, Timestamp};
 
-use crate::masters::key as group_key;
 use crate::memory::{Fall, Memory, ServiceMemory};
 use crate::plan::{Action, Bound, Finding, Hold, Plan, What};
 use crate::policy::{Actuate, CapacityPerUnit, FreezeScope, Mode, Policy, ServicePolicy};
@@ -83,7 +82,7 @@ impl<'a> Bench<'a> {
             if !acted.insert(&action.service) {
                 self.object(&action.service, "has more than one action");
             }
-            if !changed.insert(group_key(&action.group)) {
+            if !changed.insert(action.group.identity()) {
                 self.object(&action.service, "changes a group that another service changes too");
             }
         }

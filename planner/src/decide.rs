@@ -10,7 +10,7 @@ use crate::cursor::Cursor;
 use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
 use crate::learn::{learn, written};
-use crate::masters::masters;
+use crate::masters::{masters, reached};
 use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
 use crate::policy::{Mode, Policy};
@@ -68,7 +68,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     // By name, as policy, snapshot and memory are: nothing is looked up.
     let mut memories = Vec::with_capacity(policy.services.len());
     let mut wishes = Vec::with_capacity(snapshot.services.len());
-    let others = masters(policy.services.keys(), &snapshot.services, memory);
+    let others = others(policy, snapshot, memory);
     let mut looked = Cursor::over(&snapshot.services);
     let mut known = Cursor::over(&memory.services);
     for (name, service) in &policy.services {
@@ -86,15 +86,13 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         outage::look(at, policy.poll_interval, seen, &mut own);
         crate::learn::remember_band(seen, &mut own);
         match &seen.group {
-            Ok(view) if sized_by(view, others.get(name)).is_some() => {
-                let hold =
-                    sized_by(view, others.get(name)).map(|service| Hold::SizedBy { service });
-                findings.extend(hold.map(|hold| held(name, hold)));
-            }
-            Ok(view) => {
-                let wish = wish(service, policy.poll_interval, at, view, seen, &own);
-                wishes.push((name, service, seen, view, wish));
-            }
+            Ok(view) => match sized_by(view, others.get(name)) {
+                Some(service) => findings.push(held(name, Hold::SizedBy { service })),
+                None => {
+                    let wish = wish(service, policy.poll_interval, at, view, seen, &own);
+                    wishes.push((name, service, seen, view, wish));
+                }
+            },
             Err(fault) => findings.push(held(name, Hold::GroupUnread { fault: fault.clone() })),
         }
         memories.push((name.clone(), own));
@@ -154,11 +152,24 @@ fn taken_back_and_away<'a>(
     memory: &'a Memory,
     stages: &'a Stages,
 ) -> impl Iterator<Item = (ServiceName, ServiceMemory)> + 'a {
-    let known = memory.services.iter().filter(|(name, _)| !policy.services.contains_key(*name));
-    let taken_back = known.filter(|(name, _)| {
-        stages.services.get(*name).is_some_and(stage::StageMemory::is_taken_back)
+    let taken_back = stages.services.iter().filter(|(_, stage)| stage.is_taken_back());
+    let away = taken_back.filter(|(name, _)| !policy.services.contains_key(*name));
+    away.filter_map(|(name, _)| Some((name.clone(), memory.services.get(name)?.clone())))
+}
+
+/// Services whose group another one sizes, each with that one.
+fn others<'a>(
+    policy: &'a Policy,
+    snapshot: &'a Snapshot,
+    memory: &'a Memory,
+) -> BTreeMap<&'a ServiceName, &'a ServiceName> {
+    let mut looked = Cursor::over(&snapshot.services);
+    let mut known = Cursor::over(&memory.services);
+    let groups = policy.services.keys().filter_map(|name| {
+        let (seen, own) = (looked.at(name), known.at(name));
+        Some((name, reached(seen, own)?))
     });
-    taken_back.map(|(name, own)| (name.clone(), own.clone()))
+    masters(groups)
 }
 
 fn held(name: &ServiceName, hold: Hold) -> Finding {

@@ -194,12 +194,13 @@ impl Witness {
         };
         let doubted = self.against.as_ref().is_some_and(still);
         let follows = if doubted { FOLLOWS_AGAIN_PERCENT } else { FOLLOWS_PERCENT };
-        let to =
-            |with: &Option<Work>| with.map_or(Verdict::Near, |with| with.compare(&now, follows));
-        let (lately, highest) = (to(&self.lately), to(&self.highest().copied()));
+        let measures = [self.lately, self.highest().copied()];
+        let [lately, highest] =
+            measures.map(|with| with.map_or(Verdict::Near, |with| with.compare(&now, follows)));
         // Of what is contradicted by both, the less busy one keeps more.
-        let apart = [(lately, self.lately), (highest, self.highest().copied())]
+        let apart = [lately, highest]
             .into_iter()
+            .zip(measures)
             .filter_map(|(verdict, with)| with.filter(|_| verdict == Verdict::Apart))
             .min_by_key(|with| with.utilisation_milli);
         // Fewer units do not bring demand back.

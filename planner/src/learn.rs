@@ -154,12 +154,28 @@ fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut Se
 const SHOWN_WITHIN: Seconds = Seconds(60);
 
 /// Whether a reading is of before a change that was ordered at `since`, as far as anybody can tell.
-pub(crate) fn is_of_before(
-    at: Timestamp,
-    view: &GroupView,
-    change: Change,
-    since: Timestamp,
-) -> bool {
+///
+/// ```
+/// use fleet::names::{NOWHERE, SIMULATED_REGION};
+/// use fleet::{AccountId, Change, GroupId, ProviderName, Region, Seconds, Timestamp, Units};
+/// use planner::is_of_before;
+/// use planner::snapshot::GroupView;
+///
+/// let id = GroupId {
+///     provider: ProviderName::new("sim").expect("a name"),
+///     account: AccountId::new(NOWHERE).expect("a name"),
+///     region: Region::new(SIMULATED_REGION).expect("a name"),
+///     id: "checkout-asg".to_owned(),
+/// };
+/// let (ordered, shows) = (Timestamp(0), GroupView::at_rest(id, Timestamp(5), Units(4)));
+/// let change = Change::Desired { from: Units(4), to: Units(9) };
+/// assert!(is_of_before(ordered + Seconds(5), &shows, change, ordered));
+/// // A minute later it is what the group is, and so is any other number.
+/// assert!(!is_of_before(ordered + Seconds(60), &shows, change, ordered));
+/// let other = Change::Desired { from: Units(3), to: Units(9) };
+/// assert!(!is_of_before(ordered + Seconds(5), &shows, other, ordered));
+/// ```
+pub fn is_of_before(at: Timestamp, view: &GroupView, change: Change, since: Timestamp) -> bool {
     let shown = match change {
         Change::Desired { .. } => view.desired,
         Change::Minimum { .. } => view.min,

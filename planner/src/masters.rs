@@ -2,41 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use fleet::{GroupId, ProviderName, Region, ServiceName};
+use fleet::{GroupId, ServiceName};
 
-use crate::memory::Memory;
+use crate::memory::ServiceMemory;
 use crate::snapshot::Observation;
 
-/// What makes a group one and no other to its cloud; see [`GroupId::is_same_group`].
-pub(crate) type Key<'a> = (Option<&'a ProviderName>, &'a Region, &'a str);
-
-pub(crate) fn key(id: &GroupId) -> Key<'_> {
-    let simulated = id.id.starts_with(GroupId::SIMULATED);
-    (simulated.then_some(&id.provider), &id.region, &id.id)
+/// The group that a service reaches and may size, as far as that is known: one that could not be read
+/// now is the one that it was, so that a failed reading makes nobody its master. One that another
+/// service is said to size is nobody else's to give.
+pub fn reached<'a>(
+    seen: Option<&'a Observation>,
+    known: Option<&'a ServiceMemory>,
+) -> Option<&'a GroupId> {
+    let read = seen.and_then(|seen| seen.group.as_ref().ok());
+    if read.is_some_and(|view| view.owner.as_ref().is_some_and(|o| o.as_service().is_some())) {
+        return None;
+    }
+    read.map(|view| &view.id).or_else(|| known?.group.as_ref())
 }
 
 /// Services that do not size the group that they reach, each with the service that does: the first of
-/// them in the order of `services`.
-///
-/// A group that could not be read now is the one that it was: a failed reading makes nobody its master.
+/// them in the order of `reached`.
 pub fn masters<'a>(
-    services: impl Iterator<Item = &'a ServiceName>,
-    seen: &'a BTreeMap<ServiceName, Observation>,
-    memory: &'a Memory,
+    reached: impl Iterator<Item = (&'a ServiceName, &'a GroupId)>,
 ) -> BTreeMap<&'a ServiceName, &'a ServiceName> {
-    let mut first: BTreeMap<Key<'_>, &ServiceName> = BTreeMap::new();
-    let mut others = BTreeMap::new();
-    for name in services {
-        let read = seen.get(name).and_then(|seen| seen.group.as_ref().ok());
-        if read.is_some_and(|view| view.owner.as_ref().is_some_and(|o| o.as_service().is_some())) {
-            continue;
-        }
-        let known = || memory.services.get(name)?.group.as_ref();
-        let Some(id) = read.map(|view| &view.id).or_else(known) else { continue };
-        let master = *first.entry(key(id)).or_insert(name);
-        if master != name {
-            others.insert(name, master);
-        }
-    }
-    others
+    let mut by_group: Vec<_> = reached.map(|(name, id)| (id.identity(), name)).collect();
+    // Stable, so that the first of a group stays first; and quick where groups rise as names do.
+    by_group.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let shared = by_group.chunk_by(|(a, _), (b, _)| a == b).filter(|group| group.len() > 1);
+    shared
+        .flat_map(|group| {
+            let (_, master) = group[0];
+            group[1..].iter().map(move |(_, other)| (*other, master))
+        })
+        .collect()
 }

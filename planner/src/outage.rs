@@ -61,9 +61,8 @@ pub(crate) fn look(at: Timestamp, poll: Seconds, seen: &Observation, memory: &mu
     let since = new.clone().next().map_or(newest.start, |first| first.start);
     let known_from = since - lasts;
     let mut low = demand.recent_low.and_then(milli);
-    let lost = lost_units(at, seen, memory);
     for now in new.chain([&newest]).filter_map(|point| milli(point.value)) {
-        judge(at, known_from, now, low, lost, memory);
+        judge(at, known_from, now, low, seen, memory);
         low = low.into_iter().chain([now]).min();
     }
     if let Some(fall) = memory.fall.filter(|fall| has_lasted(at, lasts, *fall, seen, memory)) {
@@ -127,8 +126,8 @@ pub(crate) fn alone(memory: &ServiceMemory) -> Option<Hold> {
     Some(Hold::FellAlone { since, until: since + ALONE_LASTS })
 }
 
-/// Whether something makes demand of a service doubtful that somebody could acknowledge: its own
-/// fall, utilisation, or an outage of others that may reach it.
+/// Whether something makes demand of a service, or of any, doubtful that somebody could acknowledge: its
+/// own fall, utilisation, or an outage of others that may reach it.
 ///
 /// ```
 /// use fleet::{ServiceName, Timestamp};
@@ -137,18 +136,23 @@ pub(crate) fn alone(memory: &ServiceMemory) -> Option<Hold> {
 ///
 /// let (web, api) = (ServiceName::new("web").expect("a name"), ServiceName::new("api").expect("a name"));
 /// let mut memory = Memory::default();
-/// assert!(!planner::is_doubted(&memory, &web));
+/// assert!(!planner::is_doubted(&memory, Some(&web)));
 /// let fall = |outage| Some(Fall { since: Timestamp(0), back_at_milli: Milli::whole(7), outage });
 /// memory.services.insert(api.clone(), ServiceMemory { fall: fall(None), ..Default::default() });
-/// assert!(planner::is_doubted(&memory, &api) && !planner::is_doubted(&memory, &web));
-/// memory.services.insert(api, ServiceMemory { fall: fall(Some((2, 3))), ..Default::default() });
-/// assert!(planner::is_doubted(&memory, &web));
+/// let doubted = |memory: &_| [Some(&api), Some(&web), None].map(|name| planner::is_doubted(memory, name));
+/// assert_eq!(doubted(&memory), [true, false, true]);
+/// memory.services.insert(api.clone(), ServiceMemory { fall: fall(Some((2, 3))), ..Default::default() });
+/// assert_eq!(doubted(&memory), [true, true, true]);
 /// ```
-pub fn is_doubted(memory: &Memory, name: &ServiceName) -> bool {
-    let own = memory.services.get(name);
+pub fn is_doubted(memory: &Memory, name: Option<&ServiceName>) -> bool {
     let doubts = |own: &ServiceMemory| own.fall.is_some() || crate::doubt::limit(own).is_some();
     let outage = |other: &ServiceMemory| other.fall.is_some_and(|fall| fall.outage.is_some());
-    own.is_some_and(doubts) || memory.services.values().any(outage)
+    match name {
+        Some(name) => {
+            memory.services.get(name).is_some_and(doubts) || memory.services.values().any(outage)
+        }
+        None => memory.services.values().any(doubts),
+    }
 }
 
 /// Whether demand that fell is back: in the band that it fell out of; or as sharply as it fell, in what
@@ -168,14 +172,14 @@ fn below(demand: f64, what: f64, percent: u64) -> bool {
     demand * 100.0 < what * (100 - percent) as f64
 }
 
-/// Judges an interval's demand, in thousandths per second; `low` is the lowest lately. Where units
-/// were `lost` nothing falls.
+/// Judges an interval's demand, in thousandths per second; `low` is the lowest lately. Where units were
+/// lost nothing falls.
 fn judge(
     at: Timestamp,
     known_from: Timestamp,
     demand: Milli,
     low: Option<Milli>,
-    lost: bool,
+    seen: &Observation,
     memory: &mut ServiceMemory,
 ) {
     let fell = |fall: Fall| Fell { at: fall.since, back_at_milli: fall.back_at_milli };
@@ -191,7 +195,7 @@ fn judge(
         }
         return;
     }
-    if lost || low.is_some_and(|low| !below(demand.get(), low.get(), BELOW_LOW_PERCENT)) {
+    if low.is_some_and(|low| !below(demand.get(), low.get(), BELOW_LOW_PERCENT)) {
         return;
     }
     let fell_from = memory.bands.iter().rev().find(|band| {
@@ -199,7 +203,7 @@ fn judge(
             && demand < band.low_milli
             && below(demand.get(), band.demand_milli.get(), LOST_PERCENT)
     });
-    if let Some(band) = fell_from {
+    if let Some(band) = fell_from.filter(|_| !lost_units(at, seen, memory)) {
         let fall = Fall { since: at, back_at_milli: band.low_milli, outage: None };
         memory.fall = Some(fall);
         memory.doubt.fallen_milli = Some([demand; 3]);

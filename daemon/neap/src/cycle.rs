@@ -3,7 +3,7 @@
 pub(crate) mod minimums;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,10 +40,6 @@ const CONCURRENT_ACTIONS: usize = 8;
 /// How long our own orders are told from other people's changes. A group shows what an order did
 /// within minutes; two hours leave room for a cloud that is late, or that could not be read.
 const OURS_REMEMBERED: Seconds = Seconds::hours(2);
-
-/// How long a reading that shows what was before an order is no word on its effect: clouds answer from
-/// copies, which lag by seconds.
-const SHOWN_WITHIN: Seconds = Seconds(60);
 
 /// What is in force until the next reload.
 pub struct Standing {
@@ -175,8 +171,8 @@ impl Engine {
                 Change::Minimum { .. } => group.min,
             };
             let effect = group.id == intent.group && number == intent.change.to();
-            let old = number == intent.change.from() && taken_at.since(intent.at) < SHOWN_WITHIN;
-            if !effect && old {
+            // A reading of before the order is no word on its effect.
+            if !effect && planner::is_of_before(taken_at, group, intent.change, intent.at) {
                 continue;
             }
             let result = OrderResult::Unconfirmed { effect_seen: Some(effect) };
@@ -337,10 +333,7 @@ impl Engine {
     ) -> Result<Vec<(Action, OrderResult)>, JournalFault> {
         let (handles, kill_switch) = (&self.handles, &self.standing.kill_switch);
         let recall = &self.recall;
-        let permitted = &|| {
-            !stopping.load(Ordering::SeqCst)
-                && execute::kill_switch(kill_switch) == KillSwitch::Clear
-        };
+        let permitted = &|| is_permitted(stopping, kill_switch);
         let mut ended = futures_util::stream::iter(wave)
             .map(|(intent, action)| async move {
                 let decision = intent.id.to_string();
@@ -402,10 +395,7 @@ impl Engine {
             let intent = Intent { id, at, service, group, change };
             journal.record_intents(std::slice::from_ref(&intent))?;
             let kill_switch = &self.standing.kill_switch;
-            let permitted = &|| {
-                !stopping.load(Ordering::SeqCst)
-                    && execute::kill_switch(kill_switch) == KillSwitch::Clear
-            };
+            let permitted = &|| is_permitted(stopping, kill_switch);
             let decision = intent.id.to_string();
             let putting = execute::put_back(&intent.group, change, &decision, &provider, permitted);
             let result = putting.await;
@@ -456,6 +446,11 @@ impl Engine {
         }
         self.ours.retain(|_, times| !times.is_empty());
     }
+}
+
+/// Whether something may be changed in a cloud at this moment.
+fn is_permitted(stopping: &AtomicBool, kill_switch: &Path) -> bool {
+    !stopping.load(Ordering::SeqCst) && execute::kill_switch(kill_switch) == KillSwitch::Clear
 }
 
 /// The services whose demand somebody vouches for.

@@ -87,35 +87,61 @@ pub async fn carry_out(
         return OrderResult::Stopped;
     }
     let deadline = Deadline::within(ACTION_WITHIN);
-    let inventory = handle.provider.inventory();
-    let before = match inventory.group(&action.group, deadline).await {
-        Ok(group) => group,
-        Err(fault) => return OrderResult::Failed { fault },
-    };
-    if let Some(owner) = before.owner {
-        return OrderResult::Owned { owner };
-    }
-    if let Err(refusal) = still_right(action.change, &before) {
-        return refusal;
-    }
-    if !permitted() {
-        return OrderResult::Stopped;
-    }
-    match handle.writer.set(action.change, decision, deadline).await {
-        Ok(()) => {}
-        Err(fault) if fault.kind == FaultKind::Unconfirmed => {
-            return look_for_effect(action, handle).await;
-        }
-        Err(fault) => return OrderResult::Failed { fault },
-    }
-    let after = read_back(action.change, &action.group, handle, &before, deadline).await;
-    let Some(after) = after else {
+    let order = Order { change: action.change, decision, handle, permitted, deadline };
+    let (before, after) = match order.give(still_right).await {
+        Ok((before, Some(after))) => (before, after),
         // Taken by the cloud, and nobody saw it: the next cycle looks.
-        return OrderResult::Unconfirmed { effect_seen: None };
+        Ok((_, None)) => return OrderResult::Unconfirmed { effect_seen: None },
+        Err(NotGiven::NoAnswer) => return look_for_effect(action, handle).await,
+        Err(NotGiven::Ended(result)) => return result,
     };
     let found = others_wish(action.change, &before, &after)
         .unwrap_or_else(|| number(action.change, &after));
     settle(action.change, found, decision, handle, permitted, deadline).await
+}
+
+/// One change of the group that a handle is bound to.
+struct Order<'a> {
+    change: Change,
+    decision: &'a str,
+    handle: &'a Handle,
+    permitted: &'a (dyn Fn() -> bool + Send + Sync),
+    deadline: Deadline,
+}
+
+/// Why a cloud has not said that it takes an order.
+enum NotGiven {
+    /// It was sent, and the answer was lost.
+    NoAnswer,
+    Ended(OrderResult),
+}
+
+impl Order<'_> {
+    /// Reads the group, asks whether the order is still `right`, sends it once, and reads the group
+    /// again: as it was before, and as it is where a reading shows anything newer.
+    async fn give(
+        &self,
+        right: impl FnOnce(Change, &GroupState) -> Result<(), OrderResult>,
+    ) -> Result<(GroupState, Option<GroupState>), NotGiven> {
+        let Order { change, decision, handle, permitted, deadline } = *self;
+        let group = handle.writer.group();
+        let read = handle.provider.inventory().group(group, deadline).await;
+        let before = read.map_err(|fault| NotGiven::Ended(OrderResult::Failed { fault }))?;
+        if let Some(owner) = before.owner {
+            return Err(NotGiven::Ended(OrderResult::Owned { owner }));
+        }
+        right(change, &before).map_err(NotGiven::Ended)?;
+        if !permitted() {
+            return Err(NotGiven::Ended(OrderResult::Stopped));
+        }
+        match handle.writer.set(change, decision, deadline).await {
+            Ok(()) => {}
+            Err(fault) if fault.kind == FaultKind::Unconfirmed => return Err(NotGiven::NoAnswer),
+            Err(fault) => return Err(NotGiven::Ended(OrderResult::Failed { fault })),
+        }
+        let after = read_back(change, group, handle, &before, deadline).await;
+        Ok((before, after))
+    }
 }
 
 /// Puts a group's minimum back to what its operator had set, unless it is another by now.
@@ -130,30 +156,16 @@ pub async fn put_back(
 ) -> OrderResult {
     let handle = Handle { writer: Arc::from(provider.writer(group)), provider: provider.clone() };
     let deadline = Deadline::within(ACTION_WITHIN);
-    let before = match provider.inventory().group(group, deadline).await {
-        Ok(group) => group,
-        Err(fault) => return OrderResult::Failed { fault },
+    let order = Order { change, decision, handle: &handle, permitted, deadline };
+    let unmoved = |change: Change, before: &GroupState| match before.min {
+        found if found == change.from() => Ok(()),
+        found => Err(OrderResult::Moved { found }),
     };
-    if let Some(owner) = before.owner {
-        return OrderResult::Owned { owner };
-    }
-    if before.min != change.from() {
-        return OrderResult::Moved { found: before.min };
-    }
-    if !permitted() {
-        return OrderResult::Stopped;
-    }
-    match handle.writer.set(change, decision, deadline).await {
-        Ok(()) => {}
-        Err(fault) if fault.kind == FaultKind::Unconfirmed => {
-            return OrderResult::Unconfirmed { effect_seen: None };
-        }
-        Err(fault) => return OrderResult::Failed { fault },
-    }
-    match read_back(change, group, &handle, &before, deadline).await {
-        Some(after) if after.min == change.to() => OrderResult::Applied,
-        Some(after) => OrderResult::Contested { found: after.min, restored: false },
-        None => OrderResult::Unconfirmed { effect_seen: None },
+    match order.give(unmoved).await {
+        Ok((_, Some(after))) if after.min == change.to() => OrderResult::Applied,
+        Ok((_, Some(after))) => OrderResult::Contested { found: after.min, restored: false },
+        Ok((_, None)) | Err(NotGiven::NoAnswer) => OrderResult::Unconfirmed { effect_seen: None },
+        Err(NotGiven::Ended(result)) => result,
     }
 }
 

@@ -71,7 +71,7 @@ fn resolve(
             Ok((StageAsk::DemoteAll, about))
         }
         StageWish::AcknowledgeAll => {
-            if !policy.services.keys().any(|name| planner::is_doubted(&engine.memory, name)) {
+            if !planner::is_doubted(&engine.memory, None) {
                 return Err(NotTaken::NoDoubt { name: None });
             }
             let services = policy.services.len() as u64;
@@ -79,7 +79,7 @@ fn resolve(
         }
         StageWish::Acknowledge { name } => {
             let service = service(name).ok_or_else(|| unknown(name))?;
-            if !planner::is_doubted(&engine.memory, &service) {
+            if !planner::is_doubted(&engine.memory, Some(&service)) {
                 return Err(NotTaken::NoDoubt { name: Some(name.clone()) });
             }
             Ok((StageAsk::Acknowledge { service }, of_service(name, None)))

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
-use forecaster::{Marks, Series, SeriesFault};
+use forecaster::{Marks, Series};
 use planner::demand::Member;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
@@ -238,7 +238,7 @@ impl Store {
     /// What an operator has to know of a metric's samples.
     fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
         let held = self.metrics.get(&query.key())?;
-        held.fault.as_ref().or(held.misreading()).or(held.repeats.as_ref())
+        held.fault.as_ref().or(held.doubt())
     }
 
     fn recent(
@@ -403,11 +403,12 @@ fn heartbeats<'a>(
         })
 }
 
-fn unusable(query: &MetricQuery, fault: &SeriesFault) -> Fault {
+/// Why a metric's samples cannot be used as they are.
+fn unusable(query: &MetricQuery, why: &impl ToString) -> Fault {
     Fault {
         kind: FaultKind::Unreadable,
         operation: format!("sample of {}", query.metric),
-        detail: fault.to_string(),
+        detail: why.to_string(),
         request_id: None,
     }
 }

@@ -14,14 +14,14 @@ pub(crate) fn mark(
     memory: &Memory,
     seen: &mut BTreeMap<ServiceName, Observation>,
 ) {
-    let names = seen.keys();
-    let (first, then): (Vec<&ServiceName>, Vec<_>) =
-        names.partition(|name| written.contains(*name));
-    let others: Vec<(ServiceName, ServiceName)> =
-        planner::masters(first.into_iter().chain(then), seen, memory)
-            .into_iter()
-            .map(|(name, master)| (name.clone(), master.clone()))
-            .collect();
+    let reached = seen.iter().filter_map(|(name, seen)| {
+        Some((name, planner::reached(Some(seen), memory.services.get(name))?))
+    });
+    let (first, then): (Vec<_>, Vec<_>) = reached.partition(|(name, _)| written.contains(*name));
+    let others: Vec<(ServiceName, ServiceName)> = planner::masters(first.into_iter().chain(then))
+        .into_iter()
+        .map(|(name, master)| (name.clone(), master.clone()))
+        .collect();
     for (name, master) in others {
         if let Some(Ok(view)) = seen.get_mut(&name).map(|seen| seen.group.as_mut()) {
             view.owner = Some(Owner::service(&master));
@@ -31,10 +31,9 @@ pub(crate) fn mark(
 
 #[cfg(test)]
 mod tests {
-    use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Seconds, Step};
+    use fleet::{AccountId, Fault, FaultKind, GroupId, ProviderName, Region, Step};
     use fleet::{Timestamp, Units};
     use planner::memory::ServiceMemory;
-    use planner::policy::Share;
     use planner::snapshot::{DemandView, GroupView, NoForecast, SignalsView};
     use proptest::prelude::*;
 
@@ -63,18 +62,7 @@ mod tests {
         let view = |id| GroupView::at_rest(id, Timestamp(0), Units(4));
         Observation {
             group: group.map(view).ok_or(unread),
-            demand: DemandView {
-                step: Step::MINUTE,
-                settled: None,
-                provisional: Vec::new(),
-                newly_settled: Vec::new(),
-                fastest_rise: 0.0,
-                recent_low: None,
-                missing: Share::NONE,
-                fault: None,
-                utilisation: None,
-                settling: Seconds(60),
-            },
+            demand: DemandView::unknown(Step::MINUTE),
             forecast: Err(NoForecast::NoData),
             signals: SignalsView::default(),
             outcomes: Vec::new(),

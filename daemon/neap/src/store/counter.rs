@@ -4,11 +4,11 @@
 //! load that grows for hours on a launch day is none: at night it falls, and its noise makes
 //! single samples fall long before. So a whole day is looked at, and in it nearly every sample.
 
+use fleet::Seconds;
 use fleet::metric::MetricQuery;
-use fleet::{Fault, FaultKind, Seconds};
 use forecaster::Series;
 
-use super::Held;
+use super::{Held, unusable};
 
 /// A load rises for so long at most without falling: it has a night.
 const LOOKED_AT: Seconds = Seconds::days(1);
@@ -33,12 +33,7 @@ struct AddsUp;
 impl Held {
     /// Looks whether the samples add up; whether that is news.
     pub(super) fn look_for_counter(&mut self, query: &MetricQuery) -> bool {
-        let found = adds_up(&self.series).then(|| Fault {
-            kind: FaultKind::Unreadable,
-            operation: format!("sample of {}", query.metric),
-            detail: AddsUp.to_string(),
-            request_id: None,
-        });
+        let found = adds_up(&self.series).then(|| unusable(query, &AddsUp));
         let news = found != self.counter;
         self.counter = found;
         news

@@ -60,8 +60,7 @@ impl Store {
         while start < now {
             // Of what comes too seldom nobody knows what happened in between, and of a counter or of
             // what repeats itself nothing is known.
-            let doubted = held.misreading().is_some() || held.repeats.is_some();
-            if doubted || held.is_part(start) || held.may_lack(start) {
+            if held.doubt().is_some() || held.is_part(start) || held.may_lack(start) {
                 parts.push(start);
             }
             start = start + step;
@@ -73,6 +72,6 @@ impl Store {
     pub fn oldest_part(&self, query: &MetricQuery, now: Timestamp) -> Option<Timestamp> {
         let recent = self.recent_parts(query, now).into_iter().find(|start| *start >= now - RECENT);
         let held = self.metrics.get(&query.key())?;
-        recent.filter(|_| held.misreading().is_none() && held.repeats.is_none())
+        recent.filter(|_| held.doubt().is_none())
     }
 }

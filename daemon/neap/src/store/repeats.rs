@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use fleet::metric::MetricQuery;
-use fleet::{Fault, FaultKind};
 use forecaster::Series;
 
-use super::Held;
+use super::{Held, unusable};
 
 /// So many samples in a row that are the same to the last bit are no load.
 const SAME: usize = 15;
@@ -25,12 +24,7 @@ struct Repeats {
 impl Held {
     /// Looks whether the source repeats its last value; whether that is news.
     pub(super) fn look_for_repeats(&mut self, query: &MetricQuery) -> bool {
-        let found = repeated(&self.series).map(|value| Fault {
-            kind: FaultKind::Unreadable,
-            operation: format!("sample of {}", query.metric),
-            detail: Repeats { value }.to_string(),
-            request_id: None,
-        });
+        let found = repeated(&self.series).map(|value| unusable(query, &Repeats { value }));
         let news = found != self.repeats;
         self.repeats = found;
         news
@@ -46,8 +40,11 @@ fn repeated(series: &Series) -> Option<f64> {
     while newest.next_if(is_same).is_some() {
         same += 1;
     }
+    if same < SAME {
+        return None;
+    }
     let before: BTreeSet<u64> = newest.take(BEFORE).map(f64::to_bits).collect();
-    (same >= SAME && before.len() >= VALUES_MIN).then_some(value)
+    (before.len() >= VALUES_MIN).then_some(value)
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! silence.
 
 use fleet::metric::{MetricQuery, Statistic, WhenMissing};
-use fleet::{Fault, FaultKind, Seconds};
+use fleet::{Fault, Seconds};
 use forecaster::Series;
 
-use super::Held;
+use super::{Held, unusable};
 
 /// So many of the newest gaps are looked at.
 const LOOKED_AT: usize = 10;
@@ -35,12 +35,7 @@ impl Held {
         let every = spacing(&self.series).filter(|_| !silent);
         let found = every.map(|intervals| {
             let every = Seconds(step.span().0 * intervals as u64);
-            Fault {
-                kind: FaultKind::Unreadable,
-                operation: format!("sample of {}", query.metric),
-                detail: TooSeldom { every, read: step.span() }.to_string(),
-                request_id: None,
-            }
+            unusable(query, &TooSeldom { every, read: step.span() })
         });
         let news = found != self.too_seldom;
         self.too_seldom = found;
@@ -55,8 +50,13 @@ impl Held {
     }
 
     /// Why its samples are not what they are read as.
-    pub(super) fn misreading(&self) -> Option<&Fault> {
+    fn misreading(&self) -> Option<&Fault> {
         self.counter.as_ref().or(self.too_seldom.as_ref())
+    }
+
+    /// Why its samples lower nothing, though they arrive.
+    pub(super) fn doubt(&self) -> Option<&Fault> {
+        self.misreading().or(self.repeats.as_ref())
     }
 }
 

@@ -41,4 +41,4 @@ pub use masters::{masters, reached};
 pub use memory::Memory;
 pub use milli::{Milli, significant};
 pub use observe::window;
-pub use outage::{LASTS as OUTAGE_LASTS, is_doubted};
+pub use outage::{LASTS as OUTAGE_LASTS, is_doubted, is_short};

@@ -7,10 +7,12 @@ use fleet::{AccountId, ProviderName, Seconds, ServiceName, Timestamp};
 
 use crate::Milli;
 use crate::cursor::Cursor;
+use crate::learn::capacity_per_unit;
 use crate::memory::{Fall, Fell, Memory, ServiceMemory};
 use crate::numbers::milli;
+use crate::observe::window;
 use crate::plan::Hold;
-use crate::policy::Policy;
+use crate::policy::{Policy, ServicePolicy};
 use crate::snapshot::{Observation, Snapshot};
 
 /// A fall is sharp when demand is below the band and has lost this much of what it was, in
@@ -34,6 +36,8 @@ pub const LASTS: Seconds = Seconds::days(1);
 /// Units that were in service so long ago are missed.
 const LOST_WITHIN: Seconds = Seconds::minutes(20);
 const LOST_UNITS_PERCENT: u64 = 15;
+/// Units this near to what they carry may be at their limit: capacity is known about so well.
+const BUSY_WITHIN_PERCENT: u64 = 25;
 /// An outage that reached nobody else for so long spreads no further.
 const SPREADS: Seconds = Seconds::hours(1);
 /// An outage shows in at least a third of those that share something, and in two at least.
@@ -85,6 +89,31 @@ pub(crate) fn lost_units(at: Timestamp, seen: &Observation, memory: &ServiceMemo
     let most = lately.map(|(_, units)| *units).filter(|units| *units <= view.desired).max();
     // Fewer than that explain no sharp fall.
     most.is_some_and(|most| below(view.in_service.0.into(), most.0.into(), LOST_UNITS_PERCENT))
+}
+
+/// Whether what is measured now may be only what is left of the group serves: units were lost lately, or
+/// the group has long been short of what it was told to have and the others are near what they carry.
+/// Where no capacity is known they may be.
+pub fn is_short(
+    at: Timestamp,
+    service: &ServicePolicy,
+    seen: &Observation,
+    memory: &ServiceMemory,
+) -> bool {
+    if lost_units(at, seen, memory) {
+        return true;
+    }
+    let Ok(view) = &seen.group else { return false };
+    let lead = window(&service.pool, Some(memory), Seconds::ZERO, Seconds::ZERO).lead_time;
+    let booting = memory.orders.changed_at.is_some_and(|changed| at.since(changed) <= lead);
+    let in_service = f64::from(view.in_service.0);
+    if booting || !below(in_service, view.desired.0.into(), LOST_UNITS_PERCENT) {
+        return false;
+    }
+    let points = seen.demand.settled.iter().chain(&seen.demand.provisional);
+    let carried = capacity_per_unit(service, memory).ok().map(|capacity| capacity * in_service);
+    let mut points = points.map(|point| point.value);
+    points.any(|demand| carried.is_none_or(|most| !below(demand, most, BUSY_WITHIN_PERCENT)))
 }
 
 /// How far apart falls of one outage are.

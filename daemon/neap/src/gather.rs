@@ -31,6 +31,9 @@ pub type Providers = BTreeMap<ProviderName, Traced>;
 /// Models made anew in one cycle at most, worst first, so that a start does not hold up decisions.
 const REFITS_PER_CYCLE: usize = 16;
 
+/// Units that are missing in two cycles so far apart are taken to have been missing between them.
+const SHORT_BETWEEN: Seconds = Seconds::minutes(15);
+
 /// What is kept of each service between cycles; all of it can be made again from the journal.
 #[derive(Default)]
 pub struct Observer {
@@ -48,6 +51,8 @@ struct Watched {
     changed_from: Option<Timestamp>,
     /// The demand series has everything that the store has.
     complete: bool,
+    /// The starts of intervals in which units were missing.
+    short: BTreeSet<Timestamp>,
     /// The day of UTC that the calendar of the demand was made for; `None` where a reload may have
     /// brought another.
     calendar_day: Option<i64>,
@@ -140,10 +145,33 @@ impl Observer {
                 )))
             });
             let observation = self.observe(name, service, group, question);
+            self.note_short(name, service, &observation, question);
             observations.insert(name.clone(), observation);
         }
         self.store.forget(question.taken_at);
         observations
+    }
+
+    /// Where units are missing, what comes of the time since the last cycle is a lower bound.
+    fn note_short(
+        &mut self,
+        name: &ServiceName,
+        service: &ServicePolicy,
+        seen: &Observation,
+        question: &Question<'_>,
+    ) {
+        let now = question.taken_at;
+        let known = question.memory.services.get(name);
+        let short = known.is_some_and(|own| planner::is_short(now, service, seen, own));
+        let Some(watched) = self.services.get_mut(name).filter(|_| short) else { return };
+        let step = watched.demand.step();
+        let mut start = question.last_taken_at.map_or(now, |last| last.min(now)).floor_to(step);
+        // What was between two cycles far apart nobody knows.
+        start = start.max((now - SHORT_BETWEEN).floor_to(step));
+        while start <= now {
+            watched.short.insert(start);
+            start = start + step.span();
+        }
     }
 
     /// Adds services that are new in the policy, drops those that are gone.
@@ -160,6 +188,7 @@ impl Observer {
                 forecaster: ServiceForecaster::new(step, model),
                 changed_from: None,
                 complete: false,
+                short: BTreeSet::new(),
                 calendar_day: None,
             });
         }
@@ -190,12 +219,14 @@ impl Observer {
         } else {
             None
         };
-        self.store.refresh(&mut watched.demand, service, from, settled_until);
+        let short = &watched.short;
+        self.store.refresh(&mut watched.demand, service, from, settled_until, short);
         watched.complete = true;
         watched.changed_from = None;
         let keep = store::history(step);
         if now.since(watched.demand.start()) > keep + Seconds::days(1) {
             watched.demand.drop_before(now - keep);
+            watched.short.retain(|start| *start >= now - keep);
         }
         watched.follow_calendar(name, question);
         watched.forecaster.observe(&watched.demand);
@@ -319,6 +350,7 @@ capacity_per_unit = 5
             forecaster: ServiceForecaster::new(hour, ModelKind::LastValue),
             changed_from: None,
             complete: true,
+            short: BTreeSet::new(),
             calendar_day: None,
         };
         let mut now = start + Seconds::days(9);

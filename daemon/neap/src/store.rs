@@ -12,7 +12,7 @@ mod spacing;
 mod tests;
 mod unusual;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
@@ -267,13 +267,15 @@ impl Store {
     }
 
     /// Brings a service's demand series up to date with its metrics, from the oldest interval that
-    /// may have changed. Intervals that end after `settled_until` are provisional.
+    /// may have changed. Intervals that end after `settled_until` are provisional; `short` are those that
+    /// begin while units were missing, whose demand may be what the others served alone.
     pub fn refresh(
         &self,
         demand: &mut Series,
         service: &ServicePolicy,
         changed_from: Option<Timestamp>,
         settled_until: Timestamp,
+        short: &BTreeSet<Timestamp>,
     ) {
         let held: Vec<&Series> = service
             .demand
@@ -303,6 +305,7 @@ impl Store {
                 let marks = Marks {
                     provisional: start + step.span() > settled_until,
                     censored: self.censored(service, start)
+                        || short.contains(&start)
                         || held.iter().any(|series| parts::has(series, start)),
                 };
                 // A sum that no service can have stays a gap.

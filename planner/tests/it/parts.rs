@@ -1,9 +1,11 @@
 //! Demand that is known in part alone.
 
-use fleet::{Seconds, Step, Timestamp};
+use fleet::{Seconds, Step, Timestamp, Units};
 use planner::demand::{Assembly, Member};
 use planner::policy::Share;
 use planner::snapshot::{DemandPoint, DemandView};
+
+use crate::world::{World, name};
 
 const NOW: Timestamp = Timestamp(1_772_452_800);
 
@@ -52,4 +54,41 @@ fn the_low_of_a_part_is_no_low() {
     let values = [90.0, 5.0, 90.0, 90.0, 90.0, 90.0];
     assert_eq!(seen(&values, |_| false).recent_low, Some(5.0));
     assert_eq!(seen(&values, |i| i == 1).recent_low, Some(90.0));
+}
+
+#[test]
+fn a_group_that_lacks_units_serves_a_part() {
+    let short = |desired: u32, in_service: u32, demand: f64, resized: Option<u64>| {
+        let mut world = World::new();
+        let _ = world.cycle(true);
+        let at = world.snapshot.taken_at;
+        world.set_demand(demand);
+        let view = world.view();
+        (view.desired, view.in_service) = (Units(desired), Units(in_service));
+        let seen = world.seen("web").clone();
+        let mut memory = world.memory.services[&name("web")].clone();
+        memory.orders.changed_at = resized.map(|minutes| at - Seconds::minutes(minutes));
+        // What was in service lately says nothing: they never came.
+        memory.in_service.entries = vec![(at - Seconds::hours(9), Units(in_service))];
+        planner::is_short(at, world.service("web"), &seen, &memory)
+    };
+    // A unit carries 100/s, and boots in five minutes.
+    assert!(short(20, 3, 290.0, Some(30)), "as much as three carry");
+    assert!(short(20, 3, 290.0, None), "nobody knows since when");
+    assert!(!short(20, 3, 290.0, Some(2)), "they boot");
+    assert!(!short(20, 3, 100.0, Some(30)), "three are not busy");
+    assert!(!short(20, 18, 1790.0, Some(30)), "two of twenty");
+}
+
+#[test]
+fn units_that_went_away_took_their_part_along() {
+    let mut world = World::new();
+    for _ in 0..8 {
+        let _ = world.cycle(true);
+    }
+    world.view().in_service = Units(4);
+    world.set_demand(100.0);
+    let (at, seen) = (world.snapshot.taken_at, world.seen("web").clone());
+    let own = world.memory.services[&name("web")].clone();
+    assert!(planner::is_short(at, world.service("web"), &seen, &own));
 }

@@ -1,6 +1,6 @@
 //! Readings in part and in whole, and what becomes of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
@@ -182,12 +182,27 @@ fn models_learn_from_a_part_as_from_a_lower_bound() {
     store.back_fill(&load, &part(2, read(0, &[50.0, 50.0, 30.0, 30.0])));
     let censored = |store: &Store| {
         let mut demand = Series::new(Step::MINUTE);
-        store.refresh(&mut demand, &service, None, NOW);
+        store.refresh(&mut demand, &service, None, NOW, &BTreeSet::new());
         (0..demand.len()).map(|index| demand.marks(index).censored).collect::<Vec<_>>()
     };
     assert_eq!(censored(&store), [false, false, true, true]);
     store.take(&load, &read(0, &[50.0, 50.0, 55.0, 30.0]));
     assert_eq!(censored(&store), [false; 4]);
+}
+
+#[test]
+fn what_was_measured_while_units_were_missing_is_a_lower_bound() {
+    let (mut store, load) = (Store::default(), query("load"));
+    let service = service(std::slice::from_ref(&load));
+    store.back_fill(&load, &read(0, &[50.0, 50.0, 7.0, 50.0]));
+    let mut demand = Series::new(Step::MINUTE);
+    store.refresh(&mut demand, &service, None, NOW, &BTreeSet::new());
+    let low = (0..demand.len()).find(|&index| demand.get(index) == Some(7.0)).unwrap();
+    assert!((0..demand.len()).all(|index| !demand.marks(index).censored));
+    let short = BTreeSet::from([demand.start_of(low)]);
+    store.refresh(&mut demand, &service, None, NOW, &short);
+    let censored = |index: usize| demand.marks(index).censored;
+    assert!((0..demand.len()).all(|index| censored(index) == (index == low)));
 }
 
 #[test]
@@ -208,7 +223,7 @@ fn a_sum_of_five_minutes_that_is_read_by_the_minute_counts_for_nothing_and_says_
     assert!(why.contains("come every 5m") && why.contains("`period = \"5m\"`"), "{why}");
     let learned = |store: &Store| {
         let mut demand = Series::new(Step::MINUTE);
-        store.refresh(&mut demand, &service, None, NOW);
+        store.refresh(&mut demand, &service, None, NOW, &BTreeSet::new());
         demand.present()
     };
     assert_eq!(learned(&store), 0);
@@ -270,7 +285,7 @@ fn a_counter_counts_for_nothing_and_says_so_until_it_is_a_load() {
         let why = seen.fault.unwrap().to_string();
         assert!(why.contains("adds up") && why.contains("`rate(…)`"), "{why}");
         let mut learned = Series::new(Step::MINUTE);
-        store.refresh(&mut learned, &service, None, NOW);
+        store.refresh(&mut learned, &service, None, NOW, &BTreeSet::new());
         assert_eq!(learned.present(), 0, "nothing is learned from it");
         // The query was mended: the source's history says what the load was.
         let loads: Vec<f64> = (0..1_500).map(|minute| 50.0 + f64::from(minute % 7)).collect();

@@ -1,6 +1,6 @@
 //! Where the loads come from: series files, or what the journal recorded of a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
@@ -154,7 +154,7 @@ fn demand(
         }
     })?;
     let mut demand = Series::new(demand_step(service));
-    store.refresh(&mut demand, service, None, until);
+    store.refresh(&mut demand, service, None, until, &BTreeSet::new());
     Ok(demand)
 }
 

@@ -1,5 +1,6 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
+mod former;
 mod latest;
 mod pager;
 mod publish;

@@ -40,7 +40,7 @@ use signals::Wake;
 use start::warn_of;
 
 pub use latest::latest;
-pub use secrets::{Secrets, open, warn_of_exposed};
+pub use secrets::{Exposed, Secrets, exposed, open, warn_of_exposed};
 
 /// How the daemon runs.
 #[derive(Clone, Debug)]

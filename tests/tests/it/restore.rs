@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet::{Change, FaultKind, GroupId, GroupRef, Now, ProviderName, Units};
+use fleet::{Change, GroupId, GroupRef, Now, ProviderName, Units};
 use neap::execute::put_back;
 use planner::snapshot::OrderResult;
 use providers::sim::{
@@ -140,9 +140,9 @@ async fn one_order_puts_a_minimum_back_and_is_never_sent_twice() {
 #[tokio::test]
 async fn an_order_that_fails_or_whose_answer_is_lost_says_so() {
     for (trouble, calls, kind, shown, tried) in [
-        (Trouble::Denied, Calls::Writes, Some(FaultKind::Denied { permission: None }), 9, 1),
-        (Trouble::Throttled, Calls::Writes, Some(FaultKind::Throttled), 9, 1),
-        (Trouble::Unreachable, Calls::Inventory, Some(FaultKind::Unreachable), 9, 0),
+        (Trouble::Denied, Calls::Writes, Some("Denied"), 9, 1),
+        (Trouble::Throttled, Calls::Writes, Some("Throttled"), 9, 1),
+        (Trouble::Unreachable, Calls::Inventory, Some("Unreachable"), 9, 0),
         // It was carried out, and nobody heard of it.
         (Trouble::AnswerLost, Calls::Writes, None, 2, 1),
     ] {
@@ -152,7 +152,7 @@ async fn an_order_that_fails_or_whose_answer_is_lost_says_so() {
         assert_eq!((found, calls), (shown, tried), "{trouble:?}: {result:?}");
         match (&result, kind) {
             (OrderResult::Failed { fault }, Some(kind)) => {
-                let same = std::mem::discriminant(&fault.kind) == std::mem::discriminant(&kind);
+                let same = format!("{:?}", fault.kind).starts_with(kind);
                 assert!(same, "{trouble:?}: {fault:?}");
             }
             (OrderResult::Unconfirmed { effect_seen: None }, None) => {}

@@ -16,6 +16,7 @@ pub mod resource;
 mod retention;
 pub mod signs;
 pub mod stop;
+pub mod text;
 pub mod told;
 pub mod units;
 pub mod usage;

@@ -159,7 +159,7 @@ impl<'a> Bench<'a> {
             match &request.ask {
                 StageAsk::Promote { service, .. } if service == name => may = true,
                 StageAsk::Demote { service } if service == name => may = false,
-                StageAsk::DemoteAll => may = false,
+                StageAsk::DemoteAll | StageAsk::NewJournal => may = false,
                 _ => {}
             }
         }

@@ -129,6 +129,8 @@ pub enum Why {
     RegretRemovals { removals: u32 },
     /// Machines that it had stopped were started again by somebody else.
     RegretRestarts { restarts: u32 },
+    /// What people had said of it is away with the journal that it was said in.
+    NewJournal,
 }
 
 impl Why {
@@ -160,6 +162,7 @@ impl fmt::Display for Why {
             Why::RegretRestarts { restarts } => {
                 write!(f, "demoted by regret, somebody started {restarts} of its machines again")
             }
+            Why::NewJournal => f.write_str("the journal is new, the one before it is away"),
         }
     }
 }

@@ -102,6 +102,19 @@ impl Permissions {
             actions.sort();
             actions
         };
+        // Whatever changes something reaches what carries the tag, and nothing else.
+        let text = format!("{}/../systemd/{cloud}-actor-policy.json", env!("CARGO_MANIFEST_DIR"));
+        let actor: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(text).unwrap()).unwrap();
+        let statements = actor["Statement"].as_array().unwrap().iter();
+        for statement in statements.filter(|statement| statement["Effect"] == "Allow") {
+            let equal = statement["Condition"]["StringEquals"].as_object();
+            let tagged = equal.is_some_and(|equal| {
+                let tag = |key: &str| key.ends_with(":ResourceTag/neap:managed");
+                equal.iter().any(|(key, value)| tag(key) && value == "true")
+            });
+            assert!(tagged && statement["Resource"] != "*", "{cloud}: {statement:#}");
+        }
         self.read.sort();
         self.write.sort();
         assert_eq!(allowed("observer"), self.read);

@@ -23,9 +23,9 @@ export function must(holds, what) {
   if (!holds) throw new Error(what);
 }
 
-/** Opens a browser that asks for pages in `locale`. */
-export async function open(executablePath, locale) {
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+/** Opens a browser that asks for pages in `locale`, with more flags where there are any. */
+export async function open(executablePath, locale, more = []) {
+  const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...more] });
   const context = await browser.newContext({ locale, viewport: DESK, colorScheme: "light" });
   return { browser, context };
 }

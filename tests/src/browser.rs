@@ -10,7 +10,8 @@ use serde_json::Value;
 
 const LOCK: &str = include_str!("../browser/package-lock.json");
 /// What lies in `tests/browser`.
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "page.mjs", "walk.mjs"];
+const FILES: [&str; 5] =
+    ["package.json", "package-lock.json", "page.mjs", "secured.mjs", "walk.mjs"];
 const CHROMIUM: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
 /// The browser.

@@ -74,6 +74,11 @@ impl Neap {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
     }
 
+    /// From now on it runs by the time of this machine.
+    pub fn without_clock(self) -> Neap {
+        Neap { clock: None, ..self }
+    }
+
     /// From now on there are no credentials.
     pub fn without_credentials(self) -> Neap {
         Neap { credentials: false, ..self }

@@ -42,6 +42,7 @@ mod zone;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fleet::text::without_mark;
 use fleet::{ProviderName, Retention, Seconds, ServiceName};
 use forecaster::ModelKind;
 use planner::policy::Policy;
@@ -68,7 +69,7 @@ pub use provider::{AlibabaConfig, ApiBudget, AwsConfig, CloudAccount, ProviderCo
 pub use quiet::QuietHours;
 pub use reference::{ReferenceLanguage, reference};
 pub use schema::schema;
-pub use secret::SecretFile;
+pub use secret::{Readers, SecretFile};
 pub use template::{ServiceTemplate, TemplateFault};
 pub use trace::Trace;
 pub use value::budget as removal_budget;
@@ -168,7 +169,7 @@ pub fn duration(text: &str) -> Option<Seconds> {
 pub fn load(path: &Path, checks: &Checks) -> Result<Config, Vec<ConfigFault>> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => parse(&name, &text, checks),
+        Ok(text) => parse(&name, without_mark(&text), checks),
         Err(error) => Err(vec![ConfigFault::unreadable(&name, &error)]),
     }
 }

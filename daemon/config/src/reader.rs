@@ -163,6 +163,11 @@ impl<'a> Table<'a> {
         self.source.fault(self.start, &self.path, message, hint);
     }
 
+    /// The line in which it begins.
+    pub fn line(&self) -> usize {
+        place(self.source.text, self.start).0
+    }
+
     /// Every entry, in file order, for tables whose keys the operator chooses.
     pub fn entries(&self) -> Vec<Entry<'a>> {
         let mut all: Vec<Entry<'a>> =

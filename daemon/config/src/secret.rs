@@ -1,8 +1,9 @@
 //! Files that hold a secret: a configuration names them, and never holds what is in them.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use fleet::text::without_mark;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -37,12 +38,24 @@ impl Config {
         found
     }
 
-    /// Those of them that everybody on this machine may read.
-    pub fn exposed_secrets(&self) -> Vec<(String, &SecretFile)> {
-        let mut found = self.secrets();
-        found.retain(|(_, file)| file.is_exposed());
-        found
+    /// Those of them that others may read, and who: `is_own` tells groups of the daemon's and of those
+    /// who answer for it, by their number.
+    pub fn exposed_secrets(
+        &self,
+        is_own: impl Fn(u32) -> bool,
+    ) -> Vec<(String, &SecretFile, Readers)> {
+        let found = self.secrets().into_iter();
+        found.filter_map(|(about, file)| Some((about, file, file.exposed_to(&is_own)?))).collect()
     }
+}
+
+/// Others who may read a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody on this machine.
+    Everybody,
+    /// The members of the group with this number.
+    Group(u32),
 }
 
 /// A file that holds a secret, by name.
@@ -72,10 +85,14 @@ impl SecretFile {
         std::fs::File::open(&self.path).is_ok()
     }
 
-    /// Whether everybody on this machine may read it.
-    pub fn is_exposed(&self) -> bool {
-        let data = std::fs::metadata(&self.path);
-        data.is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
+    /// Who may read it besides its owner and the groups that `is_own` tells.
+    pub fn exposed_to(&self, is_own: impl Fn(u32) -> bool) -> Option<Readers> {
+        let data = std::fs::metadata(&self.path).ok()?;
+        let (mode, group) = (data.permissions().mode(), data.gid());
+        if mode & 0o004 != 0 {
+            return Some(Readers::Everybody);
+        }
+        (mode & 0o040 != 0 && !is_own(group)).then_some(Readers::Group(group))
     }
 
     /// The secret, without the blanks and line breaks around it.
@@ -89,8 +106,7 @@ impl SecretFile {
                 format!("the daemon reads the {what} when it starts and when it is reloaded");
             self.fault(&format!("cannot be read: {error}"), Some(hint))
         })?;
-        // A byte order mark is what some editors begin a text with.
-        match text.trim_start_matches('\u{feff}').trim() {
+        match without_mark(&text).trim() {
             "" => Err(self.fault(&format!("is empty, expected the {}", self.what), None)),
             text => Ok(SecretString::from(text)),
         }
@@ -132,19 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_everybody_may_read_is_exposed() {
+    fn a_file_is_exposed_to_everybody_or_to_a_group_that_is_not_the_daemons() {
         let folder = tempfile::tempdir().unwrap();
-        for (mode, exposed) in [
-            (0o600, false),
-            (0o640, false),
-            (0o400, false),
-            (0o602, false),
-            (0o644, true),
-            (0o604, true),
-        ] {
-            assert_eq!(file(folder.path(), b"s3", mode).is_exposed(), exposed, "{mode:o}");
+        let group = std::fs::metadata(folder.path()).unwrap().gid();
+        for mode in 0o400..=0o777 {
+            let file = file(folder.path(), b"s3", mode);
+            let [own, other] = [true, false].map(|own| file.exposed_to(|gid| gid != group || own));
+            let expected = match (mode & 0o004 != 0, mode & 0o040 != 0) {
+                (true, _) => [Some(Readers::Everybody); 2],
+                (false, true) => [None, Some(Readers::Group(group))],
+                (false, false) => [None; 2],
+            };
+            assert_eq!([own, other], expected, "{mode:o}");
         }
         let place = ConfigFault::in_file("neap.toml", (1, 1), "k", String::new(), None);
-        assert!(!SecretFile::new(folder.path().join("none"), "token", place).is_exposed());
+        let none = SecretFile::new(folder.path().join("none"), "token", place);
+        assert_eq!(none.exposed_to(|_| false), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `[service_defaults]` and `[[service]]`.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::metric::MetricQuery;
@@ -125,7 +126,7 @@ pub(super) struct Services {
 /// Reads every `[[service]]`.
 pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Services {
     let mut services = Services::default();
-    let mut groups: BTreeMap<GroupRef, String> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupRef, (String, usize)> = BTreeMap::new();
     for table in root.get(&top::SERVICE).map_or_else(Vec::new, |entry| entry.tables()) {
         let name = service_name(&table, &mut services.named);
         let keys = keys.overlaid(&table);
@@ -133,12 +134,18 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
         let policy = service(&table, &keys, providers);
         table.finish();
         let (Some(name), Some(policy)) = (name, policy) else { continue };
-        if let Some(other) = groups.insert(policy.pool.group.clone(), name.to_string()) {
-            let message = format!(
-                "group `{}` is sized by `{other}` and by `{name}`, expected one service a group",
-                policy.pool.group.name
-            );
-            table.fault(message, None);
+        // Under which names else the same group may be reached, the file does not show.
+        match groups.entry(policy.pool.group.clone()) {
+            MapEntry::Vacant(entry) => drop(entry.insert((name.to_string(), table.line()))),
+            MapEntry::Occupied(entry) => {
+                let (other, line) = entry.get();
+                let message = format!(
+                    "group `{}` is sized by `{other}` in line {line} and by `{name}`, expected one \
+                     service a group",
+                    policy.pool.group.name
+                );
+                table.fault(message, None);
+            }
         }
         if model != ModelKind::Auto {
             services.forecasters.insert(name.clone(), model);
@@ -308,5 +315,62 @@ impl ServiceKeys {
     /// These keys, with those of a template laid over them.
     pub fn of_template(&self, table: &Table<'_>) -> ServiceKeys {
         self.overlaid(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use proptest::prelude::*;
+
+    use crate::tests_parse;
+
+    /// Clouds, some with more than one region: where the groups are.
+    const PLACES: [[&str; 2]; 4] =
+        [["one", "eu-west-1"], ["one", "eu-north-1"], ["two", "eu-west-1"], ["sea", "cn-hangzhou"]];
+
+    proptest! {
+        /// However services are spread over clouds, regions and groups: each that reaches a group of
+        /// one before it is told with the first one's name and line, and no other is.
+        #[test]
+        fn each_service_beyond_the_first_of_a_group_is_named_with_the_first(
+            reached in prop::collection::vec((0..PLACES.len(), 0..3usize), 1..12),
+        ) {
+            let mut text = "[provider.one]\nkind = \"aws\"\nregions = [\"eu-west-1\", \
+                            \"eu-north-1\"]\n[provider.two]\nkind = \"aws\"\nregions = \
+                            [\"eu-west-1\"]\n[provider.sea]\nkind = \"alibaba\"\nregions = \
+                            [\"cn-hangzhou\"]\n".to_owned();
+            let mut seen: Vec<((usize, usize), String)> = Vec::new();
+            let mut expected = Vec::new();
+            for (n, (place, group)) in reached.into_iter().enumerate() {
+                let line = text.lines().count() + 1;
+                let [provider, region] = PLACES[place];
+                let metric = match provider {
+                    "sea" => "namespace = \"acs_ess_dashboard\", metric = \"m\"",
+                    _ => "namespace = \"AWS/EC2\", metric = \"m\"",
+                };
+                writeln!(
+                    text,
+                    "[[service]]\nname = \"s{n}\"\ndemand = [{{ from = \"{provider}\", region = \
+                     \"{region}\", {metric} }}]\n[[service.pool]]\nprovider = \"{provider}\"\nregion \
+                     = \"{region}\"\ngroup = \"g{group}\"\ncapacity_per_unit = 10"
+                ).unwrap();
+                let first = seen.iter().find(|(at, _)| *at == (place, group));
+                if let Some((_, told)) = first {
+                    expected.push(format!(
+                        "neap.toml:{line}:1: group `g{group}` is sized by {told} and by `s{n}`, \
+                         expected one service a group"
+                    ));
+                } else {
+                    seen.push(((place, group), format!("`s{n}` in line {line}")));
+                }
+            }
+            let found: Vec<String> = match tests_parse(&text) {
+                Ok(_) => Vec::new(),
+                Err(faults) => faults.iter().map(ToString::to_string).collect(),
+            };
+            prop_assert_eq!(found, expected, "{}", text);
+        }
     }
 }

@@ -376,6 +376,11 @@ impl Journal {
         Reader::over(Box::new(Local { shared: Arc::clone(&self.inner.shared), _held: None }))
     }
 
+    /// The number that it drew when it was made.
+    pub fn instance(&self) -> Instance {
+        self.inner.shared.head().instance
+    }
+
     /// The state directory.
     pub fn state_dir(&self) -> &Path {
         &self.inner.shared.state_dir

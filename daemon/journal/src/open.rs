@@ -124,7 +124,13 @@ pub(crate) fn make_private(path: &Path) {
 /// Makes the directory where there is none, and checks that it can be written.
 pub(crate) fn make_directory(state_dir: &Path) -> Result<PathBuf, JournalFault> {
     let dir = state_dir.join(DIRECTORY);
+    let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let made: Vec<&Path> = state_dir.ancestors().take_while(missing).collect();
     fs::create_dir_all(&dir).map_err(|error| super::unusable(&dir, &error))?;
+    for above in made {
+        // Whatever the process's mask: entered by those who may reach a socket in it, listed by nobody.
+        let _ = fs::set_permissions(above, fs::Permissions::from_mode(0o711));
+    }
     let probe = dir.join("probe");
     create(&probe)
         .and_then(|_| fs::remove_file(&probe))

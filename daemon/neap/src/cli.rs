@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use config::{LogFormat, LogLevel};
+use nix::sys::stat::{Mode, umask};
 
 use crate::commands;
 use crate::options::{ConfigRefused, DONE, FAILED, NO, USAGE, WrongUsage, journal_code};
@@ -165,7 +166,44 @@ pub enum Command {
     Man(commands::completions::ManArgs),
 }
 
+/// What of a file's mode is left out: a state directory holds names and addresses.
+const PRIVATE: Mode = Mode::from_bits_truncate(0o077);
+
 impl Command {
+    /// Whether all files that it makes are of the state directory. Others make files for people, or
+    /// none.
+    fn is_private(&self) -> bool {
+        match self {
+            Command::Run(_)
+            | Command::Plan(_)
+            | Command::Explain(_)
+            | Command::Replay(_)
+            | Command::Journal(_)
+            | Command::Idle(_)
+            | Command::Status(_)
+            | Command::Promote(_)
+            | Command::Demote(_)
+            | Command::Acknowledge(_)
+            | Command::Restore(_)
+            | Command::Alert(_)
+            | Command::Approve(_)
+            | Command::Reject(_)
+            | Command::Wake(_)
+            | Command::Exempt(_)
+            | Command::Release(_) => true,
+            Command::Check(_)
+            | Command::Forecast(_)
+            | Command::Backtest(_)
+            | Command::Simulate(_)
+            | Command::SimulateIdle(_)
+            | Command::Tune(_)
+            | Command::Digest(_)
+            | Command::Init(_)
+            | Command::Completions(_)
+            | Command::Man(_) => false,
+        }
+    }
+
     fn run(&self) -> anyhow::Result<ExitCode> {
         match self {
             Command::Run(args) => commands::run::run(args),
@@ -210,6 +248,9 @@ pub fn main() -> ExitCode {
         }
     };
     ColorChoice::from(cli.global.color).write_global();
+    if cli.command.is_private() {
+        umask(PRIVATE);
+    }
     telemetry::start(cli.global.log_format, cli.global.log_level);
     match cli.command.run() {
         Ok(code) => code,

@@ -32,7 +32,7 @@ impl Recall {
     pub fn note(&self, ask: &StageAsk) {
         let mut state = self.state();
         match ask {
-            StageAsk::DemoteAll => state.all += 1,
+            StageAsk::DemoteAll | StageAsk::NewJournal => state.all += 1,
             StageAsk::Demote { service } => {
                 *state.services.entry(service.clone()).or_default() += 1;
             }
@@ -56,7 +56,9 @@ impl Recall {
         }
         let mut state = self.state();
         match ask {
-            StageAsk::DemoteAll => state.all = state.all.saturating_sub(1),
+            StageAsk::DemoteAll | StageAsk::NewJournal => {
+                state.all = state.all.saturating_sub(1);
+            }
             StageAsk::Demote { service } => less(&mut state.services, service),
             StageAsk::DemoteRule { rule } => less(&mut state.rules, rule),
             StageAsk::Promote { .. }

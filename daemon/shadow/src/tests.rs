@@ -95,6 +95,10 @@ fn what_is_taken_back_holds_until_a_cycle_has_taken_it_in() {
     recall.note(&demote);
     recall.settle(&demote);
     assert!(recall.holds(&web) && !recall.holds(&name("api")) && !recall.holds_rule(&rule, false));
+    recall.note(&StageAsk::NewJournal);
+    assert!(recall.holds(&name("api")) && recall.holds_rule(&rule, false));
+    recall.settle(&StageAsk::NewJournal);
+    assert!(!recall.holds(&name("api")) && !recall.holds_rule(&rule, false));
     assert!(recall.holds_rule(&rule, true), "nobody has promoted it");
     recall.settle(&demote);
     assert!(!recall.holds(&web));

@@ -64,6 +64,9 @@ pub enum StageAsk {
     Acknowledge { service: ServiceName },
     /// The same of every service.
     AcknowledgeAll,
+    /// Nothing that is asked for: the journal is new, and what was asked for before is away with
+    /// another. Everything waits in shadow until somebody promotes it.
+    NewJournal,
 }
 
 impl fmt::Display for StageRequest {
@@ -93,6 +96,9 @@ impl fmt::Display for StageRequest {
             }
             StageAsk::Acknowledge { service } => write!(f, "{by} acknowledges demand of {service}"),
             StageAsk::AcknowledgeAll => write!(f, "{by} acknowledges demand of every service"),
+            StageAsk::NewJournal => {
+                write!(f, "{by} begins a new journal, everything starts in shadow")
+            }
         }
     }
 }
@@ -232,6 +238,10 @@ fn request_taken(
         }
         StageAsk::StartedAgain { rule, stopped_at, .. } => {
             rules::regret(policy, rule, *stopped_at, request.at, now, stages);
+        }
+        StageAsk::NewJournal => {
+            let waits = StageMemory::new(Stage::Shadow, request.at, Why::NewJournal);
+            *stages = Stages { all: Some(waits), ..Stages::default() };
         }
         // It is about demand, not about who acts.
         StageAsk::Acknowledge { .. } | StageAsk::AcknowledgeAll => {}

@@ -160,13 +160,14 @@ fn twist() -> impl Strategy<Value = Twist> {
             let memory = StageMemory { stage, since: at, why: Why::New, shrank_at, regretted };
             w.memory.stages.services.insert(name(s), memory);
         }),
-        twist!(0usize..3, |w, s, v| {
+        twist!(0usize..4, |w, s, v| {
             let (service, share, anyway) = (name(s), None, true);
             let bound_to = stage::bound_to(&w.policy, &w.memory.stages, &service);
             let asks = [
                 StageAsk::Promote { service: service.clone(), share, anyway, bound_to },
                 StageAsk::Demote { service },
                 StageAsk::DemoteAll,
+                StageAsk::NewJournal,
             ];
             let (by, at) = ("ann".to_owned(), w.snapshot.taken_at);
             w.snapshot.requests.push(StageRequest { by, at, ask: asks[v].clone() });

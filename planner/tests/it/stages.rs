@@ -144,6 +144,39 @@ fn everything_is_taken_back_and_what_comes_later_too() {
 }
 
 #[test]
+fn a_new_journal_lets_nothing_act_until_somebody_promotes_it() {
+    // Nothing is gated.
+    let mut world = World::new();
+    world.add("api");
+    let _ = world.cycle(true);
+    let before = world.memory.clone();
+    ask(&mut world, "neap", StageAsk::NewJournal);
+    world.set_demand(1990.0);
+    world.demand_of("api", 1990.0);
+    assert_eq!(acts(&world.cycle(true)), [false, false]);
+    assert_eq!(stage_of(&world), (Stage::Shadow, Why::NewJournal));
+    let alerts = stage::alerts(&before, &world.memory, world.snapshot.taken_at);
+    let titles: Vec<&str> = alerts.iter().map(|alert| alert.title.as_str()).collect();
+    let why = "the journal is new, the one before it is away";
+    assert_eq!(titles, [format!("everything is taken back to observe: {why}")]);
+    // It stays so, for rules and for what comes later, too.
+    let rule = RuleName("dev".to_owned());
+    assert!(world.memory.stages.shadows_rule(&rule, false));
+    world.add("new");
+    world.demand_of("new", 1990.0);
+    let plan = world.cycle(true);
+    assert_eq!(acts(&plan), [false, false, false]);
+    assert!(text(&plan).contains(why), "{}", text(&plan));
+    // Each acts again once somebody says so.
+    promote(&mut world, None);
+    ask(&mut world, "ann", StageAsk::PromoteRule { rule: rule.clone() });
+    let plan = world.cycle(true);
+    let acting = plan.actions.iter().filter(|action| !action.dry_run);
+    assert_eq!(acting.map(|action| action.service.as_str()).collect::<Vec<_>>(), ["web"]);
+    assert!(!world.memory.stages.shadows_rule(&rule, false));
+}
+
+#[test]
 fn a_canary_grows_as_it_decides_and_shrinks_by_its_share() {
     let mut world = gated();
     world.policy.budgets = Budgets { account: None, fleet: None, ..Budgets::default() };

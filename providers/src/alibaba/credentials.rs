@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fleet::text::without_mark;
 use fleet::{Fault, FaultKind, Region, Seconds, Timestamp};
 use reqwest::Method;
 use secrecy::SecretString;
@@ -227,10 +228,8 @@ struct CliProfile {
 const SOURCE_PROFILES_MAX: usize = 5;
 
 fn profile_source(path: &Path, name: Option<&str>, hardened: bool) -> Result<Source, UnfitProfile> {
-    let text = std::fs::read(path).map_err(UnfitProfile::Unreadable)?;
-    // A byte order mark is what some editors begin a text with.
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let config: CliConfig = serde_json::from_slice(text)
+    let text = std::fs::read_to_string(path).map_err(UnfitProfile::Unreadable)?;
+    let config: CliConfig = serde_json::from_str(without_mark(&text))
         .map_err(|error| UnfitProfile::NotOfTheCli { line: error.line() })?;
     let name = name.unwrap_or(&config.current);
     of_profile(&config, name, SOURCE_PROFILES_MAX, hardened)
@@ -313,7 +312,7 @@ async fn fetch(
             let asked = oidc_target(
                 role_arn,
                 provider_arn,
-                token.trim_start_matches('\u{feff}').trim(),
+                without_mark(&token).trim(),
                 session,
                 transport.now(),
             );

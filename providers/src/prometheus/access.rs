@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fleet::text::without_mark;
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Response, Url};
@@ -253,8 +254,7 @@ async fn secret(path: &Path) -> Result<SecretString, FaultyFile> {
     let faulty = |wrong: &str| faulty(path, wrong);
     let text = String::from_utf8(read(path).await?).map_err(|_| faulty("holds no text"))?;
     let text = SecretString::from(text);
-    // A byte order mark is what some editors begin a text with.
-    match text.expose_secret().trim_start_matches('\u{feff}').trim() {
+    match without_mark(text.expose_secret()).trim() {
         "" => Err(faulty("is empty")),
         secret if secret.contains(char::is_control) => Err(faulty("holds more than one line")),
         secret => Ok(SecretString::from(secret)),

@@ -38,6 +38,7 @@ pub(crate) const NEEDS: [Need; 5] = [
             "offhours::",
             "peers::",
             "prometheus::drives::",
+            "restore::",
             "signals::",
             "the_day::",
             "two_clouds::",

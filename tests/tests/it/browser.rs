@@ -1,13 +1,14 @@
 //! A reviewer's path in headless Chromium, once in English and once in Chinese: the fleet, a service
 //! and the story of its decisions, and a stop that is approved, happens, and is in the journal with
 //! the reviewer's name. Every view on the way is looked at with axe-core, in both colour schemes, on
-//! a desk and on a phone.
+//! a desk and on a phone. And what a reviewer answers over TLS.
 
+use rcgen::generate_simple_self_signed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::browser::{chromium, script};
 use tests::neap::Neap;
-use tests::page::{APPROVE, LISTEN, LOOK_OFTEN, Served, until, world};
+use tests::page::{APPROVE, Ask, LISTEN, LOOK_OFTEN, Served, until, world};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
 const TOKEN: &str = "li-wei-4711-b0a7c2d95e";
@@ -74,4 +75,56 @@ fn a_reviewer_walks_from_the_fleet_to_a_stop_that_they_approve_in_english_and_ch
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         assert!(listed.contains(&format!("{NAME} approves {id}")), "{listed}");
     }
+}
+
+/// What [`world`] makes of the example, with a page over TLS and one who may approve.
+fn secured() -> Neap {
+    let page = format!(
+        "[page]\n{LISTEN}\ncertificate_file = \"page.pem\"\nkey_file = \"page.key\"\n\
+         [[page.token]]\nname = \"{NAME}\"\nright = \"approve\"\ntoken_file = \"li.token\"\n{APPROVE}"
+    );
+    let neap = Neap::new(BINARY, &world(200, 40, LOOK_OFTEN, &page));
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = generate_simple_self_signed(names).expect("a certificate");
+    neap.secret("page.pem", &made.cert.pem());
+    neap.secret("page.key", &made.signing_key.serialize_pem());
+    neap.secret("li.token", TOKEN);
+    neap
+}
+
+#[test]
+fn over_tls_a_reviewer_signs_in_approves_a_stop_and_takes_a_service_back() {
+    let served = Served::open(secured());
+    let service = "checkout";
+    let report = script(
+        "secured.mjs",
+        &json!({
+            "base": format!("https://{}", served.address),
+            "chromium": chromium(),
+            "certificate": served.neap.path("page.pem"),
+            "token": TOKEN,
+            "name": NAME,
+            "service": service,
+        }),
+    );
+    assert_eq!(listed(&report["complaints"]), "", "the browser complains");
+    let session = json!({ "secure": true, "httpOnly": true, "sameSite": "Strict" });
+    assert_eq!(report["session"], session, "{report}");
+    let how = json!({ "tls": "TLS 1.3", "protocol": "h2", "trusted": true });
+    assert_eq!(report["how"], how, "{report}");
+
+    // The journal has both under the name, and what follows from them.
+    let told = |arguments: &[&str]| {
+        let output = served.neap.output(arguments);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let id = report["id"].as_str().expect("an approval");
+    let journal = told(&["journal", "ls", "--all"]);
+    for asked in [format!("{NAME} approves {id}"), format!("{NAME} demotes {service}")] {
+        assert!(journal.contains(&asked), "{asked}: {journal}");
+    }
+    let stage = told(&["promote"]);
+    assert!(stage.contains(&format!("demoted by {NAME}")), "{stage}");
+    // Nobody who speaks without TLS is let in.
+    assert!(Ask::get("/healthz").send(served.address).is_none());
 }

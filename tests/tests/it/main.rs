@@ -29,6 +29,7 @@ mod pager;
 mod peers;
 mod prometheus;
 mod promotion;
+mod restore;
 mod rule_promotion;
 mod service;
 mod signals;

@@ -262,3 +262,44 @@ async fn another_configuration_makes_a_promotion_void() {
     assert_eq!(void, 1);
     assert_eq!(fleet.engine.memory.stages.services[&checkout].stage, Stage::Shadow);
 }
+
+/// A demoted service gives back the minimum that its group had, on record like any order.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_gives_back_the_groups_minimum() {
+    let state = TempDir::new().unwrap();
+    let mut fleet = Fleet::open(&state).await;
+    let search = ServiceName::new("search").unwrap();
+    let minimum = |turn: &Turn| turn.snapshot.services[&search].group.as_ref().unwrap().min;
+    let mut seen = Vec::new();
+    fleet.run(Seconds::minutes(10), |turn| seen.push(minimum(turn))).await;
+    let operators = seen[0];
+    assert!(seen.iter().all(|min| *min == operators), "in shadow nothing is written: {seen:?}");
+    fleet.ask(&promote("search", None, true)).unwrap();
+    let mut seen = Vec::new();
+    fleet.run(Seconds::hours(10), |turn| seen.push(minimum(turn))).await;
+    assert!(seen.iter().all(|min| *min >= operators), "never below the operator's: {seen:?}");
+    assert!(*seen.last().unwrap() > operators, "there is something to give back: {seen:?}");
+    let kept = shadow::kept_minimums(&fleet.journal.reader()).unwrap();
+    assert_eq!(kept.iter().map(|kept| kept.before).collect::<Vec<_>>(), [operators]);
+    let before = fleet.now;
+    fleet.ask(&StageWish::Demote { name: "search".to_owned() }).unwrap();
+    let mut seen = Vec::new();
+    fleet.run(Seconds::minutes(30), |turn| seen.push(minimum(turn))).await;
+    // The first of these cycles takes the word in and gives it back, the next one sees it.
+    assert!(seen[1..].iter().all(|min| *min == operators), "{seen:?}");
+    let reader = fleet.journal.reader();
+    assert_eq!(shadow::kept_minimums(&reader).unwrap(), []);
+    let mut changes = Vec::new();
+    for cycle in reader.cycles(before..Timestamp(i64::MAX)) {
+        let cycle = cycle.unwrap();
+        let outcomes = reader.outcomes(cycle.id).unwrap();
+        for intent in reader.intents(cycle.id).unwrap() {
+            let ended = outcomes.iter().find(|outcome| outcome.id == intent.id).unwrap();
+            if intent.service == search {
+                changes.push((intent.change, ended.result.clone()));
+            }
+        }
+    }
+    let [(change, OrderResult::Applied)] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(change.to(), operators);
+}

@@ -1,7 +1,9 @@
 //! What systemd is told, heard on the socket on which it listens.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -18,6 +20,52 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Everything in a folder, with what others than its owner may do there.
+fn open_to_others(folder: &Path, found: &mut Vec<(PathBuf, u32)>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let about = fs::symlink_metadata(&path).expect("it is there");
+        let mode = about.permissions().mode() & 0o077;
+        if mode != 0 {
+            found.push((path.clone(), mode));
+        }
+        if about.is_dir() {
+            open_to_others(&path, found);
+        }
+    }
+}
+
+#[test]
+fn whatever_the_mask_of_the_shell_nothing_in_the_state_directory_is_open_to_others() {
+    for mask in ["000", "022", "027", "077"] {
+        let folder = TempDir::new().expect("a folder");
+        let example = fs::read_to_string(EXAMPLE).expect("the example reads");
+        let state = folder.path().join("above/state");
+        let moved = example.replace("./neap-state", &state.display().to_string());
+        assert_ne!(example, moved);
+        fs::write(folder.path().join("neap.toml"), moved).expect("the configuration is written");
+        let ran = Command::new("sh")
+            .args([
+                "-c",
+                &format!("umask {mask}; exec \"$0\" run --config neap.toml --once"),
+                BINARY,
+            ])
+            .current_dir(folder.path())
+            .output()
+            .expect("it runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let mut found = Vec::new();
+        open_to_others(&state, &mut found);
+        assert_eq!(found, [], "{mask}");
+        assert!(state.join("journal/store").is_dir());
+        // Those who approve come through to the socket, whatever the mask.
+        for dir in [&state, &folder.path().join("above")] {
+            let mode = fs::metadata(dir).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o711, "{mask}: {}", dir.display());
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use fleet::text::without_mark;
 use fleet::{Seconds, Units};
 use planner::policy::Share;
 use toml::Spanned;
@@ -60,8 +61,7 @@ impl<'a> Entry<'a> {
             let message = format!("the file of {what} cannot be read: {error}");
             vec![ConfigFault::in_file(&name, (0, 0), "", message, None)]
         });
-        // A byte order mark is what some editors begin a text with.
-        match read.and_then(|text| parse(&name, text.trim_start_matches('\u{feff}'))) {
+        match read.and_then(|text| parse(&name, without_mark(&text))) {
             Ok(parsed) => Some(parsed),
             Err(faults) => {
                 for fault in faults {

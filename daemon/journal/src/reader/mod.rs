@@ -87,6 +87,7 @@ impl Reader {
             EngineFault::Full(why) => JournalFault::Full { path: dir.clone(), why },
             fault => does_not_open(fault.to_string()),
         })?;
+        open::make_private(&dir);
         if head.end != Mark::START && open::is_empty(&*engine) {
             engine.close();
             return Err(does_not_open(open::EMPTY.to_string()));

@@ -272,12 +272,18 @@ fn a_journal_is_its_owners_alone() {
     assert_eq!(open_to_others(&dir), none, "compacted");
     drop(journal);
     // From before files were private.
-    for (path, _) in files(&dir) {
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    }
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    let open_up = || {
+        for (path, _) in files(&dir) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    open_up();
     drop(bench.open());
     assert_eq!(open_to_others(&dir), none, "older");
+    open_up();
+    drop(Reader::open(bench.path()).unwrap());
+    assert_eq!(open_to_others(&dir), none, "read");
     fs::remove_dir_all(dir.join(crate::open::STORE)).unwrap();
     let (_, recovered) = bench.open();
     assert!(recovered.notes.iter().any(|note| note.contains("rebuilt")), "{:?}", recovered.notes);

@@ -1,5 +1,6 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
+mod former;
 mod latest;
 mod pager;
 mod publish;
@@ -39,7 +40,7 @@ use signals::Wake;
 use start::warn_of;
 
 pub use latest::latest;
-pub use secrets::{Secrets, open, warn_of_exposed};
+pub use secrets::{Exposed, Secrets, exposed, open, warn_of_exposed};
 
 /// How the daemon runs.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use serde_json::json;
 use shadow::Watch;
 
 use super::pager::Pager;
-use super::{Daemon, How};
+use super::{Daemon, How, former};
 use crate::assemble;
 use crate::cycle::Engine;
 use crate::cycle::minimums::Minimums;
@@ -46,6 +46,7 @@ pub(super) async fn start(
         assemble::expanded_noting(&config, &clouds.providers, &mut undiscovered).await;
     let source = recorded_source(&how.path, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
+    former::look(&journal, &assemble::world(&config), now)?;
     warn_of(&calendars, now);
     let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =

@@ -49,6 +49,24 @@ fn each_faulty_configuration_is_refused_with_all_its_faults() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Some editors begin a text so.
+#[test]
+fn a_byte_order_mark_before_a_configuration_is_none_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("neap.toml");
+    fs::write(&file, format!("\u{feff}{FULL}")).unwrap();
+    let marked = neap::settings::load(&file);
+    assert_eq!(marked.map_err(|faults| format!("{faults:?}")).unwrap().policy, sound(FULL).policy);
+    // The faults of one are where they are without it.
+    let faulty = "mode = \"perhaps\"\n";
+    fs::write(&file, format!("\u{feff}{faulty}")).unwrap();
+    let told = |faults: Vec<config::ConfigFault>| {
+        faults.into_iter().map(|fault| (fault.line, fault.column)).collect::<Vec<_>>()
+    };
+    let marked = told(neap::settings::load(&file).unwrap_err());
+    assert_eq!(marked, told(neap::settings::parse("neap.toml", faulty).unwrap_err()));
+}
+
 /// The part of a full configuration that this version carries out.
 const FULL: &str = r#"
 mode = "observe"                       # "act" lets neap change things

@@ -30,6 +30,7 @@ impl Said for Why {
             Why::RegretRestarts { restarts } => {
                 format!("自动退回：它停掉的机器中有 {restarts} 台被人重新启动")
             }
+            Why::NewJournal => "日志是新建的，先前的日志已不在".to_owned(),
         }
     }
 }
@@ -81,6 +82,7 @@ impl Said for StageRequest {
             }
             StageAsk::Acknowledge { service } => format!("{by} 确认 {service} 的需求属实"),
             StageAsk::AcknowledgeAll => format!("{by} 确认所有服务的需求属实"),
+            StageAsk::NewJournal => format!("{by} 新建日志，一切从影子开始"),
         }
     }
 }

@@ -590,6 +590,7 @@ pub(super) fn stage(golden: &mut Golden) {
         RegretViolations { violations: 1, intervals: 2 },
         RegretRemovals { removals: 3 },
         RegretRestarts { restarts: 4 },
+        NewJournal,
     });
     every!(golden, StageAsk {
         Promote {
@@ -606,6 +607,7 @@ pub(super) fn stage(golden: &mut Golden) {
         StartedAgain { rule: rule(), resource: text("resource"), stopped_at: at(1) },
         Acknowledge { service: service() },
         AcknowledgeAll,
+        NewJournal,
     });
     golden.add(&stages());
     golden.add(&request(StageAsk::Demote { service: service() }));

@@ -10,6 +10,7 @@ use planner::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
 use serde::Serialize;
 
 use super::cost::{Cost, FreeCalls};
+use crate::app::{Exposed, exposed};
 use crate::store::CENSORED_FROM_PERCENT;
 
 /// A target nearer to the limit of a full sample than this is full whenever demand wavers.
@@ -56,9 +57,9 @@ pub(super) fn general_advice(config: &Config, costs: &[Cost]) -> Vec<Advice> {
         );
         warn(&about, text);
     }
-    for (about, secret) in config.exposed_secrets() {
-        let path = secret.path().display();
-        warn(&about, format!("everybody on this machine may read `{path}`: `chmod o= {path}`"));
+    for Exposed { about, file, who, remedy } in exposed(config) {
+        let path = file.path().display();
+        warn(&about, format!("{who} may read `{path}`: `{remedy} {path}`"));
     }
     for (name, provider) in &config.providers {
         let about = format!("provider {name}");

@@ -141,6 +141,7 @@ fn whys() -> Vec<Why> {
         Why::RegretViolations { violations: 31, intervals: 1440 },
         Why::RegretRemovals { removals: 3 },
         Why::RegretRestarts { restarts: 3 },
+        Why::NewJournal,
     ]
 }
 
@@ -434,6 +435,7 @@ fn stages_and_gates_say_the_same() {
         },
         StageAsk::Acknowledge { service: name("checkout") },
         StageAsk::AcknowledgeAll,
+        StageAsk::NewJournal,
     ];
     for ask in asks {
         let request = StageRequest { by: li(), at: AT, ask };

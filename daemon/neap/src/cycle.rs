@@ -140,6 +140,18 @@ impl Engine {
         self.outcomes.entry(service.clone()).or_default().push(outcome);
     }
 
+    /// The clock was set back to `now`; `left` is what it would have shown: nothing waits for a time
+    /// that is still to come.
+    pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        self.memory = planner::rewound(std::mem::take(&mut self.memory), left, now);
+        self.last_taken_at = self.last_taken_at.map(|at| at.min(now));
+        self.ours.values_mut().flatten().for_each(|at| *at = now.min(*at));
+        self.unresolved.iter_mut().for_each(|intent| intent.at = intent.at.min(now));
+        let outcomes = self.outcomes.values_mut().flatten();
+        outcomes.for_each(|outcome| outcome.at = outcome.at.min(now));
+        self.requests.iter_mut().for_each(|request| request.at = request.at.min(now));
+    }
+
     /// Looks and decides. Changes nothing, in the clouds or on disk.
     pub async fn decide(&mut self, taken_at: Timestamp, disk: planner::snapshot::Disk) -> Decided {
         let limit = Duration::from_secs(self.standing.cycle_deadline.0);
@@ -442,7 +454,7 @@ impl Engine {
 
     fn forget_old_orders(&mut self, now: Timestamp) {
         for times in self.ours.values_mut() {
-            times.retain(|at| now.since(*at) < OURS_REMEMBERED);
+            times.retain(|at| now.apart(*at) < OURS_REMEMBERED);
         }
         self.ours.retain(|_, times| !times.is_empty());
     }

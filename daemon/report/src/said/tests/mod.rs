@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ::journal::records::Promise;
 use fleet::{
-    AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
+    ClockJump,    AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
     ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
@@ -443,6 +443,9 @@ fn stages_and_gates_say_the_same() {
     agree(&ShadowEntry::Scores(Box::default()));
     agree(&ShadowEntry::Rules(Box::default()));
     agree(&ShadowEntry::Minimums(Vec::new()));
+    for (expected, shows) in [(AT, LATER), (LATER, AT)] {
+        agree(&ShadowEntry::Clock(ClockJump { expected, shows }));
+    }
 }
 
 #[test]

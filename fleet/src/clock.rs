@@ -65,7 +65,9 @@ impl fmt::Display for ClockJump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (by, shows, expected) = (self.by(), self.shows, self.expected);
         match self.is_back() {
-            true => write!(f, "the clock was set back by {by}: it shows {shows}, expected {expected}"),
+            true => {
+                write!(f, "the clock was set back by {by}: it shows {shows}, expected {expected}")
+            }
             false => {
                 write!(f, "the clock was set ahead by {by}: it shows {shows}, expected {expected}")
             }

@@ -170,12 +170,19 @@ impl Clocks {
     fn doubt(self, doubt: &mut Doubt) {
         let Doubt { settled_at, fallen_milli: _, witness } = doubt;
         self.permits(settled_at);
-        let Witness { compared, lately: _, together, now: _, before: _, since, against, disagreed: _ } =
-            witness;
+        let Witness {
+            compared,
+            lately: _,
+            together,
+            now: _,
+            before: _,
+            since,
+            against,
+            disagreed: _,
+        } = witness;
         self.may_have_begun(compared);
         self.permits(together);
         self.began(since);
         against.iter_mut().for_each(|against| self.began(&mut against.since));
     }
 }
-

@@ -140,6 +140,11 @@ impl Engine {
         self.outcomes.entry(service.clone()).or_default().push(outcome);
     }
 
+    /// Forgets all samples and models.
+    pub fn forget_samples(&mut self) {
+        self.observer = Observer::default();
+    }
+
     /// The clock was set back to `now`; `left` is what it would have shown: nothing waits for a time
     /// that is still to come.
     pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {

@@ -4,8 +4,8 @@ use fleet::{AccountId, AccountKey, Change, ProviderName, Seconds, ServiceName, T
 use planner::idle::memory::{ByHand, Care, Exempt, IdleMemory, Mark, Scope, Starting, Watch};
 use planner::idle::reasons::ExemptReason;
 use planner::memory::{
-    Against, Band, Bucket, Censored, Count, Doubt, Dwell, Fall, Fell, Full, Highest, Lease, OpenOrder,
-    Proven, Slot, Work,
+    Against, Band, Bucket, Censored, Count, Doubt, Dwell, Fall, Fell, Full, Highest, Lease,
+    OpenOrder, Proven, Slot, Work,
 };
 use planner::plan::Hold;
 use planner::stage::{Stage, StageMemory, Why};
@@ -97,7 +97,8 @@ fn full(left: Timestamp, ago: &mut impl FnMut() -> Seconds) -> Memory {
     doubt.witness.together = Some(at());
     doubt.witness.since = at();
     let (since, busy_milli) = (at(), 700);
-    doubt.witness.against = Some(Against { since, busy_milli, demand_milli: now_milli, with: work });
+    doubt.witness.against =
+        Some(Against { since, busy_milli, demand_milli: now_milli, with: work });
     web.doubt = doubt;
     let mut stage = || StageMemory {
         stage: Stage::Shadow,

@@ -142,7 +142,8 @@ impl Reader {
         let eras = self.source.eras()?;
         if at > self.source.head()?.end.id.at() {
             for (from, to) in eras.earlier(at) {
-                let of_era = RecordId::in_era(to.era(), RecordId::LAST.at(), Instance(u32::MAX), u64::MAX);
+                let of_era =
+                    RecordId::in_era(to.era(), RecordId::LAST.at(), Instance(u32::MAX), u64::MAX);
                 let id = |key: &[u8]| RecordId::from_key(key).filter(|id| *id >= from);
                 let newest = self.source.last(Tree::Cycles, of_era)?;
                 if newest.and_then(|(key, _)| id(&key)).is_some_and(|newest| newest.at() >= at) {

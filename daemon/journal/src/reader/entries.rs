@@ -114,9 +114,10 @@ impl Reader {
             let trees = [Tree::Checkpoints, tree];
             let trees = if tree == Tree::Checkpoints { &trees[..1] } else { &trees[..] };
             let ids = id..id.successor();
-            return self.walk_ids(trees, Ok(ids)).find(|entry| {
-                entry.as_ref().map_or(true, |entry| entry.id == id)
-            }).transpose();
+            return self
+                .walk_ids(trees, Ok(ids))
+                .find(|entry| entry.as_ref().map_or(true, |entry| entry.id == id))
+                .transpose();
         }
         Ok(None)
     }

@@ -9,7 +9,6 @@ use shadow::ShadowEntry;
 use super::Daemon;
 use super::start::warn_of;
 use crate::assemble;
-use crate::gather::Observer;
 
 /// Old records are removed so often. A clock that is wrong for a moment must remove none that is not
 /// old, so it must have been right for as long.
@@ -33,7 +32,7 @@ impl Daemon {
     /// Nothing waits for a time that is still to come, and no sample is of one.
     fn rewind(&mut self, left: Timestamp, now: Timestamp) {
         self.engine.rewind(left, now);
-        self.engine.observer = Observer::default();
+        self.engine.forget_samples();
         self.journal.tell_time(now);
         let reader = self.journal.reader();
         if let Err(error) = assemble::restore_samples(&mut self.engine, &reader, now) {
@@ -57,7 +56,8 @@ impl Daemon {
     }
 }
 
-/// Writes down that the clock was set. On disk when it returns.
+/// Writes down that the clock was set, and tells people. On disk when it returns.
 pub(super) fn record(journal: &Journal, jump: ClockJump) -> Result<(), JournalFault> {
-    journal.record_shadow(jump.shows, &ShadowEntry::Clock(jump), true).map(|_| ())
+    journal.record_shadow(jump.shows, &ShadowEntry::Clock(jump), true)?;
+    journal.enqueue(&[report::clock_set(&jump)]).map(|_| ())
 }

@@ -230,7 +230,6 @@ impl Daemon {
         self.trouble = trouble;
     }
 
-
     async fn wait(
         &mut self,
         now: Timestamp,

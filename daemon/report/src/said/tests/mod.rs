@@ -10,8 +10,8 @@ use std::path::Path;
 
 use ::journal::records::Promise;
 use fleet::{
-    ClockJump,    AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
-    ServiceName, Step, Timestamp, Units,
+    AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, ProviderName,
+    Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};

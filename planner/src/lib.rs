@@ -43,4 +43,4 @@ pub use memory::Memory;
 pub use milli::{Milli, significant};
 pub use observe::window;
 pub use outage::{LASTS as OUTAGE_LASTS, is_doubted};
-pub use rewind::rewound;
+pub use rewind::{delayed, rewound};

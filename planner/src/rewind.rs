@@ -1,9 +1,9 @@
-//! A memory that a clock left which was ahead, made fit for a clock that is right.
+//! A memory made fit for a clock that was set.
 //!
-//! What was noted at a time that is still to come would else last until that time is there: a
+//! Where it was set back, what was noted at a time that is still to come would else last until that time is there: a
 //! budget would not drain, a hold would not end, newer samples would count as older. Each such time
 //! becomes one that takes nothing away: what restrains begins now and lasts for its usual length,
-//! what permits is forgotten.
+//! what permits is forgotten. Where it was set ahead, what restrains has lasted no longer for that.
 
 use fleet::{Seconds, Timestamp};
 
@@ -39,6 +39,34 @@ pub fn rewound(mut memory: Memory, left: Timestamp, now: Timestamp) -> Memory {
     let Stages { all, services, rules } = stages;
     let all = all.iter_mut().chain(services.values_mut()).chain(rules.values_mut());
     all.for_each(|stage| clocks.stage(stage));
+    memory
+}
+
+/// The memory under a clock that was set ahead by `by` and shows `now`: no hold, budget or stage has
+/// lasted any longer for that.
+pub fn delayed(mut memory: Memory, by: Seconds, now: Timestamp) -> Memory {
+    let later = |at: &mut Timestamp| *at = (*at + by).min(now.max(*at));
+    let Memory { fleet, services, stages } = &mut memory;
+    let buckets = fleet.accounts.values_mut().chain([&mut fleet.removals]);
+    buckets.for_each(|bucket| later(&mut bucket.at));
+    for service in services.values_mut() {
+        later(&mut service.removals.at);
+        let Orders { expected: _, open, changed_at, grew_at } = &mut service.orders;
+        open.iter_mut().for_each(|open| later(&mut open.at));
+        changed_at.iter_mut().chain(grew_at).for_each(later);
+        // It ends as much later.
+        service.lease.iter_mut().for_each(|lease| lease.until = lease.until + by);
+        service.fall.iter_mut().for_each(|fall| later(&mut fall.since));
+        service.dwell.iter_mut().for_each(|dwell| later(&mut dwell.since));
+        service.proven.fell.iter_mut().for_each(|fell| later(&mut fell.at));
+        let against = service.doubt.witness.against.iter_mut();
+        against.for_each(|against| later(&mut against.since));
+    }
+    let Stages { all, services, rules } = stages;
+    for stage in all.iter_mut().chain(services.values_mut()).chain(rules.values_mut()) {
+        later(&mut stage.since);
+        stage.shrank_at.iter_mut().for_each(later);
+    }
     memory
 }
 

@@ -1,5 +1,6 @@
 //! One turn: gather, forecast, plan, record, execute, record.
 
+mod jump;
 pub(crate) mod minimums;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,23 +139,6 @@ impl Engine {
     /// Takes in the result of an order that no cycle has seen yet.
     pub fn remember_outcome(&mut self, service: &ServiceName, outcome: OrderOutcome) {
         self.outcomes.entry(service.clone()).or_default().push(outcome);
-    }
-
-    /// Forgets all samples and models.
-    pub fn forget_samples(&mut self) {
-        self.observer = Observer::default();
-    }
-
-    /// The clock was set back to `now`; `left` is what it would have shown: nothing waits for a time
-    /// that is still to come.
-    pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {
-        self.memory = planner::rewound(std::mem::take(&mut self.memory), left, now);
-        self.last_taken_at = self.last_taken_at.map(|at| at.min(now));
-        self.ours.values_mut().flatten().for_each(|at| *at = now.min(*at));
-        self.unresolved.iter_mut().for_each(|intent| intent.at = intent.at.min(now));
-        let outcomes = self.outcomes.values_mut().flatten();
-        outcomes.for_each(|outcome| outcome.at = outcome.at.min(now));
-        self.requests.iter_mut().for_each(|request| request.at = request.at.min(now));
     }
 
     /// Looks and decides. Changes nothing, in the clouds or on disk.

@@ -9,7 +9,7 @@ use planner::memory::{
 };
 use planner::plan::Hold;
 use planner::stage::{Stage, StageMemory, Why};
-use planner::{Memory, Milli, plan, rewound};
+use planner::{Memory, Milli, delayed, plan, rewound};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -206,6 +206,38 @@ proptest! {
         let idle = full_idle(left, &mut ago);
         let rewound_idle = planner::idle::rewound(idle, left, now);
         only_usual_holds(times_of(&rewound_idle), now)?;
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_clock_that_is_set_ahead_ends_no_hold_and_refills_no_budget(
+        ahead in 1u64..400 * 86_400,
+        ages in proptest::collection::vec(0u64..30 * 86_400, 8..40),
+    ) {
+        let before_it = Timestamp(1_772_409_600);
+        let now = before_it + Seconds(ahead);
+        let mut next = ages.iter().cycle();
+        let mut ago = move || Seconds(*next.next().unwrap());
+        let memory = full(before_it, &mut ago);
+        let after = delayed(memory.clone(), Seconds(ahead), now);
+        let (was, is) = (&memory.services[&name("web")], &after.services[&name("web")]);
+        let lasted = |was: Timestamp, is: Timestamp| (before_it.since(was), now.since(is));
+        for (was, is) in [
+            lasted(memory.fleet.removals.at, after.fleet.removals.at),
+            lasted(was.removals.at, is.removals.at),
+            lasted(was.orders.changed_at.unwrap(), is.orders.changed_at.unwrap()),
+            lasted(was.orders.grew_at.unwrap(), is.orders.grew_at.unwrap()),
+            lasted(was.fall.unwrap().since, is.fall.unwrap().since),
+            lasted(was.dwell.unwrap().since, is.dwell.unwrap().since),
+            lasted(was.proven.fell.unwrap().at, is.proven.fell.unwrap().at),
+            lasted(was.doubt.witness.against.unwrap().since, is.doubt.witness.against.unwrap().since),
+            lasted(memory.stages.all.unwrap().since, after.stages.all.unwrap().since),
+        ] {
+            prop_assert_eq!(was, is);
+        }
+        let left = |lease: &Option<Lease>, now: Timestamp| lease.as_ref().unwrap().until.since(now);
+        prop_assert_eq!(left(&was.lease, before_it), left(&is.lease, now));
     }
 }
 

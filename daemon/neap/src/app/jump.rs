@@ -21,8 +21,9 @@ impl Daemon {
         let Some(jump) = self.watch.look(now, steady) else { return };
         tracing::warn!("{jump}");
         self.compacted_at = steady;
-        if jump.is_back() {
-            self.rewind(jump.expected, now);
+        match jump.is_back() {
+            true => self.rewind(jump.expected, now),
+            false => self.engine.delay(jump.by(), now),
         }
         if let Err(fault) = record(&self.journal, jump) {
             tracing::warn!(%fault, "that the clock was set could not be written to the journal");

@@ -178,3 +178,29 @@ fn a_clock_set_back_by_little_begins_no_era_and_one_that_is_told_does_at_once() 
         bench.assert_cycles(&journal.reader());
     });
 }
+
+#[test]
+fn samples_that_a_clock_took_that_was_ahead_arrived_when_it_was_set_right() {
+    on_each_engine(|mut bench| {
+        let ahead = START + Seconds::days(3);
+        let (journal, _) = bench.open();
+        bench.record_turn(&journal, 2, turn_at(0, START));
+        let sample = |start| fleet::metric::Sample { start, value: 7.0 };
+        let metric = fleet::metric::MetricKey("of the future".to_string());
+        let (seen_at, samples) = (ahead, vec![sample(ahead - Seconds::minutes(1))]);
+        let batch = SampleBatch { metric: metric.clone(), seen_at, samples };
+        journal.record_samples(ahead, std::slice::from_ref(&batch)).unwrap();
+        let right = START + Seconds::minutes(5);
+        assert!(journal.tell_time(right));
+        // Even before anything is written in the new era.
+        for cycles in 0..2 {
+            let mut found = Vec::new();
+            let lost = journal.reader().sound_samples(START, |of, seen_at, sample| {
+                found.extend((*of == metric).then_some((seen_at, sample.start)));
+            });
+            assert_eq!(lost, Ok(Vec::new()));
+            assert_eq!(found, [(right, ahead - Seconds::minutes(1))], "{cycles}");
+            bench.record_turn(&journal, 2, turn_at(cycles + 1, right));
+        }
+    });
+}

@@ -22,7 +22,7 @@ pub mod units;
 pub mod usage;
 
 pub use change::Change;
-pub use clock::Now;
+pub use clock::{ClockJump, Now};
 pub use fault::{Fault, FaultKind};
 pub use names::{
     AccountId, AccountKey, GroupId, GroupRef, ProviderName, Region, RuleName, ServiceName, Units,

@@ -171,6 +171,20 @@ impl Timestamp {
         Seconds(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The time between the two, whichever is the later: what was noted by a clock that was ahead is
+    /// not new for ever once that is set right.
+    ///
+    /// ```
+    /// use fleet::{Seconds, Timestamp};
+    ///
+    /// let (before, after) = (Timestamp(100), Timestamp(160));
+    /// assert_eq!(after.apart(before), Seconds(60));
+    /// assert_eq!(before.apart(after), Seconds(60));
+    /// ```
+    pub fn apart(self, other: Timestamp) -> Seconds {
+        Seconds(self.0.abs_diff(other.0))
+    }
+
     /// The latest whole multiple of `step` that is not after `self`.
     ///
     /// ```

@@ -124,6 +124,18 @@ impl Proven {
         Timestamp(i64::from(last + BELIEVED_AFTER + 1) * SLOT_SECONDS)
     }
 
+    /// Whether its newest slot lies beyond the one that follows `at`: no clock that is right has been
+    /// there.
+    pub(crate) fn is_later_than(&self, at: Timestamp) -> bool {
+        slot(at).is_none_or(|now| self.newest > now + 1)
+    }
+
+    /// Forgets what vouches for sizes; a fall that is doubted stays so.
+    pub(crate) fn forget(&mut self) {
+        let Proven { newest: _, lately: _, days: _, unbudgeted, fell } = *self;
+        *self = Proven { unbudgeted, fell, ..Proven::default() };
+    }
+
     /// The slot of a number, where it is known.
     fn slot(&self, number: u32) -> Option<Slot> {
         self.slots(number..number.saturating_add(1)).next()

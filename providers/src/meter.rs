@@ -1,8 +1,8 @@
 //! What a source of metrics bills for, counted and kept within the configured budget.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fleet::{Fault, FaultKind, Now, Seconds};
@@ -18,6 +18,9 @@ use crate::cost::MONTH;
 const BUCKET_SHARE: u64 = 30;
 /// The latest moment that the limiter is shown: its own arithmetic ends after 584 years.
 const LATEST: Duration = Duration::from_secs(500 * 365 * 86_400);
+
+/// A clock that was set back and then moves on by more than so many seconds at once was set ahead.
+const LEAP: u64 = 3_600;
 
 /// What one account may still ask for.
 #[derive(Debug)]
@@ -42,8 +45,32 @@ type Bucket = RateLimiter<NotKeyed, InMemoryState, MeterClock, NoOpMiddleware<Du
 #[derive(Debug)]
 struct MeterClock {
     ours: Arc<dyn Now>,
-    /// The latest second shown: a clock that is set back neither fills nor empties the bucket.
-    shown: AtomicU64,
+    shown: Mutex<Shown>,
+}
+
+/// What the limiter was shown last. A clock that is set back neither fills nor empties the bucket, nor
+/// does one that is set ahead again by as much; in between the bucket fills as time goes by.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    /// Our second when it was looked at.
+    ours: u64,
+    /// The second that was shown.
+    shown: u64,
+    /// How far our clock was set back and not ahead again.
+    behind: u64,
+}
+
+impl Shown {
+    fn look(&mut self, now: u64) -> u64 {
+        self.behind = self.behind.saturating_add(self.ours.saturating_sub(now));
+        let passed = now.saturating_sub(self.ours);
+        // Metrics are read at least every quarter of an hour: so long a leap is the clock's.
+        let again = if passed > LEAP { passed.min(self.behind) } else { 0 };
+        self.behind -= again;
+        self.ours = now;
+        self.shown = self.shown.saturating_add(passed - again).min(LATEST.as_secs());
+        self.shown
+    }
 }
 
 impl Clock for MeterClock {
@@ -51,8 +78,8 @@ impl Clock for MeterClock {
 
     fn now(&self) -> Duration {
         let now = u64::try_from(self.ours.now().0).unwrap_or(0);
-        let before = self.shown.fetch_max(now, Ordering::Relaxed);
-        Duration::from_secs(now.max(before)).min(LATEST)
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_secs(shown.look(now))
     }
 }
 
@@ -81,7 +108,7 @@ impl Limit {
         let size = u32::try_from(per_month / BUCKET_SHARE).unwrap_or(u32::MAX);
         let bucket = NonZeroU32::new(size).and_then(|size| {
             let quota = Quota::with_period(each(per_month))?.allow_burst(size);
-            let clock = MeterClock { ours: now, shown: AtomicU64::new(0) };
+            let clock = MeterClock { ours: now, shown: Mutex::default() };
             Some(RateLimiter::direct_with_clock(quota, clock))
         });
         Limit { per_month, bucket }
@@ -237,5 +264,18 @@ mod tests {
         assert!(meter.take(CALL, 1).is_err());
         hand.set(100_000);
         assert!(meter.take(CALL, 1).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_leaves_a_bucket_that_fills_again_once_it_is_right() {
+        let hand = Hand::at(400 * 86_400);
+        let meter = meter(Some(300), &hand);
+        assert_eq!(meter.take(CALL, 10), Ok(()));
+        for minute in 0..8_640 / 60 {
+            hand.set(1_000 + minute * 60);
+            assert!(meter.take(CALL, 1).is_err(), "minute {minute}");
+        }
+        hand.set(1_000 + 8_640);
+        assert_eq!(meter.take(CALL, 1), Ok(()));
     }
 }

@@ -43,8 +43,8 @@ impl<T> Default for Sweep<T> {
 
 impl<T: Clone> Sweep<T> {
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        let fresh = self.read.as_ref().is_some_and(|(at, _)| now.since(*at) < SWEEP_AGE);
-        let tried = self.tried_at.is_some_and(|at| now.since(at) < SWEEP_AGAIN);
+        let fresh = self.read.as_ref().is_some_and(|(at, _)| now.apart(*at) < SWEEP_AGE);
+        let tried = self.tried_at.is_some_and(|at| now.apart(at) < SWEEP_AGAIN);
         !fresh && !tried
     }
 
@@ -65,7 +65,7 @@ impl<T: Clone> Sweep<T> {
     /// What is known of a group.
     fn of(&self, name: &str, now: Timestamp) -> Result<Vec<T>, Unread<'_>> {
         match &self.read {
-            Some((at, read)) if now.since(*at) < STAND_IN => {
+            Some((at, read)) if now.apart(*at) < STAND_IN => {
                 Ok(read.get(name).cloned().unwrap_or_default())
             }
             _ => Err(self.fault.as_ref().map_or(Unread::NotYet, Unread::Failed)),
@@ -114,7 +114,7 @@ impl Remembered {
         under_way
             || group.is_short()
             || known.print != group.print()
-            || now.since(known.read_at) >= ACTIVITIES_AGE
+            || now.apart(known.read_at) >= ACTIVITIES_AGE
     }
 
     pub(crate) fn keep_activities<O>(
@@ -138,7 +138,7 @@ impl Remembered {
 
     /// Forgets groups that are gone.
     pub(crate) fn forget(&mut self, now: Timestamp) {
-        self.activities.retain(|_, known| now.since(known.read_at) < Seconds::days(1));
+        self.activities.retain(|_, known| now.apart(known.read_at) < Seconds::days(1));
     }
 
     /// Native policies of a group; where they, or its scheduled actions, are not known, one that

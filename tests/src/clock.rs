@@ -13,24 +13,42 @@ use fleet::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The time that a test, its peers and the program share.
+/// The time that a test, its peers and the program share; the program's clock may be wrong.
 #[derive(Clone, Debug)]
-pub struct TestTime(Arc<AtomicI64>);
+pub struct TestTime {
+    now: Arc<AtomicI64>,
+    ahead: Arc<AtomicI64>,
+}
 
 impl TestTime {
     /// A time that stands at `start`.
     pub fn starting(start: Timestamp) -> TestTime {
-        TestTime(Arc::new(AtomicI64::new(start.0)))
+        TestTime { now: Arc::new(AtomicI64::new(start.0)), ahead: Arc::default() }
+    }
+
+    /// From now on the program's clock is so many seconds ahead of it, or behind.
+    pub fn set_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::SeqCst);
+    }
+
+    /// How far the program's clock is ahead of it.
+    fn ahead(&self) -> i64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// What the program's clock shows.
+    pub fn shown(&self) -> Timestamp {
+        Timestamp(self.now().0 + self.ahead())
     }
 
     /// What it shows.
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
     }
 
     /// Moves it; never back.
     pub fn set(&self, to: Timestamp) {
-        self.0.fetch_max(to.0, Ordering::SeqCst);
+        self.now.fetch_max(to.0, Ordering::SeqCst);
     }
 }
 
@@ -141,7 +159,7 @@ impl Shared {
             line.clear();
             let answer = if let Some(hello) = said["hello"].as_u64() {
                 pid = u32::try_from(hello).expect("a process id");
-                Some(json!({ "now": self.time.now().0 }))
+                Some(json!({ "now": self.time.shown().0 }))
             } else if let Some(until) = said["sleep_until"].as_i64() {
                 self.slept(pid, Timestamp(until))
             } else {
@@ -156,11 +174,13 @@ impl Shared {
 
     fn slept(&self, pid: u32, until: Timestamp) -> Option<Value> {
         let mut world = locked(&self.world);
-        let until = until.max(self.time.now());
+        let ahead = self.time.ahead();
+        let until = Timestamp(until.0 - ahead).max(self.time.now());
         let verdict = world.advance(until);
         self.time.set(until);
         self.carry_out(pid, verdict)?;
-        Some(json!({ "now": self.time.now().0 }))
+        let is_set = self.time.ahead() != ahead;
+        Some(json!({ "now": self.time.shown().0, "set": is_set }))
     }
 
     fn reached(&self, pid: u32, name: &str) -> Option<Value> {

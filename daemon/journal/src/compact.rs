@@ -3,6 +3,7 @@
 use fleet::{Seconds, Timestamp};
 
 use super::engine::Tree;
+use super::eras::Eras;
 use super::fold::CheckpointBody;
 use super::frame::unseal;
 use super::head::Mark;
@@ -47,7 +48,8 @@ impl Journal {
         let local = Local { shared, _held: None };
         let retention = self.inner.options.retention;
         let bytes_before = local.bytes()?;
-        let cuts = cuts(&local)?;
+        let eras = local.eras()?;
+        let cuts = cuts(&local, &eras)?;
         let mut done =
             Compacted { bytes_before, bytes_after: bytes_before, ..Compacted::default() };
         let oldest_kept = now - retention.max_age;
@@ -62,7 +64,7 @@ impl Journal {
             let gone = end_of_day.before.id.sequence().saturating_sub(head.anchor.id.sequence());
             let freed = u128::from(bytes_before) * u128::from(gone) / u128::from(all);
             let before_this = chosen.as_ref().map_or(0, |(_, freed)| *freed);
-            let is_old = end_of_day.at.at() <= oldest_kept;
+            let is_old = eras.effective(end_of_day.at) <= oldest_kept;
             let is_much =
                 u128::from(bytes_before) - before_this > u128::from(retention.max_size_bytes);
             if !is_old && !is_much {
@@ -100,13 +102,14 @@ impl Journal {
 
 /// The beginnings of days, oldest first, and what stands before each. The first is the beginning
 /// of the journal.
-fn cuts(source: &dyn Source) -> Result<Vec<Cut>, JournalFault> {
+fn cuts(source: &dyn Source, eras: &Eras) -> Result<Vec<Cut>, JournalFault> {
     let anchor = source.head()?.anchor;
     let mut cuts: Vec<Cut> = Vec::new();
     for entry in Walk::new(source, &[Tree::Checkpoints], anchor.id.successor()) {
         let (_, (key, value)) = entry.map_err(|(_, fault)| fault)?;
         let frame = unseal(Tree::Checkpoints, &key, &value).map_err(|why| bad(&key, &why))?;
-        let is_new_day = cuts.last().is_none_or(|cut| day(cut.at.at()) < day(frame.id.at()));
+        let day_of = |id| day(eras.effective(id));
+        let is_new_day = cuts.last().is_none_or(|cut| day_of(cut.at) < day_of(frame.id));
         if is_new_day {
             let body = CheckpointBody::of(&frame).map_err(|why| bad(&key, &why))?;
             cuts.push(Cut { at: frame.id, before: body.before });

@@ -74,7 +74,7 @@ impl CheckpointBody {
             Format::V3 => older::<OlderMark<CountsOfV3>, MemoryOfV5>(body),
             Format::V4 | Format::V5 => older::<Mark, MemoryOfV5>(body),
             Format::V6 => older::<Mark, MemoryOfV6>(body),
-            Format::V7 => decode(body),
+            Format::V7 | Format::V8 => decode(body),
         }
     }
 }

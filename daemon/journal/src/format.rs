@@ -14,6 +14,7 @@
 /// | 5 | 11 | reasons that are values, where texts stood; agreements named by a hash of bytes |
 /// | 6 | 11 | what a service's past vouches for, in memories |
 /// | 7 | 11 | what makes demand doubtful, in memories |
+/// | 8 | 11 | eras: a key's seconds hold a number in front once the clock was set back |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     V1 = 1,
@@ -23,6 +24,7 @@ pub(crate) enum Format {
     V5 = 5,
     V6 = 6,
     V7 = 7,
+    V8 = 8,
 }
 
 /// What a mark of the first format counts: the records of each tree.
@@ -36,11 +38,19 @@ pub(crate) type CountsOfV3 = [u64; 10];
 
 impl Format {
     /// The format that this program writes.
-    pub(crate) const NEWEST: Format = Format::V7;
+    pub(crate) const NEWEST: Format = Format::V8;
 
     /// All that it reads.
-    const ALL: [Format; 7] =
-        [Format::V1, Format::V2, Format::V3, Format::V4, Format::V5, Format::V6, Format::V7];
+    const ALL: [Format; 8] = [
+        Format::V1,
+        Format::V2,
+        Format::V3,
+        Format::V4,
+        Format::V5,
+        Format::V6,
+        Format::V7,
+        Format::V8,
+    ];
 
     /// Its number on disk.
     pub(crate) const fn number(self) -> u8 {

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn any_changed_bit_of_key_or_value_is_seen() {
-        let id = RecordId::new(fleet::Timestamp(1_770_000_000), Instance(7), 42);
+        let id = RecordId::in_era(0, fleet::Timestamp(1_770_000_000), Instance(7), 42);
         let (value, hash) = seal(Tree::Cycles, id, 9, [3; 16], b"body");
         let sound = unseal(Tree::Cycles, &id.to_key(), &value).unwrap();
         assert_eq!((sound.number, sound.before, sound.hash), (9, [3; 16], hash));
@@ -121,7 +121,7 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(unseal(Tree::Cycles, &id.to_key(), &bad), Err(BadFrame::Checksum));
         }
-        let other = RecordId::new(fleet::Timestamp(1_770_000_000), Instance(7), 43).to_key();
+        let other = RecordId::in_era(0, fleet::Timestamp(1_770_000_000), Instance(7), 43).to_key();
         assert_eq!(unseal(Tree::Cycles, &other, &value), Err(BadFrame::Checksum));
         let wrong_tree = unseal(Tree::Samples, &id.to_key(), &value);
         assert_eq!(wrong_tree, Err(BadFrame::Tree("cycles".to_string())));

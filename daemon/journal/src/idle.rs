@@ -79,10 +79,23 @@ impl Reader {
         tree: Tree,
         range: Range<Timestamp>,
     ) -> IdleEntries<'_, T> {
-        let end = RecordId::at_or_after(range.end);
-        let frames = self.frames(tree, RecordId::at_or_after(range.start));
+        let (Range { start, end }, fault) = self.ids_or_fault(range);
+        let frames = self.frames(tree, start);
         let inside = frames.take_while(move |frame| frame.as_ref().map_or(true, |f| f.id < end));
-        Box::new(inside.map(|frame| entry(&frame?)))
+        Box::new(fault.into_iter().map(Err).chain(inside).map(|frame| entry(&frame?)))
+    }
+
+    /// The ids of a range of time; where they are not known, none, and why.
+    fn ids_or_fault(&self, range: Range<Timestamp>) -> (Range<RecordId>, Option<JournalFault>) {
+        match self.ids(range) {
+            Ok(ids) => (ids, None),
+            Err(fault) => (RecordId::LAST..RecordId::LAST, Some(fault)),
+        }
+    }
+
+    /// Idle records from one of them on, oldest first.
+    pub(super) fn idle_from<T: DeserializeOwned>(&self, from: RecordId) -> IdleEntries<'_, T> {
+        Box::new(self.frames(Tree::Idle, from).map(|frame| entry(&frame?)))
     }
 
     /// The same, newest first.
@@ -91,9 +104,13 @@ impl Reader {
         tree: Tree,
         range: Range<Timestamp>,
     ) -> IdleEntries<'_, T> {
-        let start = RecordId::at_or_after(range.start);
-        let mut until = RecordId::at_or_after(range.end).predecessor();
+        let (Range { start, end }, mut fault) = self.ids_or_fault(range);
+        let mut until = end.predecessor();
         Box::new(std::iter::from_fn(move || {
+            if let Some(fault) = fault.take() {
+                until = None;
+                return Some(Err(fault));
+            }
             let last = self.source().last(tree, until?);
             // After a fault there is nowhere to go on from.
             until = None;

@@ -16,10 +16,18 @@ impl fmt::Display for Instance {
     }
 }
 
-/// The id of a record, and its key: seconds, then the journal's instance, then a sequence number
-/// without gaps. The seconds never run backwards, so ids of one journal order as written.
+/// From this bit on the seconds of an id hold its era: below it is room for 34,000 years.
+const ERA_FROM_BIT: u32 = 40;
+
+/// The greatest time of an id.
+const SECONDS_MAX: u64 = (1 << ERA_FROM_BIT) - 1;
+
+/// The id of a record, and its key: its era and seconds, then the journal's instance, then a sequence
+/// number without gaps. Within an era the seconds never run backwards, so ids of one journal order as
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordId {
+    /// Since 1970; above [`ERA_FROM_BIT`] the era, which is 0 until the clock is set back.
     seconds: u64,
     instance: Instance,
     sequence: u64,
@@ -36,19 +44,29 @@ impl RecordId {
     pub(crate) const LAST: RecordId =
         RecordId { seconds: u64::MAX, instance: Instance(u32::MAX), sequence: u64::MAX };
 
-    pub(crate) fn new(at: Timestamp, instance: Instance, sequence: u64) -> RecordId {
-        RecordId { seconds: u64::try_from(at.0).unwrap_or(0), instance, sequence }
+    pub(crate) fn in_era(era: u32, at: Timestamp, instance: Instance, sequence: u64) -> RecordId {
+        let seconds = u64::try_from(at.0).unwrap_or(0).min(SECONDS_MAX);
+        // What is beyond the last era stays in it: it takes a clock set back 16 million times.
+        let era = u64::from(era).min(u64::MAX >> ERA_FROM_BIT);
+        RecordId { seconds: era << ERA_FROM_BIT | seconds, instance, sequence }
     }
 
-    /// The least id with this time; times before 1970 count as 1970.
+    /// The least id of a journal's first era with this time; times before 1970 count as 1970.
     pub fn at_or_after(at: Timestamp) -> RecordId {
-        RecordId::new(at, Instance(0), 0)
+        RecordId::in_era(0, at, Instance(0), 0)
     }
 
     /// When the record was written, by the clock the journal was handed; never before the record
-    /// ahead of it.
+    /// ahead of it in its era. A clock may be wrong: see [`Reader::written_at`](crate::Reader::written_at).
     pub fn at(self) -> Timestamp {
-        Timestamp(i64::try_from(self.seconds).unwrap_or(i64::MAX))
+        // It is no more than the greatest time.
+        Timestamp((self.seconds & SECONDS_MAX) as i64)
+    }
+
+    /// How often the clock had been set back before.
+    pub fn era(self) -> u32 {
+        // The bits above are fewer than 32.
+        (self.seconds >> ERA_FROM_BIT) as u32
     }
 
     /// The place in the journal, from 1, without gaps.
@@ -59,11 +77,6 @@ impl RecordId {
     /// The journal that wrote it.
     pub fn instance(self) -> Instance {
         self.instance
-    }
-
-    /// This id, its time no earlier than that of `last`.
-    pub(crate) fn not_before(self, last: RecordId) -> RecordId {
-        RecordId { seconds: self.seconds.max(last.seconds), ..self }
     }
 
     /// The next id in key order.
@@ -109,7 +122,8 @@ impl RecordId {
     }
 }
 
-/// `SECONDS-INSTANCE-SEQUENCE` in hexadecimal digits, such as `69a534c5-5f3e9a10-1a2b`.
+/// `SECONDS-INSTANCE-SEQUENCE` in hexadecimal digits, such as `69a534c5-5f3e9a10-1a2b`. Of a later era
+/// the era stands in front of ten digits of seconds: `10069a534c5-5f3e9a10-1a2b`.
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{}-{:x}", self.seconds, self.instance, self.sequence)
@@ -178,7 +192,7 @@ pub struct DecisionId {
     pub index: u32,
 }
 
-/// The cycle's id, a full stop, and the place in its plan. At most 46 characters of `[0-9a-f.-]`.
+/// The cycle's id, a full stop, and the place in its plan. At most 54 characters of `[0-9a-f.-]`.
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.cycle, self.index)
@@ -215,9 +229,14 @@ mod tests {
 
     #[test]
     fn ids_survive_text_and_key_and_order_as_written() {
-        let id = |s, n| RecordId::new(Timestamp(s), Instance(0x5f3e_9a10), n);
-        let ids = [id(-5, 1), id(0, 2), id(0x69a5_34c5, 3), id(0x69a5_34c5, 0x1a2b)];
-        assert_eq!(ids[3].to_string(), "69a534c5-5f3e9a10-1a2b");
+        let of = |era, s, n| RecordId::in_era(era, Timestamp(s), Instance(0x5f3e_9a10), n);
+        let id = |s, n| of(0, s, n);
+        let first = [id(-5, 1), id(0, 2), id(0x69a5_34c5, 3), id(0x69a5_34c5, 0x1a2b)];
+        let later = [of(1, 0, 5), of(1, 0x69a5_34c5, 6), of(2, 7, 8), of(u32::MAX, i64::MAX, 9)];
+        assert_eq!(first[3].to_string(), "69a534c5-5f3e9a10-1a2b");
+        assert_eq!(later[1].to_string(), "10069a534c5-5f3e9a10-6");
+        assert_eq!((later[1].era(), later[1].at()), (1, first[3].at()));
+        let ids = [first, later].concat();
         for pair in ids.windows(2) {
             assert!(pair[0] < pair[1] && pair[0].to_key() < pair[1].to_key());
         }

@@ -102,15 +102,20 @@ pub fn looks_after(
     after: Timestamp,
     show: &mut dyn FnMut(LookSeen<'_>),
 ) -> Result<(), JournalFault> {
-    let mut from = after + Seconds(1);
-    for entry in reader.idle_newest_first::<IdleEntry>(after - CHECKPOINT_WITHIN..from) {
+    let until = after + Seconds(1);
+    let mut checkpoint = None;
+    for entry in reader.idle_newest_first::<IdleEntry>(after - CHECKPOINT_WITHIN..until) {
         if let (id, IdleEntry::Checkpoint(_)) = entry? {
-            from = id.at();
+            checkpoint = Some(id);
             break;
         }
     }
     let mut folded = Folded::default();
-    for entry in reader.idle(from..Timestamp(i64::MAX)) {
+    let entries = match checkpoint {
+        Some(checkpoint) => reader.idle_from(checkpoint),
+        None => reader.idle(until..Timestamp(i64::MAX)),
+    };
+    for entry in entries {
         match entry?.1 {
             IdleEntry::Checkpoint(checkpoint) => folded.restart(&checkpoint),
             IdleEntry::Look(look) if look.snapshot.taken_at > after => {

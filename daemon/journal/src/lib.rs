@@ -23,6 +23,7 @@ mod audit;
 mod compact;
 mod dictionary;
 mod engine;
+mod eras;
 mod fault;
 mod fold;
 mod forecast;
@@ -76,6 +77,7 @@ use open::{Held, Local};
 use outbox::Outbox;
 
 pub use compact::Compacted;
+pub use eras::SET_BACK;
 pub use fault::{BadBody, BadPack, Damage, JournalFault, NoReserve, NoRoom, Trouble};
 pub use ids::{CycleId, DecisionId, Instance, NotAnId, PolicyDigest, RecordId};
 pub use open::Store;
@@ -265,6 +267,13 @@ impl Journal {
         Ok(digest)
     }
 
+    /// Takes in that the clock shows `now`, as it does at a start and once it was set. Where the newest
+    /// record bears a time more than [`SET_BACK`] later, what is written from here on begins an era, and
+    /// is found by its own time. Whether it does.
+    pub fn tell_time(&self, now: Timestamp) -> bool {
+        self.inner.writer().log.tell_time(now, SET_BACK)
+    }
+
     /// Records samples apart from a cycle, for the back-fill at the first start. On disk when it
     /// returns.
     ///
@@ -409,6 +418,7 @@ impl Journal {
 impl Writer {
     fn append_cycle(&mut self, cycle: &NewCycle<'_>, samples: &[SampleBatch]) -> CycleId {
         let now = cycle.snapshot.taken_at;
+        self.log.tell_time(now, eras::UNTOLD);
         if self.needs_checkpoint(cycle) {
             self.append_checkpoint(now, cycle);
         }
@@ -436,6 +446,7 @@ impl Writer {
         let Some(checkpoint) = self.fold.checkpoint else { return true };
         self.memory.as_ref() != Some(cycle.memory_before)
             || self.fold.mirror.is_none()
+            || checkpoint.era() < self.log.era()
             || compact::day(checkpoint.at()) < compact::day(cycle.snapshot.taken_at)
             || self.log.tail_is_given_up()
     }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fleet::Timestamp;
+use fleet::{Seconds, Timestamp};
 
 use super::engine::{Engine, EngineFault, Tree, Write};
+use super::eras::Eras;
 use super::frame::seal;
 use super::head::{Head, HeadFile, Mark};
 use super::reserve::Reserve;
@@ -25,16 +26,19 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     engine: RwLock<Arc<dyn Engine>>,
     head: RwLock<Head>,
+    eras: RwLock<Eras>,
     trouble: RwLock<Option<Trouble>>,
 }
 
 impl Shared {
     pub(crate) fn new(state_dir: &Path, engine: Arc<dyn Engine>, head: Head) -> Shared {
+        let eras = Eras::of(&*engine, head.end.id.era());
         Shared {
             state_dir: state_dir.to_path_buf(),
             dir: state_dir.join(super::DIRECTORY),
             engine: RwLock::new(engine),
             head: RwLock::new(head),
+            eras: RwLock::new(eras),
             trouble: RwLock::new(None),
         }
     }
@@ -46,6 +50,21 @@ impl Shared {
     /// The journal's head, its end at the last record applied.
     pub(crate) fn head(&self) -> Head {
         self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The eras of its records.
+    pub(crate) fn eras(&self) -> Eras {
+        self.eras.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks for the eras again, up to that of the record `end`.
+    fn find_eras(&self, end: RecordId) {
+        let found = Eras::of(&*self.engine(), end.era());
+        *self.eras.write().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    fn begin_era(&self, era: u32, at: Timestamp) {
+        self.eras.write().unwrap_or_else(PoisonError::into_inner).begin(era, at);
     }
 
     fn set_engine(&self, engine: Arc<dyn Engine>) {
@@ -64,6 +83,7 @@ impl Shared {
     /// Takes over a store that was made anew.
     pub(crate) fn rebuilt(&self, engine: Arc<dyn Engine>, head: Head) {
         self.set_engine(engine);
+        self.find_eras(head.end.id);
         self.set_head(head);
     }
 
@@ -81,6 +101,8 @@ pub(crate) struct Log {
     file: HeadFile,
     /// Where the records stand that were made, applied or not.
     end: Mark,
+    /// The next record begins an era; it bears no earlier time.
+    era_from: Option<Timestamp>,
     /// Made and not yet applied.
     pending: Vec<Write>,
     /// Applied and not yet flushed: written again where the store has to be opened anew.
@@ -118,6 +140,7 @@ impl Log {
             head,
             file,
             end,
+            era_from: None,
             pending: Vec::new(),
             unflushed: Vec::new(),
             reserve,
@@ -125,9 +148,28 @@ impl Log {
             stalled: None,
             failed: None,
         };
+        // What a crash left behind the head may have begun an era.
+        log.shared.find_eras(log.end.id);
         log.publish();
         log.set_aside();
         log
+    }
+
+    /// Takes in that the clock shows `now`: where the newest record is more than `ahead` later, it was
+    /// set back, and what is written from here on begins an era. Whether it does.
+    pub(crate) fn tell_time(&mut self, now: Timestamp, ahead: Seconds) -> bool {
+        let newest = self.era_from.unwrap_or(self.end.id.at());
+        let is_set_back = self.end.id != RecordId::FIRST && newest.since(now) > ahead;
+        if is_set_back {
+            self.era_from = Some(now);
+            self.shared.begin_era(self.end.id.era() + 1, now);
+        }
+        is_set_back
+    }
+
+    /// The era of the next record.
+    pub(crate) fn era(&self) -> u32 {
+        self.end.id.era() + u32::from(self.era_from.is_some())
     }
 
     /// Where the next record will stand.
@@ -142,9 +184,13 @@ impl Log {
 
     /// Makes a record. It is applied with [`Log::apply`].
     pub(crate) fn append(&mut self, tree: Tree, at: Timestamp, body: &[u8]) -> RecordId {
-        let made = RecordId::new(at, self.head.instance, self.end.id.sequence() + 1);
+        let era = self.era();
+        if self.end.id == RecordId::FIRST {
+            self.shared.begin_era(era, at);
+        }
         // Ids never run backwards, whatever the clock does.
-        let id = made.not_before(self.end.id);
+        let at = at.max(self.era_from.take().unwrap_or(self.end.id.at()));
+        let id = RecordId::in_era(era, at, self.head.instance, self.end.id.sequence() + 1);
         let number = self.end.counts[tree.index()] + 1;
         let (value, hash) = seal(tree, id, number, self.end.hash, body);
         self.end.id = id;

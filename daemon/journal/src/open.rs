@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::audit::Audit;
 use super::engine::{Engine, EngineFault, MemoryEngine, Tree, Write};
+use super::eras::Eras;
 use super::fault::BadBody;
 use super::format::Format;
 use super::frame::{BadFrame, truncated, unseal};
@@ -404,6 +405,10 @@ impl Local {
 impl Source for Local {
     fn head(&self) -> Result<Head, JournalFault> {
         Ok(self.shared.head())
+    }
+
+    fn eras(&self) -> Result<Eras, JournalFault> {
+        Ok(self.shared.eras())
     }
 
     fn scan(&self, tree: Tree, from: RecordId) -> Result<Vec<super::engine::Entry>, JournalFault> {

@@ -107,10 +107,11 @@ impl Outbox {
     ) -> Result<(Outbox, Vec<Damage>), JournalFault> {
         let mut outbox = Outbox { window, ..Outbox::default() };
         let end = source.head()?.end.id.at();
+        let eras = source.eras()?;
         let age = OUTBOX_AGE.max(window);
         let from = Timestamp(end.0.saturating_sub_unsigned(age.0));
         let mut lost = Vec::new();
-        for entry in Walk::new(source, &[Tree::Alerts], RecordId::at_or_after(from)) {
+        for entry in Walk::new(source, &[Tree::Alerts], eras.at_or_after(from)) {
             let read = entry.map_err(|(_, fault)| fault).and_then(|(tree, (key, value))| {
                 let frame = unseal(tree, &key, &value).map_err(|why| damaged(tree, &key, &why))?;
                 let entry = decode(&frame.body).map_err(|why| damaged(tree, &key, &why))?;
@@ -160,7 +161,7 @@ impl Outbox {
     /// Whether the same was told a short while ago.
     fn is_repeat(&self, alert: &Alert) -> bool {
         self.told.get(&alert.key).is_some_and(|(at, severity)| {
-            alert.at.since(*at) < self.window && alert.severity <= *severity
+            alert.at.apart(*at) < self.window && alert.severity <= *severity
         })
     }
 
@@ -171,7 +172,7 @@ impl Outbox {
     fn forget_before(&mut self, now: Timestamp) {
         let window = self.window;
         self.alerts.retain(|id, _| now.since(id.at()) < OUTBOX_AGE);
-        self.told.retain(|_, (at, _)| now.since(*at) < window);
+        self.told.retain(|_, (at, _)| now.apart(*at) < window);
     }
 }
 
@@ -232,7 +233,7 @@ impl Journal {
     ) -> Result<(), JournalFault> {
         let mut writer = self.inner.writer();
         let outbox = &writer.outbox;
-        let is_old = outbox.open_at.is_none_or(|told| at.since(told) >= OPEN_AGAIN_AFTER);
+        let is_old = outbox.open_at.is_none_or(|told| at.apart(told) >= OPEN_AGAIN_AFTER);
         let is_news = outbox.open != *open || (is_old && !open.is_empty());
         if notices.is_empty() && !is_news {
             return Ok(());

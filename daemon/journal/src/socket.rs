@@ -18,6 +18,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 use super::engine::{Entry, Tree};
+use super::eras::Eras;
 use super::head::Head;
 use super::open::Local;
 use super::source::Source;
@@ -46,6 +47,7 @@ enum Request {
     Bytes,
     Files,
     Status,
+    Eras,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,7 @@ enum SocketAnswer {
     /// JSON text.
     Status(String),
     Fault(String),
+    Eras(Eras),
 }
 
 /// The socket, served until it is dropped.
@@ -158,6 +161,7 @@ fn answer(bytes: &[u8], source: &Local, status: &StatusSource) -> SocketAnswer {
                 }),
                 Request::Bytes => source.bytes().map(SocketAnswer::Bytes).map_err(told),
                 Request::Files => source.files().map(SocketAnswer::Files).map_err(told),
+                Request::Eras => source.eras().map(SocketAnswer::Eras).map_err(told),
                 Request::Status => Ok(SocketAnswer::Status(status().to_string())),
             }
         });
@@ -220,6 +224,13 @@ impl Source for Remote {
     fn head(&self) -> Result<Head, JournalFault> {
         match self.ask(&Request::Head)? {
             SocketAnswer::Head(head) => Ok(*head),
+            _ => Err(self.other()),
+        }
+    }
+
+    fn eras(&self) -> Result<Eras, JournalFault> {
+        match self.ask(&Request::Eras)? {
+            SocketAnswer::Eras(eras) => Ok(eras),
             _ => Err(self.other()),
         }
     }

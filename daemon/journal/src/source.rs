@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::engine::{Entry, Tree};
+use super::eras::Eras;
 use super::head::Head;
 use super::{Damage, JournalFault, RecordId};
 
@@ -13,6 +14,8 @@ use super::{Damage, JournalFault, RecordId};
 pub(crate) trait Source: fmt::Debug + Send + Sync {
     /// What the journal is, and how far it goes now.
     fn head(&self) -> Result<Head, JournalFault>;
+    /// The eras of its records.
+    fn eras(&self) -> Result<Eras, JournalFault>;
     /// Entries at or after `from`, in order: a page of them, empty at the end.
     fn scan(&self, tree: Tree, from: RecordId) -> Result<Vec<Entry>, JournalFault>;
     /// The last entry at or before `to`.

@@ -195,7 +195,8 @@ impl Reader {
     ) -> Result<Option<impl Iterator<Item = Result<CycleInBrief, JournalFault>> + '_>, JournalFault>
     {
         let first = self.frames(Tree::Stories, RecordId::FIRST).next().transpose()?;
-        if first.is_none_or(|first| first.id.at() > range.start) {
+        let eras = self.source().eras()?;
+        if first.is_none_or(|first| eras.effective(first.id) > range.start) {
             return Ok(None);
         }
         let stories = self.told_newest_first::<Stories>(Tree::Stories, range);

@@ -120,7 +120,8 @@ fn merged(
 ) -> Result<Vec<UsageDay>, JournalFault> {
     let mut names = Dictionary::default();
     let mut hours: BTreeMap<(usize, Signal, i64), Day> = BTreeMap::new();
-    let corrected = RecordId::at_or_after(to.at() + CORRECTED_WITHIN);
+    let eras = source.eras()?;
+    let corrected = eras.at_or_after(eras.effective(to) + CORRECTED_WITHIN);
     walk(source, from, corrected, &mut |id, resource, signal, day, over| {
         if days.binary_search(&day).is_err() {
             return;

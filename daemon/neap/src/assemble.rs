@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use config::calendars::Calendars;
 use config::{self, Config, ProviderConfig, SimConfig};
-use fleet::{ProviderName, ServiceName, Timestamp};
+use fleet::{ProviderName, ServiceName, Step, Timestamp};
 use forecaster::ModelKind;
 use journal::{self, PolicyDigest};
 use planner::Memory;
@@ -253,7 +253,8 @@ pub fn idle_standing(config: &Config) -> IdleStanding {
     }
 }
 
-/// Fills an engine with the samples of a journal.
+/// Fills an engine with the samples of a journal, but those that arrived before their interval began:
+/// a clock took them that was ahead, or they are of before it was set back.
 ///
 /// # Errors
 /// Where the journal cannot be read.
@@ -270,8 +271,11 @@ pub fn restore_samples(
         .flat_map(ServicePolicy::metrics)
         .map(|query| (query.key(), query.clone()))
         .collect();
-    let lost = reader.sound_samples(now - store::RESTORED, |metric, _, sample| {
-        if let Some(query) = known.get(metric) {
+    let lost = reader.sound_samples(now - store::RESTORED, |metric, seen_at, sample| {
+        let query = known.get(metric);
+        // A source's own clock may be a little ahead.
+        let has_begun = |period: Step| sample.start <= seen_at.min(now) + period.span();
+        if let Some(query) = query.filter(|query| has_begun(query.period)) {
             engine.observer.restore(query, sample);
         }
     });

@@ -1,5 +1,6 @@
 //! One turn: gather, forecast, plan, record, execute, record.
 
+mod jump;
 pub(crate) mod minimums;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -442,7 +443,7 @@ impl Engine {
 
     fn forget_old_orders(&mut self, now: Timestamp) {
         for times in self.ours.values_mut() {
-            times.retain(|at| now.since(*at) < OURS_REMEMBERED);
+            times.retain(|at| now.apart(*at) < OURS_REMEMBERED);
         }
         self.ours.retain(|_, times| !times.is_empty());
     }

@@ -129,7 +129,7 @@ fn since(
     service: &ServiceName,
     poll: Seconds,
 ) -> anyhow::Result<Timestamp> {
-    let end = cycle.id.at();
+    let end = reader.written_at(cycle.id.0)?;
     let start = end - Seconds(poll.0.saturating_mul(SINCE_CYCLES));
     let (mut since, mut before) = (cycle.taken_at(), None);
     for turn in reader.history(service, start..end + Seconds(1)) {

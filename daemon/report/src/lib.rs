@@ -2,6 +2,7 @@
 //! language.
 
 pub mod asking;
+mod clock;
 pub mod conditions;
 pub mod digest;
 pub mod explanation;
@@ -14,6 +15,7 @@ pub mod said;
 mod turn;
 
 pub use asking::{Answer, Asked, Asking, StageWish};
+pub use clock::clock_set;
 pub use language::Language;
 pub use plan::{Reason, ending, is_routine, plan_json, rate, reason, stage_line};
 pub use turn::{Turn, turn_json, unread, unread_of};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Write};
 
 use fleet::money::Currency;
-use fleet::{RuleName, Units};
+use fleet::{ClockJump, RuleName, Units};
 use planner::idle::memory::IdleMemory;
 use planner::idle::plan::Because;
 use planner::idle::snapshot::{PowerOutcome, PowerResult};
@@ -146,6 +146,7 @@ fn what_the_shadow_records_keeps_its_bytes() {
         Rules(rules),
         Scored(saved, peaks),
         Minimums(vec![kept]),
+        Clock(ClockJump { expected: at(1), shows: at(2) }),
     });
     insta::with_settings!({
         snapshot_path => "bytes",

@@ -37,6 +37,15 @@ impl SimulatedGroup {
         }
     }
 
+    /// The clock was set back to `now`; `left` is what it would have shown. Boots take as long as they
+    /// would have taken.
+    pub(crate) fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        for (ready, _) in &mut self.booting {
+            *ready = (now + ready.since(left)).min(*ready);
+        }
+        self.outcomes.iter_mut().for_each(|outcome| outcome.at = outcome.at.min(now));
+    }
+
     /// Carries out an order whose units come into service at `ready`.
     pub(crate) fn order(&mut self, change: Change, at: Timestamp, ready: Timestamp) {
         match change {

@@ -119,6 +119,13 @@ impl Shadow {
         self.last = Some(last);
     }
 
+    /// The clock was set back to `now`; `left` is what it would have shown.
+    fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        self.memory = planner::rewound(std::mem::take(&mut self.memory), left, now);
+        self.groups.values_mut().for_each(|group| group.rewind(left, now));
+        self.pause();
+    }
+
     /// What happens until the next cycle is nobody's: it was not looked at.
     fn pause(&mut self) {
         self.last = None;

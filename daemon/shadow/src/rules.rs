@@ -90,6 +90,17 @@ impl RuleWatch {
         ledger::looks_after(reader, until, &mut |seen| self.count(seen))
     }
 
+    /// The clock was set back to `now`; `left` is what it would have shown. What was told of days that
+    /// are still to come is forgotten.
+    pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        self.memory = planner::idle::rewound(std::mem::take(&mut self.memory), left, now);
+        self.down.values_mut().for_each(|down| down.at = down.at.min(now));
+        self.outcomes.iter_mut().for_each(|outcome| outcome.at = outcome.at.min(now));
+        self.last = self.last.map(|last| last.min(now));
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        scores.days.retain(|day, _| *day <= now.utc_day());
+    }
+
     /// Takes in a look that was recorded, and writes all of it down when it is time.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fleet::{Seconds, ServiceName, Timestamp};
+use fleet::{ClockJump, Seconds, ServiceName, Timestamp};
 use journal::records::Explanation;
 use journal::{BadBody, CycleId, Journal, JournalFault, Reader};
 use planner::Memory;
@@ -38,6 +38,8 @@ pub enum ShadowEntry {
     Scored(Box<Saved>, BTreeMap<ServiceName, Peak>),
     /// All minimums of groups that are the operator's and that neap writes.
     Minimums(Vec<KeptMinimum>),
+    /// The clock was set.
+    Clock(ClockJump),
 }
 
 impl ShadowEntry {
@@ -53,7 +55,10 @@ impl ShadowEntry {
                 }
                 Some(*saved)
             }
-            ShadowEntry::Asked(_) | ShadowEntry::Rules(_) | ShadowEntry::Minimums(_) => None,
+            ShadowEntry::Asked(_)
+            | ShadowEntry::Rules(_)
+            | ShadowEntry::Minimums(_)
+            | ShadowEntry::Clock(_) => None,
         }
     }
 }
@@ -88,6 +93,7 @@ impl fmt::Display for ShadowEntry {
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
             ShadowEntry::Asked(request) => write!(f, "{request}"),
+            ShadowEntry::Clock(jump) => write!(f, "{jump}"),
             ShadowEntry::Minimums(kept) => {
                 write!(f, "minimums of {} groups before neap wrote them", kept.len())
             }
@@ -164,7 +170,8 @@ impl Watch {
         let mut until = Timestamp(i64::MAX);
         let mut newest: Option<Timestamp> = None;
         let mut days = BTreeMap::new();
-        let mut earlier = i64::MAX;
+        // A day that is still to come was told by a clock that was ahead.
+        let mut earlier = now.utc_day() + 1;
         while let Some((written_at, saved)) = last_saved(reader, until, earlier)? {
             earlier = saved.day;
             if now.utc_day() - saved.day >= KEPT_DAYS {
@@ -189,10 +196,26 @@ impl Watch {
         }
         for cycle in reader.cycles(from + Seconds(1)..now + Seconds(1)) {
             let cycle = cycle?;
+            // A clock took it that was ahead.
+            if cycle.taken_at() > now {
+                continue;
+            }
             let (snapshot, plan, memory) = (&cycle.snapshot, &cycle.plan, &cycle.memory_after);
             self.count(Seen { cycle: cycle.id, snapshot, plan, memory });
         }
         Ok(())
+    }
+
+    /// The clock was set back to `now`; `left` is what it would have shown. What was told of days that
+    /// are still to come is forgotten.
+    pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        self.shadow.rewind(left, now);
+        self.doubts = Doubts::default();
+        self.last = self.last.map(|last| last.min(now));
+        let today = now.utc_day();
+        self.saved.retain(|day, _| *day <= today);
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        scores.days.retain(|day, _| *day <= today);
     }
 
     /// Takes in a cycle that was recorded, and writes down what it said of services that only the
@@ -213,7 +236,7 @@ impl Watch {
             let told = others.iter().map(told).collect();
             journal.record_shadow_stories(seen.cycle, told)?;
         }
-        let due = self.saved_at.is_none_or(|at| now.since(at) >= SAVED_EVERY);
+        let due = self.saved_at.is_none_or(|at| now.apart(at) >= SAVED_EVERY);
         if due && !seen.snapshot.services.is_empty() {
             self.save(journal, now.utc_day(), now)?;
         }
@@ -234,7 +257,7 @@ impl Watch {
     /// Keeps score of a cycle; the services that only the shadow would have acted on.
     fn count(&mut self, seen: Seen<'_>) -> Vec<ServiceName> {
         let Seen { cycle, snapshot, plan, memory } = seen;
-        if self.last.is_some_and(|last| snapshot.taken_at.since(last) > PAUSE) {
+        if self.last.is_some_and(|last| snapshot.taken_at.apart(last) > PAUSE) {
             self.shadow.pause();
         }
         let step = self.shadow.step(&self.policy, snapshot, &plan.actions);
@@ -306,7 +329,7 @@ fn last_saved(
         let (id, entry) = entry?;
         let Some(saved) = entry.into_scores() else { continue };
         if saved.day < before {
-            return Ok(Some((id.at(), saved)));
+            return Ok(Some((reader.written_at(id)?, saved)));
         }
     }
     Ok(None)

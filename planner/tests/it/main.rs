@@ -22,5 +22,6 @@ mod lies;
 mod magnitudes;
 mod masters;
 mod parts;
+mod rewind;
 mod stages;
 mod stories;

@@ -22,7 +22,7 @@ pub(super) struct Known {
 impl Known {
     /// Whether agents are to be asked for now; marks them as asked if so.
     pub(super) fn ask_agents(&mut self, now: Timestamp, every: Seconds) -> bool {
-        let due = self.agents_asked.is_none_or(|asked| now.since(asked) >= every);
+        let due = self.agents_asked.is_none_or(|asked| now.apart(asked) >= every);
         if due {
             self.agents_asked = Some(now);
         }

@@ -66,7 +66,7 @@ impl Details {
                 let read_at = self.refreshes.get(&base.id).map(|refresh| refresh.read_at);
                 let hinted = self.hints_at_refresh(base, now);
                 let age = if hinted { REFRESH_AGE_HINTED } else { REFRESH_AGE };
-                let due = read_at.is_none_or(|at| now.since(at) >= age);
+                let due = read_at.is_none_or(|at| now.apart(at) >= age);
                 due.then_some((!hinted, read_at, base))
             })
             .collect();
@@ -86,7 +86,7 @@ impl Details {
 
     /// Whether the call for refreshes failed so lately that it is left alone.
     pub(super) fn refreshes_rest(&self, now: Timestamp) -> bool {
-        self.refresh_fault.as_ref().is_some_and(|(at, _)| now.since(*at) < REFRESH_AGAIN)
+        self.refresh_fault.as_ref().is_some_and(|(at, _)| now.apart(*at) < REFRESH_AGAIN)
     }
 
     pub(super) fn keep_refresh(
@@ -116,7 +116,7 @@ impl Details {
         match known {
             Some(Refresh { id: Some(id), .. }) => Some(id.clone()),
             Some(Refresh { read_at, id: None })
-                if now.since(*read_at) < STAND_IN && !self.hints_at_refresh(base, now) =>
+                if now.apart(*read_at) < STAND_IN && !self.hints_at_refresh(base, now) =>
             {
                 None
             }
@@ -126,7 +126,7 @@ impl Details {
 
     /// Instances whose launch time is not known, a bounded number of them.
     pub(super) fn launches_due(&self, bases: &[Base], now: Timestamp, most: usize) -> Vec<String> {
-        if self.launches_fault_at.is_some_and(|at| now.since(at) < LAUNCHES_AGAIN) {
+        if self.launches_fault_at.is_some_and(|at| now.apart(at) < LAUNCHES_AGAIN) {
             return Vec::new();
         }
         let members = bases.iter().flat_map(|base| &base.instances);
@@ -163,9 +163,9 @@ impl Details {
 
     /// Forgets instances and groups that are gone.
     pub(super) fn forget(&mut self, now: Timestamp) {
-        self.launches.retain(|_, launch| now.since(launch.seen) < LAUNCHES_FORGET);
+        self.launches.retain(|_, launch| now.apart(launch.seen) < LAUNCHES_FORGET);
         self.remembered.forget(now);
-        self.refreshes.retain(|_, known| now.since(known.read_at) < Seconds::days(1));
+        self.refreshes.retain(|_, known| now.apart(known.read_at) < Seconds::days(1));
     }
 }
 

@@ -309,8 +309,8 @@ fn product_code(folder: &str) -> String {
 /// The kinds of alerts that the planner raises: the words behind the rule in `{rule}/marked`, and
 /// those of alerts that no rule raises.
 fn kinds_of_alerts() -> BTreeSet<String> {
-    // Made by the daemon: the summaries, and what `neap alert test` sends.
-    let mut kinds = BTreeSet::from(["digest".to_owned(), "test".to_owned()]);
+    // Made by the daemon: the summaries, of a clock that was set, and what `neap alert test` sends.
+    let mut kinds = BTreeSet::from(["digest", "clock", "test"].map(str::to_owned));
     kinds.extend(Condition::ALL.map(|of| of.word().to_owned()));
     let source = product_code("planner/src");
     for after in source.split(".alert(").skip(1).chain(source.split("let about = ").skip(1)) {

@@ -13,6 +13,7 @@ mod aws_contract;
 mod aws_estate;
 mod browser;
 mod chinese;
+mod clocks;
 mod documents;
 mod doors;
 mod events;

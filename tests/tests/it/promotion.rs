@@ -202,7 +202,9 @@ fn told_of(fleet: &Fleet) -> (usize, Vec<String>) {
         match entry.unwrap().1 {
             shadow::ShadowEntry::Scores(_) | shadow::ShadowEntry::Scored(..) => saved += 1,
             shadow::ShadowEntry::Asked(request) => asked.push(request.to_string()),
-            shadow::ShadowEntry::Rules(_) | shadow::ShadowEntry::Minimums(_) => {}
+            shadow::ShadowEntry::Rules(_)
+            | shadow::ShadowEntry::Minimums(_)
+            | shadow::ShadowEntry::Clock(_) => {}
         }
     }
     asked.reverse();

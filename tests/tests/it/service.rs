@@ -109,3 +109,17 @@ fn systemd_is_told_of_the_start_of_cycles_of_a_reload_and_of_the_stop() {
     assert_eq!(heard_after_cycles(), "STOPPING=1\n");
     assert!(neap.0.wait().expect("it ends").success());
 }
+
+#[test]
+fn the_unit_starts_after_the_network_and_the_time_are_there() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/neap.service");
+    let unit = std::fs::read_to_string(path).expect("the unit");
+    for key in ["After=", "Wants="] {
+        let names: Vec<&str> = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix(key))
+            .flat_map(str::split_whitespace)
+            .collect();
+        assert_eq!(names, ["network-online.target", "time-sync.target"], "{key}");
+    }
+}

@@ -12,7 +12,7 @@ use crate::engine::Tree;
 use crate::fold::Held;
 use crate::mirror::Mirror;
 use crate::record::{CycleRecord, Intent, Outcome};
-use crate::{CycleId, JournalFault, PolicyDigest, RecordId};
+use crate::{CycleId, Instance, JournalFault, PolicyDigest, RecordId};
 
 /// What a cycle saw and decided of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,12 +54,13 @@ impl Reader {
             .ok_or_else(|| no_such("cycle", &id))
     }
 
-    /// The last cycle recorded at or before `at`.
+    /// The last cycle recorded at or before `at`. A time that is still to come may be one that a clock
+    /// bore that was ahead: then it is the last of these.
     ///
     /// # Errors
     /// [`JournalFault`] where it cannot be read.
     pub fn cycle_at(&self, at: Timestamp) -> Result<Option<CycleRecord>, JournalFault> {
-        self.last_cycle(end_of(at), |_| true)
+        self.last_cycle(self.borne(at)?, |_| true)
     }
 
     /// The last cycle at or before `at` that had this service in its snapshot.
@@ -71,7 +72,7 @@ impl Reader {
         service: &ServiceName,
         at: Timestamp,
     ) -> Result<Option<CycleRecord>, JournalFault> {
-        self.last_cycle(end_of(at), |mirror| mirror.has(service))
+        self.last_cycle(self.borne(at)?, |mirror| mirror.has(service))
     }
 
     /// What each cycle recorded in `[range.start, range.end)` saw and decided of one service,
@@ -83,15 +84,15 @@ impl Reader {
     ) -> Box<dyn Iterator<Item = Result<ServiceTurn, JournalFault>> + '_> {
         let service = service.clone();
         // Whole cycles are not wanted: the memory before them need not be read.
-        Box::new(self.follow(&[Tree::Checkpoints, Tree::Cycles], range, RecordId::LAST).filter_map(
-            move |read| match read {
-                Ok((follow, frame, Held::Cycle(body))) => {
-                    Some(follow.borrow().service_turn(&frame, &body, &service))
-                }
-                Ok(_) => None,
-                Err(fault) => Some(Err(fault)),
-            },
-        ))
+        let trees = [Tree::Checkpoints, Tree::Cycles];
+        let read = self.follow(&trees, self.ids(range), Some(RecordId::LAST));
+        Box::new(read.filter_map(move |read| match read {
+            Ok((follow, frame, Held::Cycle(body))) => {
+                Some(follow.borrow().service_turn(&frame, &body, &service))
+            }
+            Ok(_) => None,
+            Err(fault) => Some(Err(fault)),
+        }))
     }
 
     /// Intents of a cycle, in the order they were written.
@@ -136,6 +137,23 @@ impl Reader {
         Ok(outcomes)
     }
 
+    /// The last id that a record of the time `at` can have.
+    fn borne(&self, at: Timestamp) -> Result<RecordId, JournalFault> {
+        let eras = self.source.eras()?;
+        if at > self.source.head()?.end.id.at() {
+            for (from, to) in eras.earlier(at) {
+                let of_era =
+                    RecordId::in_era(to.era(), RecordId::LAST.at(), Instance(u32::MAX), u64::MAX);
+                let id = |key: &[u8]| RecordId::from_key(key).filter(|id| *id >= from);
+                let newest = self.source.last(Tree::Cycles, of_era)?;
+                if newest.and_then(|(key, _)| id(&key)).is_some_and(|newest| newest.at() >= at) {
+                    return Ok(to);
+                }
+            }
+        }
+        Ok(eras.end_of(at))
+    }
+
     /// The last cycle at or before `to` that `fits`, looking back stretch by stretch.
     fn last_cycle(
         &self,
@@ -171,11 +189,4 @@ impl Reader {
             until = earlier;
         }
     }
-}
-
-/// The last id that a record written at `at` can have.
-fn end_of(at: Timestamp) -> RecordId {
-    RecordId::at_or_after(Timestamp(at.0.saturating_add(1)))
-        .predecessor()
-        .unwrap_or(RecordId::FIRST)
 }

@@ -100,6 +100,36 @@ impl Reader {
         Box::new(self.walk(&PLAIN, range))
     }
 
+    /// One record; `None` where there is none of this id.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where it cannot be read.
+    pub fn entry(&self, id: RecordId) -> Result<Option<Entry>, JournalFault> {
+        for tree in Tree::ALL {
+            let found = self.source.last(tree, id)?;
+            if found.is_none_or(|(key, _)| key.as_slice() != id.to_key()) {
+                continue;
+            }
+            // Its checkpoint says what stands before it, in its own tree alone.
+            let trees = [Tree::Checkpoints, tree];
+            let trees = if tree == Tree::Checkpoints { &trees[..1] } else { &trees[..] };
+            let ids = id..id.successor();
+            return self
+                .walk_ids(trees, Ok(ids))
+                .find(|entry| entry.as_ref().map_or(true, |entry| entry.id == id))
+                .transpose();
+        }
+        Ok(None)
+    }
+
+    /// When a record counts as written: what a clock wrote that was ahead, when that was set right.
+    ///
+    /// # Errors
+    /// [`JournalFault`] where the journal cannot be read.
+    pub fn written_at(&self, id: RecordId) -> Result<Timestamp, JournalFault> {
+        Ok(self.source.eras()?.effective(id))
+    }
+
     /// Samples that arrived at or after `from`, in the order they arrived. Ends after the first
     /// error.
     pub fn samples(
@@ -127,7 +157,7 @@ impl Reader {
         from: Timestamp,
         mut see: impl FnMut(&MetricKey, Timestamp, Sample),
     ) -> Result<(), JournalFault> {
-        let from = RecordId::at_or_after(from);
+        let from = self.source.eras()?.at_or_after(from);
         let start = self.checkpoint_before(from)?;
         let mut dictionary = Dictionary::default();
         for entry in Walk::new(&*self.source, &[Tree::Checkpoints, Tree::Samples], start) {
@@ -163,7 +193,7 @@ impl Reader {
     ) -> Result<(), JournalFault> {
         // No hour is recorded before it was; a day more, for clocks that go wrong.
         let from = Timestamp(from_day.saturating_sub(1).saturating_mul(HOUR * HOURS_A_DAY as i64));
-        let start = self.checkpoint_before(RecordId::at_or_after(from))?;
+        let start = self.checkpoint_before(self.source.eras()?.at_or_after(from))?;
         usage::walk(&*self.source, start, RecordId::LAST, &mut |_, resource, signal, day, hours| {
             if day >= from_day {
                 see(resource, signal, day, hours);
@@ -176,8 +206,15 @@ impl Reader {
         trees: &[Tree],
         range: Range<Timestamp>,
     ) -> impl Iterator<Item = Result<Entry, JournalFault>> + '_ {
-        let wanted = RecordId::at_or_after(range.start);
-        self.follow(trees, range, wanted).map(|read| {
+        self.walk_ids(trees, self.ids(range))
+    }
+
+    fn walk_ids(
+        &self,
+        trees: &[Tree],
+        range: Result<Range<RecordId>, JournalFault>,
+    ) -> impl Iterator<Item = Result<Entry, JournalFault>> + '_ {
+        self.follow(trees, range, None).map(|read| {
             let (follow, frame, held) = read?;
             follow.borrow_mut().entry(frame, held)
         })

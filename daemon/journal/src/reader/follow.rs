@@ -20,18 +20,27 @@ use crate::{CycleId, JournalFault, RecordId};
 pub(super) type Followed<'a> = (Rc<RefCell<Follow<'a>>>, Frame, Held);
 
 impl Reader {
-    /// Records of `range`, each with the state that it left.
+    /// The ids of what counts as written in `[range.start, range.end)`.
+    pub(crate) fn ids(&self, range: Range<Timestamp>) -> Result<Range<RecordId>, JournalFault> {
+        let eras = self.source.eras()?;
+        Ok(eras.at_or_after(range.start)..eras.at_or_after(range.end))
+    }
+
+    /// Records of `range`, each with the state that it left. Cycles from `wanted` on are asked for, or
+    /// all of them.
     pub(super) fn follow(
         &self,
         trees: &[Tree],
-        range: Range<Timestamp>,
-        wanted: RecordId,
+        range: Result<Range<RecordId>, JournalFault>,
+        wanted: Option<RecordId>,
     ) -> impl Iterator<Item = Result<Followed<'_>, JournalFault>> + '_ {
-        let from = RecordId::at_or_after(range.start);
-        let to = RecordId::at_or_after(range.end);
-        let start = self.checkpoint_before(from);
+        let (from, to) = match &range {
+            Ok(range) => (range.start, range.end),
+            Err(_) => (RecordId::LAST, RecordId::LAST),
+        };
+        let start = range.and_then(|_| self.checkpoint_before(from));
         let mut follow = start.map(|start| {
-            let follow = Follow::new(&*self.source, trees, start, wanted);
+            let follow = Follow::new(&*self.source, trees, start, wanted.unwrap_or(from));
             Rc::new(RefCell::new(follow))
         });
         std::iter::from_fn(move || {

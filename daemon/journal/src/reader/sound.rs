@@ -8,6 +8,7 @@ use fleet::metric::{MetricKey, Sample};
 use super::{Reader, damaged};
 use crate::dictionary::Dictionary;
 use crate::engine::{Entry, Tree};
+use crate::eras::Eras;
 use crate::fold::CheckpointBody;
 use crate::frame::unseal;
 use crate::source::Walk;
@@ -18,7 +19,8 @@ type See<'s> = dyn FnMut(&MetricKey, Timestamp, Sample) + 's;
 
 impl Reader {
     /// Shows each sample that arrived at or after `from` and can be read, in the order they arrived,
-    /// and says what cannot. A sample that is lost is one that never came: missing data shrinks
+    /// and says what cannot. What a clock wrote that was ahead arrived when that was set right, at the
+    /// latest. A sample that is lost is one that never came: missing data shrinks
     /// nothing, and forecasts know gaps.
     ///
     /// # Errors
@@ -28,7 +30,8 @@ impl Reader {
         from: Timestamp,
         mut see: impl FnMut(&MetricKey, Timestamp, Sample),
     ) -> Result<Vec<Damage>, JournalFault> {
-        let from = RecordId::at_or_after(from);
+        let eras = self.source().eras()?;
+        let from = eras.at_or_after(from);
         let mut lost = Vec::new();
         let mut begins = self.checkpoint_before(from)?;
         let mut names = Names::from_the_start();
@@ -41,11 +44,11 @@ impl Reader {
                 }
             };
             let Some(id) = RecordId::from_key(&key) else { continue };
-            self.between(begins..id, (from, &mut names, &mut see), &mut lost)?;
+            self.between(begins..id, (from, &eras), (&mut names, &mut see), &mut lost)?;
             begins = id;
             names = Names::of_checkpoint(&key, &value, &mut lost);
         }
-        self.between(begins..RecordId::LAST, (from, &mut names, &mut see), &mut lost)?;
+        self.between(begins..RecordId::LAST, (from, &eras), (&mut names, &mut see), &mut lost)?;
         Ok(lost)
     }
 
@@ -53,7 +56,8 @@ impl Reader {
     fn between(
         &self,
         span: std::ops::Range<RecordId>,
-        (from, names, see): (RecordId, &mut Names, &mut See<'_>),
+        (from, eras): (RecordId, &Eras),
+        (names, see): (&mut Names, &mut See<'_>),
         lost: &mut Vec<Damage>,
     ) -> Result<(), JournalFault> {
         for entry in Walk::new(self.source(), &[Tree::Samples], span.start) {
@@ -70,7 +74,7 @@ impl Reader {
             }
             match names.read(&entry, |metric, seen_at, sample| {
                 if id >= from {
-                    see(metric, seen_at, sample);
+                    see(metric, seen_at.min(eras.effective(id)), sample);
                 }
             }) {
                 Ok(()) => {}

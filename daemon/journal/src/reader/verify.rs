@@ -55,7 +55,7 @@ impl Reader {
 
     /// Where the last sound checkpoint before `since` stands, else where the journal begins.
     fn mark_before(&self, since: Timestamp, head: &Head) -> Result<Mark, JournalFault> {
-        let id = RecordId::at_or_after(since);
+        let id = self.source.eras()?.at_or_after(since);
         let last = self.source.last(Tree::Checkpoints, id)?;
         let body = last.and_then(|(key, value)| {
             CheckpointBody::of(&unseal(Tree::Checkpoints, &key, &value).ok()?).ok()
@@ -80,11 +80,12 @@ impl Reader {
         }
         audit.finish(&head.end);
         damage.append(&mut audit.damage);
+        let eras = self.source.eras()?;
         Ok(Report {
             records: audit.records,
             cycles: audit.cycles,
             bytes: self.source.bytes()?,
-            span: first.map(|first| (first.at(), audit.at.id.at())),
+            span: first.map(|first| (eras.effective(first), audit.at.id.at())),
             damage,
         })
     }

@@ -1,6 +1,7 @@
 //! The journal's behaviour, on each engine.
 
 mod damage;
+mod eras;
 mod full;
 mod golden;
 mod kill;
@@ -309,7 +310,7 @@ fn cycles_are_found_by_id_time_and_service() {
         let range = START + Seconds(60)..START + Seconds(180);
         let ids: Vec<CycleId> = reader.cycles(range).map(|cycle| cycle.unwrap().id).collect();
         assert_eq!(ids, [bench.wrote[1].0, bench.wrote[2].0]);
-        let missing = reader.cycle(CycleId(RecordId::new(START, Instance(1), 99)));
+        let missing = reader.cycle(CycleId(RecordId::in_era(0, START, Instance(1), 99)));
         assert!(matches!(missing, Err(JournalFault::NoSuch { .. })));
     });
 }

@@ -1,6 +1,7 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
 mod former;
+mod jump;
 mod latest;
 mod pager;
 mod publish;
@@ -13,11 +14,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
-use fleet::{Seconds, Step, Timestamp};
+use fleet::Timestamp;
 use journal::{Journal, Recovered, Trouble};
 use page::{Board, Page};
 use report::Asked;
@@ -27,6 +29,7 @@ use shadow::{RuleScores, Watch};
 use tokio::sync::mpsc;
 
 use crate::assemble::Clouds;
+use crate::clock::{ClockWatch, next_turn};
 use crate::control;
 use crate::cycle::Engine;
 use crate::idle::IdleWatch;
@@ -37,7 +40,6 @@ use crate::traces::Traces;
 
 use pager::Pager;
 use signals::Wake;
-use start::warn_of;
 
 pub use latest::latest;
 pub use secrets::{Exposed, Secrets, exposed, open, warn_of_exposed};
@@ -125,6 +127,9 @@ struct Daemon {
     page: Option<Page>,
     /// What was amiss with the journal after the last turn.
     trouble: Option<Trouble>,
+    watch: ClockWatch,
+    /// When old records were last removed, or the clock was set, by the monotonic clock.
+    compacted_at: Duration,
 }
 
 async fn daemon(
@@ -157,13 +162,13 @@ impl Daemon {
         wakes: &mut mpsc::UnboundedReceiver<Wake>,
         asked: &mut mpsc::Receiver<Asked>,
     ) -> anyhow::Result<()> {
-        let mut compacted_at = self.clouds.clock.now();
         self.manager.ready(self.config.policy.poll_interval);
         while !self.stopping.load(Ordering::SeqCst) {
             let now = self.clouds.clock.now();
             if self.clouds.ends_at.is_some_and(|end| now >= end) {
                 break;
             }
+            self.look_at_clock(now);
             self.turn(now).await;
             self.idle.tick(&self.journal, now, &self.stopping).await;
             let waits = once || self.clouds.clock.stands_still();
@@ -177,13 +182,7 @@ impl Daemon {
             if once {
                 break;
             }
-            if now.since(compacted_at) >= Seconds::days(1) {
-                compacted_at = now;
-                warn_of(&self.engine.standing.calendars, now);
-                if let Err(fault) = self.journal.compact(now) {
-                    tracing::warn!(%fault, "old records could not be removed");
-                }
-            }
+            self.compact(now);
             self.wait(now, wakes, asked).await;
         }
         self.manager.stopping();
@@ -232,14 +231,6 @@ impl Daemon {
         self.trouble = trouble;
     }
 
-    /// The next whole multiple of the poll interval; ticks that went by during a slow cycle are
-    /// left out.
-    fn next_tick(&self, now: Timestamp) -> Timestamp {
-        let interval = self.engine.standing.policy.poll_interval;
-        let step = u32::try_from(interval.0).ok().and_then(Step::new);
-        step.map_or(now + interval, |step| now.floor_to(step) + interval)
-    }
-
     async fn wait(
         &mut self,
         now: Timestamp,
@@ -247,7 +238,7 @@ impl Daemon {
         asked: &mut mpsc::Receiver<Asked>,
     ) {
         let clock = Arc::clone(&self.clouds.clock);
-        let next = self.next_tick(clock.now().max(now));
+        let next = next_turn(now, clock.now(), self.engine.standing.policy.poll_interval);
         let mut sleep = clock.sleep_until(next);
         loop {
             tokio::select! {

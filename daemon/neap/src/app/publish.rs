@@ -11,7 +11,7 @@ use shadow::{Rules, Seen};
 use tokio::sync::mpsc;
 
 use super::{Daemon, latest};
-use crate::clock::System;
+use crate::clock::{System, next_tick};
 use crate::promotion;
 
 impl Daemon {
@@ -49,7 +49,8 @@ impl Daemon {
 
     /// Puts a cycle up for whoever looks: the status, the page and metrics.
     pub(super) fn publish(&self, turn: Turn, began: std::time::Instant) {
-        let next = self.next_tick(turn.snapshot.taken_at);
+        let interval = self.engine.standing.policy.poll_interval;
+        let next = next_tick(turn.snapshot.taken_at, interval);
         let mut value = crate::terminal::status(&turn, &self.engine, &self.clouds.providers, next);
         let (policy, memory) = (&self.engine.standing.policy, &self.engine.memory);
         let scores = self.shadow.scores();

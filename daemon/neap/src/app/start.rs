@@ -8,8 +8,8 @@ use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
 use config::calendars::Calendars;
-use fleet::{RuleName, Seconds, Timestamp};
-use journal::{Journal, Recovered};
+use fleet::{ClockJump, RuleName, Seconds, Timestamp};
+use journal::{Journal, Recovered, SET_BACK};
 use page::Board;
 use planner::Memory;
 use planner::agreement::older;
@@ -19,8 +19,9 @@ use serde_json::json;
 use shadow::Watch;
 
 use super::pager::Pager;
-use super::{Daemon, How, former};
+use super::{Daemon, How, former, jump};
 use crate::assemble;
+use crate::clock::ClockWatch;
 use crate::cycle::Engine;
 use crate::cycle::minimums::Minimums;
 use crate::idle::{IdleEngine, IdleWatch};
@@ -41,6 +42,7 @@ pub(super) async fn start(
     let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
+    let set_back = told_time(&journal, now)?;
     let mut undiscovered = Discovered::new();
     let (policy, models, calendars) =
         assemble::expanded_noting(&config, &clouds.providers, &mut undiscovered).await;
@@ -59,8 +61,15 @@ pub(super) async fn start(
     engine.minimums = Minimums::of(shadow::kept_minimums(&reader)?);
     recall_orders(&mut engine, &reader, recovered, now)?;
     recall_requests(&mut engine, &journal, recovered, &config.idle.older_terms())?;
+    if let Some(left) = last_cycle_at.filter(|left| left.since(now) > SET_BACK) {
+        engine.rewind(left, now);
+    }
     let mut idle = IdleEngine::new(assemble::idle_standing(&config), clouds.providers.clone());
     idle.restore(&reader, now)?;
+    if let Some(set_back) = set_back {
+        idle.rewind(set_back.expected, now);
+        jump::record(&journal, set_back)?;
+    }
     idle.obey(&engine.recall);
     let mut shadow = Watch::new(&engine.standing.policy, &engine.memory);
     match shadow.restore(&reader, now) {
@@ -85,6 +94,7 @@ pub(super) async fn start(
     board.alerts(sender.tally());
     let rule_scores = idle.scores();
     let pager = Pager::new(&journal, undiscovered);
+    let (watch, compacted_at) = (ClockWatch::starting(&*clouds.clock), clouds.clock.steady());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
@@ -105,7 +115,20 @@ pub(super) async fn start(
         board,
         page: None,
         trouble: None,
+        watch,
+        compacted_at,
     })
+}
+
+/// Tells the journal the time, and what it had expected, where that is later.
+fn told_time(journal: &Journal, now: Timestamp) -> anyhow::Result<Option<ClockJump>> {
+    let end = journal.reader().end()?;
+    let jump = end.map(|expected| ClockJump { expected, shows: now });
+    let jump = jump.filter(|_| journal.tell_time(now));
+    if let Some(jump) = &jump {
+        tracing::warn!("{jump}, as the journal has it");
+    }
+    Ok(jump)
 }
 
 /// Says what is missing in calendars and what has expired.

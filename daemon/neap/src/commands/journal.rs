@@ -4,16 +4,17 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use fleet::{Retention, Seconds, ServiceName, Timestamp};
+use fleet::{Now, Retention, Seconds, ServiceName, Timestamp};
 use journal::{
     self, CycleRecord, DecisionId, Entry, EntryKind, Journal, JournalFault, NotAnId, Options,
-    Outcome, Reader, RecordId, Report,
+    Outcome, Reader, RecordId, Report, World,
 };
 use report::records::{brief, brief_json, full_json};
 use report::{ending, reason};
 use serde_json::json;
 
 use super::Place;
+use crate::clock::System;
 use crate::options::Format;
 use crate::options::moment;
 
@@ -186,11 +187,7 @@ fn show(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let Some(state_dir) = args.place.state_dir() else { return Ok(ExitCode::from(1)) };
     let (id, decision) = parse_id(&args.id)?;
     let reader = Reader::open(&state_dir)?;
-    let found = reader
-        .entries(id.at()..id.at() + Seconds(1))
-        .find(|entry| entry.as_ref().map_or(true, |entry| entry.id == id))
-        .transpose()?;
-    let Some(entry) = found else {
+    let Some(entry) = reader.entry(id)? else {
         let (what, id) = ("record".to_owned(), args.id.clone());
         return Err(JournalFault::NoSuch { what, id }.into());
     };
@@ -307,9 +304,11 @@ fn compact(args: &CompactArgs, out: &mut impl Write) -> anyhow::Result<ExitCode>
     };
     drop(reader);
     let options = Options { retention: retention(&args.place), ..Options::default() };
-    let (journal, _) = Journal::open(&state_dir, world, options)?;
-    // The journal's own end is now: a simulation's time is not the system's.
-    let done = journal.compact(end)?;
+    let (journal, _) = Journal::open(&state_dir, world.clone(), options)?;
+    // The journal's own end is now: a simulation's time is not the system's. Of the real clouds no
+    // record is of a time that is still to come, but by a clock that was ahead.
+    let now = if world == World::Real { end.min(System.now()) } else { end };
+    let done = journal.compact(now)?;
     match args.format {
         Format::Json => writeln!(out, "{:#}", json!(done))?,
         Format::Human => writeln!(

@@ -93,7 +93,7 @@ impl Minimums {
 
     /// All of them, where they are to be written down.
     pub(crate) fn take_record(&mut self, now: Timestamp) -> Option<Vec<KeptMinimum>> {
-        let old = self.recorded_at.is_none_or(|at| now.since(at) >= RECORDED_EVERY);
+        let old = self.recorded_at.is_none_or(|at| now.apart(at) >= RECORDED_EVERY);
         let due = self.changed || (old && !self.kept.is_empty());
         due.then(|| self.kept.values().cloned().collect())
     }

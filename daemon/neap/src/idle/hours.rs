@@ -74,6 +74,14 @@ impl Store {
         known.read_until = Some(known.read_until.map_or(end, |until| until.max(end)));
     }
 
+    /// The clock was set back: days that are still to come are told once they are over.
+    pub fn rewind(&mut self, now: Timestamp) {
+        for known in self.known.values_mut() {
+            known.read_until = known.read_until.map(|until| until.min(now));
+            known.kept_until_day = known.kept_until_day.map(|day| day.min(now.utc_day()));
+        }
+    }
+
     /// Forgets resources that are gone and days that no rule looks at.
     pub fn forget(
         &mut self,

@@ -209,7 +209,7 @@ impl IdleEngine {
                 _ => VERDICT_AGAIN_IDLE,
             };
             let fresh =
-                judged.recorded.is_some_and(|(at, before)| before == kind && now.since(at) < again);
+                judged.recorded.is_some_and(|(at, before)| before == kind && now.apart(at) < again);
             if fresh {
                 continue;
             }

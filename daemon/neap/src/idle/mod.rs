@@ -161,6 +161,20 @@ impl IdleEngine {
         }
     }
 
+    /// The clock was set back to `now`; `left` is what it would have shown: nothing waits for a time
+    /// that is still to come. The next look writes all of it down whole.
+    pub fn rewind(&mut self, left: Timestamp, now: Timestamp) {
+        let memory = std::mem::take(&mut self.folded.memory);
+        self.folded.memory = planner::idle::rewound(memory, left, now);
+        self.last_checkpoint = None;
+        self.open.iter_mut().for_each(|intent| intent.at = intent.at.min(now));
+        self.outcomes.iter_mut().for_each(|outcome| outcome.at = outcome.at.min(now));
+        self.requests.iter_mut().for_each(|request| request.at = request.at.min(now));
+        self.judged.clear();
+        self.store.rewind(now);
+        self.shadow.rewind(left, now);
+    }
+
     /// Takes over another configuration.
     pub fn reload(&mut self, standing: IdleStanding) {
         self.folded.policy.clone_from(&standing.config.policy);
@@ -233,7 +247,7 @@ impl IdleEngine {
         if !resolved.is_empty() {
             journal.record_idle(now, &IdleEntry::Outcomes(resolved), true)?;
         }
-        let due = self.last_checkpoint.is_none_or(|at| now.since(at) >= CHECKPOINT_EVERY);
+        let due = self.last_checkpoint.is_none_or(|at| now.apart(at) >= CHECKPOINT_EVERY);
         if due {
             let open = self.open.clone();
             let unseen = snapshot.outcomes.clone();

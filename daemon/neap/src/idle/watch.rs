@@ -22,6 +22,8 @@ pub struct IdleWatch {
     late_since: Option<Timestamp>,
     hurry: Arc<AtomicBool>,
     board: Board,
+    /// The clock was set back since the last look; what it would have shown.
+    left: Option<Timestamp>,
 }
 
 impl IdleWatch {
@@ -34,7 +36,16 @@ impl IdleWatch {
             late_since: None,
             hurry: Arc::default(),
             board,
+            left: None,
         }
+    }
+
+    /// The clock was set back; `left` is what it would have shown. The next look is due at once, and
+    /// takes it in.
+    pub fn rewind(&mut self, left: Timestamp) {
+        self.left = Some(self.left.map_or(left, |before| before.max(left)));
+        self.next = Timestamp(i64::MIN);
+        self.late_since = None;
     }
 
     /// Begins a look where one is due and none is running.
@@ -57,6 +68,9 @@ impl IdleWatch {
         self.finish().await;
         let engine = Arc::clone(&self.engine);
         let mut engine = engine.lock_owned().await;
+        if let Some(left) = self.left.take() {
+            engine.rewind(left, now);
+        }
         if !engine.has_rules() {
             return;
         }

@@ -45,6 +45,10 @@ impl Now for Set {
 impl Clock for Set {
     async fn sleep_until(&self, _: Timestamp) {}
 
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn stands_still(&self) -> bool {
         false
     }

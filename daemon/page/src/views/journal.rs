@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::journal::{CycleId, Entry, EntryKind, JournalFault, Reader, RecordId};
+use ::journal::{CycleId, EntryKind, Reader, RecordId};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use fleet::{Seconds, Timestamp};
@@ -158,12 +158,7 @@ fn read(reader: &Reader, id: RecordId, language: Language) -> anyhow::Result<Opt
         }
         return Ok(Some(Record { title: cycle.brief().said(language), acted, text }));
     }
-    let second = || id.at()..id.at() + Seconds(1);
-    let wanted =
-        |entry: &Result<Entry, JournalFault>| entry.as_ref().map_or(true, |entry| entry.id == id);
-    let plain = reader.plain_entries(second()).find(wanted);
-    let found = plain.or_else(|| reader.entries(second()).find(wanted)).transpose()?;
-    let Some(entry) = found else { return Ok(None) };
+    let Some(entry) = reader.entry(id)? else { return Ok(None) };
     let acted = match &entry.kind {
         EntryKind::Cycle(cycle) => cycle.plan.actions.clone(),
         _ => Vec::new(),

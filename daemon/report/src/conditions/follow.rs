@@ -91,6 +91,7 @@ fn set_right(now: Timestamp, open: &mut OpenConditions) {
             told.at = told.at.min(now);
         }
     }
+    open.owed.values_mut().for_each(|owed| owed.since = owed.since.min(now));
 }
 
 /// Takes in what was found. Who stands in a thread already stays there.

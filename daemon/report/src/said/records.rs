@@ -123,6 +123,11 @@ impl Said for ShadowEntry {
                 format!("影子：{services} 个服务截至 {} 的成绩单", saved.until)
             }
             ShadowEntry::Asked(request) => zh(request),
+            ShadowEntry::Clock(jump) => {
+                let (by, shows, expected) = (jump.by(), jump.shows, jump.expected);
+                let way = if jump.is_back() { "回拨" } else { "拨快" };
+                format!("时钟被{way} {by}：显示 {shows}，应为 {expected}")
+            }
             ShadowEntry::Minimums(kept) => {
                 format!("neap 改写之前 {} 个伸缩组的最小值", kept.len())
             }

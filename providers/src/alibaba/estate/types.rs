@@ -67,7 +67,7 @@ pub(super) async fn of(
 ) -> BTreeMap<String, Fact<TypeFacts>> {
     let now = seat.now();
     let is_fresh = |known: &KnownTypes, name: &String| {
-        known.get(name).is_some_and(|(read_at, _)| now.since(*read_at) < AGE)
+        known.get(name).is_some_and(|(read_at, _)| now.apart(*read_at) < AGE)
     };
     let due: Vec<String> = {
         let known = &seat.estate().types;

@@ -75,8 +75,8 @@ pub(super) async fn agents(seat: &Seat, deadline: Deadline) -> BTreeMap<String, 
     let now = seat.now();
     let due = {
         let mut known = seat.known();
-        let fresh = known.agents.as_ref().is_some_and(|(at, _)| now.since(*at) < AGENTS_AGE);
-        let tried = known.agents_tried_at.is_some_and(|at| now.since(at) < AGENTS_AGAIN);
+        let fresh = known.agents.as_ref().is_some_and(|(at, _)| now.apart(*at) < AGENTS_AGE);
+        let tried = known.agents_tried_at.is_some_and(|at| now.apart(at) < AGENTS_AGAIN);
         let due = !fresh && !tried;
         if due {
             known.agents_tried_at = Some(now);

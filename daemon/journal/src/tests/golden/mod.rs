@@ -79,7 +79,7 @@ impl Golden {
 }
 
 fn record_id(sequence: u64) -> RecordId {
-    RecordId::new(at(0), Instance(0x5f3e_9a10), sequence)
+    RecordId::in_era(0, at(0), Instance(0x5f3e_9a10), sequence)
 }
 
 fn cycle_id() -> CycleId {

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use ::journal::records::Promise;
 use fleet::{
-    AccountId, AccountKey, Change, Fault, FaultKind, GroupId, Level, ProviderName, Region, Seconds,
-    ServiceName, Step, Timestamp, Units,
+    AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, ProviderName,
+    Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
@@ -445,6 +445,9 @@ fn stages_and_gates_say_the_same() {
     agree(&ShadowEntry::Scores(Box::default()));
     agree(&ShadowEntry::Rules(Box::default()));
     agree(&ShadowEntry::Minimums(Vec::new()));
+    for (expected, shows) in [(AT, LATER), (LATER, AT)] {
+        agree(&ShadowEntry::Clock(ClockJump { expected, shows }));
+    }
 }
 
 #[test]

@@ -72,7 +72,15 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let last_at = last.as_ref().map(journal::CycleRecord::taken_at);
     let clouds = assemble::clouds(config, last_at, None)?;
     let now = clouds.clock.now();
-    let (mut policy, models, calendars) = assemble::expanded(config, &clouds.providers).await;
+    // Services go by the names that the daemon knows them by.
+    let before = match (&reader, &last) {
+        (Some(reader), Some(last)) if !config.templates.is_empty() => {
+            discovery::names(&reader.policy(last.policy)?.policy.services)
+        }
+        _ => Named::new(),
+    };
+    let made = discovery::once(config, &clouds.providers, &before).await;
+    let Made { mut policy, models, calendars, .. } = made;
     policy.mode = Mode::Observe;
     let standing = assemble::standing(config, policy, models, calendars, PolicyDigest([0; 16]));
     let memory = last.map_or_else(Memory::default, |cycle| cycle.memory_after);

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 pub use carried::{Carried, carried};
 pub use made::{Made, Unmade};
 pub use named::{Named, names};
-pub use places::{ASKED_EVERY, Places};
+pub use places::{ASKED_EVERY, Places, RETRIED_EVERY};
 
 use crate::gather::Providers;
 

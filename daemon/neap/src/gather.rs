@@ -16,6 +16,7 @@ use fleet::{Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Step
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
 use planner::Memory;
+use planner::memory::AWAY_KEPT;
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderOutcome};
 use providers::traced::{SPANS, Traced};
@@ -31,6 +32,10 @@ pub type Providers = BTreeMap<ProviderName, Traced>;
 /// Models made anew in one cycle at most, worst first, so that a start does not hold up decisions.
 const REFITS_PER_CYCLE: usize = 16;
 
+/// Services that are away and whose samples are held all the same: a fleet that makes its groups anew
+/// with each release must not fill the memory. What is dropped is read again from its source.
+const AWAY_HELD_MAX: usize = 200;
+
 /// What is kept of each service between cycles; all of it can be made again from the journal.
 #[derive(Default)]
 pub struct Observer {
@@ -43,6 +48,10 @@ pub struct Observer {
 }
 
 struct Watched {
+    /// What its samples are of.
+    metrics: BTreeSet<MetricKey>,
+    /// When it was last in the policy.
+    last_at: Timestamp,
     demand: Series,
     forecaster: ServiceForecaster,
     changed_from: Option<Timestamp>,
@@ -146,26 +155,47 @@ impl Observer {
         observations
     }
 
-    /// Adds services that are new in the policy, drops those that are gone.
+    /// Adds services that are new in the policy, and drops those that have been away for long.
     fn follow(&mut self, question: &Question<'_>) {
-        let services = &question.policy.services;
-        self.services.retain(|name, watched| {
-            services.get(name).is_some_and(|s| demand_step(s) == watched.demand.step())
+        let (services, now) = (&question.policy.services, question.taken_at);
+        self.services.retain(|name, watched| match services.get(name) {
+            Some(service) => demand_step(service) == watched.demand.step(),
+            None => now.since(watched.last_at) <= AWAY_KEPT,
         });
+        self.drop_away(|name| !services.contains_key(name));
         for (name, service) in services {
+            let metrics: BTreeSet<MetricKey> = service.metrics().map(MetricQuery::key).collect();
             let step = demand_step(service);
             let model = question.models.get(name).copied().unwrap_or_default();
-            self.services.entry(name.clone()).or_insert_with(|| Watched {
+            let watched = self.services.entry(name.clone()).or_insert_with(|| Watched {
+                metrics: BTreeSet::new(),
+                last_at: now,
                 demand: Series::new(step),
                 forecaster: ServiceForecaster::new(step, model),
                 changed_from: None,
                 complete: false,
                 calendar_day: None,
             });
+            watched.last_at = now;
+            // What was measured otherwise before is another series.
+            watched.complete &= watched.metrics == metrics;
+            watched.metrics = metrics;
         }
+        let services = self.services.values();
         let wanted: BTreeSet<MetricKey> =
-            services.values().flat_map(ServicePolicy::metrics).map(MetricQuery::key).collect();
+            services.flat_map(|watched| &watched.metrics).cloned().collect();
         self.store.retain(&|key| wanted.contains(key));
+    }
+
+    /// Of the services that are away, drops those that have been away longest where there are too many.
+    fn drop_away(&mut self, is_away: impl Fn(&ServiceName) -> bool) {
+        let away = self.services.iter().filter(|(name, _)| is_away(name));
+        let mut away: Vec<(Timestamp, ServiceName)> =
+            away.map(|(name, watched)| (watched.last_at, name.clone())).collect();
+        away.sort_by(|a, b| b.cmp(a));
+        for (_, name) in away.iter().skip(AWAY_HELD_MAX) {
+            self.services.remove(name);
+        }
     }
 
     fn bring_up_to_date(
@@ -206,9 +236,14 @@ impl Observer {
         &self.failed_launches
     }
 
-    /// After a reload each service's calendar is looked up anew.
-    pub fn look_up_calendars(&mut self) {
-        self.services.values_mut().for_each(|watched| watched.calendar_day = None);
+    /// After a reload each service's calendar is looked up anew, and so is that of a service whose
+    /// template is another one by now.
+    pub fn look_up_calendars(&mut self, is_another: impl Fn(&ServiceName) -> bool) {
+        for (name, watched) in &mut self.services {
+            if is_another(name) {
+                watched.calendar_day = None;
+            }
+        }
     }
 
     /// Makes models anew where enough new samples have come, worst first.
@@ -216,6 +251,7 @@ impl Observer {
         let mut due: Vec<(u64, ServiceName)> = self
             .services
             .iter()
+            .filter(|(name, _)| question.policy.services.contains_key(*name))
             .filter_map(|(name, watched)| {
                 Some((watched.forecaster.refit_due(&watched.demand)?, name.clone()))
             })
@@ -315,6 +351,8 @@ capacity_per_unit = 5
         let (start, hour) = (Timestamp(1_772_409_600), Step::new(3600).unwrap());
         let values = (0..200).map(|i| Some(f64::from(i % 24)));
         let mut watched = Watched {
+            metrics: BTreeSet::new(),
+            last_at: start,
             demand: Series::from_values(start, hour, values).unwrap(),
             forecaster: ServiceForecaster::new(hour, ModelKind::LastValue),
             changed_from: None,

@@ -1,5 +1,6 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
+mod discover;
 mod latest;
 mod pager;
 mod publish;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 use crate::assemble::Clouds;
 use crate::control;
 use crate::cycle::Engine;
+use crate::discovery::Discovery;
 use crate::idle::IdleWatch;
 use crate::manager::Manager;
 use crate::options::Format;
@@ -107,6 +109,9 @@ fn fault_points() -> anyhow::Result<Option<journal::FaultPoints>> {
 struct Daemon {
     path: PathBuf,
     config: Config,
+    /// What is recorded of it beside a policy.
+    source: String,
+    discovery: Discovery,
     journal: Arc<Journal>,
     clouds: Clouds,
     engine: Engine,
@@ -163,9 +168,10 @@ impl Daemon {
             if self.clouds.ends_at.is_some_and(|end| now >= end) {
                 break;
             }
+            let waits = once || self.clouds.clock.stands_still();
+            self.discover(now, waits).await;
             self.turn(now).await;
             self.idle.tick(&self.journal, now, &self.stopping).await;
-            let waits = once || self.clouds.clock.stands_still();
             if waits {
                 self.idle.finish().await;
             }

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
 use config::calendars::Calendars;
 use fleet::{RuleName, Seconds, Timestamp};
-use journal::{Journal, Recovered};
+use journal::{Journal, Recovered, StoredPolicy};
 use page::Board;
 use planner::Memory;
 use planner::agreement::older;
-use report::conditions::Discovered;
+use planner::memory::AWAY_KEPT;
 use report::digest::Desk;
 use serde_json::json;
 use shadow::Watch;
@@ -23,9 +24,14 @@ use super::{Daemon, How};
 use crate::assemble;
 use crate::cycle::Engine;
 use crate::cycle::minimums::Minimums;
+use crate::discovery::{self, Discovery, Made};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
 use crate::terminal::Reporter;
+
+/// How long a start waits for the clouds to tell their groups: those that answer later are taken over
+/// by a later cycle, and nobody else's growth waits for them.
+const FIRST_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Puts the daemon together, and takes over what the journal knows.
 pub(super) async fn start(
@@ -41,17 +47,26 @@ pub(super) async fn start(
     let last_cycle_at = recovered.memory.as_ref().map(|(_, at)| *at);
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
-    let mut undiscovered = Discovered::new();
-    let (policy, models, calendars) =
-        assemble::expanded_noting(&config, &clouds.providers, &mut undiscovered).await;
+    let reader = journal.reader();
+    let mut discovery = Discovery::new(&config, &clouds.providers);
+    let known = recorded(&config, &reader, recovered);
+    if let Some((known, at)) = known.as_ref().filter(|(_, at)| now.since(*at) <= AWAY_KEPT) {
+        discovery.carry(known, &config, *at);
+    }
+    let waits = how.once || clouds.clock.stands_still();
+    discovery.ask(&clouds.providers, now, config.policy.poll_interval);
+    discovery.wait(now, if waits { discovery::WITHIN } else { FIRST_ANSWERS_WITHIN }).await;
+    let before = known.map(|(known, _)| discovery::names(&known.policy.services));
+    let made = discovery.made(&config, &before.unwrap_or_default());
+    let Made { policy, models, calendars, .. } = made;
     let source = recorded_source(&how.path, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
+    discovery.settled();
     warn_of(&calendars, now);
     let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =
         recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
-    let reader = journal.reader();
     assemble::restore_samples(&mut engine, &reader, now)?;
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
@@ -83,11 +98,14 @@ pub(super) async fn start(
     let board = Board::default();
     board.alerts(sender.tally());
     let rule_scores = idle.scores();
-    let pager = Pager::new(&journal, undiscovered);
+    let pager = Pager::new(&journal, discovery.missing());
+    board.undiscovered(discovery.missing());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
         config,
+        source,
+        discovery,
         journal,
         clouds,
         engine,
@@ -105,6 +123,26 @@ pub(super) async fn start(
         page: None,
         trouble: None,
     })
+}
+
+/// The policy that was in force last, with the time of its last cycle, where templates may need it.
+/// Without it their services are known once their clouds answer.
+fn recorded(
+    config: &Config,
+    reader: &journal::Reader,
+    recovered: &Recovered,
+) -> Option<(StoredPolicy, Timestamp)> {
+    let (_, at) = recovered.memory.as_ref().filter(|_| !config.templates.is_empty())?;
+    let last = reader.cycle_at(*at).and_then(|cycle| {
+        cycle.map(|cycle| reader.policy(cycle.policy)).transpose()
+    });
+    match last {
+        Ok(policy) => Some((policy?, *at)),
+        Err(fault) => {
+            tracing::warn!(%fault, "journal: the services of the last cycle cannot be read");
+            None
+        }
+    }
 }
 
 /// Says what is missing in calendars and what has expired.

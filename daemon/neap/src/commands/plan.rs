@@ -14,6 +14,7 @@ use providers::Provider;
 use crate::assemble;
 use crate::cycle::minimums::Minimums;
 use crate::cycle::{Decided, Engine};
+use crate::discovery::{self, Made, Named};
 use crate::options::Format;
 
 /// One cycle in dry run against the real clouds, and why. Writes nothing, anywhere.
@@ -74,11 +75,10 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let now = clouds.clock.now();
     // Services go by the names that the daemon knows them by.
     let before = match (&reader, &last) {
-        (Some(reader), Some(last)) if !config.templates.is_empty() => {
-            discovery::names(&reader.policy(last.policy)?.policy.services)
-        }
-        _ => Named::new(),
+        (Some(reader), Some(last)) if !config.templates.is_empty() => reader.policy(last.policy).ok(),
+        _ => None,
     };
+    let before = before.map_or_else(Named::new, |known| discovery::names(&known.policy.services));
     let made = discovery::once(config, &clouds.providers, &before).await;
     let Made { mut policy, models, calendars, .. } = made;
     policy.mode = Mode::Observe;

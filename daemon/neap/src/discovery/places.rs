@@ -14,6 +14,10 @@ use super::carried::Carried;
 /// group may wait so long to be sized.
 pub const ASKED_EVERY: Seconds = Seconds::minutes(5);
 
+/// How often a place is asked at least that gives no answer: what comes back is to be sized within
+/// minutes, and one call a minute hurries no cloud.
+pub const RETRIED_EVERY: Seconds = Seconds::minutes(1);
+
 /// All places in which groups are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
@@ -142,13 +146,13 @@ impl Heard {
     }
 
     /// How long after it was asked a place is asked again: at the next poll where something is missing,
-    /// and half as often each time that it fails, so that a cloud that is busy is left alone.
+    /// and with polls of seconds half as often each time that it fails.
     fn pause(&self, poll: Seconds) -> Seconds {
         let poll = poll.0.max(1);
         match &self.failing {
             Some(failing) => {
                 let doubled = poll.saturating_mul(1 << failing.times.saturating_sub(1).min(16));
-                Seconds(doubled.min(ASKED_EVERY.0))
+                Seconds(doubled.min(RETRIED_EVERY.0))
             }
             None if self.is_in_doubt() => Seconds(poll),
             None => ASKED_EVERY,

@@ -106,7 +106,10 @@ impl ServiceTemplate {
             .chain(&own.signals.errors)
             .chain(&own.signals.healthy_hosts);
         filled.zip(meant).for_each(|(filled, meant)| empty_query(filled, meant));
-        made.upstreams.iter_mut().zip(&own.upstreams).for_each(|(filled, meant)| empty(filled, meant));
+        made.upstreams
+            .iter_mut()
+            .zip(&own.upstreams)
+            .for_each(|(filled, meant)| empty(filled, meant));
         made == *own
     }
 

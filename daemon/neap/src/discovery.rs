@@ -67,7 +67,10 @@ impl Discovery {
             Ok(was) => self.places.carry(carried(&recorded.policy, &was, config), then),
             Err(faults) => {
                 let first = faults.first().map(ToString::to_string).unwrap_or_default();
-                tracing::warn!(first, "the recorded configuration is none any more: groups that templates match are known once their cloud answers");
+                tracing::warn!(
+                    first,
+                    "the recorded configuration is none any more: groups that templates match are known once their cloud answers"
+                );
             }
         }
     }
@@ -79,7 +82,8 @@ impl Discovery {
             self.asking.spawn(async move {
                 let there = place.clone();
                 let call = tokio::spawn(async move {
-                    let provider = provider.ok_or_else(|| lost("its provider is not configured"))?;
+                    let provider =
+                        provider.ok_or_else(|| lost("its provider is not configured"))?;
                     provider.inventory().discover(&there, Deadline::within(WITHIN)).await
                 });
                 let answer = call.await.unwrap_or_else(|broken| Err(lost(&broken.to_string())));

@@ -374,4 +374,55 @@ capacity_per_unit = 5
         follow(&mut watched, &CONFIG.replace("Asia/Shanghai", "Asia/Tokyo"), now);
         assert_eq!(watched.forecaster.revision(), 0, "a reload that did");
     }
+
+    /// Looks at a policy's services at a time, without asking anybody.
+    fn look(observer: &mut Observer, policy: &Policy, at: Timestamp) {
+        observer.follow(&Question {
+            policy,
+            models: &BTreeMap::new(),
+            calendars: &Calendars::default(),
+            providers: &Providers::new(),
+            memory: &Memory::default(),
+            last_taken_at: None,
+            taken_at: at,
+            deadline: Deadline::within(Duration::from_secs(1)),
+            outcomes: &BTreeMap::new(),
+            ours: &BTreeMap::new(),
+        });
+    }
+
+    #[test]
+    fn what_is_away_is_held_for_a_week_and_no_more_of_it_than_fits() {
+        let start = Timestamp(1_772_409_600);
+        let shop = ServiceName::new("shop").unwrap();
+        let policy = crate::settings::parse("neap.toml", CONFIG).unwrap().policy;
+        let mut empty = policy.clone();
+        empty.services.clear();
+        let mut observer = Observer::default();
+        look(&mut observer, &policy, start);
+        let query = policy.services[&shop].demand[0].clone();
+        observer.restore(&query, Sample { start, value: 7.0 });
+        observer.services.get_mut(&shop).unwrap().complete = true;
+        look(&mut observer, &empty, start + AWAY_KEPT);
+        assert_eq!(observer.store.newest(&query), Some(start), "its samples are held");
+        look(&mut observer, &policy, start + AWAY_KEPT);
+        assert!(observer.services[&shop].complete, "it goes on as it was");
+        // With another metric its series is made anew.
+        let mut other = policy.clone();
+        other.services.get_mut(&shop).unwrap().demand[0].metric = "N".to_owned();
+        look(&mut observer, &other, start + AWAY_KEPT);
+        assert!(!observer.services[&shop].complete);
+        look(&mut observer, &empty, start + AWAY_KEPT + AWAY_KEPT + Seconds(1));
+        assert!(observer.services.is_empty() && observer.store.newest(&query).is_none());
+        // A fleet whose groups are made anew with each release.
+        for n in 0..AWAY_HELD_MAX + 50 {
+            let name = ServiceName::new(format!("web-{n:04}")).unwrap();
+            let mut next = empty.clone();
+            next.services.insert(name, policy.services[&shop].clone());
+            look(&mut observer, &next, start + Seconds(n as u64));
+            assert!(observer.services.len() <= AWAY_HELD_MAX + 1);
+        }
+        let oldest = observer.services.keys().next().unwrap();
+        assert_eq!(oldest.as_str(), "web-0049", "those that went last are held");
+    }
 }

@@ -53,7 +53,10 @@ fn desired(seen: &Mutex<Vec<Minute>>, minute: u64) -> u32 {
 
 fn cycles(neap: &Neap) -> Vec<CycleRecord> {
     let reader = Reader::open(&neap.path("state")).expect("a journal");
-    reader.cycles(Timestamp(0)..Timestamp(i64::MAX / 2)).map(|cycle| cycle.expect("sound")).collect()
+    reader
+        .cycles(Timestamp(0)..Timestamp(i64::MAX / 2))
+        .map(|cycle| cycle.expect("sound"))
+        .collect()
 }
 
 fn is_whole(neap: &Neap) {
@@ -85,9 +88,11 @@ fn a_cloud_that_is_away_at_the_start_is_found_within_a_minute_of_its_return() {
     assert_eq!(desired(&seen, 7), 12);
     assert!(desired(&seen, 10) >= 30, "{} units: {}", desired(&seen, 10), running.stderr());
     let log = running.stderr();
-    for (words, times) in
-        [("groups cannot be looked for", 2), ("groups are found again", 2), ("a template was found", 1)]
-    {
+    for (words, times) in [
+        ("groups cannot be looked for", 2),
+        ("groups are found again", 2),
+        ("a template was found", 1),
+    ] {
         assert_eq!(count(&log, words), times, "{words}: {log}");
     }
     is_whole(&neap);
@@ -161,7 +166,11 @@ fn what_was_learned_of_a_group_is_there_when_it_is_back() {
         let own = cycle.memory_after.services.get(&name);
         let own = own.unwrap_or_else(|| panic!("forgotten in minute {minute}"));
         let is_here = cycle.snapshot.services.contains_key(&name);
-        if is_here { here.insert(minute) } else { away.insert(minute) };
+        if is_here {
+            here.insert(minute)
+        } else {
+            away.insert(minute)
+        };
         let totals = own.violations.totals();
         assert!(totals.0 >= before.0, "minute {minute}: {totals:?} after {before:?}");
         let acts = cycle.plan.actions.iter().any(|action| action.service == name);

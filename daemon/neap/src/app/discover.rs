@@ -37,7 +37,10 @@ impl Daemon {
         let Made { policy, models, calendars, .. } = made;
         let is_same = standing.policy == policy
             && standing.models == models
-            && policy.services.keys().all(|name| standing.calendars.rule(name) == calendars.rule(name));
+            && policy
+                .services
+                .keys()
+                .all(|name| standing.calendars.rule(name) == calendars.rule(name));
         if is_same {
             return Ok(());
         }

@@ -89,14 +89,16 @@ impl Daemon {
         let missing = self.discovery.missing();
         if !missing.is_empty() {
             let told = |(place, missing): (&Place, &Missing)| {
-                let told = json!({ "since": missing.since.to_string(), "why": missing.to_string() });
+                let told =
+                    json!({ "since": missing.since.to_string(), "why": missing.to_string() });
                 (place.to_string(), told)
             };
             status["groups_not_looked_for"] = missing.iter().map(told).collect();
         }
         let unmade = self.discovery.unmade();
         if !unmade.is_empty() {
-            let told = |(group, why): (&GroupRef, &Unmade)| (group.to_string(), json!(why.to_string()));
+            let told =
+                |(group, why): (&GroupRef, &Unmade)| (group.to_string(), json!(why.to_string()));
             status["groups_without_service"] = unmade.iter().map(told).collect();
         }
         let Engine { memory, standing, .. } = &self.engine;

@@ -133,9 +133,9 @@ fn recorded(
     recovered: &Recovered,
 ) -> Option<(StoredPolicy, Timestamp)> {
     let (_, at) = recovered.memory.as_ref().filter(|_| !config.templates.is_empty())?;
-    let last = reader.cycle_at(*at).and_then(|cycle| {
-        cycle.map(|cycle| reader.policy(cycle.policy)).transpose()
-    });
+    let last = reader
+        .cycle_at(*at)
+        .and_then(|cycle| cycle.map(|cycle| reader.policy(cycle.policy)).transpose());
     match last {
         Ok(policy) => Some((policy?, *at)),
         Err(fault) => {

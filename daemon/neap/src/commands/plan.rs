@@ -75,7 +75,9 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let now = clouds.clock.now();
     // Services go by the names that the daemon knows them by.
     let before = match (&reader, &last) {
-        (Some(reader), Some(last)) if !config.templates.is_empty() => reader.policy(last.policy).ok(),
+        (Some(reader), Some(last)) if !config.templates.is_empty() => {
+            reader.policy(last.policy).ok()
+        }
         _ => None,
     };
     let before = before.map_or_else(Named::new, |known| discovery::names(&known.policy.services));

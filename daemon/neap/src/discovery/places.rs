@@ -164,7 +164,8 @@ impl Heard {
     }
 
     fn take(&mut self, groups: Vec<GroupState>, now: Timestamp) -> bool {
-        let sighted = |group: GroupState| (group.id.clone(), Sighted { group: bare(group), missed: false });
+        let sighted =
+            |group: GroupState| (group.id.clone(), Sighted { group: bare(group), missed: false });
         let mut found: BTreeMap<GroupId, Sighted> = groups.into_iter().map(sighted).collect();
         let names: BTreeSet<String> = found.values().map(|seen| seen.group.name.clone()).collect();
         let before = std::mem::take(&mut self.groups);

@@ -51,7 +51,8 @@ fn place(at: usize) -> Place {
 
 fn group(at: usize, name: &str, app: Option<&str>, scales: bool) -> GroupState {
     let Place { provider, account, region } = place(at);
-    let mut tags = BTreeMap::from([("neap:scale".to_owned(), (if scales { "yes" } else { "no" }).to_owned())]);
+    let mut tags =
+        BTreeMap::from([("neap:scale".to_owned(), (if scales { "yes" } else { "no" }).to_owned())]);
     tags.extend(app.map(|app| ("app".to_owned(), app.to_owned())));
     GroupState {
         id: GroupId { provider, account, region, id: format!("arn:{}:{name}", REGIONS[at % 3]) },
@@ -129,7 +130,12 @@ fn one_region_that_fails_for_ever_holds_up_no_other() {
     }
     assert_eq!(
         told(&known(&places, &Named::new())),
-        ["late=aws/eu-1/late", "late@late=aws/eu-2/late", "web=aws/eu-1/web", "web@web=aws/eu-2/web"]
+        [
+            "late=aws/eu-1/late",
+            "late@late=aws/eu-2/late",
+            "web=aws/eu-1/web",
+            "web@web=aws/eu-2/web"
+        ]
     );
     assert_eq!(asked, 120, "it may be back at any minute");
     let missing = places.missing();
@@ -226,7 +232,9 @@ fn what_a_template_made_outlives_a_restart_until_its_place_has_answered() {
     }
 
     // Another template, or one that is gone, says nothing of a group whose tags nobody knows.
-    for (from, to) in [("\"yes\"", "\"no\""), ("Fixed = \"x\"", "Fixed = \"y\""), ("calendar = \"cn\"", "")] {
+    for (from, to) in
+        [("\"yes\"", "\"no\""), ("Fixed = \"x\"", "Fixed = \"y\""), ("calendar = \"cn\"", "")]
+    {
         let other = crate::settings::parse("neap.toml", &CONFIG.replace(from, to)).unwrap();
         assert_eq!(carry(&config, &other), [], "{from}");
         assert_eq!(carry(&other, &config), [], "{from}");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use fleet::alert::{Condition, Severity};
 use fleet::{
-    AccountId, Change, Fault, FaultKind, GroupId, Place, ProviderName, Region, Seconds, ServiceName,
-    Step, Timestamp, Units,
+    AccountId, Change, Fault, FaultKind, GroupId, Place, ProviderName, Region, Seconds,
+    ServiceName, Step, Timestamp, Units,
 };
 use journal::records::OpenConditions;
 use journal::{CycleId, RecordId};

@@ -152,7 +152,7 @@ pub async fn expanded(
     providers: &Providers,
 ) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
     let Made { policy, models, calendars, .. } =
-        discovery::once(config, providers, &Named::new()).await;
+        discovery::once(config, providers, &Named::default()).await;
     (policy, models, calendars)
 }
 

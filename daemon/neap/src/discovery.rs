@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 pub use carried::{Carried, carried};
 pub use made::{Made, Unmade};
-pub use named::{Named, names};
+pub use named::{Holders, Named, holders};
 pub use places::{ASKED_EVERY, Places, RETRIED_EVERY};
 
 use crate::gather::Providers;
@@ -131,7 +131,7 @@ impl Discovery {
             }
         }
         for (name, (wanted, other)) in &made.told_apart {
-            if !before.contains_key(name) {
+            if !before.has(name) {
                 tracing::warn!(
                     "two groups get the name `{wanted}` of a template: it is {other}, and the other is \
                      service `{name}`"

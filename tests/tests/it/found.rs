@@ -8,6 +8,7 @@ use fleet::{ServiceName, Timestamp};
 use journal::{CycleRecord, Reader};
 use tests::clock::{TestClock, locked, signal};
 use tests::neap::{Killer, Neap};
+use tests::page::{LISTEN, Served, until};
 use tests::peers::{Fault, NewGroup, Rule};
 use tests::story::{FAR, PATIENCE, START, Story, findings, minutes, step, turns};
 use tests::world::{Minute, REGION, Stage};
@@ -104,7 +105,7 @@ fn a_new_group_is_sized_within_minutes_while_one_region_never_answers() {
     story.stage.service(REGION, &tagged("web"));
     let web = story.days.serve("web", REGION, step(100.0, minutes(3), 300.0));
     let late = story.days.serve("late", REGION, step(300.0, minutes(200), 300.0));
-    story.stage.proxy.inject(Rule::on(LISTING, Fault::Broken).in_region(FAR));
+    story.stage.proxy.inject(Rule::on(LISTING, Fault::Denied).in_region(FAR));
     story.days.event(minutes(6), |stage| stage.service(REGION, &tagged("late")));
     let (_, neap, turns) = story.run(BINARY);
     assert!(desired(&web, 6) >= 30, "{} units", desired(&web, 6));
@@ -232,4 +233,22 @@ fn what_waits_for_a_cloud_is_told_by_status() {
     let line = format!("groups cannot be looked for in aws/{FAR} since {START}");
     assert!(told.contains(&line) && told.contains("none of its groups is known"), "{told}");
     assert!(told.contains("\nweb "), "{told}");
+}
+
+#[test]
+fn a_place_that_never_answered_is_told_to_whoever_probes() {
+    let config = format!(
+        "mode = \"observe\"\npoll_interval = \"2s\"\n[provider.aws]\nkind = \"aws\"\n\
+         regions = [\"{REGION}\"]\nendpoint_url = \"http://127.0.0.1:1\"\n{TEMPLATE}\n[page]\n{LISTEN}"
+    );
+    let served = Served::start(Neap::new(BINARY, &config));
+    let line = format!("groups cannot be looked for in aws/{REGION} since ");
+    let told = until("the place is named", || {
+        let told = served.get("/readyz");
+        assert_eq!(told.status, 200, "nobody gains by starting it anew: {}", told.body);
+        told.body.contains(&line).then_some(told.body)
+    });
+    assert!(told.contains("none of its groups is known"), "{told}");
+    let metrics = served.get("/metrics").body;
+    assert!(metrics.contains("neap_places_without_answer 1\n"), "{metrics}");
 }

@@ -5,7 +5,7 @@ use planner::policy::Policy;
 
 use super::Daemon;
 use crate::assemble;
-use crate::discovery::{self, Made};
+use crate::discovery::{self, Made, Named};
 
 impl Daemon {
     /// Takes over what has been answered, and asks what is due. Nothing is waited for, but where the
@@ -32,7 +32,7 @@ impl Daemon {
 
     fn take_over_groups(&mut self, now: Timestamp) -> Result<(), journal::JournalFault> {
         let standing = &self.engine.standing;
-        let before = discovery::names(&standing.policy.services);
+        let before = Named::of(&standing.policy, &self.engine.memory);
         let made = self.discovery.made(&self.config, &before);
         let Made { policy, models, calendars, .. } = made;
         let is_same = standing.policy == policy

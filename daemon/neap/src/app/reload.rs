@@ -6,7 +6,7 @@ use config::Config;
 use super::start::{recorded_source, warn_of};
 use super::{Daemon, Secrets, open, warn_of_exposed};
 use crate::assemble;
-use crate::discovery::{self, Made};
+use crate::discovery::{Made, Named};
 
 impl Daemon {
     /// Takes over the configuration's file where it is valid; keeps the old one, loudly, where it
@@ -52,7 +52,7 @@ impl Daemon {
     }
 
     async fn take_over(&mut self, next: Config, channels: Vec<Channel>) -> anyhow::Result<()> {
-        let before = discovery::names(&self.engine.standing.policy.services);
+        let before = Named::of(&self.engine.standing.policy, &self.engine.memory);
         let made = self.discovery.made(&next, &before);
         let Made { policy, models, calendars, .. } = made;
         let source = recorded_source(&self.path, &next)?;

@@ -24,7 +24,7 @@ use super::{Daemon, How};
 use crate::assemble;
 use crate::cycle::Engine;
 use crate::cycle::minimums::Minimums;
-use crate::discovery::{self, Discovery, Made};
+use crate::discovery::{self, Discovery, Made, Named};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
 use crate::terminal::Reporter;
@@ -56,7 +56,8 @@ pub(super) async fn start(
     let waits = how.once || clouds.clock.stands_still();
     discovery.ask(&clouds.providers, now, config.policy.poll_interval);
     discovery.wait(now, if waits { discovery::WITHIN } else { FIRST_ANSWERS_WITHIN }).await;
-    let before = known.map(|(known, _)| discovery::names(&known.policy.services));
+    let before = known.zip(recovered.memory.as_ref());
+    let before = before.map(|((known, _), (memory, _))| Named::of(&known.policy, memory));
     let made = discovery.made(&config, &before.unwrap_or_default());
     let Made { policy, models, calendars, .. } = made;
     let source = recorded_source(&how.path, &config)?;

@@ -80,7 +80,10 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
         }
         _ => None,
     };
-    let before = before.map_or_else(Named::new, |known| discovery::names(&known.policy.services));
+    let before = before.zip(last.as_ref());
+    let before = before
+        .map(|(known, last)| Named::of(&known.policy, &last.memory_after))
+        .unwrap_or_default();
     let made = discovery::once(config, &clouds.providers, &before).await;
     let Made { mut policy, models, calendars, .. } = made;
     policy.mode = Mode::Observe;

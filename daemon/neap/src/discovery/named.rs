@@ -3,17 +3,53 @@
 use std::collections::BTreeMap;
 
 use fleet::{GroupId, GroupRef, ServiceName};
-use planner::policy::ServicePolicy;
+use planner::Memory;
+use planner::policy::{Policy, ServicePolicy};
 
-/// Which group has had which name.
-pub type Named = BTreeMap<ServiceName, GroupRef>;
+/// Which group has a name now, by a policy.
+pub type Holders = BTreeMap<ServiceName, GroupRef>;
 
-/// The names of the services of a policy.
-pub fn names(services: &BTreeMap<ServiceName, ServicePolicy>) -> Named {
-    let named = |(name, service): (&ServiceName, &ServicePolicy)| {
+/// Which group has a name now, and which had it when something was last learned of its service.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    holders: Holders,
+    known: BTreeMap<ServiceName, GroupId>,
+}
+
+impl Named {
+    /// As a policy and what is remembered have it: of services that are away, too.
+    pub fn of(policy: &Policy, memory: &Memory) -> Named {
+        let known = memory.services.iter();
+        let known = known.filter_map(|(name, own)| Some((name.clone(), own.group.clone()?)));
+        Named { holders: holders(&policy.services), known: known.collect() }
+    }
+
+    /// Whether a name was in force.
+    pub(super) fn has(&self, name: &ServiceName) -> bool {
+        self.holders.contains_key(name)
+    }
+
+    /// Whether a group has a name, or had it and nobody else has it.
+    fn is_of(&self, name: &ServiceName, (here, id): (&GroupRef, &GroupId)) -> bool {
+        match self.holders.get(name) {
+            Some(holder) => is_same(holder, here),
+            None => self.known.get(name).is_some_and(|known| known.is_same_group(id)),
+        }
+    }
+}
+
+impl From<Holders> for Named {
+    fn from(holders: Holders) -> Named {
+        Named { holders, known: BTreeMap::new() }
+    }
+}
+
+/// Which groups the services of a policy have.
+pub fn holders(services: &BTreeMap<ServiceName, ServicePolicy>) -> Holders {
+    let held = |(name, service): (&ServiceName, &ServicePolicy)| {
         (name.clone(), service.pool.group.clone())
     };
-    services.iter().map(named).collect()
+    services.iter().map(held).collect()
 }
 
 /// What a group is called.
@@ -54,7 +90,7 @@ pub(super) fn kept(
         match services.get(&name) {
             Some(known) if is_same(&known.pool.group, here) => return Name::Held,
             Some(_) => {}
-            None if before.get(&name).is_some_and(|had| is_same(had, here)) => {
+            None if before.is_of(&name, (here, id)) => {
                 return Name::Free(name);
             }
             None => {}

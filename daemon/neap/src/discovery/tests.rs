@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::group::GroupState;
 use fleet::{AccountId, GroupId, ProviderName, Region, ServiceName, Units};
+use planner::Memory;
+use planner::memory::ServiceMemory;
 use proptest::prelude::*;
 
 use super::*;
@@ -84,14 +86,15 @@ fn busy() -> Fault {
     lost("busy")
 }
 
-fn known(places: &Places, before: &Named) -> Named {
-    let made = Made::of(&config(), places.groups(), places.carried(), before);
-    let mut names = names(&made.policy.services);
+fn known(places: &Places, before: &Holders) -> Holders {
+    let before = Named::from(before.clone());
+    let made = Made::of(&config(), places.groups(), places.carried(), &before);
+    let mut names = holders(&made.policy.services);
     names.remove(&ServiceName::new("shop").unwrap());
     names
 }
 
-fn told(names: &Named) -> Vec<String> {
+fn told(names: &Holders) -> Vec<String> {
     names.iter().map(|(name, group)| format!("{name}={group}")).collect()
 }
 
@@ -129,7 +132,7 @@ fn one_region_that_fails_for_ever_holds_up_no_other() {
         now = now + POLL;
     }
     assert_eq!(
-        told(&known(&places, &Named::new())),
+        told(&known(&places, &Holders::new())),
         [
             "late=aws/eu-1/late",
             "late@late=aws/eu-2/late",
@@ -153,7 +156,7 @@ fn a_group_that_one_listing_leaves_out_is_not_gone() {
     round(&mut places, now, |index| of(index, both()));
     now = now + ASKED_EVERY;
     assert!(!round(&mut places, now, |index| of(index, one())), "nothing is gone yet");
-    assert_eq!(known(&places, &Named::new()).len(), 2);
+    assert_eq!(known(&places, &Holders::new()).len(), 2);
     // It is looked for again at once, and a fault proves nothing.
     now = now + POLL;
     let asked = std::cell::Cell::new(0);
@@ -162,22 +165,23 @@ fn a_group_that_one_listing_leaves_out_is_not_gone() {
         of(index, Err(busy()))
     });
     assert_eq!(asked.get(), 1, "the other places are not asked for it");
-    assert_eq!(known(&places, &Named::new()).len(), 2);
+    assert_eq!(known(&places, &Holders::new()).len(), 2);
     now = now + POLL;
     assert!(round(&mut places, now, |index| of(index, one())));
-    assert_eq!(told(&known(&places, &Named::new())), ["a=aws/eu-1/a"]);
+    assert_eq!(told(&known(&places, &Holders::new())), ["a=aws/eu-1/a"]);
     // One that has lost its tag is another matter: that is said.
     now = now + ASKED_EVERY;
     round(&mut places, now, |index| of(index, Ok(vec![group(0, "a", Some("a"), false)])));
-    assert_eq!(known(&places, &Named::new()), Named::new());
+    assert_eq!(known(&places, &Holders::new()), Holders::new());
 }
 
 #[test]
 fn who_has_a_name_keeps_it_while_others_come_and_go() {
-    let (config, none) = (config(), Named::new());
-    let made = |groups: &[GroupState], before: &Named| {
-        let made = Made::of(&config, groups.iter(), std::iter::empty(), before);
-        (names(&made.policy.services), made)
+    let (config, none) = (config(), Holders::new());
+    let made = |groups: &[GroupState], before: &Holders| {
+        let before = Named::from(before.clone());
+        let made = Made::of(&config, groups.iter(), std::iter::empty(), &before);
+        (holders(&made.policy.services), made)
     };
     let late = group(2, "web-3", Some("web"), true);
     let early = group(0, "web-1", Some("web"), true);
@@ -192,6 +196,13 @@ fn who_has_a_name_keeps_it_while_others_come_and_go() {
     // When the first is gone the other is called as before.
     let (after, _) = made(&[early.clone()], &both);
     assert_eq!(after[&ServiceName::new("web@web-1").unwrap()], at(0, "web-1"));
+    // Nor does it get another while it is away: what was learned of it goes by its name.
+    let mut memory = Memory::default();
+    let own = ServiceMemory { group: Some(early.id.clone()), ..ServiceMemory::default() };
+    memory.services.insert(ServiceName::new("web@web-1").unwrap(), own);
+    let named = Named::of(&config.policy, &memory);
+    let back = Made::of(&config, [&early].into_iter(), std::iter::empty(), &named);
+    assert!(back.policy.services.contains_key(&ServiceName::new("web@web-1").unwrap()));
     // A name that is written out belongs to what is written, and what cannot be named is told.
     let shop = group(1, "shop-2", Some("shop"), true);
     let nameless = group(1, "nameless", None, true);
@@ -208,15 +219,16 @@ fn who_has_a_name_keeps_it_while_others_come_and_go() {
 fn what_a_template_made_outlives_a_restart_until_its_place_has_answered() {
     let config = config();
     let groups = [group(0, "a", Some("a"), true), group(1, "b", Some("b"), true)];
-    let made = Made::of(&config, groups.iter(), std::iter::empty(), &Named::new());
-    let before = names(&made.policy.services);
+    let made = Made::of(&config, groups.iter(), std::iter::empty(), &Named::default());
+    let before = holders(&made.policy.services);
     let carry = |was: &Config, now: &Config| carried(&made.policy, was, now);
     assert_eq!(carry(&config, &config).len(), 2, "what is written out is in the configuration");
 
     let mut places = in_all_places();
     places.carry(carry(&config, &config), START);
     assert_eq!(told(&known(&places, &before)), ["a=aws/eu-1/a", "b=aws/eu-2/b"]);
-    let again = Made::of(&config, places.groups(), places.carried(), &before);
+    let named = Named::from(before.clone());
+    let again = Made::of(&config, places.groups(), places.carried(), &named);
     assert_eq!(again.policy, made.policy, "in every bit");
     // One place answers, the other does not.
     let answer = |index| if index == 0 { Ok(vec![groups[0].clone()]) } else { Err(busy()) };
@@ -360,10 +372,10 @@ proptest! {
                             }
                         };
                         let fails = answer.is_err();
-                        let before = told(&known(&places, &names(&policy.services)));
+                        let before = told(&known(&places, &holders(&policy.services)));
                         places.answered(&asked, now, answer);
                         if fails {
-                            let after = told(&known(&places, &names(&policy.services)));
+                            let after = told(&known(&places, &holders(&policy.services)));
                             prop_assert_eq!(before, after, "a fault takes nothing away");
                         }
                     }
@@ -371,14 +383,15 @@ proptest! {
                         let waited = asked.map(|asked| now.since(asked));
                         prop_assert!(waited.is_none_or(|waited| waited <= ASKED_EVERY), "{} {:?}", at, waited);
                     }
-                    let before = names(&policy.services);
-                    let made = Made::of(&config, places.groups(), places.carried(), &before);
+                    let before = holders(&policy.services);
+                    let named = Named::from(before.clone());
+                    let made = Made::of(&config, places.groups(), places.carried(), &named);
                     // The order in which groups come does not matter.
                     let mut turned: Vec<&GroupState> = places.groups().collect();
                     turned.reverse();
-                    let again = Made::of(&config, turned.into_iter(), places.carried(), &before);
+                    let again = Made::of(&config, turned.into_iter(), places.carried(), &named);
                     prop_assert_eq!(&again.policy, &made.policy);
-                    let after = names(&made.policy.services);
+                    let after = holders(&made.policy.services);
                     for (name, group) in &before {
                         let still: Vec<_> = after.iter().filter(|(_, other)| *other == group).collect();
                         // Under its own name or, with another tag, under another.

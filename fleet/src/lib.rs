@@ -25,7 +25,8 @@ pub use change::Change;
 pub use clock::{ClockJump, Now};
 pub use fault::{Fault, FaultKind};
 pub use names::{
-    AccountId, AccountKey, GroupId, GroupRef, ProviderName, Region, RuleName, ServiceName, Units,
+    AccountId, AccountKey, GroupId, GroupRef, Place, ProviderName, Region, RuleName, ServiceName,
+    Units,
 };
 pub use retention::Retention;
 pub use told::OrTold;

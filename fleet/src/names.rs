@@ -156,6 +156,46 @@ impl fmt::Display for GroupRef {
     }
 }
 
+/// An account of a provider in a region: what groups are looked for in.
+///
+/// ```
+/// use fleet::names::NOWHERE;
+/// use fleet::{AccountId, Place, ProviderName, Region};
+///
+/// let of = |account: &str| Place {
+///     provider: ProviderName::new("aws").expect("a name"),
+///     account: AccountId::new(account).expect("a name"),
+///     region: Region::new("eu-west-1").expect("a name"),
+/// };
+/// assert_eq!(of("111122223333").to_string(), "aws/111122223333/eu-west-1");
+/// // Where the credentials decide the account, nobody needs to read that.
+/// assert_eq!(of(NOWHERE).to_string(), "aws/eu-west-1");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    pub provider: ProviderName,
+    /// The account as its provider's configuration calls it.
+    pub account: AccountId,
+    pub region: Region,
+}
+
+impl Place {
+    /// Where a group is.
+    pub fn of(group: &GroupRef) -> Place {
+        let GroupRef { provider, account, region, .. } = group.clone();
+        Place { provider, account, region }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.account.as_str() {
+            NOWHERE => write!(f, "{}/{}", self.provider, self.region),
+            account => write!(f, "{}/{account}/{}", self.provider, self.region),
+        }
+    }
+}
+
 /// One group and no other: a group made anew under the same name has another `id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupId {

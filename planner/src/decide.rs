@@ -11,7 +11,7 @@ use crate::floors::lift;
 use crate::guards::{Case, Docket, judge};
 use crate::learn::{learn, written};
 use crate::masters::{masters, reached};
-use crate::memory::{FleetMemory, Memory, OpenOrder, ServiceMemory};
+use crate::memory::{AWAY_KEPT, FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
 use crate::policy::{Mode, Policy};
 use crate::sizing::wish;
@@ -141,20 +141,25 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     removals(policy, at, &mut cases, &mut fleet, &stages);
     let plan = assemble(at, cases, findings);
     let mut services: BTreeMap<_, _> = memories.into_iter().collect();
-    services.extend(taken_back_and_away(policy, memory, &stages));
+    services.extend(away(policy, memory, &stages, at));
     (plan, Memory { fleet, services, stages })
 }
 
-/// What is known of services that were taken back and are away: by it they are known under another
-/// name.
-fn taken_back_and_away<'a>(
+/// What is known of services that are away: nothing is decided by it, and it is there when they are
+/// back. Of those that were taken back it stays for good: by it they are known under another name.
+fn away<'a>(
     policy: &'a Policy,
     memory: &'a Memory,
     stages: &'a Stages,
+    at: Timestamp,
 ) -> impl Iterator<Item = (ServiceName, ServiceMemory)> + 'a {
-    let taken_back = stages.services.iter().filter(|(_, stage)| stage.is_taken_back());
-    let away = taken_back.filter(|(name, _)| !policy.services.contains_key(*name));
-    away.filter_map(|(name, _)| Some((name.clone(), memory.services.get(name)?.clone())))
+    let away = memory.services.iter().filter(|(name, _)| !policy.services.contains_key(*name));
+    let kept = away.filter(move |(name, own)| {
+        let taken_back = stages.services.get(*name).is_some_and(|stage| stage.is_taken_back());
+        let lately = own.last_known().is_some_and(|last| at.since(last) <= AWAY_KEPT);
+        taken_back || lately
+    });
+    kept.map(|(name, own)| (name.clone(), own.clone()))
 }
 
 /// Services whose group another one sizes, each with that one.

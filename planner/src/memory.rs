@@ -16,7 +16,12 @@ use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 6;
+pub const REVISION: u32 = 7;
+
+/// How long what a service's past teaches is kept when the service is not in the policy: its cloud did
+/// not answer for it, its group lost a tag for a while, or somebody took it out by mistake. A week later
+/// it has another shape.
+pub const AWAY_KEPT: Seconds = Seconds::days(7);
 
 /// All that outlives a cycle. `plan` takes it and gives the next one; no other state exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -253,6 +258,36 @@ impl ViolationAccount {
 }
 
 impl ServiceMemory {
+    /// When something was last learned of the service; `None` where nothing was.
+    ///
+    /// ```
+    /// use fleet::{Timestamp, Units};
+    /// use planner::memory::ServiceMemory;
+    ///
+    /// let mut memory = ServiceMemory::default();
+    /// assert_eq!(memory.last_known(), None);
+    /// memory.in_service.entries = vec![(Timestamp(60), Units(4)), (Timestamp(120), Units(5))];
+    /// memory.violations.counted = Some(Timestamp(180));
+    /// assert_eq!(memory.last_known(), Some(Timestamp(180)));
+    /// ```
+    pub fn last_known(&self) -> Option<Timestamp> {
+        let of_log = |log: &ChangeLog| log.entries.last().map(|(at, _)| *at);
+        let times = [
+            self.violations.counted,
+            of_log(&self.in_service),
+            of_log(&self.ordered),
+            self.orders.open.as_ref().map(|open| open.at),
+            self.orders.changed_at,
+            self.orders.grew_at,
+            self.bands.last().map(|band| band.origin),
+            self.fall.map(|fall| fall.since),
+            self.dwell.map(|dwell| dwell.since),
+            self.censored.map(|censored| censored.newest),
+            (!self.capacity.estimates_milli.is_empty()).then_some(self.capacity.at),
+        ];
+        times.into_iter().flatten().max()
+    }
+
     /// The lead time to plan with: a high quantile of those measured, `start` until there are
     /// enough.
     ///

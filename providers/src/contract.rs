@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{ActivityKind, ActivityStatus, Cause, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{Fault, FaultKind, GroupId, GroupRef, Seconds, Timestamp, Units};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, Seconds, Timestamp, Units};
 
 pub use samples::plain_query;
 
@@ -479,10 +479,20 @@ async fn every_group_is_discovered(bench: &dyn Bench) {
         expected.insert(name, group.region);
     }
     let mut found = BTreeMap::new();
-    for answer in bench.provider().inventory().discover(deadline(bench)).await {
+    let inventory = bench.provider().inventory();
+    let mut places = inventory.places();
+    for place in &places {
+        let answer = inventory.discover(place, deadline(bench)).await;
         let groups = answer.unwrap_or_else(|fault| panic!("discover: {fault}"));
-        found.extend(groups.into_iter().map(|group| (group.name, group.id.region)));
+        for group in groups {
+            let Place { provider, account, region } = place;
+            let at = (&group.id.provider, &group.id.account, &group.id.region);
+            assert_eq!(at, (provider, account, region), "`{}` is where it was found", group.name);
+            found.insert(group.name, group.id.region);
+        }
     }
+    places.dedup();
+    assert_eq!(places.len(), inventory.places().len(), "each place is there once: {places:?}");
     for (name, region) in expected {
         assert_eq!(found.get(&name), Some(&region), "`{name}` among {:?}", found.keys());
     }

@@ -62,7 +62,7 @@ use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::{MetricQuery, Sample};
-use fleet::{Fault, GroupId, GroupRef, Timestamp};
+use fleet::{Fault, GroupId, GroupRef, Place, Timestamp};
 
 /// What an adapter may find out. Needs the read-only role alone.
 #[async_trait]
@@ -82,11 +82,14 @@ pub trait Inventory: Send + Sync {
     /// Reads one group afresh, past any cache: what a write is checked against.
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault>;
 
-    /// All groups that the role sees in the configured accounts and regions, for `init` and
-    /// templates.
+    /// The configured accounts and regions: where groups may be. None for a source without groups.
+    fn places(&self) -> Vec<Place>;
+
+    /// All groups that the role sees in one of its places, for `init` and templates; an empty list is
+    /// an answer.
     ///
-    /// One answer an account and region; an empty list is an answer.
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>>;
+    /// The groups are named by the place's own account and region.
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault>;
 
     /// What a group did since `since`, newest first, for lead times.
     async fn activities(

@@ -54,6 +54,15 @@ impl<S> CloudSettings<S> {
         accounts.into_iter().flat_map(each).collect()
     }
 
+    /// The same, each with the provider's name.
+    pub(crate) fn named_places(&self) -> Vec<fleet::Place> {
+        let named = |(account, region)| {
+            let provider = self.provider.clone();
+            fleet::Place { provider, account, region }
+        };
+        self.places().into_iter().map(named).collect()
+    }
+
     /// An account in a region, under the name that the caller has for it.
     pub(crate) fn home(&self, account: &AccountId, region: &Region) -> Home {
         let provider = self.provider.clone();

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{Fault, FaultKind, GroupId, GroupRef, ProviderName, Timestamp};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Timestamp};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
@@ -183,9 +183,13 @@ impl Inventory for Traced {
         single(&self.counters, Operation::Group, FaultKind::TimedOut, deadline, call).await
     }
 
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        let call = self.inner.inventory().discover(deadline);
-        self.batch(Operation::Discover, 1, deadline, call).await
+    fn places(&self) -> Vec<Place> {
+        self.inner.inventory().places()
+    }
+
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
+        let call = self.inner.inventory().discover(place, deadline);
+        single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await
     }
 
     async fn activities(
@@ -262,7 +266,10 @@ mod tests {
         async fn group(&self, _: &GroupId, _: Deadline) -> Result<GroupState, Fault> {
             std::future::pending().await
         }
-        async fn discover(&self, _: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+        fn places(&self) -> Vec<Place> {
+            Vec::new()
+        }
+        async fn discover(&self, _: &Place, _: Deadline) -> Result<Vec<GroupState>, Fault> {
             std::future::pending().await
         }
         async fn activities(

@@ -84,6 +84,35 @@ impl ServiceTemplate {
         self.matches(group).then(|| self.filled(group))
     }
 
+    /// Whether a service is as this template makes it of some group: it differs in nothing but in
+    /// what is filled in.
+    pub fn could_make(&self, service: &ServicePolicy) -> bool {
+        if service.pool.group.provider != self.provider {
+            return false;
+        }
+        let own = &self.service;
+        let mut made = service.clone();
+        made.pool.group = own.pool.group.clone();
+        let filled = made
+            .demand
+            .iter_mut()
+            .chain(&mut made.utilisation)
+            .chain(&mut made.signals.errors)
+            .chain(&mut made.signals.healthy_hosts);
+        let meant = own
+            .demand
+            .iter()
+            .chain(&own.utilisation)
+            .chain(&own.signals.errors)
+            .chain(&own.signals.healthy_hosts);
+        filled.zip(meant).for_each(|(filled, meant)| empty_query(filled, meant));
+        made.upstreams
+            .iter_mut()
+            .zip(&own.upstreams)
+            .for_each(|(filled, meant)| empty(filled, meant));
+        made == *own
+    }
+
     fn filled(&self, group: &GroupState) -> Result<(ServiceName, ServicePolicy), TemplateFault> {
         let fill = |text: &str| self.fill(text, group);
         let name = fill(&self.name)?;
@@ -175,6 +204,32 @@ impl ServiceTemplate {
             }
         }
         Ok(filled)
+    }
+}
+
+/// Puts the placeholders of a template's query back into one that was made of it.
+fn empty_query(filled: &mut MetricQuery, meant: &MetricQuery) {
+    if meant.account.as_str() == ACCOUNT {
+        filled.account = meant.account.clone();
+    }
+    if meant.region.as_str() == REGION {
+        filled.region = meant.region.clone();
+    }
+    if meant.namespace == NAMESPACE {
+        empty(&mut filled.metric, &meant.metric);
+    }
+    for (key, value) in &mut filled.dimensions {
+        if let Some(meant) = meant.dimensions.get(key) {
+            empty(value, meant);
+        }
+    }
+}
+
+/// The same for a text; what has no placeholder stays as it is.
+fn empty(filled: &mut String, meant: &str) {
+    let holds = |placeholder: &&str| meant.contains(*placeholder);
+    if [NAME, ACCOUNT, REGION, "{tag:"].iter().any(holds) {
+        meant.clone_into(filled);
     }
 }
 

@@ -1,11 +1,8 @@
 //! From a configuration to a clock, the clouds and an engine.
 
-mod named;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use config::calendars::Calendars;
@@ -17,18 +14,15 @@ use planner::Memory;
 use planner::policy::{Policy, ServicePolicy};
 use providers::sim::World;
 use providers::traced::Traced;
-use providers::{Deadline, Now, Provider};
-use report::conditions::Discovered;
+use providers::{Now, Provider};
 
 use crate::adapters;
 use crate::clock::{Clock, Simulated, System};
 use crate::cycle::{Engine, Standing};
+use crate::discovery::{self, Made, Named};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;
 use crate::store;
-
-/// How long looking for groups that match a template may take.
-const DISCOVERY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The clouds of a configuration and the clock they share.
 pub struct Clouds {
@@ -157,65 +151,8 @@ pub async fn expanded(
     config: &Config,
     providers: &Providers,
 ) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
-    expanded_noting(config, providers, &mut Discovered::new()).await
-}
-
-/// The same, with the providers whose groups could not be looked for.
-pub async fn expanded_noting(
-    config: &Config,
-    providers: &Providers,
-    undiscovered: &mut Discovered,
-) -> (Policy, BTreeMap<ServiceName, ModelKind>, Calendars) {
-    let mut calendars = Calendars::of(config);
-    let mut policy = config.policy.clone();
-    policy.promotion.rules = config.idle.terms();
-    let mut models = config.forecasters.clone();
-    for (name, provider) in providers {
-        let templates: Vec<_> =
-            config.templates.iter().filter(|template| &template.provider == name).collect();
-        if templates.is_empty() {
-            continue;
-        }
-        let deadline = Deadline::within(DISCOVERY_WITHIN);
-        for answer in provider.inventory().discover(deadline).await {
-            let groups = match answer {
-                // Of groups that get one name the first keeps it: always the same one.
-                Ok(mut groups) => {
-                    groups.sort_by(|a, b| a.id.cmp(&b.id));
-                    groups
-                }
-                Err(fault) => {
-                    tracing::error!(provider = %name, %fault, "groups could not be discovered");
-                    undiscovered.insert(name.clone(), fault);
-                    continue;
-                }
-            };
-            for (template, group) in
-                templates.iter().flat_map(|t| groups.iter().map(move |g| (t, g)))
-            {
-                // A service that is written out wins over a template.
-                match template.expand(group) {
-                    None => {}
-                    Some(Ok((service, made))) => {
-                        let named = named::of(&service, &made, group, &policy);
-                        let Some(service) = named else { continue };
-                        models.entry(service.clone()).or_insert(template.forecaster);
-                        let written = config.policy.services.contains_key(&service);
-                        if let Some(name) = template.calendar.as_ref().filter(|_| !written) {
-                            calendars.assign(&service, name);
-                        }
-                        if template.gated && !written {
-                            policy.promotion.gated.insert(service.clone());
-                        }
-                        policy.services.entry(service).or_insert(made);
-                    }
-                    Some(Err(fault)) => {
-                        tracing::error!(group = group.name, %fault, "no service was made of the group");
-                    }
-                }
-            }
-        }
-    }
+    let Made { policy, models, calendars, .. } =
+        discovery::once(config, providers, &Named::default()).await;
     (policy, models, calendars)
 }
 

@@ -123,7 +123,15 @@ impl Engine {
     pub fn reload(&mut self, standing: Standing) {
         self.standing = standing;
         self.handles = Handles::default();
-        self.observer.look_up_calendars();
+        self.observer.look_up_calendars(|_| true);
+    }
+
+    /// Takes over other services of the same configuration: those that stay go on as they are.
+    pub fn adopt(&mut self, standing: Standing) {
+        let before = std::mem::replace(&mut self.standing, standing);
+        let (old, new) = (&before.calendars, &self.standing.calendars);
+        self.observer.look_up_calendars(|name| old.rule(name) != new.rule(name));
+        self.handles = Handles::default();
     }
 
     /// Remembers an order of ours from before a restart.

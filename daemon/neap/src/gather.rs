@@ -16,6 +16,7 @@ use fleet::{Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Step
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
 use planner::Memory;
+use planner::memory::AWAY_KEPT;
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderOutcome};
 use providers::traced::{SPANS, Traced};
@@ -34,6 +35,10 @@ const REFITS_PER_CYCLE: usize = 16;
 /// Units that are missing in two cycles so far apart are taken to have been missing between them.
 const SHORT_BETWEEN: Seconds = Seconds::minutes(15);
 
+/// Services that are away and whose samples are held all the same: a fleet that makes its groups anew
+/// with each release must not fill the memory. What is dropped is read again from its source.
+const AWAY_HELD_MAX: usize = 200;
+
 /// What is kept of each service between cycles; all of it can be made again from the journal.
 #[derive(Default)]
 pub struct Observer {
@@ -46,6 +51,10 @@ pub struct Observer {
 }
 
 struct Watched {
+    /// What its samples are of.
+    metrics: BTreeSet<MetricKey>,
+    /// When it was last in the policy.
+    last_at: Timestamp,
     demand: Series,
     forecaster: ServiceForecaster,
     changed_from: Option<Timestamp>,
@@ -174,16 +183,21 @@ impl Observer {
         }
     }
 
-    /// Adds services that are new in the policy, drops those that are gone.
+    /// Adds services that are new in the policy, and drops those that have been away for long.
     fn follow(&mut self, question: &Question<'_>) {
-        let services = &question.policy.services;
-        self.services.retain(|name, watched| {
-            services.get(name).is_some_and(|s| demand_step(s) == watched.demand.step())
+        let (services, now) = (&question.policy.services, question.taken_at);
+        self.services.retain(|name, watched| match services.get(name) {
+            Some(service) => demand_step(service) == watched.demand.step(),
+            None => now.since(watched.last_at) <= AWAY_KEPT,
         });
+        self.drop_away(|name| !services.contains_key(name));
         for (name, service) in services {
+            let metrics: BTreeSet<MetricKey> = service.metrics().map(MetricQuery::key).collect();
             let step = demand_step(service);
             let model = question.models.get(name).copied().unwrap_or_default();
-            self.services.entry(name.clone()).or_insert_with(|| Watched {
+            let watched = self.services.entry(name.clone()).or_insert_with(|| Watched {
+                metrics: BTreeSet::new(),
+                last_at: now,
                 demand: Series::new(step),
                 forecaster: ServiceForecaster::new(step, model),
                 changed_from: None,
@@ -191,10 +205,26 @@ impl Observer {
                 short: BTreeSet::new(),
                 calendar_day: None,
             });
+            watched.last_at = now;
+            // What was measured otherwise before is another series.
+            watched.complete &= watched.metrics == metrics;
+            watched.metrics = metrics;
         }
+        let services = self.services.values();
         let wanted: BTreeSet<MetricKey> =
-            services.values().flat_map(ServicePolicy::metrics).map(MetricQuery::key).collect();
+            services.flat_map(|watched| &watched.metrics).cloned().collect();
         self.store.retain(&|key| wanted.contains(key));
+    }
+
+    /// Of the services that are away, drops those that have been away longest where there are too many.
+    fn drop_away(&mut self, is_away: impl Fn(&ServiceName) -> bool) {
+        let away = self.services.iter().filter(|(name, _)| is_away(name));
+        let mut away: Vec<(Timestamp, ServiceName)> =
+            away.map(|(name, watched)| (watched.last_at, name.clone())).collect();
+        away.sort_by(|a, b| b.cmp(a));
+        for (_, name) in away.iter().skip(AWAY_HELD_MAX) {
+            self.services.remove(name);
+        }
     }
 
     fn bring_up_to_date(
@@ -237,9 +267,14 @@ impl Observer {
         &self.failed_launches
     }
 
-    /// After a reload each service's calendar is looked up anew.
-    pub fn look_up_calendars(&mut self) {
-        self.services.values_mut().for_each(|watched| watched.calendar_day = None);
+    /// After a reload each service's calendar is looked up anew, and so is that of a service whose
+    /// template is another one by now.
+    pub fn look_up_calendars(&mut self, is_another: impl Fn(&ServiceName) -> bool) {
+        for (name, watched) in &mut self.services {
+            if is_another(name) {
+                watched.calendar_day = None;
+            }
+        }
     }
 
     /// Makes models anew where enough new samples have come, worst first.
@@ -247,6 +282,7 @@ impl Observer {
         let mut due: Vec<(u64, ServiceName)> = self
             .services
             .iter()
+            .filter(|(name, _)| question.policy.services.contains_key(*name))
             .filter_map(|(name, watched)| {
                 Some((watched.forecaster.refit_due(&watched.demand)?, name.clone()))
             })
@@ -346,6 +382,8 @@ capacity_per_unit = 5
         let (start, hour) = (Timestamp(1_772_409_600), Step::new(3600).unwrap());
         let values = (0..200).map(|i| Some(f64::from(i % 24)));
         let mut watched = Watched {
+            metrics: BTreeSet::new(),
+            last_at: start,
             demand: Series::from_values(start, hour, values).unwrap(),
             forecaster: ServiceForecaster::new(hour, ModelKind::LastValue),
             changed_from: None,
@@ -367,5 +405,56 @@ capacity_per_unit = 5
         watched.calendar_day = None;
         follow(&mut watched, &CONFIG.replace("Asia/Shanghai", "Asia/Tokyo"), now);
         assert_eq!(watched.forecaster.revision(), 0, "a reload that did");
+    }
+
+    /// Looks at a policy's services at a time, without asking anybody.
+    fn look(observer: &mut Observer, policy: &Policy, at: Timestamp) {
+        observer.follow(&Question {
+            policy,
+            models: &BTreeMap::new(),
+            calendars: &Calendars::default(),
+            providers: &Providers::new(),
+            memory: &Memory::default(),
+            last_taken_at: None,
+            taken_at: at,
+            deadline: Deadline::within(Duration::from_secs(1)),
+            outcomes: &BTreeMap::new(),
+            ours: &BTreeMap::new(),
+        });
+    }
+
+    #[test]
+    fn what_is_away_is_held_for_a_week_and_no_more_of_it_than_fits() {
+        let start = Timestamp(1_772_409_600);
+        let shop = ServiceName::new("shop").unwrap();
+        let policy = crate::settings::parse("neap.toml", CONFIG).unwrap().policy;
+        let mut empty = policy.clone();
+        empty.services.clear();
+        let mut observer = Observer::default();
+        look(&mut observer, &policy, start);
+        let query = policy.services[&shop].demand[0].clone();
+        observer.restore(&query, Sample { start, value: 7.0 });
+        observer.services.get_mut(&shop).unwrap().complete = true;
+        look(&mut observer, &empty, start + AWAY_KEPT);
+        assert_eq!(observer.store.newest(&query), Some(start), "its samples are held");
+        look(&mut observer, &policy, start + AWAY_KEPT);
+        assert!(observer.services[&shop].complete, "it goes on as it was");
+        // With another metric its series is made anew.
+        let mut other = policy.clone();
+        other.services.get_mut(&shop).unwrap().demand[0].metric = "N".to_owned();
+        look(&mut observer, &other, start + AWAY_KEPT);
+        assert!(!observer.services[&shop].complete);
+        look(&mut observer, &empty, start + AWAY_KEPT + AWAY_KEPT + Seconds(1));
+        assert!(observer.services.is_empty() && observer.store.newest(&query).is_none());
+        // A fleet whose groups are made anew with each release.
+        for n in 0..AWAY_HELD_MAX + 50 {
+            let name = ServiceName::new(format!("web-{n:04}")).unwrap();
+            let mut next = empty.clone();
+            next.services.insert(name, policy.services[&shop].clone());
+            look(&mut observer, &next, start + Seconds(n as u64));
+            assert!(observer.services.len() <= AWAY_HELD_MAX + 1);
+        }
+        let oldest = observer.services.keys().next().unwrap();
+        assert_eq!(oldest.as_str(), "web-0049", "those that went last are held");
     }
 }

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod control;
 pub mod cycle;
+pub mod discovery;
 pub mod execute;
 pub mod gather;
 pub mod idle;

@@ -15,6 +15,7 @@ use planner::policy::{Mode, Policy};
 use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
 use planner::{Memory, Milli};
 use report::Reason;
+use report::conditions::Discovered;
 use shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
 use report::Turn;
@@ -132,6 +133,7 @@ struct Shown {
     rule_scores: Option<Arc<RwLock<RuleScores>>>,
     totals: Arc<Totals>,
     alerts: Option<Arc<Tally>>,
+    undiscovered: Discovered,
 }
 
 /// The newest look at idle resources, in numbers.
@@ -176,6 +178,11 @@ impl Board {
     /// Takes in who sends alerts from now on.
     pub fn alerts(&self, tally: Arc<Tally>) {
         self.write(|shown| shown.alerts = Some(tally));
+    }
+
+    /// Takes in which places give no answer when groups are looked for.
+    pub fn undiscovered(&self, places: Discovered) {
+        self.write(|shown| shown.undiscovered = places);
     }
 
     /// Takes in a look.
@@ -251,6 +258,11 @@ impl Board {
         self.read(|shown| Arc::clone(&shown.totals))
     }
 
+    /// The places that give no answer when groups are looked for.
+    pub fn places_missing(&self) -> Discovered {
+        self.read(|shown| shown.undiscovered.clone())
+    }
+
     /// What became of alerts.
     pub fn tally(&self) -> Option<Arc<Tally>> {
         self.read(|shown| shown.alerts.clone())
@@ -291,6 +303,8 @@ impl Shown {
             let past = self.past.entry(name.clone()).or_default();
             past.add(point(at, observed, capacity(name)));
         }
+        // Services come and go with their groups: what is older than any chart is nobody's.
+        self.past.retain(|_, past| past.points.back().is_none_or(|last| at.since(last.at) <= DAY));
         let acted = seen.actions.iter().map(|action| (&action.service, &action.sizing));
         let found = seen.findings.iter().filter_map(|f| f.service.as_ref().zip(f.sizing.as_ref()));
         for (name, sizing) in acted.chain(found) {

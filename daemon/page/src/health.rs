@@ -34,5 +34,10 @@ pub(super) async fn ready(State(site): State<Arc<Site>>) -> (StatusCode, String)
     }
     let mut text = format!("ok: the last cycle ended {seconds} s ago\n");
     text.extend(trouble.map(|trouble| format!("{trouble}\n")));
+    // Whoever starts neap anew for this gains nothing: it is said, and no reason to.
+    let missing = site.board.places_missing();
+    text.extend(missing.iter().map(|(place, missing)| {
+        format!("groups cannot be looked for in {place} since {}: {missing}\n", missing.since)
+    }));
     (StatusCode::OK, text)
 }

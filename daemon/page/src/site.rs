@@ -141,6 +141,7 @@ impl Site {
             look: self.board.newest_look(),
             ended_at,
             journal_bytes: self.journal.bytes().ok(),
+            places_missing: self.board.places_missing().len() as u64,
             channels: channels.map(|channel| self.channel(channel)).collect(),
         }
     }

@@ -8,6 +8,7 @@ mod idle_world;
 mod world;
 
 mod assembly;
+mod away;
 mod closed_loop;
 mod damage;
 mod encodings;

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{Fault, GroupId, GroupRef, Seconds, Timestamp};
+use fleet::{Fault, GroupId, GroupRef, Place, Seconds, Timestamp};
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
 pub use endpoint::{Network, Product};
@@ -122,18 +122,17 @@ impl Inventory for Alibaba {
         DESCRIBE_GROUPS.by(deadline, groups::fresh(&seat, id, deadline)).await
     }
 
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.access.settings.places(), DESCRIBE_GROUPS.lost(), |(account, region)| {
-            let access = Arc::clone(&self.access);
-            async move {
-                let read = async {
-                    let seat = access.seat(DESCRIBE_GROUPS, &account, &region)?;
-                    groups::all(&seat, &access.settings.home(&account, &region), deadline).await
-                };
-                DESCRIBE_GROUPS.by(deadline, read).await
-            }
-        })
-        .await
+    fn places(&self) -> Vec<Place> {
+        self.access.settings.named_places()
+    }
+
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
+        let read = async {
+            let Place { account, region, .. } = place;
+            let seat = self.access.seat(DESCRIBE_GROUPS, account, region)?;
+            groups::all(&seat, &self.access.settings.home(account, region), deadline).await
+        };
+        DESCRIBE_GROUPS.by(deadline, read).await
     }
 
     async fn activities(

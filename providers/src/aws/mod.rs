@@ -38,7 +38,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Place, Region, Timestamp};
 use tokio::task::JoinSet;
 
 pub use cost::{expected_calls, required_permissions, usage_usd_micros};
@@ -136,18 +136,17 @@ impl Inventory for Aws {
         DESCRIBE_GROUPS.by(deadline, read).await
     }
 
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        places::each(self.access.settings.places(), DESCRIBE_GROUPS.lost(), |(account, region)| {
-            let access = Arc::clone(&self.access);
-            async move {
-                let read = async {
-                    let seat = access.seat(DESCRIBE_GROUPS, &account, &region).await?;
-                    groups::all(&seat, &access.settings.home(&account, &region), deadline).await
-                };
-                DESCRIBE_GROUPS.by(deadline, read).await
-            }
-        })
-        .await
+    fn places(&self) -> Vec<Place> {
+        self.access.settings.named_places()
+    }
+
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
+        let read = async {
+            let Place { account, region, .. } = place;
+            let seat = self.access.seat(DESCRIBE_GROUPS, account, region).await?;
+            groups::all(&seat, &self.access.settings.home(account, region), deadline).await
+        };
+        DESCRIBE_GROUPS.by(deadline, read).await
     }
 
     async fn activities(

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use fleet::Change;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{Fault, FaultKind, GroupId, GroupRef, Seconds, Timestamp};
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, Seconds, Timestamp};
 use tokio::task::JoinSet;
 
 pub use access::FaultyFile;
@@ -197,8 +197,12 @@ impl Inventory for Prometheus {
         Err(no_groups("group"))
     }
 
-    async fn discover(&self, _: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
+    fn places(&self) -> Vec<Place> {
         Vec::new()
+    }
+
+    async fn discover(&self, _: &Place, _: Deadline) -> Result<Vec<GroupState>, Fault> {
+        Err(no_groups("discover"))
     }
 
     async fn activities(

@@ -9,8 +9,8 @@ use fleet::Change;
 use fleet::group::{Activity, ActivityStatus, Cause, GroupState, Lifecycle, Process};
 use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{
-    AccountId, Fault, FaultKind, GroupId, GroupRef, ProviderName, Region, Seconds, Step, Timestamp,
-    Units,
+    AccountId, Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Region, Seconds, Step,
+    Timestamp, Units,
 };
 
 use super::*;
@@ -154,8 +154,11 @@ impl Inventory for Liar {
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault> {
         self.bench.world.group(id, deadline).await
     }
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        self.bench.world.discover(deadline).await
+    fn places(&self) -> Vec<Place> {
+        self.bench.world.places()
+    }
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
+        self.bench.world.discover(place, deadline).await
     }
     async fn activities(
         &self,

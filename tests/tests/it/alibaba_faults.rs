@@ -157,8 +157,10 @@ async fn half_a_listing_does_not_pass_for_the_whole() {
     bench.cloud.page_by(Some(1));
     let broken = Rule::on("DescribeScalingGroups", Fault::Broken).in_region(NEAR.0).after(1);
     bench.cloud.inject(broken);
-    let mut found = bench.adapter.discover(by()).await;
-    let (near, far) = (found.remove(0), found.remove(0));
+    let places = bench.adapter.places();
+    let [near, far] = &places[..] else { panic!("two places: {places:?}") };
+    let (near, far) =
+        (bench.adapter.discover(near, by()).await, bench.adapter.discover(far, by()).await);
     let fault = near.expect_err("its second page is missing");
     assert_eq!(fault.kind, FaultKind::Unreachable, "{fault}");
     assert!(fault.detail.starts_with("InternalError"), "{fault}");

@@ -245,7 +245,7 @@ async fn what_the_documented_policies_do_not_allow_is_not_called() {
 
     // All that the program does with a provider, as an observer …
     let group = adapter.groups(&[reference("web")], by()).await.remove(0).expect("readable");
-    adapter.discover(by()).await.remove(0).expect("readable");
+    adapter.discover(&adapter.places()[0], by()).await.expect("readable");
     adapter.group(&group.id, by()).await.expect("readable");
     adapter.activities(&group.id, START - Seconds(60), by()).await.expect("readable");
     let query = plain_query(&reference("web"), "acs_alb", "LoadBalancerQPS", "x");

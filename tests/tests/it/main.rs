@@ -20,6 +20,7 @@ mod events;
 mod explain;
 mod faults;
 mod foreseen;
+mod found;
 mod idle_day;
 mod kills;
 mod monitoring;

@@ -13,7 +13,7 @@ use tests::clock::{TestClock, locked, signal};
 use tests::load::Load;
 use tests::neap::Neap;
 use tests::peers::{Fault, NewGroup, Rule};
-use tests::story::{CAPACITY, PATIENCE, START, Story, minutes};
+use tests::story::{CAPACITY, FAR, PATIENCE, START, Story, minutes};
 use tests::world::{REGION, ServiceText};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_neap-test");
@@ -127,7 +127,7 @@ fn at(story: &mut Story, life: &Later, minute: u64, act: impl Fn(u32, &PathBuf) 
 }
 
 /// Two services that grow, of which one meets its maximum; a cloud that refuses the first orders,
-/// cannot be looked through for templates at the start, boots slowly and cannot be read for a while;
+/// cannot be looked through for templates for a while, boots slowly and cannot be read for a while;
 /// a collapse of two others; the switch; and a disk without room.
 fn trouble(life: &Later) -> Story {
     let mut story = Story::until(minutes(96))
@@ -142,7 +142,8 @@ fn trouble(life: &Later) -> Story {
                     demand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", \
                     dimensions = { LoadBalancer = \"{tag:lb}\" } }]\n";
     let proxy = &story.stage.proxy;
-    proxy.inject(Rule::on("DescribeAutoScalingGroups", Fault::Denied).times(1));
+    // Nobody but the search for groups asks there.
+    proxy.inject(Rule::on("DescribeAutoScalingGroups", Fault::Denied).in_region(FAR).times(12));
     proxy.inject(Rule::on("SetDesiredCapacity", Fault::Denied).times(6));
     story.days.event(minutes(9), |stage| stage.proxy.boot_takes(Seconds::minutes(15)));
     story.days.event(minutes(24), |stage| stage.proxy.boot_takes(Seconds(120)));

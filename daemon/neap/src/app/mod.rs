@@ -1,5 +1,6 @@
 //! The daemon: started, one cycle after another, until it is told to stop.
 
+mod discover;
 mod former;
 mod jump;
 mod latest;
@@ -32,6 +33,7 @@ use crate::assemble::Clouds;
 use crate::clock::{ClockWatch, next_turn};
 use crate::control;
 use crate::cycle::Engine;
+use crate::discovery::Discovery;
 use crate::idle::IdleWatch;
 use crate::manager::Manager;
 use crate::options::Format;
@@ -110,6 +112,9 @@ fn fault_points() -> anyhow::Result<Option<journal::FaultPoints>> {
 struct Daemon {
     path: PathBuf,
     config: Config,
+    /// What is recorded of it beside a policy.
+    source: String,
+    discovery: Discovery,
     journal: Arc<Journal>,
     clouds: Clouds,
     engine: Engine,
@@ -169,9 +174,10 @@ impl Daemon {
                 break;
             }
             self.look_at_clock(now);
+            let waits = once || self.clouds.clock.stands_still();
+            self.discover(now, waits).await;
             self.turn(now).await;
             self.idle.tick(&self.journal, now, &self.stopping).await;
-            let waits = once || self.clouds.clock.stands_still();
             if waits {
                 self.idle.finish().await;
             }

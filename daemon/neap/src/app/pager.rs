@@ -12,7 +12,7 @@ use crate::cycle::Engine;
 /// What is wrong, as far as people are told of it.
 pub(super) struct Pager {
     open: OpenConditions,
-    /// The providers whose groups could not be looked for the last time that they were.
+    /// The places that gave no answer when groups were last looked for.
     pub undiscovered: Discovered,
 }
 

@@ -2,16 +2,19 @@
 
 use std::sync::{Arc, PoisonError};
 
-use fleet::Timestamp;
+use fleet::{GroupRef, Place, Timestamp};
 use page::{Page, Site};
+use report::conditions::Missing;
 use report::digest::Standing;
 use report::{Asked, Asking, Turn};
-use serde_json::json;
+use serde_json::{Value, json};
 use shadow::{Rules, Seen};
 use tokio::sync::mpsc;
 
 use super::{Daemon, latest};
 use crate::clock::{System, next_tick};
+use crate::cycle::Engine;
+use crate::discovery::Unmade;
 use crate::promotion;
 
 impl Daemon {
@@ -67,6 +70,7 @@ impl Daemon {
             value["rule_promotion"] = json!(rule_offers);
         }
         drop(scores);
+        self.tell_groups(&mut value);
         if let Some(page) = &self.page {
             value["page"] = match page.standing() {
                 page::Standing::Open(address) => json!({ "open_on": address }),
@@ -77,6 +81,37 @@ impl Daemon {
         // Without a page nobody looks at the board.
         if self.page.is_some() {
             self.board.cycle(latest(turn, &self.engine, (offers, rule_offers), next, began));
+        }
+    }
+
+    /// What is missing of the groups that templates match: places without an answer, groups that became
+    /// no service, and services that are away.
+    fn tell_groups(&self, status: &mut Value) {
+        let missing = self.discovery.missing();
+        if !missing.is_empty() {
+            let told = |(place, missing): (&Place, &Missing)| {
+                let told =
+                    json!({ "since": missing.since.to_string(), "why": missing.to_string() });
+                (place.to_string(), told)
+            };
+            status["groups_not_looked_for"] = missing.iter().map(told).collect();
+        }
+        let unmade = self.discovery.unmade();
+        if !unmade.is_empty() {
+            let told =
+                |(group, why): (&GroupRef, &Unmade)| (group.to_string(), json!(why.to_string()));
+            status["groups_without_service"] = unmade.iter().map(told).collect();
+        }
+        let Engine { memory, standing, .. } = &self.engine;
+        let away = memory.services.iter();
+        let away = away.filter(|(name, _)| !standing.policy.services.contains_key(*name));
+        let away: serde_json::Map<String, Value> = away
+            .filter_map(|(name, own)| {
+                Some((name.to_string(), json!(own.last_known()?.to_string())))
+            })
+            .collect();
+        if !away.is_empty() {
+            status["services_away_since"] = away.into();
         }
     }
 

@@ -2,11 +2,11 @@
 
 use alerts::{Channel, Sender};
 use config::Config;
-use report::conditions::Discovered;
 
 use super::start::{recorded_source, warn_of};
 use super::{Daemon, Secrets, open, warn_of_exposed};
 use crate::assemble;
+use crate::discovery::{Made, Named};
 
 impl Daemon {
     /// Takes over the configuration's file where it is valid; keeps the old one, loudly, where it
@@ -52,14 +52,17 @@ impl Daemon {
     }
 
     async fn take_over(&mut self, next: Config, channels: Vec<Channel>) -> anyhow::Result<()> {
-        let mut undiscovered = Discovered::new();
-        let (policy, models, calendars) =
-            assemble::expanded_noting(&next, &self.clouds.providers, &mut undiscovered).await;
+        let before = Named::of(&self.engine.standing.policy, &self.engine.memory);
+        let made = self.discovery.made(&next, &before);
+        let Made { policy, models, calendars, .. } = made;
         let source = recorded_source(&self.path, &next)?;
         let now = self.clouds.clock.now();
         let digest = self.journal.record_policy(&policy, &source, now)?;
         warn_of(&calendars, now);
-        self.pager.undiscovered = undiscovered;
+        // What is known stands at once; whoever may know more is asked, and the next cycle hears it.
+        self.discovery.follow(&next, &self.clouds.providers);
+        self.discovery.ask(&self.clouds.providers, now, next.policy.poll_interval);
+        self.source = source;
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.shadow.reload(&self.engine.standing.policy);
         self.idle.reload(assemble::idle_standing(&next)).await;

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use alerts::{Channel, Sender};
 use anyhow::Context;
 use config::Config;
 use config::calendars::Calendars;
 use fleet::{ClockJump, RuleName, Seconds, Timestamp};
-use journal::{Journal, Recovered, SET_BACK};
+use journal::{Journal, Recovered, SET_BACK, StoredPolicy};
 use page::Board;
 use planner::Memory;
 use planner::agreement::older;
-use report::conditions::Discovered;
+use planner::memory::AWAY_KEPT;
 use report::digest::Desk;
 use serde_json::json;
 use shadow::Watch;
@@ -24,9 +25,14 @@ use crate::assemble;
 use crate::clock::ClockWatch;
 use crate::cycle::Engine;
 use crate::cycle::minimums::Minimums;
+use crate::discovery::{self, Discovery, Made, Named};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
 use crate::terminal::Reporter;
+
+/// How long a start waits for the clouds to tell their groups: those that answer later are taken over
+/// by a later cycle, and nobody else's growth waits for them.
+const FIRST_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Puts the daemon together, and takes over what the journal knows.
 pub(super) async fn start(
@@ -43,18 +49,28 @@ pub(super) async fn start(
     let clouds = assemble::clouds(&config, last_cycle_at, Some(&config.state_dir))?;
     let now = clouds.clock.now();
     let set_back = told_time(&journal, now)?;
-    let mut undiscovered = Discovered::new();
-    let (policy, models, calendars) =
-        assemble::expanded_noting(&config, &clouds.providers, &mut undiscovered).await;
+    let reader = journal.reader();
+    let mut discovery = Discovery::new(&config, &clouds.providers);
+    let known = recorded(&config, &reader, recovered);
+    if let Some((known, at)) = known.as_ref().filter(|(_, at)| now.since(*at) <= AWAY_KEPT) {
+        discovery.carry(known, &config, (*at).min(now));
+    }
+    let waits = how.once || clouds.clock.stands_still();
+    discovery.ask(&clouds.providers, now, config.policy.poll_interval);
+    discovery.wait(now, if waits { discovery::WITHIN } else { FIRST_ANSWERS_WITHIN }).await;
+    let before = known.zip(recovered.memory.as_ref());
+    let before = before.map(|((known, _), (memory, _))| Named::of(&known.policy, memory));
+    let made = discovery.made(&config, &before.unwrap_or_default());
+    let Made { policy, models, calendars, .. } = made;
     let source = recorded_source(&how.path, &config)?;
     let digest = journal.record_policy(&policy, &source, now)?;
+    discovery.settled();
     former::look(&journal, &assemble::world(&config), now)?;
     warn_of(&calendars, now);
     let standing = assemble::standing(&config, policy, models, calendars, digest);
     let memory: Memory =
         recovered.memory.as_ref().map(|(memory, _)| memory.clone()).unwrap_or_default();
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
-    let reader = journal.reader();
     assemble::restore_samples(&mut engine, &reader, now)?;
     engine.last_taken_at = last_cycle_at;
     engine.unresolved.clone_from(&recovered.open_intents);
@@ -93,12 +109,15 @@ pub(super) async fn start(
     let board = Board::default();
     board.alerts(sender.tally());
     let rule_scores = idle.scores();
-    let pager = Pager::new(&journal, undiscovered);
+    let pager = Pager::new(&journal, discovery.missing());
+    board.undiscovered(discovery.missing());
     let (watch, compacted_at) = (ClockWatch::starting(&*clouds.clock), clouds.clock.steady());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));
     Ok(Daemon {
         path,
         config,
+        source,
+        discovery,
         journal,
         clouds,
         engine,
@@ -129,6 +148,26 @@ fn told_time(journal: &Journal, now: Timestamp) -> anyhow::Result<Option<ClockJu
         tracing::warn!("{jump}, as the journal has it");
     }
     Ok(jump)
+}
+
+/// The policy that was in force last, with the time of its last cycle, where templates may need it.
+/// Without it their services are known once their clouds answer.
+fn recorded(
+    config: &Config,
+    reader: &journal::Reader,
+    recovered: &Recovered,
+) -> Option<(StoredPolicy, Timestamp)> {
+    let (_, at) = recovered.memory.as_ref().filter(|_| !config.templates.is_empty())?;
+    let last = reader
+        .cycle_at(*at)
+        .and_then(|cycle| cycle.map(|cycle| reader.policy(cycle.policy)).transpose());
+    match last {
+        Ok(policy) => Some((policy?, *at)),
+        Err(fault) => {
+            tracing::warn!(%fault, "journal: the services of the last cycle cannot be read");
+            None
+        }
+    }
 }
 
 /// Says what is missing in calendars and what has expired.

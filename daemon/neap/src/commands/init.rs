@@ -115,7 +115,10 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     let cloud = adapters::adapter(&name, &provider, Arc::new(System))
         .map_err(|error| WrongUsage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let found = runtime.block_on(cloud.inventory().discover(Deadline::within(LOOK_WITHIN)));
+    let (inventory, deadline) = (cloud.inventory(), Deadline::within(LOOK_WITHIN));
+    let places = inventory.places();
+    let looks = places.iter().map(|place| inventory.discover(place, deadline));
+    let found = runtime.block_on(futures_util::future::join_all(looks));
     crate::output::stdout().write_all(render(args, &found).as_bytes())?;
     for fault in found.iter().filter_map(|place| place.as_ref().err()) {
         writeln!(crate::output::stderr(), "{fault}")?;

@@ -14,6 +14,7 @@ use providers::Provider;
 use crate::assemble;
 use crate::cycle::minimums::Minimums;
 use crate::cycle::{Decided, Engine};
+use crate::discovery::{self, Made, Named};
 use crate::options::Format;
 
 /// One cycle in dry run against the real clouds, and why. Writes nothing, anywhere.
@@ -72,7 +73,19 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let last_at = last.as_ref().map(journal::CycleRecord::taken_at);
     let clouds = assemble::clouds(config, last_at, None)?;
     let now = clouds.clock.now();
-    let (mut policy, models, calendars) = assemble::expanded(config, &clouds.providers).await;
+    // Services go by the names that the daemon knows them by.
+    let before = match (&reader, &last) {
+        (Some(reader), Some(last)) if !config.templates.is_empty() => {
+            reader.policy(last.policy).ok()
+        }
+        _ => None,
+    };
+    let before = before.zip(last.as_ref());
+    let before = before
+        .map(|(known, last)| Named::of(&known.policy, &last.memory_after))
+        .unwrap_or_default();
+    let made = discovery::once(config, &clouds.providers, &before).await;
+    let Made { mut policy, models, calendars, .. } = made;
     policy.mode = Mode::Observe;
     let standing = assemble::standing(config, policy, models, calendars, PolicyDigest([0; 16]));
     let memory = last.map_or_else(Memory::default, |cycle| cycle.memory_after);

@@ -46,6 +46,16 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     if let Some(fault) = status["page"]["closed_by"].as_str() {
         println!("the page is not open, and is tried again: {fault}");
     }
+    for (place, missing) in status["groups_not_looked_for"].as_object().into_iter().flatten() {
+        let (since, why) = (text(&missing["since"]), text(&missing["why"]));
+        println!("groups cannot be looked for in {place} since {since}: {why}");
+    }
+    for (group, why) in status["groups_without_service"].as_object().into_iter().flatten() {
+        println!("no service was made of group {group}: {}", text(why));
+    }
+    for (name, last) in status["services_away_since"].as_object().into_iter().flatten() {
+        println!("service {name} is away, last known at {}; what it taught is kept", text(last));
+    }
     println!("{:<20} {:>7} {:>10} {:>12}  verdict", "service", "desired", "in service", "demand/s");
     for (name, service) in status["services"].as_object().into_iter().flatten() {
         let number = |key: &str| match &service[key] {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use fleet::alert::{Condition, Severity};
 use fleet::{
-    AccountId, Change, Fault, FaultKind, GroupId, ProviderName, Region, Seconds, ServiceName, Step,
-    Timestamp, Units,
+    AccountId, Change, Fault, FaultKind, GroupId, Place, ProviderName, Region, Seconds,
+    ServiceName, Step, Timestamp, Units,
 };
 use journal::records::OpenConditions;
 use journal::{CycleId, RecordId};
@@ -19,7 +19,7 @@ use planner::snapshot::{
 };
 use planner::{Memory, Milli};
 use report::Turn;
-use report::conditions::{Assessment, Cycle, Discovered, Found, Trouble, find};
+use report::conditions::{Assessment, Cycle, Discovered, Found, Missing, Trouble, find};
 
 /// 2026-03-02T00:00:00Z.
 const START: Timestamp = Timestamp(1_772_409_600);
@@ -285,18 +285,27 @@ fn what_is_wrong_with_neap_itself_is_found() {
     let why = SwitchThrown::Exists { path: "stop".to_owned() };
     bench.turn.snapshot.kill_switch = KillSwitch::Thrown { why: why.into() };
     bench.turn.snapshot.disk = Disk::ReserveOnly;
-    let aws = ProviderName::new("aws").unwrap();
-    bench.undiscovered.insert(aws, fault(FaultKind::TimedOut));
+    let place = Place {
+        provider: ProviderName::new("aws").unwrap(),
+        account: AccountId::new("123456789012").unwrap(),
+        region: Region::new("eu-west-1").unwrap(),
+    };
+    let missing = Missing { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
+    bench.undiscovered.insert(place.clone(), missing.clone());
     let told = bench.find();
     assert_eq!(
         brief(&told),
         [
             ("kill-switch", "kill-switch", Severity::Warning, 0),
             ("journal", "journal", Severity::Critical, 0),
-            ("discovery", "aws", Severity::Warning, 3),
+            ("discovery", "aws/123456789012/eu-west-1", Severity::Warning, 3),
         ]
     );
     // Services that are away meanwhile are not over it.
     assert_eq!(told.unknown.of_providers, ["aws"]);
+    assert_eq!(told.found[2].key.scope, "aws");
+    // Where its groups are known their services are there, and those that are not there are gone.
+    bench.undiscovered.insert(place, Missing { known_at: Some(START), ..missing });
+    assert!(bench.find().unknown.of_providers.is_empty());
     assert!(told.unknown.known.contains("web"));
 }

@@ -76,6 +76,8 @@ catalogue! {
         "Orders to size groups, by how they ended";
     ORDERS_UNRESOLVED = Gauge "neap_orders_unresolved" []
         "Orders that were sent and whose result is not known yet";
+    PLACES_MISSING = Gauge "neap_places_without_answer" []
+        "Accounts and regions that give no answer when groups that templates match are looked for";
     CALL_DURATION = Histogram "neap_provider_call_duration" in Seconds ["provider", "operation"]
         "How long calls to a cloud or metric source took; the count is the calls";
     CALLS_CUT_OFF = Counter "neap_provider_calls_cut_off" ["provider", "operation"]

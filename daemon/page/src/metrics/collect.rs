@@ -33,6 +33,8 @@ pub struct Scrape {
     pub ended_at: Option<f64>,
     /// What the journal takes on disk.
     pub journal_bytes: Option<u64>,
+    /// Places that give no answer when groups are looked for.
+    pub places_missing: u64,
     /// Alerts by channel.
     pub channels: BTreeMap<String, ChannelCounts>,
 }
@@ -64,6 +66,7 @@ impl Collector for Scrape {
         out.gauges(&all::JOURNAL_SIZE, self.journal_bytes.map(|bytes| ([], bytes)))?;
         let Some(latest) = &self.latest else { return Ok(()) };
         fleet(latest, &mut out)?;
+        out.gauges(&all::PLACES_MISSING, [([], self.places_missing)])?;
         calls(latest, &mut out)?;
         self.services(latest, &mut out)
     }

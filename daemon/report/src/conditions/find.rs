@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fleet::alert::{Condition, Severity};
 use fleet::names::NOWHERE;
 use fleet::{
-    AccountKey, Change, Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Timestamp,
+    AccountKey, Change, Fault, FaultKind, GroupRef, Place, Seconds, ServiceName, Timestamp,
 };
 use journal::records::Promise;
 use journal::records::conditions::{OpenConditions, Owed, ThreadKey};
@@ -21,8 +21,18 @@ use crate::{Turn, unread_of};
 /// Orders that may pass the next time are told once they fail in so many cycles.
 const PASSING_AFTER_CYCLES: u64 = 3;
 
-/// Why the groups of a provider could not be looked for; a provider that answered is not in it.
-pub type Discovered = BTreeMap<ProviderName, Fault>;
+/// Why groups cannot be looked for in a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    pub fault: Fault,
+    /// When it first failed.
+    pub since: Timestamp,
+    /// Of when what is known of its groups is; `None` where nothing is.
+    pub known_at: Option<Timestamp>,
+}
+
+/// The places that give no answer when groups are looked for.
+pub type Discovered = BTreeMap<Place, Missing>;
 
 /// A cycle that has ended, with all that it may be judged by.
 pub struct Cycle<'a> {
@@ -56,13 +66,17 @@ pub fn find(cycle: &Cycle<'_>, open: &mut OpenConditions) -> Assessment {
     if snapshot.disk == Disk::ReserveOnly {
         told.found.push(of_neap(Condition::Journal, Severity::Critical, Trouble::ReserveOnly));
     }
-    for (provider, fault) in cycle.undiscovered {
-        let key = ThreadKey { of: Condition::Discovery, scope: provider.to_string() };
-        let (subject, severity) = (provider.to_string(), Severity::Warning);
+    for (place, missing) in cycle.undiscovered {
+        let provider = place.provider.to_string();
+        let key = ThreadKey { of: Condition::Discovery, scope: provider.clone() };
+        let (subject, severity) = (place.to_string(), Severity::Warning);
         let after_cycles = rings_after_cycles(Condition::Discovery);
-        let why = Trouble::Undiscovered(fault.clone());
+        let why = Trouble::Undiscovered(missing.clone());
         told.found.push(Found { key, subject, severity, why, after_cycles });
-        told.unknown.of_providers.push(provider.to_string());
+        // Where groups are known, their services are in the policy.
+        if missing.known_at.is_none() && !told.unknown.of_providers.contains(&provider) {
+            told.unknown.of_providers.push(provider);
+        }
     }
     told.unknown.known = cycle.policy.services.keys().map(ToString::to_string).collect();
     let holds = holds_by_service(cycle.turn);

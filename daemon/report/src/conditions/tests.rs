@@ -66,7 +66,11 @@ fn why(of: Condition) -> Trouble {
             Trouble::Thrown(SwitchThrown::Exists { path: "/etc/neap/stop".to_owned() }.into())
         }
         Condition::Journal => Trouble::NotWritten("no room is left".to_owned()),
-        Condition::Discovery => Trouble::Undiscovered(fault(FaultKind::Unreachable)),
+        Condition::Discovery => Trouble::Undiscovered(Missing {
+            fault: fault(FaultKind::Unreachable),
+            since: START,
+            known_at: Some(START),
+        }),
     }
 }
 
@@ -351,7 +355,7 @@ fn each_is_worded_in_both_languages() {
     for of in Condition::ALL {
         let subject = match of {
             Condition::KillSwitch | Condition::Journal => of.word(),
-            Condition::Discovery => "aws",
+            Condition::Discovery => "aws/eu-west-1",
             _ => "web",
         };
         let scope = match of {
@@ -362,11 +366,11 @@ fn each_is_worded_in_both_languages() {
         let severity = Severity::Warning;
         for said in [Say::Begins, Say::Grows, Say::Lasts, Say::Over] {
             let many = said == Say::Grows;
-            let is_of_services = !matches!(subject, "aws" | "journal" | "kill-switch");
-            if many && !is_of_services {
+            if many && matches!(of, Condition::KillSwitch | Condition::Journal) {
                 continue;
             }
-            let names = if many { vec!["cart", subject] } else { vec![subject] };
+            let other = if of == Condition::Discovery { "aws/eu-north-1" } else { "cart" };
+            let names = if many { vec![other, subject] } else { vec![subject] };
             let known = |_: &&str| Some(why(of)).filter(|_| said != Say::Over);
             let subjects = names.iter().map(|name| ((*name).to_owned(), known(name))).collect();
             let (key, since) = (key(of, scope), START);
@@ -379,7 +383,12 @@ fn each_is_worded_in_both_languages() {
             assert_eq!(told.alert.lines.len(), told.lines_zh.len());
         }
     }
-    for why in [Trouble::ReserveOnly, Trouble::Unread(fault(FaultKind::TimedOut))] {
+    let unknown = Missing { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
+    for why in [
+        Trouble::ReserveOnly,
+        Trouble::Unread(fault(FaultKind::TimedOut)),
+        Trouble::Undiscovered(unknown),
+    ] {
         let _ = writeln!(text, "{}\n{}", why, why.said(Language::Chinese));
     }
     insta::assert_snapshot!(text);

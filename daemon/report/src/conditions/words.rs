@@ -6,7 +6,7 @@ use fleet::Timestamp;
 use fleet::alert::{Alert, BEGUN, Condition, OVER};
 use journal::records::conditions::Notice;
 
-use super::{Say, Telling, Trouble};
+use super::{Missing, Say, Telling, Trouble};
 use crate::Language;
 use crate::said::{Said as _, conditions as chinese};
 
@@ -28,7 +28,17 @@ impl fmt::Display for Trouble {
             Trouble::Thrown(why) => why.fmt(f),
             Trouble::ReserveOnly => f.write_str("increases go on, nothing is removed or stopped"),
             Trouble::NotWritten(why) => f.write_str(why),
-            Trouble::Undiscovered(fault) => fault.fmt(f),
+            Trouble::Undiscovered(missing) => missing.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)?;
+        match self.known_at {
+            Some(at) => write!(f, "; its groups are known as of {at}"),
+            None => f.write_str("; none of its groups is known"),
         }
     }
 }
@@ -127,6 +137,7 @@ fn english(event: &Telling, first: Option<&Trouble>) -> Words {
     let who = match (of, subjects.next(), event.subjects.len()) {
         (Condition::KillSwitch | Condition::Journal, ..) | (_, None, _) => String::new(),
         (_, Some(name), 1) => format!("{name}: "),
+        (Condition::Discovery, _, many) => format!("{many} places of {}: ", event.key.scope),
         (_, _, many) => format!("{many} services of {}: ", event.key.scope),
     };
     Words { what, who, hint: hint(of, event.subjects.keys().next()) }

@@ -3,7 +3,7 @@
 use fleet::alert::Condition;
 
 use super::{Said, zh};
-use crate::conditions::Trouble;
+use crate::conditions::{Missing, Trouble};
 
 impl Said for Trouble {
     fn chinese(&self) -> String {
@@ -20,7 +20,17 @@ impl Said for Trouble {
             Trouble::Thrown(why) => zh(why),
             Trouble::ReserveOnly => "扩容照常，不再缩容或停机".to_owned(),
             Trouble::NotWritten(why) => why.clone(),
-            Trouble::Undiscovered(fault) => zh(fault),
+            Trouble::Undiscovered(missing) => zh(missing),
+        }
+    }
+}
+
+impl Said for Missing {
+    fn chinese(&self) -> String {
+        let fault = zh(&self.fault);
+        match self.known_at {
+            Some(at) => format!("{fault}；其伸缩组的信息截至 {at}"),
+            None => format!("{fault}；尚不知道其中任何伸缩组"),
         }
     }
 }
@@ -35,6 +45,7 @@ pub fn who<'a>(
     match (of, names.next(), many) {
         (Condition::KillSwitch | Condition::Journal, ..) | (_, None, _) => String::new(),
         (_, Some(name), 1) => format!("{name}："),
+        (Condition::Discovery, ..) => format!("{scope} 的 {many} 处："),
         _ => format!("{scope} 的 {many} 个服务："),
     }
 }

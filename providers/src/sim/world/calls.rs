@@ -1,12 +1,12 @@
 //! The world behind the seam's traits: each call looks at it, and changes what it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use fleet::group::{Activity, Cause, GroupState};
 use fleet::metric::{MetricQuery, Sample};
-use fleet::{AccountId, Change, Fault, FaultKind, GroupId, GroupRef, Region, Timestamp};
+use fleet::{Change, Fault, FaultKind, GroupId, GroupRef, Place, Timestamp};
 
 use super::faults::{CallAnswer, all_by, fault, missing, one_by, refusal};
 use super::{Key, State, World, key_of, key_of_id, series_name};
@@ -177,31 +177,38 @@ impl Inventory for World {
         one_by(deadline, answer).await
     }
 
-    async fn discover(&self, deadline: Deadline) -> Vec<Result<Vec<GroupState>, Fault>> {
-        let mut answers = Vec::new();
-        {
+    fn places(&self) -> Vec<Place> {
+        let provider = &self.shared.provider;
+        let place = |key: &Key| Place {
+            provider: provider.clone(),
+            account: key.0.clone(),
+            region: key.1.clone(),
+        };
+        let places: BTreeSet<Place> = self.state().settings.keys().map(place).collect();
+        places.into_iter().collect()
+    }
+
+    async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
+        let answer = {
             let mut state = self.state();
-            let mut places: BTreeMap<(AccountId, Region), Vec<Key>> = BTreeMap::new();
-            for key in state.settings.keys() {
-                places.entry((key.0.clone(), key.1.clone())).or_default().push(key.clone());
-            }
-            for ((_, region), keys) in places {
-                if let Some(trouble) = self.meets(&mut state, Calls::Inventory, None, &region) {
-                    let permission = format!("autoscaling:{READ}");
-                    answers.push(World::spoiled(READ, &permission, trouble));
-                    continue;
-                }
-                let mut found = Vec::new();
-                for key in keys {
-                    let show = |setting: &Setting, body: &Body| body.state(setting);
-                    if let CallAnswer::Now(Ok(group)) = self.look(&mut state, &key, READ, show) {
-                        found.push(group);
+            let here = |key: &&Key| key.0 == place.account && key.1 == place.region;
+            let keys: Vec<Key> = state.settings.keys().filter(here).cloned().collect();
+            match self.meets(&mut state, Calls::Inventory, None, &place.region) {
+                Some(trouble) => World::spoiled(READ, &format!("autoscaling:{READ}"), trouble),
+                None => {
+                    let mut found = Vec::new();
+                    for key in keys {
+                        let show = |setting: &Setting, body: &Body| body.state(setting);
+                        let seen = self.look(&mut state, &key, READ, show);
+                        if let CallAnswer::Now(Ok(group)) = seen {
+                            found.push(group);
+                        }
                     }
+                    CallAnswer::Now(Ok(found))
                 }
-                answers.push(CallAnswer::Now(Ok(found)));
             }
-        }
-        all_by(deadline, answers).await
+        };
+        one_by(deadline, answer).await
     }
 
     async fn activities(

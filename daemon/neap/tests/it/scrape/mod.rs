@@ -114,6 +114,7 @@ pub fn scrape(services: usize, renamed: Option<&ServiceName>) -> Scrape {
         look: board.newest_look(),
         ended_at: Some(1_772_409_601.0),
         journal_bytes: Some(64 << 20),
+        places_missing: 2,
         channels: BTreeMap::from([("on-call".to_owned(), counts)]),
     }
 }

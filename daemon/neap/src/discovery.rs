@@ -1,0 +1,189 @@
+//! Groups are looked for beside the cycle: what answers is taken over between two cycles, and what was
+//! known before goes on where nothing answers.
+//!
+//! `places.rs` is what is known of each place and when it is asked, `made.rs` what a configuration comes
+//! to with it, `named.rs` how services are called, `carried.rs` what outlives a restart: all of it without
+//! clock and cloud.
+
+mod carried;
+mod made;
+mod named;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::Config;
+use fleet::group::GroupState;
+use fleet::{Fault, FaultKind, GroupRef, Place, Seconds, Timestamp};
+use journal::StoredPolicy;
+use providers::{Deadline, Provider};
+use report::conditions::Discovered;
+use tokio::task::JoinSet;
+
+pub use carried::{Carried, carried};
+pub use made::{Made, Unmade};
+pub use named::{Holders, Named, holders};
+pub use places::{ASKED_EVERY, Places, RETRIED_EVERY};
+
+use crate::gather::Providers;
+
+/// How long looking for groups in a place may take.
+pub const WITHIN: Duration = Duration::from_secs(60);
+
+/// What a place answers.
+type Answer = Result<Vec<GroupState>, Fault>;
+
+/// The search for groups that templates match.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    places: Places,
+    asking: JoinSet<(Place, Answer)>,
+    /// What is known is not what was made into services last.
+    has_news: bool,
+    unmade: BTreeMap<GroupRef, Unmade>,
+}
+
+impl Discovery {
+    /// A search in all places of the providers that have a template.
+    pub fn new(config: &Config, providers: &Providers) -> Discovery {
+        let mut discovery = Discovery::default();
+        discovery.follow(config, providers);
+        discovery
+    }
+
+    /// Looks where another configuration says, everywhere at once. What is known stays.
+    pub fn follow(&mut self, config: &Config, providers: &Providers) {
+        self.places.follow(places(config, providers));
+        self.places.ask_anew();
+        self.has_news = true;
+    }
+
+    /// Takes in the policy that was recorded last before a restart, as of `then`.
+    pub fn carry(&mut self, recorded: &StoredPolicy, config: &Config, then: Timestamp) {
+        match crate::settings::parse("neap.toml", &recorded.source) {
+            Ok(was) => self.places.carry(carried(&recorded.policy, &was, config), then),
+            Err(faults) => {
+                let first = faults.first().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(
+                    first,
+                    "the recorded configuration is none any more: groups that templates match are known once their cloud answers"
+                );
+            }
+        }
+    }
+
+    /// Asks the places whose time has come; nobody waits for them.
+    pub fn ask(&mut self, providers: &Providers, now: Timestamp, poll: Seconds) {
+        for place in self.places.ask(now, poll) {
+            let provider = providers.get(&place.provider).cloned();
+            self.asking.spawn(async move {
+                let there = place.clone();
+                let call = tokio::spawn(async move {
+                    let provider =
+                        provider.ok_or_else(|| lost("its provider is not configured"))?;
+                    provider.inventory().discover(&there, Deadline::within(WITHIN)).await
+                });
+                let answer = call.await.unwrap_or_else(|broken| Err(lost(&broken.to_string())));
+                (place, answer)
+            });
+        }
+    }
+
+    /// Takes in the answers that are there.
+    pub fn take(&mut self, now: Timestamp) {
+        while let Some(done) = self.asking.try_join_next() {
+            self.take_in(done.ok(), now);
+        }
+    }
+
+    /// Waits until all that were asked have answered, at most so long.
+    pub async fn wait(&mut self, now: Timestamp, at_most: Duration) {
+        let until = tokio::time::Instant::now() + at_most;
+        while let Ok(Some(done)) = tokio::time::timeout_at(until, self.asking.join_next()).await {
+            self.take_in(done.ok(), now);
+        }
+    }
+
+    fn take_in(&mut self, done: Option<(Place, Answer)>, now: Timestamp) {
+        let Some((place, answer)) = done else { return };
+        let was_failing = self.places.fault(&place).is_some();
+        match &answer {
+            Err(fault) if was_failing => {
+                tracing::debug!(%place, %fault, "groups still cannot be looked for");
+            }
+            Err(fault) => tracing::error!(%place, %fault, "groups cannot be looked for"),
+            Ok(_) if was_failing => tracing::info!(%place, "groups are found again"),
+            Ok(_) => {}
+        }
+        self.has_news |= self.places.answered(&place, now, answer);
+    }
+
+    /// What a configuration comes to with what is known. Who had a name before keeps it. What became
+    /// no service is said once.
+    pub fn made(&mut self, config: &Config, before: &Named) -> Made {
+        let made = Made::of(config, self.places.groups(), self.places.carried(), before);
+        for (group, why) in &made.unmade {
+            if self.unmade.get(group) != Some(why) {
+                tracing::error!(%group, %why, "no service was made of the group");
+            }
+        }
+        for (name, (wanted, other)) in &made.told_apart {
+            if !before.has(name) {
+                tracing::warn!(
+                    "two groups get the name `{wanted}` of a template: it is {other}, and the other is \
+                     service `{name}`"
+                );
+            }
+        }
+        self.unmade.clone_from(&made.unmade);
+        made
+    }
+
+    /// Whether what is known is to be made into services.
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// What is known is in force.
+    pub fn settled(&mut self) {
+        self.has_news = false;
+    }
+
+    /// The places that give no answer.
+    pub fn missing(&self) -> Discovered {
+        self.places.missing()
+    }
+
+    /// Groups that match a template and became no service, and why.
+    pub fn unmade(&self) -> &BTreeMap<GroupRef, Unmade> {
+        &self.unmade
+    }
+}
+
+/// What a configuration comes to with the groups that are found now: for those who look once. Who had
+/// a name before keeps it.
+pub async fn once(config: &Config, providers: &Providers, before: &Named) -> Made {
+    let mut discovery = Discovery::new(config, providers);
+    discovery.ask(providers, Timestamp(0), Seconds::ZERO);
+    discovery.wait(Timestamp(0), WITHIN + Duration::from_secs(1)).await;
+    discovery.made(config, before)
+}
+
+/// Where groups may be that a template matches.
+fn places(config: &Config, providers: &Providers) -> Vec<Place> {
+    let is_wanted = |name| config.templates.iter().any(|template| &template.provider == name);
+    let wanted = providers.iter().filter(|(name, _)| is_wanted(*name));
+    wanted.flat_map(|(_, provider)| provider.inventory().places()).collect()
+}
+
+fn lost(why: &str) -> Fault {
+    Fault {
+        kind: FaultKind::Unreachable,
+        operation: "discover".to_owned(),
+        detail: why.to_owned(),
+        request_id: None,
+    }
+}

@@ -9,8 +9,6 @@ mod carried;
 mod made;
 mod named;
 mod places;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -187,3 +185,6 @@ fn lost(why: &str) -> Fault {
         request_id: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,6 +167,18 @@ fn what_a_request_is_meant_for_is_said_once_or_twice_the_same() {
 }
 
 #[test]
+fn the_way_back_is_the_same_by_either_version() {
+    let served = Served::start(place(&page("")));
+    let host = served.address.to_string();
+    for version in [1, 2] {
+        let reply = sent(served.address, version, Ask::get("/idle?only=all"), &host);
+        assert_eq!(reply.links("/lang/"), ["/lang/zh?back=%2Fidle%3Fonly%3Dall"], "{version}");
+        assert_eq!(reply.links("/sign-in"), ["/sign-in?back=%2Fidle%3Fonly%3Dall"], "{version}");
+        assert!(reply.body.contains("href=\"/idle\" aria-current=\"page\""), "{}", reply.body);
+    }
+}
+
+#[test]
 fn who_is_named_twice_is_nobody() {
     let proxy = "viewing = \"token\"\n[page.proxy]\nheader = \"x-forwarded-user\"\nsecret_file = \
                  \"proxy.secret\"\napprovers = [\"boss\"]\n";

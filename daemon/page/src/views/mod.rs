@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -31,7 +32,9 @@ impl FromRequestParts<Arc<Site>> for Visit {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Site>) -> Result<Visit, Infallible> {
         // Where an answer was sent to, nobody can go back to.
         let sent = parts.uri.path() == "/answer";
-        let path = if sent { "/idle".to_owned() } else { parts.uri.to_string() };
+        // By HTTP/2 an address has the host before it, and a way back must lead nowhere else.
+        let here = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = if sent { "/idle" } else { here }.to_owned();
         Ok(Visit {
             path,
             caller: parts.extensions.get::<Option<Caller>>().cloned().flatten(),

@@ -221,7 +221,13 @@ fn groups_that_share_a_name_are_told_apart_by_as_much_as_it_takes() {
     let groups = [(0, "x"), (0, "y"), (1, "y"), (2, "x")];
     let groups = groups.map(|(place, name)| group(place, name, Some("a"), true));
     let made = Made::of(&config, groups.iter(), std::iter::empty(), &Named::default());
-    let names = ["a=aws/eu-1/x", "a@eu-2/y=aws/eu-2/y", "a@x=aws/eu-3/x", "a@y=aws/eu-1/y"];
+    let names = [
+        "a=aws/eu-1/x",
+        "a@eu-2/y=aws/eu-2/y",
+        "a@x=aws/eu-3/x",
+        "a@y=aws/eu-1/y",
+        "shop=aws/eu-1/written",
+    ];
     assert_eq!(told(&holders(&made.policy.services)), names);
     assert!(made.unmade.is_empty());
 }

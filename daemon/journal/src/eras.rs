@@ -74,13 +74,14 @@ impl Eras {
         after.predecessor().unwrap_or(RecordId::FIRST)
     }
 
-    /// The ids of records of each era but the newest that bear a time up to `at`, newest era first.
-    pub(crate) fn earlier(&self, at: Timestamp) -> impl Iterator<Item = (RecordId, RecordId)> {
+    /// The ids of records of each era but the newest that a clock wrote that was ahead, up to the time
+    /// `at` that it showed; newest era first.
+    pub(crate) fn ahead(&self, at: Timestamp) -> impl Iterator<Item = (RecordId, RecordId)> {
         let before = self.begins.len().saturating_sub(1);
-        let after = Timestamp(at.0.saturating_add(1));
+        let after = |at: Timestamp| Timestamp(at.0.saturating_add(1));
         self.begins[..before].iter().rev().filter_map(move |(era, _)| {
-            let of = |at| RecordId::in_era(*era, at, Instance(0), 0);
-            Some((of(Timestamp(0)), of(after).predecessor()?))
+            let of = |at| RecordId::in_era(*era, after(at), Instance(0), 0);
+            Some((of(self.end(*era)), of(at).predecessor()?))
         })
     }
 }

@@ -141,12 +141,16 @@ impl Reader {
     fn borne(&self, at: Timestamp) -> Result<RecordId, JournalFault> {
         let eras = self.source.eras()?;
         if at > self.source.head()?.end.id.at() {
-            for (from, to) in eras.earlier(at) {
-                let of_era =
+            for (from, to) in eras.ahead(at) {
+                let end =
                     RecordId::in_era(to.era(), RecordId::LAST.at(), Instance(u32::MAX), u64::MAX);
-                let id = |key: &[u8]| RecordId::from_key(key).filter(|id| *id >= from);
-                let newest = self.source.last(Tree::Cycles, of_era)?;
-                if newest.and_then(|(key, _)| id(&key)).is_some_and(|newest| newest.at() >= at) {
+                let last = |to| -> Result<Option<RecordId>, JournalFault> {
+                    let last = self.source.last(Tree::Cycles, to)?;
+                    let id = last.and_then(|(key, _)| RecordId::from_key(&key));
+                    Ok(id.filter(|id| *id >= from))
+                };
+                // It showed this time, or times on both sides of it.
+                if last(to)?.is_some() && last(end)?.is_some_and(|newest| newest.at() >= at) {
                     return Ok(to);
                 }
             }

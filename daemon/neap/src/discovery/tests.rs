@@ -194,7 +194,7 @@ fn who_has_a_name_keeps_it_while_others_come_and_go() {
     let apart = &of_both.told_apart[&ServiceName::new("web@web-1").unwrap()];
     assert_eq!(*apart, (ServiceName::new("web").unwrap(), at(2, "web-3")));
     // When the first is gone the other is called as before.
-    let (after, _) = made(&[early.clone()], &both);
+    let (after, _) = made(std::slice::from_ref(&early), &both);
     assert_eq!(after[&ServiceName::new("web@web-1").unwrap()], at(0, "web-1"));
     // Nor does it get another while it is away: what was learned of it goes by its name.
     let mut memory = Memory::default();
@@ -426,7 +426,7 @@ proptest! {
                             prop_assert_eq!(listed(name), scales, "{} in {}", name, REGIONS[at]);
                         }
                         // What two good answers in a row do not have is gone.
-                        for (_, group) in &after {
+                        for group in after.values() {
                             let there = last.contains_key(&group.name) || before.contains_key(&group.name);
                             let is_here = group.region == place(at).region && group.name != "written";
                             prop_assert!(!is_here || there || places.carried().count() > 0, "{}", group);

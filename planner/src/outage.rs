@@ -105,9 +105,11 @@ pub fn is_short(
     }
     let Ok(view) = &seen.group else { return false };
     let lead = window(&service.pool, Some(memory), Seconds::ZERO, Seconds::ZERO).lead_time;
+    // An order of the last cycle is none that memory has the effect of.
+    let told = memory.orders.expected.is_some_and(|expected| expected.desired == view.desired);
     let booting = memory.orders.changed_at.is_some_and(|changed| at.since(changed) <= lead);
     let in_service = f64::from(view.in_service.0);
-    if booting || !below(in_service, view.desired.0.into(), LOST_UNITS_PERCENT) {
+    if !told || booting || !below(in_service, view.desired.0.into(), LOST_UNITS_PERCENT) {
         return false;
     }
     let points = seen.demand.settled.iter().chain(&seen.demand.provisional);

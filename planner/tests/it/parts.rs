@@ -58,7 +58,7 @@ fn the_low_of_a_part_is_no_low() {
 
 #[test]
 fn a_group_that_lacks_units_serves_a_part() {
-    let short = |desired: u32, in_service: u32, demand: f64, resized: Option<u64>| {
+    let short = |told: u32, desired: u32, in_service: u32, demand: f64, resized: Option<u64>| {
         let mut world = World::new();
         let _ = world.cycle(true);
         let at = world.snapshot.taken_at;
@@ -68,16 +68,18 @@ fn a_group_that_lacks_units_serves_a_part() {
         let seen = world.seen("web").clone();
         let mut memory = world.memory.services[&name("web")].clone();
         memory.orders.changed_at = resized.map(|minutes| at - Seconds::minutes(minutes));
+        memory.orders.expected.as_mut().unwrap().desired = Units(told);
         // What was in service lately says nothing: they never came.
         memory.in_service.entries = vec![(at - Seconds::hours(9), Units(in_service))];
         planner::is_short(at, world.service("web"), &seen, &memory)
     };
     // A unit carries 100/s, and boots in five minutes.
-    assert!(short(20, 3, 290.0, Some(30)), "as much as three carry");
-    assert!(short(20, 3, 290.0, None), "nobody knows since when");
-    assert!(!short(20, 3, 290.0, Some(2)), "they boot");
-    assert!(!short(20, 3, 100.0, Some(30)), "three are not busy");
-    assert!(!short(20, 18, 1790.0, Some(30)), "two of twenty");
+    assert!(short(20, 20, 3, 290.0, Some(30)), "as much as three carry");
+    assert!(short(20, 20, 3, 290.0, None), "nobody knows since when");
+    assert!(!short(20, 20, 3, 290.0, Some(2)), "they boot");
+    assert!(!short(20, 20, 3, 100.0, Some(30)), "three are not busy");
+    assert!(!short(20, 20, 18, 1790.0, Some(30)), "two of twenty");
+    assert!(!short(3, 20, 3, 290.0, Some(30)), "they were ordered a cycle ago");
 }
 
 #[test]

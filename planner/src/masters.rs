@@ -28,7 +28,7 @@ pub fn masters<'a>(
 ) -> BTreeMap<&'a ServiceName, &'a ServiceName> {
     let mut by_group: Vec<_> = reached.map(|(name, id)| (id.identity(), name)).collect();
     // Stable, so that the first of a group stays first; and quick where groups rise as names do.
-    by_group.sort_by(|(a, _), (b, _)| a.cmp(b));
+    by_group.sort_by_key(|(group, _)| *group);
     let shared = by_group.chunk_by(|(a, _), (b, _)| a == b).filter(|group| group.len() > 1);
     shared
         .flat_map(|group| {

@@ -115,8 +115,8 @@ fn full(left: Timestamp, ago: &mut impl FnMut() -> Seconds) -> Memory {
 
 fn full_idle(left: Timestamp, ago: &mut impl FnMut() -> Seconds) -> IdleMemory {
     let mut at = || left - ago();
-    let mut memory = IdleMemory::default();
-    memory.watch = Watch { looked_at: Some(left), steady_since: Some(at()), ..Watch::default() };
+    let watch = Watch { looked_at: Some(left), steady_since: Some(at()), ..Watch::default() };
+    let mut memory = IdleMemory { watch, ..IdleMemory::default() };
     let rule = memory.rules.entry(fleet::RuleName("dev".to_owned())).or_default();
     rule.matched = Some((at().utc_day(), 7));
     rule.released_until = Some(at() + Seconds::hours(2));

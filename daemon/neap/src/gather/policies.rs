@@ -109,7 +109,10 @@ mod tests {
         let mut known = PoliciesRead::default();
         let throttled = unread().name;
         // Nothing was read before: nothing stands in.
-        assert_eq!(stands(&mut known, "web", Some(vec![unread()])), [throttled.clone()]);
+        assert_eq!(
+            stands(&mut known, "web", Some(vec![unread()])),
+            std::slice::from_ref(&throttled)
+        );
         assert_eq!(stands(&mut known, "web", Some(vec![policy("cpu")])), ["cpu"]);
         for _ in 0..3 {
             let both = stands(&mut known, "web", Some(vec![unread()]));
@@ -117,7 +120,10 @@ mod tests {
         }
         assert_eq!(stands(&mut known, "web", None), Vec::<String>::new());
         // Those of another group are not its own.
-        assert_eq!(stands(&mut known, "api", Some(vec![unread()])), [throttled.clone()]);
+        assert_eq!(
+            stands(&mut known, "api", Some(vec![unread()])),
+            std::slice::from_ref(&throttled)
+        );
         // Once it is read that there is none, none stands in.
         assert_eq!(stands(&mut known, "web", Some(Vec::new())), Vec::<String>::new());
         assert_eq!(stands(&mut known, "web", Some(vec![unread()])), [throttled]);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use fleet::{
-    AccountId, AccountKey, Change, FaultKind, GroupId, ProviderName, ServiceName, Timestamp, Units,
+    AccountId, AccountKey, Change, FaultKind, GroupId, Place, ProviderName, ServiceName, Timestamp,
+    Units,
 };
 
 use crate::cursor::Cursor;
@@ -15,7 +16,7 @@ use crate::memory::{AWAY_KEPT, FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
 use crate::policy::{Mode, Policy};
 use crate::sizing::wish;
-use crate::snapshot::{Observation, OrderOutcome, OrderResult, Snapshot};
+use crate::snapshot::{NoAnswer, Observation, OrderOutcome, OrderResult, Snapshot};
 use crate::stage::{self, Stage, Stages};
 use crate::{guards, outage};
 
@@ -50,6 +51,7 @@ use crate::{guards, outage};
 ///     disk: Disk::Ample,
 ///     acknowledged: Vec::new(),
 ///     requests: Vec::new(),
+///     undiscovered: BTreeMap::new(),
 ///     services: BTreeMap::new(),
 /// };
 /// let memory = Memory::default();
@@ -65,6 +67,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let (mut fleet, mut stages) = (memory.fleet.clone(), memory.stages.clone());
     let mut findings = Vec::new();
     stage::take_requests(policy, snapshot, &memory.services, &mut stages, &mut findings);
+    findings.extend(snapshot.undiscovered.iter().map(undiscovered));
     // By name, as policy, snapshot and memory are: nothing is looked up.
     let mut memories = Vec::with_capacity(policy.services.len());
     let mut wishes = Vec::with_capacity(snapshot.services.len());
@@ -175,6 +178,12 @@ fn others<'a>(
         Some((name, reached(seen, own)?))
     });
     masters(groups)
+}
+
+/// Nobody's growth or removal waits for that.
+fn undiscovered((place, why): (&Place, &NoAnswer)) -> Finding {
+    let hold = Hold::Undiscovered { place: place.clone(), why: why.clone() };
+    Finding { service: None, what: What::Noted, hold, sizing: None }
 }
 
 fn held(name: &ServiceName, hold: Hold) -> Finding {

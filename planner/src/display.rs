@@ -9,7 +9,7 @@ use fleet::Units;
 use crate::Milli;
 use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, What};
 use crate::policy::FreezeScope;
-use crate::snapshot::{NoForecast, Window};
+use crate::snapshot::{NoAnswer, NoForecast, Window};
 
 pub use numbers::{Missed, TradeSize, When};
 
@@ -94,6 +94,16 @@ impl fmt::Display for Sizing {
             write!(f, ", a unit serves {}/s", capacity)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)?;
+        match self.known_at {
+            Some(at) => write!(f, "; its groups are known as of {}", When(at)),
+            None => f.write_str("; none of its groups is known"),
+        }
     }
 }
 
@@ -188,6 +198,7 @@ impl Hold {
             Hold::FellAlone { .. } => "fell-alone",
             Hold::Disagree { .. } => "disagree",
             Hold::SizedBy { .. } => "sized-by",
+            Hold::Undiscovered { .. } => "undiscovered",
         }
     }
 
@@ -208,6 +219,7 @@ impl Hold {
             Hold::SizedBy { service } => {
                 format!("removing `{service}`, or this service: one service a group")
             }
+            Hold::Undiscovered { place, .. } => format!("the next answer of {place}"),
             Hold::NativePolicy { .. } => {
                 "`actuate = \"floor\"`, or disabling scale-in in that policy".to_owned()
             }
@@ -330,6 +342,9 @@ impl Hold {
                 write!(f, "{owner} owns the group, as `{evidence}` says")
             }
             Hold::SizedBy { service } => write!(f, "the group is sized by service `{service}`"),
+            Hold::Undiscovered { place, why } => {
+                write!(f, "since {} groups in {place} cannot be looked for: {why}", When(why.since))
+            }
             Hold::NativePolicy { name } => {
                 write!(f, "the group's own policy `{name}` may scale in too")
             }

@@ -1,14 +1,15 @@
 //! Actions, and findings that say why there are not more.
 
 use fleet::{
-    AccountKey, Change, Fault, GroupId, Level, OrTold, Seconds, ServiceName, Timestamp, Units,
+    AccountKey, Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Timestamp,
+    Units,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::Milli;
 use crate::policy::{FreezeScope, Share};
 use crate::reasons::{AbsurdNumber, ForeignChange, SwitchThrown};
-use crate::snapshot::{NoForecast, Window};
+use crate::snapshot::{NoAnswer, NoForecast, Window};
 use crate::stage::Why;
 
 /// What to change now, and why nothing else.
@@ -383,6 +384,12 @@ pub enum Hold {
     SizedBy {
         /// The other.
         service: ServiceName,
+    },
+    /// Groups that templates match cannot be looked for in a place: what is known there goes on.
+    Undiscovered {
+        /// Where.
+        place: Place,
+        why: NoAnswer,
     },
 }
 

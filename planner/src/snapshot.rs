@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fleet::group::{Activity, NativePolicy, ScheduledAction};
-use fleet::{Change, Fault, GroupId, Level, OrTold, Seconds, ServiceName, Step, Timestamp, Units};
+use fleet::{
+    Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Step, Timestamp, Units,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Milli;
@@ -32,6 +34,23 @@ pub struct Snapshot {
     /// What people asked for since the last snapshot: promotions, and what is to be taken back.
     #[serde(default)]
     pub requests: Vec<StageRequest>,
+    /// Where groups that templates match cannot be looked for.
+    #[serde(default)]
+    pub undiscovered: Undiscovered,
+}
+
+/// The places that give no answer when groups are looked for.
+pub type Undiscovered = BTreeMap<Place, NoAnswer>;
+
+/// Why groups cannot be looked for in a place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoAnswer {
+    /// What its cloud said last.
+    pub fault: Fault,
+    /// When it first failed.
+    pub since: Timestamp,
+    /// Of when what is known of its groups is; `None` where nothing is.
+    pub known_at: Option<Timestamp>,
 }
 
 /// The operator's big red button.

@@ -13,6 +13,7 @@ use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
     DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
+    Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,25 @@ struct WorldPart {
     acknowledged: Vec<ServiceName>,
 }
 
+impl WorldPart {
+    /// Its bytes, and behind them what is missing, where anything is: records of before format 8 have
+    /// nothing there.
+    fn with(&self, undiscovered: &Undiscovered) -> Vec<u8> {
+        let mut bytes = plain(self);
+        if !undiscovered.is_empty() {
+            bytes.extend(plain(undiscovered));
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> postcard::Result<(WorldPart, Undiscovered)> {
+        let (part, rest) = postcard::take_from_bytes(bytes)?;
+        let undiscovered =
+            if rest.is_empty() { Undiscovered::new() } else { postcard::from_bytes(rest)? };
+        Ok((part, undiscovered))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct SignsPart {
     signals: planner::snapshot::SignalsView,
@@ -167,14 +187,16 @@ impl Mirror {
             acknowledged,
             services,
             requests,
+            undiscovered,
         } = snapshot;
-        self.slot(None)[WORLD] = plain(&WorldPart {
+        let world = WorldPart {
             taken_at: *taken_at,
             kill_switch: kill_switch.clone(),
             freezes: freezes.clone(),
             disk: *disk,
             acknowledged: acknowledged.clone(),
-        });
+        };
+        self.slot(None)[WORLD] = world.with(undiscovered);
         if !floors.is_empty() {
             self.slot(None)[FLOORS] = plain(floors);
         }
@@ -338,8 +360,8 @@ impl Mirror {
 
     /// The snapshot of the cycle last moved on to.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Unfit> {
-        let WorldPart { taken_at, kill_switch, freezes, disk, acknowledged } =
-            self.read(0, WORLD)?;
+        let (world, undiscovered) = self.read_as(0, WORLD, WorldPart::read)?;
+        let WorldPart { taken_at, kill_switch, freezes, disk, acknowledged } = world;
         let mut services = BTreeMap::new();
         for (at, name) in (1..).zip(&self.names) {
             if !self.slots[at][DEMAND].is_empty() {
@@ -355,6 +377,7 @@ impl Mirror {
             acknowledged,
             services,
             requests: self.list(0, REQUESTS)?,
+            undiscovered,
         })
     }
 
@@ -363,7 +386,7 @@ impl Mirror {
         let Some(at) = self.index.get(name).copied() else { return Ok(Default::default()) };
         let mut seen = None;
         if !self.slots[at][DEMAND].is_empty() {
-            let WorldPart { taken_at, .. } = self.read(0, WORLD)?;
+            let (WorldPart { taken_at, .. }, _) = self.read_as(0, WORLD, WorldPart::read)?;
             seen = Some(self.observation(at, taken_at)?);
         }
         let actions = (0..).zip(self.list::<Action>(0, ACTIONS)?);

@@ -20,7 +20,7 @@ use journal::{
 use planner::Memory;
 use planner::plan::{Action, Plan};
 use planner::policy::{ActiveFreeze, Mode, Policy};
-use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot};
+use planner::snapshot::{KillSwitch, OrderOutcome, OrderResult, Snapshot, Undiscovered};
 use planner::stage::{StageAsk, StageRequest};
 use providers::Deadline;
 use providers::traced::SPANS;
@@ -77,6 +77,8 @@ pub struct Engine {
     pub unresolved: Vec<Intent>,
     /// What people asked for and no cycle has taken in.
     pub requests: Vec<StageRequest>,
+    /// Where groups cannot be looked for.
+    pub undiscovered: Undiscovered,
     /// What is taken back at once.
     pub recall: Arc<Recall>,
     /// Minimums that are the operator's.
@@ -110,6 +112,7 @@ impl Engine {
             last_taken_at: None,
             unresolved: Vec::new(),
             requests: Vec::new(),
+            undiscovered: Undiscovered::new(),
             recall: Arc::default(),
             minimums: Minimums::default(),
             policies_read: PoliciesRead::default(),
@@ -204,6 +207,7 @@ impl Engine {
             acknowledged: acknowledged(&self.requests, &services),
             services,
             requests: self.requests.clone(),
+            undiscovered: self.undiscovered.clone(),
         };
         let planning = info_span!(target: SPANS, "plan");
         let (plan, memory) =

@@ -17,8 +17,8 @@ use config::Config;
 use fleet::group::GroupState;
 use fleet::{Fault, FaultKind, GroupRef, Place, Seconds, Timestamp};
 use journal::StoredPolicy;
+use planner::snapshot::Undiscovered;
 use providers::{Deadline, Provider};
-use report::conditions::Discovered;
 use tokio::task::JoinSet;
 
 pub use carried::{Carried, carried};
@@ -151,7 +151,7 @@ impl Discovery {
     }
 
     /// The places that give no answer.
-    pub fn missing(&self) -> Discovered {
+    pub fn missing(&self) -> Undiscovered {
         self.places.missing()
     }
 

@@ -12,10 +12,10 @@ use fleet::calls::{Calls, Operation};
 use fleet::{Change, ProviderName, RuleName, Seconds, ServiceName, Timestamp};
 use planner::plan::{Action, Finding};
 use planner::policy::{Mode, Policy};
+use planner::snapshot::Undiscovered;
 use planner::snapshot::{Observation, OrderResult, ReducedForecast, Snapshot};
 use planner::{Memory, Milli};
 use report::Reason;
-use report::conditions::Discovered;
 use shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
 use report::Turn;
@@ -133,7 +133,7 @@ struct Shown {
     rule_scores: Option<Arc<RwLock<RuleScores>>>,
     totals: Arc<Totals>,
     alerts: Option<Arc<Tally>>,
-    undiscovered: Discovered,
+    undiscovered: Undiscovered,
 }
 
 /// The newest look at idle resources, in numbers.
@@ -181,7 +181,7 @@ impl Board {
     }
 
     /// Takes in which places give no answer when groups are looked for.
-    pub fn undiscovered(&self, places: Discovered) {
+    pub fn undiscovered(&self, places: Undiscovered) {
         self.write(|shown| shown.undiscovered = places);
     }
 
@@ -259,7 +259,7 @@ impl Board {
     }
 
     /// The places that give no answer when groups are looked for.
-    pub fn places_missing(&self) -> Discovered {
+    pub fn places_missing(&self) -> Undiscovered {
         self.read(|shown| shown.undiscovered.clone())
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use fleet::group::{Cause, Owner};
-use fleet::{Change, Fault, FaultKind, OrTold, Seconds, Step, Timestamp, Units};
+use fleet::{
+    AccountId, Change, Fault, FaultKind, OrTold, Place, ProviderName, Region, Seconds, Step,
+    Timestamp, Units,
+};
 use planner::Memory;
 use planner::demand::{Assembly, Member};
 use planner::memory::OpenOrder;
@@ -12,7 +15,8 @@ use planner::policy::{
     ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Share,
 };
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Trend,
+    DemandPoint, DemandView, Disk, KillSwitch, NoAnswer, NoForecast, OrderOutcome, OrderResult,
+    Trend,
 };
 
 use crate::world::{World, activity, name, native_policy, text};
@@ -85,6 +89,25 @@ fn a_service_that_was_not_looked_at_is_not_passed_over_in_silence() {
 #[test]
 fn a_group_that_cannot_be_read_is_held() {
     assert_snapshot!(told(|w| w.seen("web").group = Err(timeout())), @"- web: held, the group could not be read: `GetMetricData` timed out; released by the next reading of the group that succeeds");
+}
+
+#[test]
+fn a_place_without_an_answer_is_told_and_holds_nobody() {
+    let region = |region: &str| Place {
+        provider: ProviderName::new("aws").unwrap(),
+        account: AccountId::new("111122223333").unwrap(),
+        region: Region::new(region).unwrap(),
+    };
+    let why = |known_at| NoAnswer { fault: timeout(), since: Timestamp(1_772_452_500), known_at };
+    assert_snapshot!(told(|w| {
+        w.set_demand(1500.0);
+        w.snapshot.undiscovered.insert(region("eu-west-1"), why(None));
+        w.snapshot.undiscovered.insert(region("eu-north-1"), why(Some(Timestamp(1_772_452_200))));
+    }), @r"
+    > web: desired 10 -> 15, forecast wants 15 units for 1500/s at p98.81 within 7m, demand now 1500/s, a unit serves 100/s
+    - fleet: since 2026-03-02T11:55:00Z groups in aws/111122223333/eu-north-1 cannot be looked for: `GetMetricData` timed out; its groups are known as of 2026-03-02T11:50:00Z; released by the next answer of aws/111122223333/eu-north-1
+    - fleet: since 2026-03-02T11:55:00Z groups in aws/111122223333/eu-west-1 cannot be looked for: `GetMetricData` timed out; none of its groups is known; released by the next answer of aws/111122223333/eu-west-1
+    ");
 }
 
 // Dry run (3, 23)

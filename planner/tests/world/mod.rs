@@ -60,6 +60,7 @@ impl World {
                 floors: Vec::new(),
                 disk: Disk::Ample,
                 acknowledged: Vec::new(),
+                undiscovered: BTreeMap::new(),
                 requests: Vec::new(),
                 services: BTreeMap::new(),
             },

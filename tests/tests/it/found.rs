@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use fleet::{ServiceName, Timestamp};
 use journal::{CycleRecord, Reader};
+use serde_json::Value;
 use tests::clock::{TestClock, locked, signal};
 use tests::neap::{Killer, Neap};
 use tests::page::{LISTEN, Served, until};
@@ -67,6 +68,13 @@ fn is_whole(neap: &Neap) {
     }
 }
 
+/// What a turn says of places that give no answer.
+fn silent(turn: &Value) -> Vec<String> {
+    let all = turn["findings"].as_array().into_iter().flatten();
+    let ours = all.filter(|finding| finding["hold"] == "undiscovered");
+    ours.map(|finding| finding["text"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
 fn count(text: &str, words: &str) -> usize {
     text.lines().filter(|line| line.contains(words)).count()
 }
@@ -86,6 +94,9 @@ fn a_cloud_that_is_away_at_the_start_is_found_within_a_minute_of_its_return() {
     assert!(status.success(), "{status}: {}", running.stderr());
     let told = turns(&running);
     assert_eq!(told.len(), 16, "a turn a minute, whoever is away");
+    let places = silent(&told[2]);
+    assert!(!places.is_empty() && places[0].contains("none of its groups is known"), "{places:?}");
+    assert_eq!(silent(&told[15]), Vec::<String>::new());
     assert_eq!(desired(&seen, 7), 12);
     assert!(desired(&seen, 10) >= 30, "{} units: {}", desired(&seen, 10), running.stderr());
     let log = running.stderr();
@@ -111,7 +122,10 @@ fn a_new_group_is_sized_within_minutes_while_one_region_never_answers() {
     assert!(desired(&web, 6) >= 30, "{} units", desired(&web, 6));
     // Five minutes until it is looked for, and one until the next cycle.
     assert!(desired(&late, 14) >= 30, "{} units", desired(&late, 14));
-    assert!(!findings(turns.last().expect("turns"), "late").is_empty());
+    let last = turns.last().expect("turns");
+    assert!(!findings(last, "late").is_empty());
+    let silent = silent(last);
+    assert!(silent.len() == 1 && silent[0].contains(FAR), "{silent:?}");
     is_whole(&neap);
 }
 

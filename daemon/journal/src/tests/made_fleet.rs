@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use fleet::metric::{MetricKey, Sample};
 use fleet::{
-    AccountId, Change, GroupId, Level, ProviderName, Region, Seconds, ServiceName, Step, Timestamp,
-    Units,
+    AccountId, Change, Fault, FaultKind, GroupId, Level, Place, ProviderName, Region, Seconds,
+    ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
 use planner::memory::{
@@ -15,8 +15,8 @@ use planner::memory::{
 use planner::plan::{Action, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{Budgets, EventFloor, Mode, Policy, Share};
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, Record,
-    ReducedForecast, SignalsView, Snapshot, Window,
+    DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoAnswer, NoForecast, Observation,
+    Record, ReducedForecast, SignalsView, Snapshot, Undiscovered, Window,
 };
 use planner::stage::Promotion;
 
@@ -296,6 +296,15 @@ fn sale(at: Timestamp) -> EventFloor {
     }
 }
 
+/// A region that gives no answer.
+fn silent(since: Timestamp) -> Undiscovered {
+    let GroupId { provider, account, region, .. } = group_id(0);
+    let (operation, detail) = ("ListGroups".to_owned(), "too many".to_owned());
+    let fault = Fault { kind: FaultKind::TimedOut, operation, detail, request_id: None };
+    let why = NoAnswer { fault, since, known_at: None };
+    BTreeMap::from([(Place { provider, account, region }, why)])
+}
+
 /// The cycle number `cycle`, a minute each.
 pub fn turn(services: usize, cycle: usize) -> Turn {
     let minute = START.0 / 60 + cycle as i64;
@@ -328,6 +337,7 @@ pub fn turn(services: usize, cycle: usize) -> Turn {
             floors: if cycle % 3 == 1 { vec![sale(taken_at)] } else { Vec::new() },
             disk: Disk::Ample,
             acknowledged: Vec::new(),
+            undiscovered: if cycle % 4 < 2 { BTreeMap::new() } else { silent(taken_at) },
             requests: Vec::new(),
             services: (0..services).map(seen).collect(),
         },

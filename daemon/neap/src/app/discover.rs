@@ -27,7 +27,7 @@ impl Daemon {
         }
         let missing = self.discovery.missing();
         self.board.undiscovered(missing.clone());
-        self.pager.undiscovered = missing;
+        self.engine.undiscovered = missing;
     }
 
     fn take_over_groups(&mut self, now: Timestamp) -> Result<(), journal::JournalFault> {

@@ -5,21 +5,19 @@ use fleet::Timestamp;
 use journal::records::OpenConditions;
 use journal::{Journal, JournalFault};
 use report::Turn;
-use report::conditions::{self, Assessment, Cycle, Discovered};
+use report::conditions::{self, Assessment, Cycle};
 
 use crate::cycle::Engine;
 
 /// What is wrong, as far as people are told of it.
 pub(super) struct Pager {
     open: OpenConditions,
-    /// The places that gave no answer when groups were last looked for.
-    pub undiscovered: Discovered,
 }
 
 impl Pager {
     /// Goes on from what the journal knows.
-    pub fn new(journal: &Journal, undiscovered: Discovered) -> Pager {
-        Pager { open: journal.open_conditions(), undiscovered }
+    pub fn new(journal: &Journal) -> Pager {
+        Pager { open: journal.open_conditions() }
     }
 
     /// A cycle has ended.
@@ -29,7 +27,6 @@ impl Pager {
             policy: &engine.standing.policy,
             memory: &engine.memory,
             launches: engine.observer.failed_launches(),
-            undiscovered: &self.undiscovered,
         };
         let assessment = conditions::find(&cycle, &mut self.open);
         self.tell(journal, engine, turn.snapshot.taken_at, assessment);

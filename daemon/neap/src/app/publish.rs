@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use fleet::{GroupRef, Place, Timestamp};
 use page::{Page, Site};
-use report::conditions::Missing;
+use planner::snapshot::NoAnswer;
 use report::digest::Standing;
 use report::{Asked, Asking, Turn};
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ impl Daemon {
     fn tell_groups(&self, status: &mut Value) {
         let missing = self.discovery.missing();
         if !missing.is_empty() {
-            let told = |(place, missing): (&Place, &Missing)| {
+            let told = |(place, missing): (&Place, &NoAnswer)| {
                 let told =
                     json!({ "since": missing.since.to_string(), "why": missing.to_string() });
                 (place.to_string(), told)

@@ -109,7 +109,7 @@ pub(super) async fn start(
     let board = Board::default();
     board.alerts(sender.tally());
     let rule_scores = idle.scores();
-    let pager = Pager::new(&journal, discovery.missing());
+    let pager = Pager::new(&journal);
     board.undiscovered(discovery.missing());
     let (watch, compacted_at) = (ClockWatch::starting(&*clouds.clock), clouds.clock.steady());
     let (journal, idle) = (Arc::new(journal), IdleWatch::new(idle, board.clone()));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::group::GroupState;
 use fleet::{Fault, GroupId, Place, Seconds, Timestamp, Units};
-use report::conditions::{Discovered, Missing};
+use planner::snapshot::{NoAnswer, Undiscovered};
 
 use super::carried::Carried;
 
@@ -128,10 +128,10 @@ impl Places {
     }
 
     /// The places that give no answer.
-    pub fn missing(&self) -> Discovered {
+    pub fn missing(&self) -> Undiscovered {
         let missing = |(place, heard): (&Place, &Heard)| {
             let Failing { fault, since, .. } = heard.failing.clone()?;
-            Some((place.clone(), Missing { fault, since, known_at: heard.known_at }))
+            Some((place.clone(), NoAnswer { fault, since, known_at: heard.known_at }))
         };
         self.by_place.iter().filter_map(missing).collect()
     }

@@ -14,12 +14,12 @@ use planner::plan::{Action, Bound, DecidedBy, Finding, Hold, Plan, Sizing, What}
 use planner::policy::{Policy, Share};
 use planner::reasons::SwitchThrown;
 use planner::snapshot::{
-    DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderResult, SignalsView,
-    Snapshot, Window,
+    DemandView, Disk, GroupView, KillSwitch, NoAnswer, NoForecast, Observation, OrderResult,
+    SignalsView, Snapshot, Window,
 };
 use planner::{Memory, Milli};
 use report::Turn;
-use report::conditions::{Assessment, Cycle, Discovered, Found, Missing, Trouble, find};
+use report::conditions::{Assessment, Cycle, Found, Trouble, find};
 
 /// 2026-03-02T00:00:00Z.
 const START: Timestamp = Timestamp(1_772_409_600);
@@ -62,7 +62,6 @@ struct Bench {
     memory: Memory,
     open: OpenConditions,
     launches: BTreeMap<ServiceName, String>,
-    undiscovered: Discovered,
     turn: Turn,
 }
 
@@ -85,6 +84,7 @@ impl Bench {
             floors: Vec::new(),
             disk: Disk::Ample,
             acknowledged: Vec::new(),
+            undiscovered: BTreeMap::new(),
             services: BTreeMap::from([(web(), seen)]),
             requests: Vec::new(),
         };
@@ -94,7 +94,6 @@ impl Bench {
             memory: Memory::default(),
             open: OpenConditions::default(),
             launches: BTreeMap::new(),
-            undiscovered: Discovered::new(),
             turn: Turn { id, snapshot, plan: Plan::default(), results: Vec::new() },
         }
     }
@@ -105,7 +104,6 @@ impl Bench {
             policy: &self.policy,
             memory: &self.memory,
             launches: &self.launches,
-            undiscovered: &self.undiscovered,
         };
         find(&cycle, &mut self.open)
     }
@@ -290,8 +288,8 @@ fn what_is_wrong_with_neap_itself_is_found() {
         account: AccountId::new("123456789012").unwrap(),
         region: Region::new("eu-west-1").unwrap(),
     };
-    let missing = Missing { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
-    bench.undiscovered.insert(place.clone(), missing.clone());
+    let missing = NoAnswer { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
+    bench.turn.snapshot.undiscovered.insert(place.clone(), missing.clone());
     let told = bench.find();
     assert_eq!(
         brief(&told),
@@ -305,7 +303,7 @@ fn what_is_wrong_with_neap_itself_is_found() {
     assert_eq!(told.unknown.of_providers, ["aws"]);
     assert_eq!(told.found[2].key.scope, "aws");
     // Where its groups are known their services are there, and those that are not there are gone.
-    bench.undiscovered.insert(place, Missing { known_at: Some(START), ..missing });
+    bench.turn.snapshot.undiscovered.insert(place, NoAnswer { known_at: Some(START), ..missing });
     assert!(bench.find().unknown.of_providers.is_empty());
     assert!(told.unknown.known.contains("web"));
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use fleet::alert::{Condition, Severity};
 use fleet::names::NOWHERE;
-use fleet::{
-    AccountKey, Change, Fault, FaultKind, GroupRef, Place, Seconds, ServiceName, Timestamp,
-};
+use fleet::{AccountKey, Change, FaultKind, GroupRef, Seconds, ServiceName, Timestamp};
 use journal::records::Promise;
 use journal::records::conditions::{OpenConditions, Owed, ThreadKey};
 use planner::Memory;
@@ -21,19 +19,6 @@ use crate::{Turn, unread_of};
 /// Orders that may pass the next time are told once they fail in so many cycles.
 const PASSING_AFTER_CYCLES: u64 = 3;
 
-/// Why groups cannot be looked for in a place.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Missing {
-    pub fault: Fault,
-    /// When it first failed.
-    pub since: Timestamp,
-    /// Of when what is known of its groups is; `None` where nothing is.
-    pub known_at: Option<Timestamp>,
-}
-
-/// The places that give no answer when groups are looked for.
-pub type Discovered = BTreeMap<Place, Missing>;
-
 /// A cycle that has ended, with all that it may be judged by.
 pub struct Cycle<'a> {
     /// What was seen, decided and done.
@@ -44,7 +29,6 @@ pub struct Cycle<'a> {
     pub memory: &'a Memory,
     /// What the cloud said of each service's newest launch, where that failed.
     pub launches: &'a BTreeMap<ServiceName, String>,
-    pub undiscovered: &'a Discovered,
 }
 
 /// What is wrong where a cycle could not be written down: of the rest nothing is known.
@@ -66,7 +50,7 @@ pub fn find(cycle: &Cycle<'_>, open: &mut OpenConditions) -> Assessment {
     if snapshot.disk == Disk::ReserveOnly {
         told.found.push(of_neap(Condition::Journal, Severity::Critical, Trouble::ReserveOnly));
     }
-    for (place, missing) in cycle.undiscovered {
+    for (place, missing) in &snapshot.undiscovered {
         let provider = place.provider.to_string();
         let key = ThreadKey { of: Condition::Discovery, scope: provider.clone() };
         let (subject, severity) = (place.to_string(), Severity::Warning);

@@ -20,8 +20,9 @@ use journal::records::Promise;
 use journal::records::conditions::ThreadKey;
 use planner::plan::Hold;
 use planner::reasons::SwitchThrown;
+use planner::snapshot::NoAnswer;
 
-pub use find::{Cycle, Discovered, Missing, find, unwritten};
+pub use find::{Cycle, find, unwritten};
 pub use follow::{Say, Telling, follow};
 pub use times::{AGAIN_AFTER_CYCLES, resolves_after_cycles, rings_after_cycles, rings_again_after};
 pub use words::notice;
@@ -98,5 +99,5 @@ pub enum Trouble {
     /// Why the journal cannot be written.
     NotWritten(String),
     /// Why groups cannot be looked for.
-    Undiscovered(Missing),
+    Undiscovered(NoAnswer),
 }

@@ -11,7 +11,7 @@ use journal::records::conditions::{OpenConditions, Owed, ThreadKey};
 use journal::{Journal, Options, World};
 use planner::plan::{Bound, Hold};
 use planner::reasons::SwitchThrown;
-use planner::snapshot::GroupView;
+use planner::snapshot::{GroupView, NoAnswer};
 use proptest::prelude::*;
 
 use super::find::owed;
@@ -66,7 +66,7 @@ fn why(of: Condition) -> Trouble {
             Trouble::Thrown(SwitchThrown::Exists { path: "/etc/neap/stop".to_owned() }.into())
         }
         Condition::Journal => Trouble::NotWritten("no room is left".to_owned()),
-        Condition::Discovery => Trouble::Undiscovered(Missing {
+        Condition::Discovery => Trouble::Undiscovered(NoAnswer {
             fault: fault(FaultKind::Unreachable),
             since: START,
             known_at: Some(START),
@@ -383,7 +383,7 @@ fn each_is_worded_in_both_languages() {
             assert_eq!(told.alert.lines.len(), told.lines_zh.len());
         }
     }
-    let unknown = Missing { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
+    let unknown = NoAnswer { fault: fault(FaultKind::TimedOut), since: START, known_at: None };
     for why in [
         Trouble::ReserveOnly,
         Trouble::Unread(fault(FaultKind::TimedOut)),

@@ -6,7 +6,7 @@ use fleet::Timestamp;
 use fleet::alert::{Alert, BEGUN, Condition, OVER};
 use journal::records::conditions::Notice;
 
-use super::{Missing, Say, Telling, Trouble};
+use super::{Say, Telling, Trouble};
 use crate::Language;
 use crate::said::{Said as _, conditions as chinese};
 
@@ -29,16 +29,6 @@ impl fmt::Display for Trouble {
             Trouble::ReserveOnly => f.write_str("increases go on, nothing is removed or stopped"),
             Trouble::NotWritten(why) => f.write_str(why),
             Trouble::Undiscovered(missing) => missing.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fault.fmt(f)?;
-        match self.known_at {
-            Some(at) => write!(f, "; its groups are known as of {at}"),
-            None => f.write_str("; none of its groups is known"),
         }
     }
 }

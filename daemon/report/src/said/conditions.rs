@@ -2,8 +2,10 @@
 
 use fleet::alert::Condition;
 
+use planner::snapshot::NoAnswer;
+
 use super::{Said, zh};
-use crate::conditions::{Missing, Trouble};
+use crate::conditions::Trouble;
 
 impl Said for Trouble {
     fn chinese(&self) -> String {
@@ -25,7 +27,7 @@ impl Said for Trouble {
     }
 }
 
-impl Said for Missing {
+impl Said for NoAnswer {
     fn chinese(&self) -> String {
         let fault = zh(&self.fault);
         match self.known_at {

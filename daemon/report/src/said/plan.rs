@@ -167,6 +167,10 @@ impl Said for Hold {
                 &format!("伸缩组已由服务 `{service}` 调整规模"),
                 &format!("移除 `{service}` 或移除本服务：一个伸缩组只归一个服务"),
             ),
+            Hold::Undiscovered { place, why } => released(
+                &format!("自 {} 起无法列出 {place} 的伸缩组：{}", When(why.since), zh(why)),
+                &format!("{place} 再次应答"),
+            ),
             Hold::NativePolicy { name } => released(
                 &format!("伸缩组自带的策略 `{name}` 也可能缩容"),
                 "设置 `actuate = \"floor\"`，或停用该策略的缩容",
@@ -310,6 +314,7 @@ fn of_group(hold: &Hold) -> String {
         | Hold::Owned { .. }
         | Hold::NativePolicy { .. }
         | Hold::SizedBy { .. }
+        | Hold::Undiscovered { .. }
         | Hold::Override { .. }
         | Hold::Unobserved
         | Hold::GroupUnread { .. }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
-use fleet::{AccountKey, Change, GroupRef, Level, RuleName, Seconds, ServiceName, Step, Units};
+use fleet::{
+    AccountKey, Change, GroupRef, Level, Place, RuleName, Seconds, ServiceName, Step, Units,
+};
 use planner::Milli;
 use planner::memory::{
     Against, Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Doubt, Dwell,
@@ -18,8 +20,8 @@ use planner::policy::{
     PoolPolicy, ServicePolicy, Share, Signals,
 };
 use planner::snapshot::{
-    DemandView, Disk, KillSwitch, NoForecast, Observation, OrderOutcome, OrderResult, Record,
-    ReducedForecast, SignalsView, Snapshot, Trend,
+    DemandView, Disk, KillSwitch, NoAnswer, NoForecast, Observation, OrderOutcome, OrderResult,
+    Record, ReducedForecast, SignalsView, Snapshot, Trend,
 };
 use planner::stage::{
     Evidence, Gate, Missing, Promotion, RegretLimits, RuleEvidence, Stage, StageAsk, StageMemory,
@@ -257,7 +259,16 @@ pub(super) fn snapshot(golden: &mut Golden) {
         acknowledged: vec![service()],
         services: [(service(), observation())].into(),
         requests: vec![request(StageAsk::DemoteAll)],
+        undiscovered: [(place(), no_answer())].into(),
     });
+}
+
+fn place() -> Place {
+    Place { provider: provider(), account: account(), region: region() }
+}
+
+fn no_answer() -> NoAnswer {
+    NoAnswer { fault: fault(), since: at(1), known_at: Some(at(2)) }
 }
 
 fn sizing() -> Sizing {
@@ -329,6 +340,7 @@ fn holds(golden: &mut Golden) {
         FellAlone { since: at(1), until: at(2) },
         Disagree { since: at(1), demand_milli: Milli::whole(2), with_milli: Milli::whole(300) },
         SizedBy { service: ServiceName::new("web").unwrap() },
+        Undiscovered { place: place(), why: no_answer() },
     });
 }
 

@@ -9,7 +9,7 @@ use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
     DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record, ReducedForecast,
-    SignalsView, Trend,
+    SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 
@@ -133,6 +133,7 @@ fn snapshot() -> Snapshot {
         acknowledged: vec![service()],
         services: [(service(), observation())].into(),
         requests: vec![request()],
+        undiscovered: Undiscovered::new(),
     }
 }
 

@@ -281,6 +281,7 @@ impl<'a> Run<'a> {
             floors: Vec::new(),
             disk: Disk::Ample,
             acknowledged: Vec::new(),
+            undiscovered: BTreeMap::new(),
             requests: Vec::new(),
             services: BTreeMap::from([(self.name.clone(), seen)]),
         };

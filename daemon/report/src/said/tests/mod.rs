@@ -10,16 +10,16 @@ use std::path::Path;
 
 use ::journal::records::Promise;
 use fleet::{
-    AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, ProviderName,
-    Region, Seconds, ServiceName, Step, Timestamp, Units,
+    AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
+    ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use planner::policy::{FreezeScope, Share};
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
 use planner::snapshot::{
-    DemandPoint, DemandView, GroupView, NoForecast, Observation, OrderResult, Record, SignalsView,
-    Window,
+    DemandPoint, DemandView, GroupView, NoAnswer, NoForecast, Observation, OrderResult, Record,
+    SignalsView, Window,
 };
 use planner::stage::{Missing, Stage, StageAsk, StageMemory, StageRequest, Why};
 use shadow::ShadowEntry;
@@ -226,6 +226,12 @@ fn holds() -> Vec<Hold> {
         Hold::FullBelow { carries_milli: Milli::whole(35_200), given_milli: Milli::whole(39_000) },
         Hold::SizedBy { service: ServiceName::new("checkout").unwrap() },
     ];
+    let since = AT;
+    holds.extend([None, Some(LATER)].map(|known_at| {
+        let GroupId { provider, account, region, .. } = group();
+        let why = NoAnswer { fault: fault(FaultKind::TimedOut), since, known_at };
+        Hold::Undiscovered { place: Place { provider, account, region }, why }
+    }));
     holds.extend(no_forecasts().into_iter().map(|why| Hold::NoForecast { why }));
     holds.extend(whys().into_iter().map(|why| Hold::Shadow { why, since: AT }));
     let bounds = [Bound::PolicyMin, Bound::PolicyMax, Bound::CloudMin, Bound::CloudMax];

@@ -156,7 +156,8 @@ fn away<'a>(
     stages: &'a Stages,
     at: Timestamp,
 ) -> impl Iterator<Item = (ServiceName, ServiceMemory)> + 'a {
-    let away = memory.services.iter().filter(|(name, _)| !policy.services.contains_key(*name));
+    let mut written = Cursor::over(&policy.services);
+    let away = memory.services.iter().filter(move |(name, _)| written.at(name).is_none());
     let kept = away.filter(move |(name, own)| {
         let taken_back = stages.services.get(*name).is_some_and(|stage| stage.is_taken_back());
         let lately = own.last_known().is_some_and(|last| at.since(last) <= AWAY_KEPT);

@@ -183,7 +183,7 @@ fn others<'a>(
 
 /// Nobody's growth or removal waits for that.
 fn undiscovered((place, why): (&Place, &NoAnswer)) -> Finding {
-    let hold = Hold::Undiscovered { place: place.clone(), why: why.clone() };
+    let hold = Hold::Undiscovered { place: place.clone(), why: Box::new(why.clone()) };
     Finding { service: None, what: What::Noted, hold, sizing: None }
 }
 

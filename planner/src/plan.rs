@@ -389,7 +389,7 @@ pub enum Hold {
     Undiscovered {
         /// Where.
         place: Place,
-        why: NoAnswer,
+        why: Box<NoAnswer>,
     },
 }
 

@@ -35,10 +35,12 @@ pub fn next_turn(began: Timestamp, now: Timestamp, interval: Seconds) -> Timesta
     next_tick(from, interval).min(now + interval)
 }
 
-/// A wall clock that gained or lost more than this against the monotonic one was set, or the machine
-/// slept: adjustments that are none move a clock by a two-thousandth, and a turn whose writes hang for
-/// hours is no jump either, since both clocks go on.
-const JUMP: Seconds = Seconds(30);
+/// A wall clock that lost more than this against the monotonic one was set: ordinary adjustments move a
+/// clock by a two-thousandth, and a turn whose writes hang for hours is no jump, since both clocks go on.
+const SET_BACK: Seconds = Seconds(30);
+/// One that gained more than this was set, too, or the machine slept. What gained less is late, as after
+/// a slow cycle, and holds that end by time are meant to bear that.
+const SET_AHEAD: Seconds = Seconds::minutes(15);
 
 /// Lays the wall clock beside the monotonic one.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +61,8 @@ impl ClockWatch {
         let expected = self.wall + passed;
         *self = ClockWatch { wall: now, steady };
         let jump = ClockJump { expected, shows: now };
-        (jump.by() > JUMP).then_some(jump)
+        let least = if jump.is_back() { SET_BACK } else { SET_AHEAD };
+        (jump.by() > least).then_some(jump)
     }
 }
 
@@ -300,9 +303,20 @@ mod tests {
                 wall = expected + set;
                 let seen = watch.look(Timestamp(wall), steady);
                 let jump = ClockJump { expected: Timestamp(expected), shows: Timestamp(wall) };
-                prop_assert_eq!(seen, (set.unsigned_abs() > 30).then_some(jump));
+                prop_assert_eq!(seen, (set < -30 || set > 900).then_some(jump));
                 prop_assert_eq!(watch.look(Timestamp(wall), steady), None);
             }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_runs_faster_is_late_and_was_not_set() {
+        let (mut wall, mut steady) = (Timestamp(0), Duration::ZERO);
+        let mut watch = ClockWatch { wall, steady };
+        for (seconds, speed) in [(1, 60), (2, 60), (5, 60), (60, 2), (1, 600), (14, 60)] {
+            wall = wall + Seconds(seconds * speed);
+            steady += Duration::from_secs(seconds);
+            assert_eq!(watch.look(wall, steady), None, "{seconds} s at {speed}");
         }
     }
 

@@ -102,7 +102,7 @@ fn any_order(seed: u64) -> BTreeMap<Timestamp, Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut events = BTreeMap::new();
     for minute in (3..24).step_by(3) {
-        let sizes = [400 * DAY, 8 * 3_600, 40 * DAY, 3_600, 90];
+        let sizes = [400 * DAY, 8 * 3_600, 40 * DAY, 3_600, 1_200];
         let size = sizes[rng.random_range(0..sizes.len())];
         let event = match rng.random_range(0..6) {
             0 | 1 => Event::Ahead(size),

@@ -168,7 +168,11 @@ impl Said for Hold {
                 &format!("移除 `{service}` 或移除本服务：一个伸缩组只归一个服务"),
             ),
             Hold::Undiscovered { place, why } => released(
-                &format!("自 {} 起无法列出 {place} 的伸缩组：{}", When(why.since), zh(why)),
+                &format!(
+                    "自 {} 起无法列出 {place} 的伸缩组：{}",
+                    When(why.since),
+                    zh(why.as_ref())
+                ),
                 &format!("{place} 再次应答"),
             ),
             Hold::NativePolicy { name } => released(

@@ -340,7 +340,7 @@ fn holds(golden: &mut Golden) {
         FellAlone { since: at(1), until: at(2) },
         Disagree { since: at(1), demand_milli: Milli::whole(2), with_milli: Milli::whole(300) },
         SizedBy { service: ServiceName::new("web").unwrap() },
-        Undiscovered { place: place(), why: no_answer() },
+        Undiscovered { place: place(), why: no_answer().into() },
     });
 }
 

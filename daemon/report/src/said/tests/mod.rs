@@ -229,7 +229,7 @@ fn holds() -> Vec<Hold> {
     let since = AT;
     holds.extend([None, Some(LATER)].map(|known_at| {
         let GroupId { provider, account, region, .. } = group();
-        let why = NoAnswer { fault: fault(FaultKind::TimedOut), since, known_at };
+        let why = Box::new(NoAnswer { fault: fault(FaultKind::TimedOut), since, known_at });
         Hold::Undiscovered { place: Place { provider, account, region }, why }
     }));
     holds.extend(no_forecasts().into_iter().map(|why| Hold::NoForecast { why }));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use fleet::{ClockJump, Seconds, Step, Timestamp};
+use journal::SET_BACK;
 use providers::Now;
 
 /// Wall-clock time and waiting for it. Deadlines of calls use the monotonic clock instead.
@@ -35,11 +36,9 @@ pub fn next_turn(began: Timestamp, now: Timestamp, interval: Seconds) -> Timesta
     next_tick(from, interval).min(now + interval)
 }
 
-/// A wall clock that lost more than this against the monotonic one was set: ordinary adjustments move a
-/// clock by a two-thousandth, and a turn whose writes hang for hours is no jump, since both clocks go on.
-const SET_BACK: Seconds = Seconds(30);
-/// One that gained more than this was set, too, or the machine slept. What gained less is late, as after
-/// a slow cycle, and holds that end by time are meant to bear that.
+/// A wall clock that gained more than this against the monotonic one was set, or the machine slept. What
+/// gained less is late, as after a slow cycle, and holds that end by time are meant to bear that. A turn
+/// whose writes hang for hours is no jump, since both clocks go on.
 const SET_AHEAD: Seconds = Seconds::minutes(15);
 
 /// Lays the wall clock beside the monotonic one.
@@ -55,7 +54,8 @@ impl ClockWatch {
         ClockWatch { wall: clock.now(), steady: clock.steady() }
     }
 
-    /// Whether the wall clock, which shows `now`, was set since it was looked at last.
+    /// Whether the wall clock, which shows `now`, was set since it was looked at last: back by what begins
+    /// an era in the journal, or ahead.
     pub fn look(&mut self, now: Timestamp, steady: Duration) -> Option<ClockJump> {
         let passed = Seconds(steady.saturating_sub(self.steady).as_secs());
         let expected = self.wall + passed;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use config::Config;
 use fleet::group::GroupState;
-use fleet::{Fault, FaultKind, GroupRef, Place, Seconds, Timestamp};
+use fleet::{Fault, GroupRef, Place, Seconds, Timestamp};
 use journal::StoredPolicy;
 use planner::snapshot::Undiscovered;
 use providers::{Deadline, Provider};
@@ -26,7 +26,7 @@ pub use made::{Made, Unmade};
 pub use named::{Holders, Named, holders};
 pub use places::{ASKED_EVERY, Places, RETRIED_EVERY};
 
-use crate::gather::Providers;
+use crate::gather::{Providers, unasked};
 
 /// How long looking for groups in a place may take.
 pub const WITHIN: Duration = Duration::from_secs(60);
@@ -177,13 +177,9 @@ fn places(config: &Config, providers: &Providers) -> Vec<Place> {
     wanted.flat_map(|(_, provider)| provider.inventory().places()).collect()
 }
 
+/// No answer, and why.
 fn lost(why: &str) -> Fault {
-    Fault {
-        kind: FaultKind::Unreachable,
-        operation: "discover".to_owned(),
-        detail: why.to_owned(),
-        request_id: None,
-    }
+    unasked("discover", why)
 }
 
 #[cfg(test)]

@@ -148,10 +148,8 @@ impl Observer {
         let mut observations = BTreeMap::new();
         for (name, service) in &question.policy.services {
             let group = groups.get(&service.pool.group).cloned().unwrap_or_else(|| {
-                Err(unasked(&format!(
-                    "provider `{}` is not configured",
-                    service.pool.group.provider
-                )))
+                let provider = &service.pool.group.provider;
+                Err(unasked("read", &format!("provider `{provider}` is not configured")))
             });
             let observation = self.observe(name, service, group, question);
             self.note_short(name, service, &observation, question);
@@ -171,8 +169,10 @@ impl Observer {
     ) {
         let now = question.taken_at;
         let known = question.memory.services.get(name);
-        let short = known.is_some_and(|own| planner::is_short(now, service, seen, own));
-        let Some(watched) = self.services.get_mut(name).filter(|_| short) else { return };
+        if !known.is_some_and(|own| planner::is_short(now, service, seen, own)) {
+            return;
+        }
+        let Some(watched) = self.services.get_mut(name) else { return };
         let step = watched.demand.step();
         let mut start = question.last_taken_at.map_or(now, |last| last.min(now)).floor_to(step);
         // What was between two cycles far apart nobody knows.
@@ -186,11 +186,18 @@ impl Observer {
     /// Adds services that are new in the policy, and drops those that have been away for long.
     fn follow(&mut self, question: &Question<'_>) {
         let (services, now) = (&question.policy.services, question.taken_at);
+        let mut away = 0;
         self.services.retain(|name, watched| match services.get(name) {
             Some(service) => demand_step(service) == watched.demand.step(),
-            None => now.since(watched.last_at) <= AWAY_KEPT,
+            None => {
+                let is_held = now.since(watched.last_at) <= AWAY_KEPT;
+                away += usize::from(is_held);
+                is_held
+            }
         });
-        self.drop_away(|name| !services.contains_key(name));
+        if away > AWAY_HELD_MAX {
+            self.drop_away(|name| !services.contains_key(name));
+        }
         for (name, service) in services {
             let metrics: BTreeSet<MetricKey> = service.metrics().map(MetricQuery::key).collect();
             let step = demand_step(service);
@@ -211,12 +218,11 @@ impl Observer {
             watched.metrics = metrics;
         }
         let services = self.services.values();
-        let wanted: BTreeSet<MetricKey> =
-            services.flat_map(|watched| &watched.metrics).cloned().collect();
+        let wanted: BTreeSet<&MetricKey> = services.flat_map(|watched| &watched.metrics).collect();
         self.store.retain(&|key| wanted.contains(key));
     }
 
-    /// Of the services that are away, drops those that have been away longest where there are too many.
+    /// Of the services that are away, drops those that have been away longest: there are too many.
     fn drop_away(&mut self, is_away: impl Fn(&ServiceName) -> bool) {
         let away = self.services.iter().filter(|(name, _)| is_away(name));
         let mut away: Vec<(Timestamp, ServiceName)> =
@@ -282,9 +288,9 @@ impl Observer {
         let mut due: Vec<(u64, ServiceName)> = self
             .services
             .iter()
-            .filter(|(name, _)| question.policy.services.contains_key(*name))
             .filter_map(|(name, watched)| {
-                Some((watched.forecaster.refit_due(&watched.demand)?, name.clone()))
+                let due = watched.forecaster.refit_due(&watched.demand)?;
+                question.policy.services.contains_key(name).then(|| (due, name.clone()))
             })
             .collect();
         due.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -323,10 +329,11 @@ impl Observer {
     }
 }
 
-fn unasked(why: &str) -> Fault {
+/// What `operation` would have answered was not asked for, or the answer is lost.
+pub(crate) fn unasked(operation: &str, why: &str) -> Fault {
     Fault {
         kind: FaultKind::Unreachable,
-        operation: "read".to_owned(),
+        operation: operation.to_owned(),
         detail: why.to_owned(),
         request_id: None,
     }
@@ -359,13 +366,17 @@ group = "shop"
 capacity_per_unit = 5
 "#;
 
-    /// Moves `watched` on to a time, under a configuration's calendars.
-    fn follow(watched: &mut Watched, text: &str, at: Timestamp) {
-        let config = crate::settings::parse("neap.toml", text).unwrap();
-        let question = Question {
-            policy: &config.policy,
+    /// Asks something of a policy's services at a time, with nothing known and nobody to ask.
+    fn ask<T>(
+        policy: &Policy,
+        calendars: &Calendars,
+        at: Timestamp,
+        what: impl FnOnce(&Question<'_>) -> T,
+    ) -> T {
+        what(&Question {
+            policy,
             models: &BTreeMap::new(),
-            calendars: &Calendars::of(&config),
+            calendars,
             providers: &Providers::new(),
             memory: &Memory::default(),
             last_taken_at: None,
@@ -373,8 +384,15 @@ capacity_per_unit = 5
             deadline: Deadline::within(Duration::from_secs(1)),
             outcomes: &BTreeMap::new(),
             ours: &BTreeMap::new(),
-        };
-        watched.follow_calendar(&ServiceName::new("shop").unwrap(), &question);
+        })
+    }
+
+    /// Moves `watched` on to a time, under a configuration's calendars.
+    fn follow(watched: &mut Watched, text: &str, at: Timestamp) {
+        let config = crate::settings::parse("neap.toml", text).unwrap();
+        let shop = ServiceName::new("shop").unwrap();
+        let calendars = Calendars::of(&config);
+        ask(&config.policy, &calendars, at, |question| watched.follow_calendar(&shop, question));
     }
 
     #[test]
@@ -409,18 +427,7 @@ capacity_per_unit = 5
 
     /// Looks at a policy's services at a time, without asking anybody.
     fn look(observer: &mut Observer, policy: &Policy, at: Timestamp) {
-        observer.follow(&Question {
-            policy,
-            models: &BTreeMap::new(),
-            calendars: &Calendars::default(),
-            providers: &Providers::new(),
-            memory: &Memory::default(),
-            last_taken_at: None,
-            taken_at: at,
-            deadline: Deadline::within(Duration::from_secs(1)),
-            outcomes: &BTreeMap::new(),
-            ours: &BTreeMap::new(),
-        });
+        ask(policy, &Calendars::default(), at, |question| observer.follow(question));
     }
 
     #[test]

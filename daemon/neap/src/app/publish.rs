@@ -87,7 +87,7 @@ impl Daemon {
     /// What is missing of the groups that templates match: places without an answer, groups that became
     /// no service, and services that are away.
     fn tell_groups(&self, status: &mut Value) {
-        let missing = self.discovery.missing();
+        let missing = &self.engine.undiscovered;
         if !missing.is_empty() {
             let told = |(place, missing): (&Place, &NoAnswer)| {
                 let told =

@@ -23,8 +23,10 @@ impl Observer {
         for ((provider, from), asked) in self.metric_batches(question) {
             let Some(provider) = question.providers.get(&provider).cloned() else {
                 for query in &asked {
-                    let fault =
-                        unasked(&format!("provider `{}` is not configured", query.provider));
+                    let fault = unasked(
+                        "read",
+                        &format!("provider `{}` is not configured", query.provider),
+                    );
                     self.store.failed(query, fault);
                 }
                 continue;

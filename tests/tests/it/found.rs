@@ -8,7 +8,7 @@ use fleet::{ServiceName, Timestamp};
 use journal::{CycleRecord, Reader};
 use serde_json::Value;
 use tests::clock::{TestClock, locked, signal};
-use tests::neap::{Killer, Neap};
+use tests::neap::{Killer, Neap, Running};
 use tests::page::{LISTEN, Served, until};
 use tests::peers::{Fault, NewGroup, Rule};
 use tests::story::{FAR, PATIENCE, START, Story, findings, minutes, step, turns};
@@ -53,6 +53,11 @@ fn desired(seen: &Mutex<Vec<Minute>>, minute: u64) -> u32 {
     found.unwrap_or_else(|| panic!("minute {minute} was not seen")).desired
 }
 
+fn ends_well(running: &Running) {
+    let status = running.wait(PATIENCE);
+    assert!(status.success(), "{status}: {}", running.stderr());
+}
+
 fn cycles(neap: &Neap) -> Vec<CycleRecord> {
     let reader = Reader::open(&neap.path("state")).expect("a journal");
     reader
@@ -90,8 +95,7 @@ fn a_cloud_that_is_away_at_the_start_is_found_within_a_minute_of_its_return() {
     let clock = TestClock::start(story.stage.time.clone(), Box::new(story.days));
     let neap = Neap::on(BINARY, &config, &clock);
     let running = neap.start(&clock);
-    let status = running.wait(PATIENCE);
-    assert!(status.success(), "{status}: {}", running.stderr());
+    ends_well(&running);
     let told = turns(&running);
     assert_eq!(told.len(), 16, "a turn a minute, whoever is away");
     let places = silent(&told[2]);
@@ -149,8 +153,7 @@ fn two_lives(story: Story, died_at: u64, life: &Life) -> (Neap, String) {
     assert!(!running.wait(PATIENCE).success(), "it was killed: {}", running.stderr());
     let running = neap.start(&clock);
     *locked(life) = Some((running.pid(), running.killer()));
-    let status = running.wait(PATIENCE);
-    assert!(status.success(), "{status}: {}", running.stderr());
+    ends_well(&running);
     let log = running.stderr();
     (neap, log)
 }
@@ -241,8 +244,7 @@ fn what_waits_for_a_cloud_is_told_by_status() {
     let neap = Neap::on(BINARY, &config, &clock);
     let running = neap.start(&clock);
     *locked(&folder) = Some((neap.folder().to_path_buf(), running.pid()));
-    let status = running.wait(PATIENCE);
-    assert!(status.success(), "{status}: {}", running.stderr());
+    ends_well(&running);
     let told = locked(&told).clone().unwrap_or_default();
     let line = format!("groups cannot be looked for in aws/{FAR} since {START}");
     assert!(told.contains(&line) && told.contains("none of its groups is known"), "{told}");

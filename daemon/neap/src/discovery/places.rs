@@ -164,8 +164,9 @@ impl Heard {
     }
 
     fn take(&mut self, groups: Vec<GroupState>, now: Timestamp) -> bool {
-        let sighted =
-            |group: GroupState| (group.id.clone(), Sighted { group: bare(group), missed: false });
+        let sighted = |GroupState { id, name, tags, .. }: GroupState| {
+            (id.clone(), Sighted { group: bare(id, name, tags), missed: false })
+        };
         let mut found: BTreeMap<GroupId, Sighted> = groups.into_iter().map(sighted).collect();
         let names: BTreeSet<String> = found.values().map(|seen| seen.group.name.clone()).collect();
         let before = std::mem::take(&mut self.groups);
@@ -189,11 +190,11 @@ impl Heard {
 }
 
 /// A group without all that changes while it does its work: what templates read.
-fn bare(group: GroupState) -> GroupState {
+pub(super) fn bare(id: GroupId, name: String, tags: BTreeMap<String, String>) -> GroupState {
     GroupState {
-        id: group.id,
-        name: group.name,
-        tags: group.tags,
+        id,
+        name,
+        tags,
         read_at: Timestamp(0),
         desired: Units(0),
         min: Units(0),

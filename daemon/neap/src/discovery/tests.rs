@@ -1,7 +1,7 @@
 //! Whatever answers, fails, comes and goes, in whatever order: what is known is the last good word of
 //! each place, and who has a name keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fleet::group::GroupState;
 use fleet::{AccountId, GroupId, ProviderName, Region, ServiceName, Units};
@@ -56,25 +56,10 @@ fn group(at: usize, name: &str, app: Option<&str>, scales: bool) -> GroupState {
     let mut tags =
         BTreeMap::from([("neap:scale".to_owned(), (if scales { "yes" } else { "no" }).to_owned())]);
     tags.extend(app.map(|app| ("app".to_owned(), app.to_owned())));
-    GroupState {
-        id: GroupId { provider, account, region, id: format!("arn:{}:{name}", REGIONS[at % 3]) },
-        name: name.to_owned(),
-        tags,
-        read_at: START,
-        desired: Units(4),
-        min: Units(1),
-        max: Units(9),
-        instances: Vec::new(),
-        suspended: BTreeSet::new(),
-        refresh: None,
-        policies: Vec::new(),
-        scheduled: Vec::new(),
-        owner: None,
-        new_instances_protected: false,
-        health_check_grace: Seconds::ZERO,
-        warm_up: None,
-        activities: Vec::new(),
-    }
+    let id = GroupId { provider, account, region, id: format!("arn:{}:{name}", REGIONS[at % 3]) };
+    let (desired, min, max) = (Units(4), Units(1), Units(9));
+    let bare = places::bare(id, name.to_owned(), tags);
+    GroupState { read_at: START, desired, min, max, ..bare }
 }
 
 fn at(place: usize, name: &str) -> GroupRef {

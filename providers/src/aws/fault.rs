@@ -207,6 +207,8 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<Stage> {
             true
         }
         CredentialsError::ProviderTimedOut(_) => false,
+        // What was cached of a sign-in is a file: one that is not there is no network's failure.
+        _ if SignIn::lacks(cause).is_some() => true,
         _ => match assume_role(cause) {
             Some(meta) => meta.code().is_some_and(denies),
             None => !sources(cause).any(|e| e.is::<ConnectorError>() || e.is::<io::Error>()),
@@ -263,7 +265,58 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     words
 }
 
+/// How a person at a keyboard signs in to AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SignIn {
+    /// IAM Identity Center.
+    Sso,
+    /// With the credentials of the console.
+    Console,
+}
+
+impl SignIn {
+    /// Which one is not there any more, or never was. The SDK keeps the kinds of these errors to
+    /// itself, so it is read from their words; a sign-in service that could not be reached is none.
+    fn lacks(error: &(dyn Error + 'static)) -> Option<SignIn> {
+        if sources(error).any(|e| e.is::<ConnectorError>()) {
+            return None;
+        }
+        SignIn::told(&chain(error))
+    }
+
+    fn told(words: &[String]) -> Option<SignIn> {
+        let says = |what: &str| words.iter().any(|words| words.contains(what));
+        match () {
+            () if says("SSO token") || says("SSO OIDC") => Some(SignIn::Sso),
+            () if says("Login token") => Some(SignIn::Console),
+            // What IAM Identity Center answers to a token that was ended there.
+            () if says("UnauthorizedException") => Some(SignIn::Sso),
+            () => None,
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            SignIn::Sso => "aws sso login",
+            SignIn::Console => "aws login",
+        }
+    }
+}
+
+/// The profile that the SDK takes.
+fn profile() -> String {
+    std::env::var("AWS_PROFILE")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "default".to_owned())
+}
+
 fn detail(failure: &Failure<'_>) -> String {
+    let sign_in = SignIn::told(failure.words).filter(|_| failure.stage == Stage::Credentials);
+    if let Some(sign_in) = sign_in {
+        let (command, why) = (sign_in.command(), failure.words.join(": "));
+        return format!("sign in with `{command} --profile {}`: {why}", profile());
+    }
     match (failure.code, failure.message) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
@@ -363,6 +416,36 @@ mod tests {
         assert_eq!(both(Stage::Answered, 200, ""), differ("unreadable", "unconfirmed"));
         assert_eq!(READ.timed_out().kind, FaultKind::TimedOut);
         assert_eq!(WRITE.timed_out().kind, FaultKind::Unconfirmed);
+    }
+
+    /// An error in the words of the SDK, whose types are its own.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Words(&'static str, #[source] Option<io::Error>);
+
+    #[test]
+    fn a_sign_in_that_has_ended_says_how_to_sign_in_again() {
+        let no_file = || Some(io::Error::from(io::ErrorKind::NotFound));
+        let told = |words: &'static str, file: Option<io::Error>| {
+            READ.keyless(&CredentialsError::provider_error(Words(words, file)))
+        };
+        for (words, file, command) in [
+            ("the SSO token has expired and cannot be refreshed", None, "aws sso login"),
+            ("failed to load the cached SSO token", no_file(), "aws sso login"),
+            ("missing field `accessToken` in cached SSO token file", None, "aws sso login"),
+            ("UnauthorizedException: Session token not found or invalid", None, "aws sso login"),
+            ("cached Login token is expired", None, "aws login"),
+            ("failed to load cached Login token: none", no_file(), "aws login"),
+        ] {
+            let fault = told(words, file);
+            assert_eq!(fault.kind, FaultKind::Denied { permission: None }, "{words}");
+            let expected = format!("sign in with `{command} --profile ");
+            assert!(fault.detail.starts_with(&expected), "{}", fault.detail);
+            assert!(fault.detail.contains(words), "{}", fault.detail);
+        }
+        let other = told("failed to read the file", no_file());
+        assert_eq!(other.kind, FaultKind::Unreachable);
+        assert!(!other.detail.contains("sign in"), "{}", other.detail);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks.
 //! - Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/` lists, reads, prices, stops and starts it; `thin.rs` calls the
-//!   services that have no SDK here, `xml.rs` reads what they answer.
+//!   services that have no SDK here at the hosts of `endpoint.rs`, `xml.rs` reads what they answer.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs
 //!   and costs.
 
@@ -15,6 +15,7 @@ mod batches;
 mod cause;
 mod cost;
 mod details;
+mod endpoint;
 mod estate;
 mod fault;
 mod groups;

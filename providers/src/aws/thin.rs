@@ -1,5 +1,5 @@
 //! A small signed HTTP client for AWS services of which we call one or two operations: RDS, load
-//! balancers, the price list.
+//! balancers, the price list, keys.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +17,7 @@ use roxmltree::Document;
 use tokio::sync::Mutex;
 
 use super::access::Seat;
+use super::endpoint::Endpoints;
 use super::xml;
 use crate::body::{self, BODY_BYTES_MAX};
 use crate::call::Call;
@@ -45,15 +46,46 @@ pub(super) enum Service {
     ClassicLoadBalancing,
     /// The price list.
     Pricing,
+    /// Keys that disks are encrypted with.
+    Keys,
 }
 
 impl Service {
+    /// Every service.
+    pub(super) const ALL: [Service; 5] = [
+        Service::Rds,
+        Service::LoadBalancing,
+        Service::ClassicLoadBalancing,
+        Service::Pricing,
+        Service::Keys,
+    ];
+
+    /// Its id, by which an operator sets its endpoint. [AWS SDKs and Tools, "Service-specific endpoints"]
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Service::Rds => "RDS",
+            Service::LoadBalancing => "Elastic Load Balancing v2",
+            Service::ClassicLoadBalancing => "Elastic Load Balancing",
+            Service::Pricing => "Pricing",
+            Service::Keys => "KMS",
+        }
+    }
+
+    /// How its hosts begin.
+    pub(super) fn host(self) -> &'static str {
+        match self {
+            Service::Pricing => "api.pricing",
+            other => other.name(),
+        }
+    }
+
     /// Its name in signatures.
     fn name(self) -> &'static str {
         match self {
             Service::Rds => "rds",
             Service::LoadBalancing | Service::ClassicLoadBalancing => "elasticloadbalancing",
             Service::Pricing => "pricing",
+            Service::Keys => "kms",
         }
     }
 
@@ -64,14 +96,8 @@ impl Service {
             Service::LoadBalancing => "2015-12-01",
             Service::ClassicLoadBalancing => "2012-06-01",
             Service::Pricing => "2017-10-15",
+            Service::Keys => "2014-11-01",
         }
-    }
-
-    /// Its endpoint in a region.
-    fn endpoint(self, region: &Region) -> String {
-        let prefix = if self == Service::Pricing { "api." } else { "" };
-        let china = if region.as_str().starts_with("cn-") { ".cn" } else { "" };
-        format!("https://{prefix}{}.{region}.amazonaws.com{china}", self.name())
     }
 }
 
@@ -102,7 +128,7 @@ pub(super) struct Thin {
     held: Mutex<Option<Held>>,
     time: SharedTimeSource,
     region: Region,
-    endpoint: Option<String>,
+    endpoints: Endpoints,
     timeouts: Timeouts,
 }
 
@@ -132,14 +158,15 @@ impl Thin {
             held: Mutex::new(None),
             time: config.time_source().unwrap_or_default(),
             region: region.clone(),
-            endpoint: config.endpoint_url().map(str::to_owned),
+            endpoints: Endpoints::of(config),
             timeouts,
         }
     }
 
-    fn url(&self, service: Service) -> String {
-        let base = self.endpoint.clone().unwrap_or_else(|| service.endpoint(&self.region));
-        format!("{}/", base.trim_end_matches('/'))
+    async fn url(&self, call: Call, service: Service) -> Result<String, Fault> {
+        let base = self.endpoints.base(service, &self.region).await;
+        let base = base.map_err(|why| call.fault(FaultKind::Refused, why))?;
+        Ok(format!("{}/", base.trim_end_matches('/')))
     }
 
     async fn keys(&self, call: Call) -> Result<Credentials, Fault> {
@@ -200,7 +227,7 @@ impl Seat {
             body.push_str(&format!("&{}={}", escaped(name), escaped(value)));
         }
         let message = Message {
-            url: self.thin.url(service),
+            url: self.thin.url(call, service).await?,
             content_type: "application/x-www-form-urlencoded; charset=utf-8",
             target: None,
             body,
@@ -218,7 +245,7 @@ impl Seat {
         deadline: Deadline,
     ) -> Result<serde_json::Value, Fault> {
         let message = Message {
-            url: self.thin.url(service),
+            url: self.thin.url(call, service).await?,
             content_type: "application/x-amz-json-1.1",
             target: Some(format!("{target}.{}", call.operation)),
             body: fields.to_string(),
@@ -362,20 +389,6 @@ mod tests {
          Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
          SignedHeaders=content-type;host;x-amz-date, \
          Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a";
-
-    #[test]
-    fn each_service_has_its_endpoint_in_each_partition() {
-        let at = |service: Service, region| service.endpoint(&Region::new(region).unwrap());
-        assert_eq!(at(Service::Rds, "eu-west-1"), "https://rds.eu-west-1.amazonaws.com");
-        assert_eq!(
-            at(Service::LoadBalancing, "cn-north-1"),
-            "https://elasticloadbalancing.cn-north-1.amazonaws.com.cn"
-        );
-        assert_eq!(
-            at(Service::Pricing, "us-east-1"),
-            "https://api.pricing.us-east-1.amazonaws.com"
-        );
-    }
 
     #[test]
     fn refusals_are_read_in_xml_and_in_json() {

@@ -9,6 +9,7 @@ use fleet::{AccountId, Fault, FaultKind, Region, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::access::{Access, Seat};
+use super::super::endpoint;
 use super::super::thin::Service;
 use crate::Deadline;
 use crate::call::Call;
@@ -63,13 +64,13 @@ async fn one(
     Ok(price(&products, &question, seat.now()))
 }
 
-/// The price list is kept in few regions; each partition has its own.
+/// The price list is kept in few regions. A partition has its own or none: another's would not take
+/// the keys.
 async fn seat(access: &Access, account: &AccountId, region: &Region) -> Result<Arc<Seat>, Fault> {
-    let home = match region.as_str().starts_with("cn-") {
-        true => "cn-northwest-1",
-        false => "us-east-1",
+    let Some(home) = endpoint::price_list(region).await else {
+        let why = format!("no price list can be asked from region `{region}`: give prices in a file");
+        return Err(GET_PRODUCTS.fault(FaultKind::Missing, why));
     };
-    let home = Region::new(home).expect("the name is sound");
     access.seat(GET_PRODUCTS, account, &home).await
 }
 

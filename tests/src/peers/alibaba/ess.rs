@@ -570,15 +570,16 @@ fn adjust(request: &Request, group: &mut Group, shop: &mut Shop<'_>) -> Result<V
     };
     let to = wanted.clamp(group.min.into(), group.max.into()) as u32;
     let why = "A user requests to execute ScaleWithAdjustment";
-    if group.desired.is_some() {
-        group.desired = Some(to);
-        let id = group.scale(to, why, "Api", shop);
-        return Ok(json!({ "ScalingActivityId": id, "ActivityType": "CapacityChange" }));
-    }
+    // "The scaling group has no ongoing scaling activities", with a desired capacity or without.
     if group.busy(shop.now) {
         let message = "You cannot perform scaling activities on the specified scaling group \
                        because a scaling activity is in progress.";
         return Err(Refusal::new(403, "ScalingActivityInProgress", message));
+    }
+    if group.desired.is_some() {
+        group.desired = Some(to);
+        let id = group.scale(to, why, "Api", shop);
+        return Ok(json!({ "ScalingActivityId": id, "ActivityType": "CapacityChange" }));
     }
     Ok(json!({ "ScalingActivityId": group.scale(to, why, "Api", shop) }))
 }

@@ -46,6 +46,7 @@ mod settings;
 pub mod sim;
 mod timeouts;
 pub mod traced;
+mod trial;
 
 pub use cost::{Expected, Permissions, Volume};
 pub use deadline::Deadline;
@@ -57,6 +58,7 @@ pub use samples::{Partial, Samples};
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use settings::CloudSettings;
 pub use timeouts::Timeouts;
+pub use trial::{Growth, Identity, Limit, Outcome, Purpose, Room, Trial, Trials, Tried, Untried};
 
 use async_trait::async_trait;
 use fleet::Change;
@@ -175,6 +177,10 @@ pub trait Provider: Send + Sync {
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
     /// What of it may be idle; `None` for a cloud that neap cannot stop anything in.
     fn estate(&self) -> Option<&dyn Estate> {
+        None
+    }
+    /// What of it can be tried out; `None` for what asks nobody's permission.
+    fn trials(&self) -> Option<&dyn Trials> {
         None
     }
 }

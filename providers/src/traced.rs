@@ -14,7 +14,9 @@ use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Timestamp}
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples};
+use crate::{
+    Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples, Trials,
+};
 
 pub use fleet::calls::{Calls, LATENCY_BOUNDS_MS, Operation};
 
@@ -164,6 +166,11 @@ impl Provider for Traced {
 
     fn estate(&self) -> Option<&dyn Estate> {
         self.inner.estate().map(|_| self as &dyn Estate)
+    }
+
+    // Asked by people, each call with a deadline of its own: nothing to count.
+    fn trials(&self) -> Option<&dyn Trials> {
+        self.inner.trials()
     }
 }
 

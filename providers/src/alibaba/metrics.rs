@@ -248,6 +248,18 @@ pub(super) async fn named(
     Ok(names.map(str::to_owned).collect())
 }
 
+/// Asks for one metric of the last minutes, for whoever asks whether the call is allowed.
+pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
+    let asking = Asking {
+        namespace: "acs_ecs_dashboard",
+        metric: "CPUUtilization",
+        period: Step::MINUTE,
+        resources: None,
+    };
+    let now = seat.now();
+    pages(seat, &asking, (now - Seconds::minutes(2), now), deadline).await.map(drop)
+}
+
 async fn pages(
     seat: &Seat,
     asking: &Asking<'_>,

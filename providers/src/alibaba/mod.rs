@@ -7,6 +7,7 @@
 //! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words.
 //! - Reading samples: `metrics.rs`. Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/`, instances above all, which are listed, measured, stopped and started.
+//! - `trial.rs` tries each permission, `rooms.rs` reads the limits around growth.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs.
 
 mod access;
@@ -22,10 +23,12 @@ mod known;
 mod metrics;
 mod owner;
 mod params;
+mod rooms;
 mod settings;
 pub mod sign;
 mod translate;
 mod transport;
+mod trial;
 mod write;
 
 use std::sync::Arc;
@@ -47,7 +50,9 @@ use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::{DESCRIBE_METRICS, Several};
 
 use crate::places;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
+use crate::{
+    Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples, Trials,
+};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
 const SETTLING_MIN: Seconds = Seconds::minutes(3);
@@ -99,6 +104,10 @@ impl Provider for Alibaba {
     }
 
     fn estate(&self) -> Option<&dyn Estate> {
+        Some(self)
+    }
+
+    fn trials(&self) -> Option<&dyn Trials> {
         Some(self)
     }
 }

@@ -45,6 +45,10 @@ pub(super) enum Service {
     ClassicLoadBalancing,
     /// The price list.
     Pricing,
+    /// Users, roles and what their policies allow.
+    Identity,
+    /// Limits of accounts.
+    Quotas,
 }
 
 impl Service {
@@ -54,6 +58,8 @@ impl Service {
             Service::Rds => "rds",
             Service::LoadBalancing | Service::ClassicLoadBalancing => "elasticloadbalancing",
             Service::Pricing => "pricing",
+            Service::Identity => "iam",
+            Service::Quotas => "servicequotas",
         }
     }
 
@@ -64,6 +70,8 @@ impl Service {
             Service::LoadBalancing => "2015-12-01",
             Service::ClassicLoadBalancing => "2012-06-01",
             Service::Pricing => "2017-10-15",
+            Service::Identity => "2010-05-08",
+            Service::Quotas => "2019-06-24",
         }
     }
 
@@ -71,6 +79,14 @@ impl Service {
     fn endpoint(self, region: &Region) -> String {
         let prefix = if self == Service::Pricing { "api." } else { "" };
         let china = if region.as_str().starts_with("cn-") { ".cn" } else { "" };
+        // One for a partition. [IAM endpoints and quotas]
+        match (self, region.as_str()) {
+            (Service::Identity, "us-east-1") => return "https://iam.amazonaws.com".to_owned(),
+            (Service::Identity, "us-gov-west-1") => {
+                return "https://iam.us-gov.amazonaws.com".to_owned();
+            }
+            _ => {}
+        }
         format!("https://{prefix}{}.{region}.amazonaws.com{china}", self.name())
     }
 }
@@ -374,6 +390,13 @@ mod tests {
         assert_eq!(
             at(Service::Pricing, "us-east-1"),
             "https://api.pricing.us-east-1.amazonaws.com"
+        );
+        assert_eq!(at(Service::Identity, "us-east-1"), "https://iam.amazonaws.com");
+        assert_eq!(at(Service::Identity, "cn-north-1"), "https://iam.cn-north-1.amazonaws.com.cn");
+        assert_eq!(at(Service::Identity, "us-gov-west-1"), "https://iam.us-gov.amazonaws.com");
+        assert_eq!(
+            at(Service::Quotas, "eu-west-1"),
+            "https://servicequotas.eu-west-1.amazonaws.com"
         );
     }
 

@@ -15,6 +15,7 @@ mod parts;
 mod prices;
 mod switch;
 mod targets;
+mod trial;
 mod types;
 mod usage;
 
@@ -36,7 +37,10 @@ use crate::intervals;
 use crate::places;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
-use instance::INSTANCES;
+pub(super) use instance::INSTANCES;
+pub(super) use pages::ListingCall;
+pub(super) use switch::{START, STOP};
+pub(super) use trial::tried;
 
 /// What is read of it, for the observer's role.
 pub(super) const READS: [Call; 20] = [

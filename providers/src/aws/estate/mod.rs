@@ -15,6 +15,7 @@ mod instances;
 mod parts;
 mod prices;
 mod switch;
+pub(super) mod trial;
 mod types;
 mod usage;
 
@@ -37,6 +38,8 @@ use crate::home::{Home, KindInPlace, kinds_in, listings};
 use crate::intervals;
 use crate::places::{self, Place};
 use crate::{Deadline, Estate, Listing, PowerSwitch};
+
+pub(super) use switch::obeyed;
 
 /// The calls that reading needs besides those of groups.
 pub(super) const READS: [Call; 15] = [

@@ -25,7 +25,7 @@ const HOURS_A_MONTH: f64 = 730.0;
 /// Pages of products that one question may have.
 const PAGES_MAX: usize = 20;
 /// The prefix of the API's name in a call.
-const TARGET: &str = "AWSPriceListService";
+pub(super) const TARGET: &str = "AWSPriceListService";
 
 /// A question to the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,11 @@ async fn one(
 }
 
 /// The price list is kept in few regions; each partition has its own.
-async fn seat(access: &Access, account: &AccountId, region: &Region) -> Result<Arc<Seat>, Fault> {
+pub(super) async fn seat(
+    access: &Access,
+    account: &AccountId,
+    region: &Region,
+) -> Result<Arc<Seat>, Fault> {
     let home = match region.as_str().starts_with("cn-") {
         true => "cn-northwest-1",
         false => "us-east-1",

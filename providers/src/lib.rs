@@ -34,6 +34,8 @@ mod places;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
+mod regions;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod remembered;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod retry;
@@ -84,8 +86,23 @@ pub trait Inventory: Send + Sync {
     /// Reads one group afresh, past any cache: what a write is checked against.
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault>;
 
-    /// The configured accounts and regions: where groups may be. None for a source without groups.
+    /// The accounts and regions in which groups may be, as they are configured or were found last. None
+    /// for a source without groups.
     fn places(&self) -> Vec<Place>;
+
+    /// Whether its regions are looked for rather than configured.
+    fn seeks_places(&self) -> bool {
+        false
+    }
+
+    /// Looks for its regions, and keeps what it finds for [`Inventory::places`]. What was found before
+    /// stands where a cloud does not answer.
+    ///
+    /// # Errors
+    /// Why the regions of some account are not known afresh.
+    async fn find_places(&self, _deadline: Deadline) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// All groups that the role sees in one of its places, for `init` and templates; an empty list is
     /// an answer.

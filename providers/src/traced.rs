@@ -194,6 +194,17 @@ impl Inventory for Traced {
         self.inner.inventory().places()
     }
 
+    fn seeks_places(&self) -> bool {
+        self.inner.inventory().seeks_places()
+    }
+
+    // Once a day: nothing to count.
+    async fn find_places(&self, deadline: Deadline) -> Result<(), Fault> {
+        let find = self.inner.inventory().find_places(deadline);
+        let late = || too_late(FaultKind::TimedOut, Operation::Discover);
+        tokio::time::timeout_at(deadline.0 + GRACE, find).await.unwrap_or_else(|_| Err(late()))
+    }
+
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
         let call = self.inner.inventory().discover(place, deadline);
         single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await

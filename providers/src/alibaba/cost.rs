@@ -10,6 +10,7 @@ use super::groups::{
     PAGE,
 };
 use super::metrics::{DESCRIBE_METRICS, DIMENSIONS};
+use super::regions::DESCRIBE_REGIONS;
 use super::rooms::{ACCOUNT_ATTRIBUTES, LIMITATION, SWITCHES};
 use super::write::{MODIFY, SCALE};
 use crate::cost::pages;
@@ -28,6 +29,7 @@ pub fn required_permissions() -> Permissions {
         DESCRIBE_TASKS,
         DESCRIBE_METRICS,
         ACCOUNT_ATTRIBUTES,
+        DESCRIBE_REGIONS,
         LIMITATION,
         SWITCHES.call,
     ];

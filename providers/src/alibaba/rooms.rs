@@ -12,6 +12,7 @@ use super::endpoint::Product;
 use super::estate::{INSTANCES, ListingCall};
 use super::groups::{DESCRIBE_GROUPS, NAMES};
 use super::params::Params;
+use super::regions::DESCRIBE_REGIONS;
 use super::trial::{Outcomes, outcome};
 use crate::call::Call;
 use crate::{Deadline, Growth, Limit, Room};
@@ -38,12 +39,15 @@ struct Switch {
 
 /// The calls that limits are read by, each tried once.
 pub(super) async fn outcomes(seat: &Seat, deadline: Deadline) -> Outcomes {
-    let (vcpus, switches, largest) = tokio::join!(
+    let regions = seat.call::<Value>(DESCRIBE_REGIONS, Product::Ecs, seat.params(), deadline);
+    let (vcpus, switches, largest, regions) = tokio::join!(
         vcpus(seat, deadline),
         SWITCHES.first(seat, seat.params(), deadline),
         largest(seat, deadline),
+        regions,
     );
     BTreeMap::from([
+        (DESCRIBE_REGIONS.permission(), outcome(regions)),
         (ACCOUNT_ATTRIBUTES.permission(), outcome(vcpus)),
         (SWITCHES.call.permission(), outcome(switches)),
         (LIMITATION.permission(), outcome(largest)),

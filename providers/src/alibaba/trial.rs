@@ -17,6 +17,7 @@ use super::groups::{
 };
 use super::metrics::{self, DESCRIBE_METRICS};
 use super::params::Params;
+use super::regions::DESCRIBE_REGIONS;
 use super::{Alibaba, cost, rooms};
 use crate::call::Call;
 use crate::trial::{shell_word, statement_in};
@@ -111,7 +112,8 @@ async fn tried(seat: &Arc<Seat>, writes: bool, deadline: Deadline) -> Tried {
 
 /// What a permission is for.
 fn purpose(permission: &str) -> Purpose {
-    let limits = [rooms::ACCOUNT_ATTRIBUTES, rooms::LIMITATION, rooms::SWITCHES.call];
+    let limits =
+        [rooms::ACCOUNT_ATTRIBUTES, rooms::LIMITATION, rooms::SWITCHES.call, DESCRIBE_REGIONS];
     match permission.split(':').next() {
         _ if limits.iter().any(|call| call.permission() == permission) => Purpose::Limits,
         Some("ess") => Purpose::Groups,

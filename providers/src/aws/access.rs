@@ -27,6 +27,7 @@ use crate::call::Call;
 use crate::gates::Gates;
 use crate::meter::Meter;
 use crate::places::{OnePer, Place};
+use crate::regions::FoundRegions;
 use crate::{Deadline, Identity, Now};
 
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
@@ -84,6 +85,8 @@ impl TimeSource for SdkTime {
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) settings: Settings,
+    /// The regions of accounts, where they are looked for.
+    pub(super) found: FoundRegions,
     now: Arc<dyn Now>,
     /// Instead of the SDK's own chain.
     credentials: Option<SharedCredentialsProvider>,
@@ -184,6 +187,7 @@ impl Access {
         let http = thin::client(&settings.timeouts);
         Access {
             settings,
+            found: FoundRegions::default(),
             now,
             credentials,
             base: OnceCell::new(),

@@ -25,6 +25,7 @@ mod listings;
 mod metrics;
 mod owner;
 mod pages;
+mod regions;
 mod rooms;
 mod settings;
 #[cfg(test)]
@@ -117,7 +118,18 @@ impl Inventory for Aws {
     }
 
     fn places(&self) -> Vec<Place> {
-        self.access.settings.named_places()
+        self.access.settings.named_places(&self.access.found)
+    }
+
+    fn seeks_places(&self) -> bool {
+        self.access.settings.every_region
+    }
+
+    async fn find_places(&self, deadline: Deadline) -> Result<(), Fault> {
+        match self.access.settings.every_region {
+            true => regions::find(&self.access, deadline).await,
+            false => Ok(()),
+        }
     }
 
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {

@@ -13,6 +13,7 @@ use super::estate::trial::DESCRIBE_TYPES;
 use super::groups::FILTER_VALUES;
 use super::listings::{DESCRIBE_GROUPS, DESCRIBE_INSTANCES, INSTANCES_PAGE, PAGE, PAGE_I32};
 use super::pages::pages_of;
+use super::regions::DESCRIBE_REGIONS;
 use super::thin::Service;
 use super::trial::{Outcomes, outcome};
 use crate::call::Call;
@@ -31,11 +32,16 @@ const TARGET: &str = "ServiceQuotasV20190624";
 /// The calls that limits are read by, each tried once.
 pub(super) async fn outcomes(seat: &Seat, deadline: Deadline) -> Outcomes {
     let subnets = seat.ec2.describe_subnets().max_results(5).send();
-    let (quota, subnets) =
-        tokio::join!(quota(seat, deadline), seat.call(DESCRIBE_SUBNETS, deadline, subnets));
+    let regions = seat.ec2.describe_regions().send();
+    let (quota, subnets, regions) = tokio::join!(
+        quota(seat, deadline),
+        seat.call(DESCRIBE_SUBNETS, deadline, subnets),
+        seat.call(DESCRIBE_REGIONS, deadline, regions),
+    );
     BTreeMap::from([
         (GET_QUOTA.permission(), outcome(quota)),
         (DESCRIBE_SUBNETS.permission(), outcome(subnets)),
+        (DESCRIBE_REGIONS.permission(), outcome(regions)),
     ])
 }
 

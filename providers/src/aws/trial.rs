@@ -17,6 +17,7 @@ use super::listings::{
     DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES, DESCRIBE_SCHEDULED,
 };
 use super::metrics::{self, GET_METRIC_DATA};
+use super::regions::DESCRIBE_REGIONS;
 use super::thin::Service;
 use super::{Aws, cost, rooms, xml};
 use crate::call::Call;
@@ -136,6 +137,7 @@ fn purpose(permission: &str) -> Purpose {
     let is = |call: Call| call.permission() == permission;
     match permission.split(':').next() {
         _ if is(rooms::GET_QUOTA) || is(rooms::DESCRIBE_SUBNETS) => Purpose::Limits,
+        _ if is(DESCRIBE_REGIONS) => Purpose::Limits,
         Some("autoscaling") => Purpose::Groups,
         _ if is(GET_METRIC_DATA) || is(DESCRIBE_INSTANCES) => Purpose::Groups,
         _ => Purpose::Machines,

@@ -82,7 +82,7 @@ struct Site {
 #[async_trait]
 impl Estate for Aws {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
-        let asked = kinds_in(&self.access.settings.places(), kinds);
+        let asked = kinds_in(&self.access.settings.places(&self.access.found), kinds);
         let place = |(place, _): &KindInPlace| place.clone();
         let read = |(account, region): Place, asked: Vec<KindInPlace>| {
             let access = Arc::clone(&self.access);

@@ -13,6 +13,8 @@ use super::wire::{Refusal, Request, minute};
 const PAGE_MAX: i64 = 50;
 /// Members on one page.
 const MEMBERS_MAX: i64 = 100;
+/// The vSwitch of every group, and its free addresses.
+pub(super) const SWITCH: (&str, u32) = ("vsw-bp1", 250);
 /// The processes that can be suspended, as calls name them and as groups show them.
 const PROCESSES: [(&str, &str); 5] = [
     ("scalein", "ScaleIn"),
@@ -404,6 +406,8 @@ impl Group {
             "ModificationTime": minute(self.created),
             "DefaultCooldown": 300,
             "GroupType": "ECS",
+            "VSwitchId": SWITCH.0,
+            "VSwitchIds": [SWITCH.0],
             "HealthCheckType": "ECS",
             "HealthCheckTypes": ["ECS"],
             "MultiAZPolicy": "PRIORITY",
@@ -455,6 +459,9 @@ pub(super) fn answer(
     page_groups: Option<usize>,
 ) -> Result<Value, Refusal> {
     let now = shop.now;
+    if request.operation == "DescribeLimitation" {
+        return Ok(json!({ "MaxNumberOfMaxSize": 2000, "MaxNumberOfScalingGroups": 50 }));
+    }
     if let Some(start) = request.operation.strip_prefix("Describe") {
         return describe(request, groups, account, start, &shop, page_groups);
     }

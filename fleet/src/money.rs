@@ -28,6 +28,46 @@ impl fmt::Display for Currency {
     }
 }
 
+/// How many yuan a US dollar is, as somebody states it. There is no default: without it an amount in
+/// one currency is unknown in the other.
+///
+/// ```
+/// use fleet::money::{CnyPerUsd, Currency};
+///
+/// let rate = CnyPerUsd::new(7.1).expect("a rate");
+/// assert_eq!(rate.converted(7_100_000, Currency::Cny, Currency::Usd), 1_000_000);
+/// assert_eq!(rate.converted(1_000_000, Currency::Usd, Currency::Cny), 7_100_000);
+/// assert_eq!(rate.converted(5, Currency::Cny, Currency::Cny), 5);
+/// // What is above nothing stays above nothing.
+/// assert_eq!(rate.converted(1, Currency::Cny, Currency::Usd), 1);
+/// assert_eq!(CnyPerUsd::new(0.0), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CnyPerUsd(f64);
+
+impl CnyPerUsd {
+    /// The rate; `None` for what no rate can be.
+    pub fn new(rate: f64) -> Option<CnyPerUsd> {
+        (rate.is_finite() && rate > 0.0).then_some(CnyPerUsd(rate))
+    }
+
+    /// The rate as a number.
+    pub fn rate(self) -> f64 {
+        self.0
+    }
+
+    /// Millionths of one currency in millionths of another.
+    pub fn converted(self, micro: u64, from: Currency, to: Currency) -> u64 {
+        let amount = micro as f64;
+        let converted = match (from, to) {
+            (Currency::Cny, Currency::Usd) => amount / self.0,
+            (Currency::Usd, Currency::Cny) => amount * self.0,
+            (Currency::Usd, Currency::Usd) | (Currency::Cny, Currency::Cny) => return micro,
+        };
+        (converted.round() as u64).max(u64::from(micro > 0))
+    }
+}
+
 /// What a price is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PriceQuery {
@@ -54,6 +94,15 @@ pub struct Price {
     pub source: OrTold<PriceSource>,
     /// When it was read or written down.
     pub as_of: Timestamp,
+}
+
+impl Price {
+    /// The price in a currency, where one is wanted and a rate is stated; else as it is.
+    pub fn in_currency(self, wanted: Option<Currency>, rate: Option<CnyPerUsd>) -> Price {
+        let (Some(currency), Some(rate)) = (wanted, rate) else { return self };
+        let hourly_micro = rate.converted(self.hourly_micro, self.currency, currency);
+        Price { hourly_micro, currency, ..self }
+    }
 }
 
 /// A sum by currency, beside how many of its parts have no known price.

@@ -34,6 +34,8 @@ mod places;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 #[cfg(any(feature = "alibaba", feature = "aws"))]
+mod regions;
+#[cfg(any(feature = "alibaba", feature = "aws"))]
 mod remembered;
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]
 mod retry;
@@ -46,6 +48,7 @@ mod settings;
 pub mod sim;
 mod timeouts;
 pub mod traced;
+mod trial;
 
 pub use cost::{Expected, Permissions, Volume};
 pub use deadline::Deadline;
@@ -57,9 +60,11 @@ pub use samples::{Partial, Samples};
 #[cfg(any(feature = "alibaba", feature = "aws"))]
 pub use settings::CloudSettings;
 pub use timeouts::Timeouts;
+pub use trial::{Growth, Identity, Limit, Outcome, Purpose, Room, Trial, Trials, Tried, Untried};
 
 use async_trait::async_trait;
 use fleet::Change;
+use fleet::feed::{Survey, Surveyed};
 use fleet::group::{Activity, GroupState};
 use fleet::metric::{MetricQuery, Sample};
 use fleet::{Fault, GroupId, GroupRef, Place, Timestamp};
@@ -82,14 +87,40 @@ pub trait Inventory: Send + Sync {
     /// Reads one group afresh, past any cache: what a write is checked against.
     async fn group(&self, id: &GroupId, deadline: Deadline) -> Result<GroupState, Fault>;
 
-    /// The configured accounts and regions: where groups may be. None for a source without groups.
+    /// The accounts and regions in which groups may be, as they are configured or were found last. None
+    /// for a source without groups.
     fn places(&self) -> Vec<Place>;
+
+    /// Whether its regions are looked for rather than configured.
+    fn seeks_places(&self) -> bool {
+        false
+    }
+
+    /// Looks for its regions, and keeps what it finds for [`Inventory::places`]. What was found before
+    /// stands where a cloud does not answer.
+    ///
+    /// # Errors
+    /// Why the regions of some account are not known afresh.
+    async fn find_places(&self, _deadline: Deadline) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// All groups that the role sees in one of its places, for `init` and templates; an empty list is
     /// an answer.
     ///
     /// The groups are named by the place's own account and region.
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault>;
+
+    /// All groups that the role sees in one of its places, with what feeds them: attachments, policies,
+    /// alarms, activities of six weeks. For `init` alone.
+    ///
+    /// What could not be read beside the groups is named in the answer and fails nothing. An adapter
+    /// that does not read more tells the groups alone.
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let groups = self.discover(place, deadline).await?;
+        let groups = groups.into_iter().map(Surveyed::bare).collect();
+        Ok(Survey { groups, unread: Vec::new() })
+    }
 
     /// What a group did since `since`, newest first, for lead times.
     async fn activities(
@@ -175,6 +206,10 @@ pub trait Provider: Send + Sync {
     fn writer(&self, group: &GroupId) -> Box<dyn GroupWriter>;
     /// What of it may be idle; `None` for a cloud that neap cannot stop anything in.
     fn estate(&self) -> Option<&dyn Estate> {
+        None
+    }
+    /// What of it can be tried out; `None` for what asks nobody's permission.
+    fn trials(&self) -> Option<&dyn Trials> {
         None
     }
 }

@@ -6,6 +6,7 @@ use fleet::{AccountId, Fault, FaultKind, ProviderName, Region};
 use crate::call::Call;
 use crate::home::Home;
 use crate::places::Place;
+use crate::regions::FoundRegions;
 use crate::{Budget, RoleAccount, Timeouts};
 
 /// The account's name where the credentials decide which one it is.
@@ -16,8 +17,11 @@ const DEFAULT_ACCOUNT: &str = "default";
 #[derive(Clone, Debug)]
 pub struct CloudSettings<S> {
     pub provider: ProviderName,
-    /// The regions that are looked through; groups and metrics name their own.
+    /// The regions that are looked through; groups and metrics name their own. Where every region is,
+    /// these alone are until the others are found.
     pub regions: Vec<Region>,
+    /// Whether all regions that an account has are looked through.
+    pub every_region: bool,
     /// The accounts, each through a role; empty for the one account that the cloud's own chain of
     /// credentials belongs to.
     pub accounts: Vec<RoleAccount<S>>,
@@ -35,6 +39,7 @@ impl<S> CloudSettings<S> {
         CloudSettings {
             provider,
             regions,
+            every_region: false,
             accounts: Vec::new(),
             endpoint_url: None,
             timeouts: Timeouts::default(),
@@ -42,25 +47,37 @@ impl<S> CloudSettings<S> {
         }
     }
 
-    /// Every account that is entered, in every region.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        let accounts = match self.accounts.as_slice() {
+    /// The names of the accounts that are entered.
+    pub(crate) fn account_names(&self) -> Vec<AccountId> {
+        match self.accounts.as_slice() {
             [] => vec![default_account()],
             roles => roles.iter().map(|role| role.role_arn.account().clone()).collect(),
-        };
+        }
+    }
+
+    /// The region that is asked which others there are.
+    pub(crate) fn home_region(&self) -> Region {
+        let first = self.regions.first().cloned();
+        first.unwrap_or_else(|| Region::new("us-east-1").expect("the name is sound"))
+    }
+
+    /// Every account that is entered, in every region.
+    pub(crate) fn places(&self, found: &FoundRegions) -> Vec<Place> {
         let each = |account: AccountId| {
-            self.regions.iter().map(move |region| (account.clone(), region.clone()))
+            let found = if self.every_region { found.of(&account) } else { None };
+            let regions = found.unwrap_or_else(|| self.regions.clone());
+            regions.into_iter().map(move |region| (account.clone(), region))
         };
-        accounts.into_iter().flat_map(each).collect()
+        self.account_names().into_iter().flat_map(each).collect()
     }
 
     /// The same, each with the provider's name.
-    pub(crate) fn named_places(&self) -> Vec<fleet::Place> {
+    pub(crate) fn named_places(&self, found: &FoundRegions) -> Vec<fleet::Place> {
         let named = |(account, region)| {
             let provider = self.provider.clone();
             fleet::Place { provider, account, region }
         };
-        self.places().into_iter().map(named).collect()
+        self.places(found).into_iter().map(named).collect()
     }
 
     /// An account in a region, under the name that the caller has for it.

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet::Change;
+use fleet::feed::Survey;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
 use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Timestamp};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples};
+use crate::{
+    Deadline, Estate, GroupWriter, Inventory, Metrics, Provider, Retention, Samples, Trials,
+};
 
 pub use fleet::calls::{Calls, LATENCY_BOUNDS_MS, Operation};
 
@@ -165,6 +168,11 @@ impl Provider for Traced {
     fn estate(&self) -> Option<&dyn Estate> {
         self.inner.estate().map(|_| self as &dyn Estate)
     }
+
+    // Asked by people, each call with a deadline of its own: nothing to count.
+    fn trials(&self) -> Option<&dyn Trials> {
+        self.inner.trials()
+    }
 }
 
 #[async_trait]
@@ -187,8 +195,24 @@ impl Inventory for Traced {
         self.inner.inventory().places()
     }
 
+    fn seeks_places(&self) -> bool {
+        self.inner.inventory().seeks_places()
+    }
+
+    // Once a day: nothing to count.
+    async fn find_places(&self, deadline: Deadline) -> Result<(), Fault> {
+        let find = self.inner.inventory().find_places(deadline);
+        let late = || too_late(FaultKind::TimedOut, Operation::Discover);
+        tokio::time::timeout_at(deadline.0 + GRACE, find).await.unwrap_or_else(|_| Err(late()))
+    }
+
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
         let call = self.inner.inventory().discover(place, deadline);
+        single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await
+    }
+
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let call = self.inner.inventory().survey(place, deadline);
         single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await
     }
 

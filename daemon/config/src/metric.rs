@@ -44,10 +44,21 @@ impl Surroundings<'_> {
                 .or_else(|| only(table, &of_metric::ACCOUNT, config.accounts())),
         };
         let region = match region {
+            Some(entry) if config.has_every_region() => {
+                entry.name(Region::new, "the name of a region")
+            }
             Some(entry) => known(&entry, Region::new, &config.regions(), "region"),
-            None => home
-                .map(|home| home.region.clone())
-                .or_else(|| only(table, &of_metric::REGION, config.regions())),
+            None => home.map(|home| home.region.clone()).or_else(|| match config {
+                any if any.has_every_region() => {
+                    table.missing(
+                        &of_metric::REGION,
+                        "a region, since its provider looks in all",
+                        None,
+                    );
+                    None
+                }
+                some => only(table, &of_metric::REGION, some.regions()),
+            }),
         };
         Some(Place { provider: name, account: account?, region: region? })
     }
@@ -356,27 +367,27 @@ pub fn known_spacing(query: &MetricQuery) -> Option<Step> {
     basic.then_some(Step::FIVE_MINUTES)
 }
 
-/// The mean CPU utilisation that a cloud measures of every group by itself, by the group's name.
-/// Alibaba Cloud has none.
+/// The mean CPU utilisation of a group's members: what a cloud measures of every group by itself, by the
+/// group's name. Alibaba Cloud measures members alone; its adapter takes the mean.
 pub(super) fn own_utilisation(
     config: &ProviderConfig,
     place: &Place,
     group: &str,
 ) -> Option<MetricQuery> {
-    // The simulated cloud spells its metrics as AWS does.
-    let (namespace, metric, dimension) = ("AWS/EC2", "CPUUtilization", "AutoScalingGroupName");
-    let period = match config {
-        ProviderConfig::Alibaba(_) | ProviderConfig::Prometheus(_) => return None,
+    let (namespace, dimension, period) = match config {
+        ProviderConfig::Prometheus(_) => return None,
+        ProviderConfig::Alibaba(_) => ("acs_ecs_dashboard", "scalingGroup", Step::MINUTE),
         // Basic monitoring reports every five minutes; detailed monitoring answers too.
-        ProviderConfig::Aws(_) => Step::FIVE_MINUTES,
-        ProviderConfig::Sim(_) => Step::MINUTE,
+        ProviderConfig::Aws(_) => ("AWS/EC2", "AutoScalingGroupName", Step::FIVE_MINUTES),
+        // The simulated cloud spells its metrics as AWS does.
+        ProviderConfig::Sim(_) => ("AWS/EC2", "AutoScalingGroupName", Step::MINUTE),
     };
     Some(MetricQuery {
         provider: place.provider.clone(),
         account: place.account.clone(),
         region: place.region.clone(),
         namespace: namespace.to_owned(),
-        metric: metric.to_owned(),
+        metric: "CPUUtilization".to_owned(),
         statistic: Statistic::Average,
         dimensions: BTreeMap::from([(dimension.to_owned(), group.to_owned())]),
         period,

@@ -30,8 +30,10 @@ pub enum ProviderConfig {
 /// `kind = "alibaba"`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlibabaConfig {
-    /// The regions to look in; at least one.
+    /// The regions to look in; at least one, but where all are.
     pub regions: Vec<Region>,
+    /// Whether all regions that an account has are looked in.
+    pub every_region: bool,
     /// The accounts to look in; at least one. Without `accounts` in the file it is the account of
     /// the default chain of credentials, named `default`.
     pub accounts: Vec<CloudAccount>,
@@ -46,8 +48,10 @@ pub struct AlibabaConfig {
 /// `kind = "aws"`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AwsConfig {
-    /// The regions to look in; at least one.
+    /// The regions to look in; at least one, but where all are.
     pub regions: Vec<Region>,
+    /// Whether all regions that an account has are looked in.
+    pub every_region: bool,
     /// The accounts to look in; at least one. Without `accounts` in the file it is the account of
     /// the SDK's own credentials, named `default`.
     pub accounts: Vec<CloudAccount>,
@@ -131,6 +135,15 @@ impl ProviderConfig {
             ProviderConfig::Aws(_) => "aws",
             ProviderConfig::Prometheus(_) => PROMETHEUS,
             ProviderConfig::Sim(_) => "sim",
+        }
+    }
+
+    /// Whether any region may be named, since it looks in all.
+    pub fn has_every_region(&self) -> bool {
+        match self {
+            ProviderConfig::Alibaba(alibaba) => alibaba.every_region,
+            ProviderConfig::Aws(aws) => aws.every_region,
+            ProviderConfig::Prometheus(_) | ProviderConfig::Sim(_) => false,
         }
     }
 
@@ -299,6 +312,7 @@ fn alibaba(table: &Table<'_>) -> AlibabaConfig {
     });
     let role = |arn: &str| (checks.role_account)("alibaba", arn).ok();
     AlibabaConfig {
+        every_region: every_region(table),
         regions: regions(table, "ap-southeast-1"),
         accounts: accounts(table, "acs:ram::1234567890123456:role/neap", role),
         vpc_endpoints: table
@@ -313,6 +327,7 @@ fn alibaba(table: &Table<'_>) -> AlibabaConfig {
 fn aws(table: &Table<'_>) -> AwsConfig {
     let role = |arn: &str| (table.checks().role_account)("aws", arn).ok();
     AwsConfig {
+        every_region: every_region(table),
         regions: regions(table, "eu-west-1"),
         accounts: accounts(table, "arn:aws:iam::111122223333:role/neap", role),
         endpoint_url: table.get(&of_aws::ENDPOINT_URL).and_then(|entry| endpoint(&entry)),
@@ -323,8 +338,18 @@ fn aws(table: &Table<'_>) -> AwsConfig {
     }
 }
 
+/// Stands for all regions that an account has.
+const ALL: &str = "all";
+
+fn every_region(table: &Table<'_>) -> bool {
+    table.get(&of_aws::REGIONS).is_some_and(|entry| entry.as_text() == Some(ALL))
+}
+
 fn regions(table: &Table<'_>, example: &str) -> Vec<Region> {
-    let expected = format!("a list of regions such as `[\"{example}\"]`");
+    if every_region(table) {
+        return Vec::new();
+    }
+    let expected = format!("a list of regions such as `[\"{example}\"]`, or `\"all\"`");
     let Some(entry) = table.required(&of_aws::REGIONS, &expected) else { return Vec::new() };
     if entry.list_is_empty() {
         entry.unexpected(&expected, None);

@@ -2,20 +2,21 @@
 //! known before goes on where nothing answers.
 //!
 //! `places.rs` is what is known of each place and when it is asked, `made.rs` what a configuration comes
-//! to with it, `named.rs` how services are called, `carried.rs` what outlives a restart: all of it without
+//! to with it, `seeking.rs` when regions are looked for that nobody named, `named.rs` how services are called, `carried.rs` what outlives a restart: all of it without
 //! clock and cloud.
 
 mod carried;
 mod made;
 mod named;
 mod places;
+mod seeking;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use config::Config;
 use fleet::group::GroupState;
-use fleet::{Fault, GroupRef, Place, Seconds, Timestamp};
+use fleet::{Fault, GroupRef, Place, ProviderName, Seconds, Timestamp};
 use journal::StoredPolicy;
 use planner::snapshot::Undiscovered;
 use providers::{Deadline, Provider};
@@ -27,6 +28,7 @@ pub use named::{Holders, Named, holders};
 pub use places::{ASKED_EVERY, Places, RETRIED_EVERY};
 
 use crate::gather::{Providers, unasked};
+use seeking::Seeking;
 
 /// How long looking for groups in a place may take.
 pub const WITHIN: Duration = Duration::from_secs(60);
@@ -39,6 +41,11 @@ type Answer = Result<Vec<GroupState>, Fault>;
 pub struct Discovery {
     places: Places,
     asking: JoinSet<(Place, Answer)>,
+    /// The providers in whose places groups are looked for.
+    wanted: BTreeSet<ProviderName>,
+    /// When regions were looked for that nobody named.
+    seeking: Seeking,
+    looking: JoinSet<(ProviderName, Result<(), Fault>)>,
     /// What is known is not what was made into services last.
     has_news: bool,
     unmade: BTreeMap<GroupRef, Unmade>,
@@ -54,15 +61,71 @@ impl Discovery {
 
     /// Looks where another configuration says, everywhere at once. What is known stays.
     pub fn follow(&mut self, config: &Config, providers: &Providers) {
-        self.places.follow(places(config, providers));
+        let is_wanted = |name: &&ProviderName| {
+            config.templates.iter().any(|template| &template.provider == *name)
+        };
+        self.wanted = providers.keys().filter(is_wanted).cloned().collect();
+        // Adapters may be new, and know of no region yet.
+        self.looking = JoinSet::new();
+        self.seeking = Seeking::of(providers.iter().filter_map(|(name, provider)| {
+            provider.inventory().seeks_places().then(|| name.clone())
+        }));
+        self.follow_places(providers);
         self.places.ask_anew();
         self.has_news = true;
+    }
+
+    /// Looks in the places that the wanted providers have now. Until regions that nobody named were
+    /// found once, those of services from before a restart go on.
+    fn follow_places(&mut self, providers: &Providers) {
+        let mut wanted: Vec<Place> = Vec::new();
+        for name in &self.wanted {
+            let Some(provider) = providers.get(name) else { continue };
+            wanted.extend(provider.inventory().places());
+            if self.seeking.is_unfound(name) {
+                wanted.extend(self.places.all().filter(|place| &place.provider == name).cloned());
+            }
+        }
+        self.places.follow(wanted);
+    }
+
+    /// Looks for regions where that is due; nobody waits for it.
+    fn seek(&mut self, providers: &Providers, now: Timestamp) {
+        for name in self.seeking.due(now) {
+            let provider = providers.get(&name).cloned();
+            self.looking.spawn(async move {
+                let there = name.clone();
+                let call = tokio::spawn(async move {
+                    let provider =
+                        provider.ok_or_else(|| lost("its provider is not configured"))?;
+                    provider.inventory().find_places(Deadline::within(WITHIN)).await
+                });
+                (there, call.await.unwrap_or_else(|broken| Err(lost(&broken.to_string()))))
+            });
+        }
+    }
+
+    fn sought(&mut self, done: Option<(ProviderName, Result<(), Fault>)>, now: Timestamp) {
+        let Some((provider, answer)) = done else { return };
+        match &answer {
+            Ok(()) => tracing::debug!(%provider, "regions were found"),
+            Err(fault) => tracing::error!(
+                %provider,
+                %fault,
+                "regions cannot be looked for: those that were found last are looked in"
+            ),
+        }
+        self.seeking.answered(&provider, now, answer.is_ok());
     }
 
     /// Takes in the policy that was recorded last before a restart, as of `then`.
     pub fn carry(&mut self, recorded: &StoredPolicy, config: &Config, then: Timestamp) {
         match crate::settings::parse("neap.toml", &recorded.source) {
-            Ok(was) => self.places.carry(carried(&recorded.policy, &was, config), then),
+            Ok(was) => {
+                let all = carried(&recorded.policy, &was, config);
+                let seeking = &self.seeking;
+                self.places.carry(all, then, |place| seeking.is_unfound(&place.provider));
+            }
             Err(faults) => {
                 let first = faults.first().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(
@@ -75,6 +138,10 @@ impl Discovery {
 
     /// Asks the places whose time has come; nobody waits for them.
     pub fn ask(&mut self, providers: &Providers, now: Timestamp, poll: Seconds) {
+        self.seek(providers, now);
+        if self.seeking.has_news() {
+            self.follow_places(providers);
+        }
         for place in self.places.ask(now, poll) {
             let provider = providers.get(&place.provider).cloned();
             self.asking.spawn(async move {
@@ -92,8 +159,23 @@ impl Discovery {
 
     /// Takes in the answers that are there.
     pub fn take(&mut self, now: Timestamp) {
+        while let Some(done) = self.looking.try_join_next() {
+            self.sought(done.ok(), now);
+        }
         while let Some(done) = self.asking.try_join_next() {
             self.take_in(done.ok(), now);
+        }
+    }
+
+    /// Waits until regions were looked for that nobody named, at most so long, and looks in them.
+    pub async fn find(&mut self, providers: &Providers, now: Timestamp, at_most: Duration) {
+        self.seek(providers, now);
+        let until = tokio::time::Instant::now() + at_most;
+        while let Ok(Some(done)) = tokio::time::timeout_at(until, self.looking.join_next()).await {
+            self.sought(done.ok(), now);
+        }
+        if self.seeking.has_news() {
+            self.follow_places(providers);
         }
     }
 
@@ -165,16 +247,10 @@ impl Discovery {
 /// a name before keeps it.
 pub async fn once(config: &Config, providers: &Providers, before: &Named) -> Made {
     let mut discovery = Discovery::new(config, providers);
+    discovery.find(providers, Timestamp(0), WITHIN).await;
     discovery.ask(providers, Timestamp(0), Seconds::ZERO);
     discovery.wait(Timestamp(0), WITHIN + Duration::from_secs(1)).await;
     discovery.made(config, before)
-}
-
-/// Where groups may be that a template matches.
-fn places(config: &Config, providers: &Providers) -> Vec<Place> {
-    let is_wanted = |name| config.templates.iter().any(|template| &template.provider == name);
-    let wanted = providers.iter().filter(|(name, _)| is_wanted(*name));
-    wanted.flat_map(|(_, provider)| provider.inventory().places()).collect()
 }
 
 /// No answer, and why.

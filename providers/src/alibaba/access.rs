@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::credentials::Keyring;
 use super::endpoint::Product;
 use super::known::Known;
+use super::members::KnownMembers;
 use super::params::Params;
 use super::settings::{RoleAccount, Settings};
 use super::transport::Transport;
@@ -20,6 +21,7 @@ use crate::gates::Gates;
 use crate::http::first_words;
 use crate::meter::Meter;
 use crate::places::{OnePer, Place};
+use crate::regions::FoundRegions;
 use crate::remembered::Remembered;
 use crate::retry::attempts;
 use crate::{Deadline, Now};
@@ -36,6 +38,8 @@ type Limiter = RateLimiter<&'static str, HashMapStateStore<&'static str>, Quanta
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) settings: Arc<Settings>,
+    /// The regions of accounts, where they are looked for.
+    pub(super) found: FoundRegions,
     transport: Arc<Transport>,
     now: Arc<dyn Now>,
     accounts: OnePer<AccountId, Account>,
@@ -60,6 +64,7 @@ pub(super) struct Seat {
     account: Arc<Account>,
     remembered: Mutex<Remembered>,
     estate: Mutex<Known>,
+    members: Mutex<KnownMembers>,
     gates: Gates,
     now: Arc<dyn Now>,
 }
@@ -69,7 +74,8 @@ impl Access {
         let settings = Arc::new(settings);
         let transport = Arc::new(Transport::new(Arc::clone(&settings), Arc::clone(&now)));
         let (accounts, seats) = (OnePer::default(), OnePer::default());
-        Access { settings, transport, now, accounts, seats }
+        let found = FoundRegions::default();
+        Access { settings, found, transport, now, accounts, seats }
     }
 
     /// Calls for metrics made in all accounts.
@@ -96,6 +102,7 @@ impl Access {
             account: self.account(account, role),
             remembered: Mutex::default(),
             estate: Mutex::default(),
+            members: Mutex::default(),
             gates: Gates::new(self.settings.budget.calls_at_once),
             now: Arc::clone(&self.now),
         }))
@@ -133,6 +140,11 @@ impl Seat {
     /// What is remembered of instances.
     pub(super) fn estate(&self) -> MutexGuard<'_, Known> {
         locked(&self.estate)
+    }
+
+    /// The members of groups, as they were read last.
+    pub(super) fn members(&self) -> MutexGuard<'_, KnownMembers> {
+        locked(&self.members)
     }
 
     /// Counts a call for metrics against the month's budget.

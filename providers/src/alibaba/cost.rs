@@ -10,12 +10,14 @@ use super::groups::{
     PAGE,
 };
 use super::metrics::{DESCRIBE_METRICS, DIMENSIONS};
+use super::regions::DESCRIBE_REGIONS;
+use super::rooms::{ACCOUNT_ATTRIBUTES, LIMITATION, SWITCHES};
 use super::write::{MODIFY, SCALE};
 use crate::cost::pages;
 use crate::{Expected, Permissions, Volume};
 
 /// The older name of the permission to read metrics, which some accounts still go by.
-const QUERY_METRICS: &str = "cms:QueryMetricList";
+pub(super) const QUERY_METRICS: &str = "cms:QueryMetricList";
 
 /// The RAM actions that are called.
 pub fn required_permissions() -> Permissions {
@@ -26,6 +28,10 @@ pub fn required_permissions() -> Permissions {
         DESCRIBE_RULES,
         DESCRIBE_TASKS,
         DESCRIBE_METRICS,
+        ACCOUNT_ATTRIBUTES,
+        DESCRIBE_REGIONS,
+        LIMITATION,
+        SWITCHES.call,
     ];
     let older = std::iter::once(QUERY_METRICS.to_owned());
     Permissions {

@@ -130,6 +130,8 @@ impl Product {
             Product::Slb => SLB_CENTRAL,
         };
         match network {
+            // The one product that goes by another name inside. [CloudMonitor, "Endpoints"]
+            Network::Vpc if self == Product::Cms => format!("cms-vpc.{region}.aliyuncs.com"),
             Network::Vpc => format!("{label}-vpc.{region}.aliyuncs.com"),
             Network::Public if self == Product::Ecs && ECS_HANGZHOU.contains(&region) => {
                 "ecs-cn-hangzhou.aliyuncs.com".to_owned()
@@ -170,10 +172,14 @@ mod tests {
             let region = Region::new(region).unwrap();
             assert_eq!(product.host(&region, Network::Public), host);
         }
-        let region = Region::new("cn-hangzhou").unwrap();
-        assert_eq!(
-            Product::Cms.host(&region, Network::Vpc),
-            "metrics-vpc.cn-hangzhou.aliyuncs.com"
-        );
+        let inside = [
+            (Product::Cms, "cn-hangzhou", "cms-vpc.cn-hangzhou.aliyuncs.com"),
+            (Product::Cms, "eu-central-1", "cms-vpc.eu-central-1.aliyuncs.com"),
+            (Product::Ess, "cn-hangzhou", "ess-vpc.cn-hangzhou.aliyuncs.com"),
+            (Product::Sts, "us-east-1", "sts-vpc.us-east-1.aliyuncs.com"),
+        ];
+        for (product, region, host) in inside {
+            assert_eq!(product.host(&Region::new(region).unwrap(), Network::Vpc), host);
+        }
     }
 }

@@ -184,6 +184,21 @@ pub(super) async fn one(seat: &Seat, id: &str, deadline: Deadline) -> Result<Bas
     found.into_iter().find(|base| base.id == id).ok_or_else(|| missing(seat, id))
 }
 
+/// One group by its name or its id, with its members.
+pub(super) async fn whole(seat: &Seat, name: &str, deadline: Deadline) -> Result<Base, Fault> {
+    let parameter = match name.starts_with(ID_PREFIX) {
+        true => "ScalingGroupIds",
+        false => "ScalingGroupNames",
+    };
+    let params = seat.params().with_list(parameter, [name]);
+    let found = groups_listed(seat, params, deadline).await?;
+    let found = found.into_iter().find(|base| base.name == name || base.id == name);
+    let mut base = found.ok_or_else(|| missing(seat, name))?;
+    let params = seat.params().with("ScalingGroupId", &base.id);
+    fill(&mut base, members_listed(seat, params, deadline).await?);
+    Ok(base)
+}
+
 /// Reads all groups of a region, without their activities.
 pub(super) async fn all(
     seat: &Arc<Seat>,
@@ -212,6 +227,7 @@ fn missing(seat: &Seat, what: &str) -> Fault {
 /// Everything known of a group.
 fn assembled(seat: &Seat, home: &Home, base: Base, read_at: Timestamp) -> GroupState {
     let id = base.id.clone();
+    seat.members().keep([&base.name, &base.id], &base.instances, read_at);
     base.shown(home, &id, &seat.remembered(), read_at)
 }
 

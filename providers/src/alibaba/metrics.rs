@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
 use super::endpoint::Product;
+use super::members;
 use super::params::Params;
 use super::settings::PERIODS;
 use crate::Deadline;
@@ -72,7 +73,7 @@ pub(super) async fn of_place(
     let count = queries.len();
     let read = async {
         let seat = access.seat(DESCRIBE_METRICS, account, region)?;
-        Ok(samples(&seat, queries, several, span, deadline).await)
+        Ok(members::samples(&seat, queries, several, span, deadline).await)
     };
     let answers = DESCRIBE_METRICS.by(deadline.and_a_moment(), read).await;
     answers.unwrap_or_else(|fault| vec![Err(fault); count])
@@ -81,7 +82,8 @@ pub(super) async fn of_place(
 /// Queries that one series of calls answers: the same metric, folded alike.
 type Batch = (String, String, Step);
 
-async fn samples(
+/// Reads queries of instances and other resources, one answer each, in their order.
+pub(super) async fn samples(
     seat: &Arc<Seat>,
     queries: Vec<MetricQuery>,
     several: fn(&MetricQuery) -> Several,
@@ -246,6 +248,18 @@ pub(super) async fn named(
     let points = pages(seat, asking, window, deadline).await?;
     let names = points.iter().filter_map(|point| point.get(dimension)?.as_str());
     Ok(names.map(str::to_owned).collect())
+}
+
+/// Asks for one metric of the last minutes, for whoever asks whether the call is allowed.
+pub(super) async fn probe(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
+    let asking = Asking {
+        namespace: "acs_ecs_dashboard",
+        metric: "CPUUtilization",
+        period: Step::MINUTE,
+        resources: None,
+    };
+    let now = seat.now();
+    pages(seat, &asking, (now - Seconds::minutes(2), now), deadline).await.map(drop)
 }
 
 async fn pages(

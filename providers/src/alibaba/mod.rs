@@ -5,8 +5,9 @@
 //!   `credentials.rs` has the keys, `endpoint.rs` knows where to.
 //! - `access.rs`: an account in a region, with its limits, backoff and budget.
 //! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words.
-//! - Reading samples: `metrics.rs`. Writing: `write.rs`, one attempt, never more.
+//! - Reading samples: `metrics.rs`, of a whole group `members.rs`. Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/`, instances above all, which are listed, measured, stopped and started.
+//! - `trial.rs` tries each permission, `rooms.rs` reads the limits around growth.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs.
 
 mod access;
@@ -19,13 +20,17 @@ mod fault;
 mod golden;
 mod groups;
 mod known;
+mod members;
 mod metrics;
 mod owner;
 mod params;
+mod regions;
+mod rooms;
 mod settings;
 pub mod sign;
 mod translate;
 mod transport;
+mod trial;
 mod write;
 
 use std::sync::Arc;
@@ -37,6 +42,7 @@ use fleet::{Fault, GroupId, GroupRef, Place, Seconds, Timestamp};
 
 pub use cost::{expected_calls, metric_calls, required_permissions};
 pub use endpoint::{Network, Product};
+pub use members::GROUP as GROUP_DIMENSION;
 pub use params::Params;
 pub use settings::{
     Environment, FREE_METRIC_CALLS_A_MONTH, PERIODS, RamRoles, RoleAccount, RoleArn, Settings,
@@ -47,7 +53,9 @@ use groups::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::{DESCRIBE_METRICS, Several};
 
 use crate::places;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
+use crate::{
+    Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples, Trials,
+};
 
 /// How long CloudMonitor may take to have a sample, beyond two periods.
 const SETTLING_MIN: Seconds = Seconds::minutes(3);
@@ -101,6 +109,10 @@ impl Provider for Alibaba {
     fn estate(&self) -> Option<&dyn Estate> {
         Some(self)
     }
+
+    fn trials(&self) -> Option<&dyn Trials> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -123,7 +135,18 @@ impl Inventory for Alibaba {
     }
 
     fn places(&self) -> Vec<Place> {
-        self.access.settings.named_places()
+        self.access.settings.named_places(&self.access.found)
+    }
+
+    fn seeks_places(&self) -> bool {
+        self.access.settings.every_region
+    }
+
+    async fn find_places(&self, deadline: Deadline) -> Result<(), Fault> {
+        match self.access.settings.every_region {
+            true => regions::find(&self.access, deadline).await,
+            false => Ok(()),
+        }
     }
 
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {

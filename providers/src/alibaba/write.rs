@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleet::Change;
-use fleet::{Fault, FaultKind, GroupId};
+use fleet::group::Process;
+use fleet::{Change, Fault, FaultKind, GroupId, Units};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -19,6 +19,10 @@ use crate::{Deadline, GroupWriter};
 pub(super) const SCALE: Call = Call::write("ess", "ScaleWithAdjustment");
 pub(super) const MODIFY: Call = Call::write("ess", "ModifyScalingGroup");
 
+/// What the cloud answers to an order for a group that has an activity under way.
+const ACTIVITY_IN_PROGRESS: &str = "ScalingActivityInProgress";
+/// What it answers to an order for a group whose status forbids it.
+const WRONG_STATUS: &str = "IncorrectScalingGroupStatus";
 /// Bytes of a decision's digest that make its token: 32 characters of the 64 allowed.
 const TOKEN_BYTES: usize = 16;
 
@@ -26,8 +30,9 @@ const TOKEN_BYTES: usize = 16;
 ///
 /// What is added is ordered as a difference from what was read just before, with a token of the
 /// decision: the same decision sent twice is one order, and somebody's own order on the way is not
-/// overwritten. What is taken away is set as a number where the cloud keeps one, so that no
-/// duplicate takes it twice.
+/// overwritten. The cloud refuses such an order while an activity is under way: then the number is
+/// set, where it keeps one. What is taken away is set as a number where the cloud keeps one, so that
+/// no duplicate takes it twice.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) access: Arc<Access>,
@@ -72,8 +77,7 @@ impl GroupWriter for Writer {
                 Ok(())
             }
             Change::Desired { to, .. } if difference < 0 && base.own.has_desired => {
-                let params = Params::new().with("DesiredCapacity", to.0).with("ScalingGroupId", id);
-                send(&seat, MODIFY, params, deadline).await
+                send(&seat, MODIFY, desired(id, to), deadline).await
             }
             Change::Desired { .. } => {
                 let params = Params::new()
@@ -81,10 +85,48 @@ impl GroupWriter for Writer {
                     .with("AdjustmentValue", difference)
                     .with("ClientToken", client_token(&self.group, decision, change))
                     .with("ScalingGroupId", id);
-                send(&seat, SCALE, params, deadline).await
+                match send(&seat, SCALE, params, deadline).await {
+                    Err(fault) if change.is_increase() && is_busy(&fault, &base) => {
+                        beside_an_activity(&seat, id, change, fault, deadline).await
+                    }
+                    sent => sent,
+                }
             }
         }
     }
+}
+
+/// The parameters that set a desired capacity.
+fn desired(id: &str, to: Units) -> Params {
+    Params::new().with("DesiredCapacity", to.0).with("ScalingGroupId", id)
+}
+
+/// Whether an order was refused because an activity is under way: an answer, so that nothing has
+/// happened. The second code says so of an active group only.
+fn is_busy(fault: &Fault, base: &Base) -> bool {
+    let says = |code: &str| fault.detail.starts_with(code);
+    says(ACTIVITY_IN_PROGRESS) || says(WRONG_STATUS) && !base.suspended.contains(&Process::Launch)
+}
+
+/// Sets the number that the cloud keeps, which it takes while an activity is under way and then
+/// follows. Read afresh, for the activity may be somebody's order that went further. A group without
+/// such a number has to wait for the end of the activity.
+async fn beside_an_activity(
+    seat: &Seat,
+    id: &str,
+    change: Change,
+    refused: Fault,
+    deadline: Deadline,
+) -> Result<(), Fault> {
+    let base = groups::one(seat, id, deadline).await.map_err(|fault| unsent(MODIFY, fault))?;
+    within_bounds(MODIFY, change, &base)?;
+    if base.desired >= change.to() {
+        return Ok(());
+    }
+    if !base.own.has_desired {
+        return Err(Fault { kind: FaultKind::Throttled { retry_after: None }, ..refused });
+    }
+    send(seat, MODIFY, desired(id, change.to()), deadline).await
 }
 
 async fn send(seat: &Seat, call: Call, params: Params, deadline: Deadline) -> Result<(), Fault> {
@@ -120,7 +162,7 @@ fn client_token(group: &GroupId, decision: &str, change: Change) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fleet::{AccountId, ProviderName, Region, Units};
+    use fleet::{AccountId, ProviderName, Region};
 
     use super::*;
 

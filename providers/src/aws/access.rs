@@ -27,7 +27,8 @@ use crate::call::Call;
 use crate::gates::Gates;
 use crate::meter::Meter;
 use crate::places::{OnePer, Place};
-use crate::{Deadline, Now};
+use crate::regions::FoundRegions;
+use crate::{Deadline, Identity, Now};
 
 /// How we are called in CloudTrail: the user agent's app name and the role's session name.
 const SELF: &str = "neap";
@@ -84,6 +85,8 @@ impl TimeSource for SdkTime {
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) settings: Settings,
+    /// The regions of accounts, where they are looked for.
+    pub(super) found: FoundRegions,
     now: Arc<dyn Now>,
     /// Instead of the SDK's own chain.
     credentials: Option<SharedCredentialsProvider>,
@@ -163,11 +166,13 @@ impl Seat {
         call.by(deadline, send).await
     }
 
-    /// The account id that the credentials belong to. Needs no permission.
-    pub(super) async fn identity(&self, deadline: Deadline) -> Result<AccountId, Fault> {
+    /// Whose the credentials are. Needs no permission.
+    pub(super) async fn who(&self, deadline: Deadline) -> Result<Identity, Fault> {
         let send = self.sts.get_caller_identity().send();
         let answer = self.call(GET_CALLER_IDENTITY, deadline, send).await?;
-        answer.account().and_then(AccountId::new).ok_or_else(|| {
+        let arn = answer.arn().unwrap_or_default().to_owned();
+        let account = answer.account().and_then(AccountId::new);
+        account.map(|account| Identity { account, arn }).ok_or_else(|| {
             GET_CALLER_IDENTITY.fault(FaultKind::Unreadable, "an answer without an account")
         })
     }
@@ -182,6 +187,7 @@ impl Access {
         let http = thin::client(&settings.timeouts);
         Access {
             settings,
+            found: FoundRegions::default(),
             now,
             credentials,
             base: OnceCell::new(),

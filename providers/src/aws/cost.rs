@@ -12,6 +12,8 @@ use super::listings::{
     DESCRIBE_SCHEDULED, PAGE,
 };
 use super::metrics::GET_METRIC_DATA;
+use super::regions::DESCRIBE_REGIONS;
+use super::rooms::{DESCRIBE_SUBNETS, GET_QUOTA};
 use super::write::{SET_DESIRED, UPDATE_GROUP};
 use crate::cost::{pages, times_a_month};
 use crate::{Expected, Permissions, Volume};
@@ -26,6 +28,9 @@ pub fn required_permissions() -> Permissions {
         DESCRIBE_SCHEDULED,
         GET_METRIC_DATA,
         DESCRIBE_INSTANCES,
+        DESCRIBE_REGIONS,
+        DESCRIBE_SUBNETS,
+        GET_QUOTA,
     ];
     let write = [SET_DESIRED, UPDATE_GROUP];
     Permissions {

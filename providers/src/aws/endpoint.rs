@@ -62,7 +62,11 @@ impl Endpoints {
             return Ok(url.clone());
         }
         let like = resolved(region, self.fips, self.dual_stack).await?;
-        of_service(service, &like, self.fips).ok_or(NoEndpoint::Strange { url: like })
+        let found = match service {
+            Service::Identity => of_identity(region, &like, self.fips, self.dual_stack),
+            _ => of_service(service, &like, self.fips),
+        };
+        found.ok_or(NoEndpoint::Strange { url: like })
     }
 }
 
@@ -93,11 +97,47 @@ fn of_service(service: Service, ec2: &str, fips: bool) -> Option<String> {
     let marked = match word {
         EC2_FIPS => true,
         // In GovCloud every endpoint of these is one of FIPS 140, and called as elsewhere without it.
-        EC2 => fips && service == Service::Keys,
+        EC2 => fips && (service == Service::Keys || service == Service::Quotas && is_dual(rest)),
         _ => return None,
     };
     let mark = if marked { "-fips" } else { "" };
     Some(format!("https://{name}{mark}.{rest}"))
+}
+
+/// Whether an endpoint's domain is one for both kinds of addresses.
+fn is_dual(domain: &str) -> bool {
+    domain.ends_with(".api.aws")
+}
+
+/// Users and roles have one endpoint a partition, of a form of its own. Beyond the two large partitions
+/// only the plain one is known.
+fn of_identity(region: &Region, ec2: &str, fips: bool, dual_stack: bool) -> Option<String> {
+    let (_, rest) = ec2.strip_prefix("https://")?.split_once('.')?;
+    let mark = if fips { "-fips" } else { "" };
+    let domain = if dual_stack { "api.aws" } else { COMMERCIAL };
+    if rest != format!("{region}.{domain}") {
+        let home = identity_home(region);
+        let rest = rest.replacen(region.as_str(), home.as_str(), 1);
+        return (!fips && !dual_stack).then(|| format!("https://iam.{rest}"));
+    }
+    Some(match (region.as_str().starts_with(GOVCLOUD), dual_stack) {
+        (true, _) => format!("https://iam.us-gov.{domain}"),
+        (false, true) => format!("https://iam{mark}.global.{domain}"),
+        (false, false) => format!("https://iam{mark}.{domain}"),
+    })
+}
+
+/// The region that requests about users and roles are signed for.
+pub(super) fn identity_home(region: &Region) -> Region {
+    let name = region.as_str();
+    let home = match name {
+        _ if name.starts_with(GOVCLOUD) => "us-gov-west-1",
+        _ if name.starts_with("cn-") => "cn-north-1",
+        // The small partitions have one region so far.
+        _ if name.starts_with("eusc-") || name.contains("-iso") => name,
+        _ => "us-east-1",
+    };
+    Region::new(home).expect("the name is sound")
 }
 
 /// The region whose price list has the prices of this one, signed for with the keys of its partition;
@@ -178,6 +218,26 @@ mod tests {
         let fips = SdkConfig::builder().use_fips(true).use_dual_stack(true).build();
         let [rds, _] = rds_and_elb(&fips).await;
         assert_eq!(rds, "https://rds-fips.eu-west-1.api.aws");
+    }
+
+    /// By botocore, too: one endpoint a partition, signed for in its home.
+    #[tokio::test]
+    async fn users_and_roles_have_one_endpoint_in_each_partition() {
+        for (place, home, host) in [
+            ("ap-southeast-7", "us-east-1", "iam.amazonaws.com"),
+            ("us-gov-east-1", "us-gov-west-1", "iam.us-gov.amazonaws.com"),
+            ("cn-northwest-1", "cn-north-1", "iam.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", "eusc-de-east-1", "iam.eusc-de-east-1.amazonaws.eu"),
+            ("us-isob-east-1", "us-isob-east-1", "iam.us-isob-east-1.sc2s.sgov.gov"),
+        ] {
+            assert_eq!(identity_home(&region(place)), region(home), "{place}");
+            let plain = Endpoints::default();
+            let found = plain.base(Service::Identity, &region(place)).await.unwrap();
+            assert_eq!(found, format!("https://{host}"), "{place}");
+        }
+        let fips = Endpoints { set: Vec::new(), fips: true, dual_stack: false };
+        let found = fips.base(Service::Identity, &region("cn-north-1")).await;
+        assert!(matches!(found, Err(NoEndpoint::Strange { .. })), "{found:?}");
     }
 
     #[tokio::test]

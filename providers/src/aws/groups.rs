@@ -8,14 +8,11 @@ use fleet::group::GroupState;
 use fleet::{AccountId, Fault, FaultKind, GroupId, Region, Timestamp};
 use tokio::task::JoinSet;
 
-use super::Probe;
 use super::access::{Access, Seat};
 use super::listings::{
-    DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS, DESCRIBE_INSTANCES, DESCRIBE_POLICIES,
-    DESCRIBE_SCHEDULED, PAGE, PAGE_I32, activities_of, every_policy, every_scheduled, launches,
+    DESCRIBE_GROUPS, PAGE, PAGE_I32, activities_of, every_policy, every_scheduled, launches,
     listed, listed_activities,
 };
-use super::metrics::{self, GET_METRIC_DATA};
 use super::translate::{self, Base, OfAws};
 use crate::Deadline;
 use crate::call::Call;
@@ -290,7 +287,7 @@ async fn refreshes_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
 ///
 /// Asked once, without another attempt: where it fails, it may fail for every group, and the
 /// groups' own reading must not wait for that.
-async fn refresh_of(
+pub(super) async fn refresh_of(
     seat: &Seat,
     name: &str,
     deadline: Deadline,
@@ -351,44 +348,4 @@ fn foreign(wanted: &AccountId, base: &Base) -> Option<Fault> {
         let why = format!("the credentials belong to account `{found}`, expected `{wanted}`");
         DESCRIBE_GROUPS.fault(FaultKind::Refused, why)
     })
-}
-
-/// Tries every call of the observer's role once.
-pub(super) async fn probe(
-    access: &Access,
-    account: AccountId,
-    region: Region,
-    deadline: Deadline,
-) -> Probe {
-    let seat = match access.seat(DESCRIBE_GROUPS, &account, &region).await {
-        Ok(seat) => seat,
-        Err(fault) => {
-            return Probe { account, region, identity: Err(fault), calls: BTreeMap::new() };
-        }
-    };
-    let now = seat.now();
-    let (identity, bases, policies, scheduled, activities, metrics, instances) = tokio::join!(
-        seat.identity(deadline),
-        listed(&seat, None, deadline),
-        every_policy(&seat, deadline),
-        every_scheduled(&seat, deadline),
-        listed_activities(&seat, None, now - ACTIVITIES_SPAN, deadline),
-        metrics::probe(&seat, deadline),
-        launches(&seat, &[], deadline),
-    );
-    let first = bases.as_ref().ok().and_then(|bases| bases.keys().next().cloned());
-    let mut calls = BTreeMap::from([
-        (DESCRIBE_GROUPS.permission(), bases.map(drop)),
-        (DESCRIBE_POLICIES.permission(), policies.map(drop)),
-        (DESCRIBE_SCHEDULED.permission(), scheduled.map(drop)),
-        (DESCRIBE_ACTIVITIES.permission(), activities.map(drop)),
-        (GET_METRIC_DATA.permission(), metrics),
-        (DESCRIBE_INSTANCES.permission(), instances.map(drop)),
-    ]);
-    if let Some(name) = first
-        && let Some(refresh) = refresh_of(&seat, &name, deadline).await
-    {
-        calls.insert(DESCRIBE_REFRESHES.permission(), refresh.map(drop));
-    }
-    Probe { account, region, identity, calls }
 }

@@ -7,6 +7,7 @@
 //! - Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/` lists, reads, prices, stops and starts it; `thin.rs` calls the
 //!   services that have no SDK here at the hosts of `endpoint.rs`, `xml.rs` reads what they answer.
+//! - `trial.rs` tries each permission, `rooms.rs` reads the limits around growth.
 //! - `fault.rs` sorts every error by what the caller does next; `cost.rs` says what all of it needs
 //!   and costs.
 
@@ -25,22 +26,23 @@ mod listings;
 mod metrics;
 mod owner;
 mod pages;
+mod regions;
+mod rooms;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod thin;
 mod translate;
+mod trial;
 mod write;
 mod xml;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
-use fleet::{AccountId, Fault, FaultKind, GroupId, GroupRef, Place, Region, Timestamp};
-use tokio::task::JoinSet;
+use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, Timestamp};
 
 pub use cost::{expected_calls, required_permissions, usage_usd_micros};
 pub use settings::{IamRoles, RoleAccount, RoleArn, Settings};
@@ -50,7 +52,9 @@ use listings::{DESCRIBE_ACTIVITIES, DESCRIBE_GROUPS};
 use metrics::GET_METRIC_DATA;
 
 use crate::places;
-use crate::{Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples};
+use crate::{
+    Deadline, Estate, GroupWriter, Inventory, Metrics, Now, Provider, Retention, Samples, Trials,
+};
 
 /// The price of `GetMetricData` in millionths of a US dollar per 1,000 metrics.
 const USD_MICROS_PER_THOUSAND_METRICS: u64 = 10_000;
@@ -63,37 +67,10 @@ pub struct Aws {
     access: Arc<Access>,
 }
 
-/// What a probe of one account and region found, for `check`.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// The account as configured, `default` where the credentials decide.
-    pub account: AccountId,
-    pub region: Region,
-    /// The account that the credentials really belong to.
-    pub identity: Result<AccountId, Fault>,
-    /// The reading calls that were tried, by permission, and what came of them.
-    pub calls: BTreeMap<String, Result<(), Fault>>,
-}
-
 impl Aws {
     /// AWS as configured. Connects to nothing yet; `now` is also the SDK's clock.
     pub fn new(settings: Settings, now: Arc<dyn Now>) -> Aws {
         Aws { access: Arc::new(Access::new(settings, now, None)) }
-    }
-
-    /// Tries every permission once that the observer's role needs for groups, in each account and
-    /// region.
-    ///
-    /// `DescribeInstanceRefreshes` needs a group's name and is tried on the first one found.
-    pub async fn probe(&self, deadline: Deadline) -> Vec<Probe> {
-        let mut jobs = JoinSet::new();
-        for (account, region) in self.access.settings.places() {
-            let access = Arc::clone(&self.access);
-            jobs.spawn(async move { groups::probe(&access, account, region, deadline).await });
-        }
-        let mut probes: Vec<Probe> = jobs.join_all().await;
-        probes.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
-        probes
     }
 }
 
@@ -111,6 +88,10 @@ impl Provider for Aws {
     }
 
     fn estate(&self) -> Option<&dyn Estate> {
+        Some(self)
+    }
+
+    fn trials(&self) -> Option<&dyn Trials> {
         Some(self)
     }
 }
@@ -138,7 +119,18 @@ impl Inventory for Aws {
     }
 
     fn places(&self) -> Vec<Place> {
-        self.access.settings.named_places()
+        self.access.settings.named_places(&self.access.found)
+    }
+
+    fn seeks_places(&self) -> bool {
+        self.access.settings.every_region
+    }
+
+    async fn find_places(&self, deadline: Deadline) -> Result<(), Fault> {
+        match self.access.settings.every_region {
+            true => regions::find(&self.access, deadline).await,
+            false => Ok(()),
+        }
     }
 
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {

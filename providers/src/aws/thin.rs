@@ -48,16 +48,22 @@ pub(super) enum Service {
     Pricing,
     /// Keys that disks are encrypted with.
     Keys,
+    /// Users, roles and what their policies allow.
+    Identity,
+    /// Limits of accounts.
+    Quotas,
 }
 
 impl Service {
     /// Every service.
-    pub(super) const ALL: [Service; 5] = [
+    pub(super) const ALL: [Service; 7] = [
         Service::Rds,
         Service::LoadBalancing,
         Service::ClassicLoadBalancing,
         Service::Pricing,
         Service::Keys,
+        Service::Identity,
+        Service::Quotas,
     ];
 
     /// Its id, by which an operator sets its endpoint. [AWS SDKs and Tools, "Service-specific endpoints"]
@@ -68,6 +74,8 @@ impl Service {
             Service::ClassicLoadBalancing => "Elastic Load Balancing",
             Service::Pricing => "Pricing",
             Service::Keys => "KMS",
+            Service::Identity => "IAM",
+            Service::Quotas => "Service Quotas",
         }
     }
 
@@ -86,6 +94,8 @@ impl Service {
             Service::LoadBalancing | Service::ClassicLoadBalancing => "elasticloadbalancing",
             Service::Pricing => "pricing",
             Service::Keys => "kms",
+            Service::Identity => "iam",
+            Service::Quotas => "servicequotas",
         }
     }
 
@@ -97,6 +107,8 @@ impl Service {
             Service::ClassicLoadBalancing => "2012-06-01",
             Service::Pricing => "2017-10-15",
             Service::Keys => "2014-11-01",
+            Service::Identity => "2010-05-08",
+            Service::Quotas => "2019-06-24",
         }
     }
 }

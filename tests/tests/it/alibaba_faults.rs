@@ -269,7 +269,47 @@ async fn what_somebody_orders_on_the_way_is_not_overwritten() {
     let somebody = Fault::between(move || cloud.set_desired(NEAR.0, NEAR.1, 6));
     bench.cloud.inject(Rule::on("ScaleWithAdjustment", somebody).times(1));
     bench.set(3, 5).await.expect("taken");
-    assert_eq!(bench.cloud.desired(NEAR.1), 8, "three, and three of somebody's, and two of ours");
+    assert_eq!(
+        bench.cloud.desired(NEAR.1),
+        6,
+        "somebody went further, and the group is going there"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_increase_beside_a_running_activity_sets_the_number_and_is_done_once() {
+    for somebodys in [4, 5, 6, 9] {
+        let bench = Bench::new();
+        bench.cloud.set_desired(NEAR.0, NEAR.1, somebodys);
+        bench.set(somebodys, 7).await.expect("taken");
+        let reached = somebodys.max(7);
+        assert_eq!(bench.cloud.desired(NEAR.1), reached, "after {somebodys}");
+        let writes: Vec<String> =
+            bench.cloud.writes().iter().map(|call| call.operation.clone()).collect();
+        let ours: &[&str] = match somebodys {
+            9 => &[],
+            _ => &["ScaleWithAdjustment", "ModifyScalingGroup"],
+        };
+        assert_eq!(writes, ours);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_beside_a_running_activity_is_unconfirmed_and_nothing_is_repeated() {
+    let bench = Bench::new();
+    bench.cloud.set_desired(NEAR.0, NEAR.1, 4);
+    bench.cloud.inject(Rule::on("ModifyScalingGroup", Fault::cut_after()).times(1));
+    let fault = bench.set(4, 7).await.expect_err("nobody heard the answer");
+    assert_eq!(fault.kind, FaultKind::Unconfirmed, "{fault}");
+    assert_eq!(bench.cloud.count("ModifyScalingGroup"), 1);
+    assert_eq!(bench.cloud.desired(NEAR.1), 7);
+    // The first call's own lost answer is no refusal: no second call follows it.
+    let bench = Bench::new();
+    bench.cloud.set_desired(NEAR.0, NEAR.1, 4);
+    bench.cloud.inject(Rule::on("ScaleWithAdjustment", Fault::Broken).times(1));
+    let fault = bench.set(4, 7).await.expect_err("an error of the cloud is no answer");
+    assert_eq!(fault.kind, FaultKind::Unconfirmed, "{fault}");
+    assert_eq!(bench.cloud.count("ModifyScalingGroup"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

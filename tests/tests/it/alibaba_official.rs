@@ -11,12 +11,12 @@ use fleet::money::PriceQuery;
 use fleet::resource::{ResourceId, ResourceKind};
 use fleet::stop::StopMode;
 use fleet::{
-    AccountId, Change, FaultKind, GroupRef, ProviderName, Region, Seconds, Timestamp, Units,
+    AccountId, Change, FaultKind, GroupRef, Place, ProviderName, Region, Seconds, Timestamp, Units,
 };
 use providers::alibaba::sign::{Keys, Once, Request};
 use providers::alibaba::{Alibaba as Adapter, required_permissions};
 use providers::contract::plain_query;
-use providers::{Deadline, Inventory, Metrics, PowerOrder, Provider};
+use providers::{Deadline, Growth, Inventory, Metrics, Outcome, PowerOrder, Provider, Trial};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -270,6 +270,26 @@ async fn what_the_documented_policies_do_not_allow_is_not_called() {
         platform: None,
     };
     estate.prices(&[price], by()).await.remove(0).expect("readable");
+    let trials = adapter.trials().expect("it has some");
+    let place = Place { provider: group.id.provider.clone(), account: account(), region: region() };
+    let tried = trials.tried(&place, false, by()).await;
+    let there = |trial: &&Trial| !matches!(trial.outcome, Outcome::Works | Outcome::Untried(_));
+    assert_eq!(tried.trials.iter().filter(there).collect::<Vec<_>>(), [] as [&Trial; 0]);
+    let growth = Growth {
+        group: group.id.clone(),
+        name: group.name.clone(),
+        class: None,
+        member: group.instances.first().map(|member| member.id.clone()),
+        machines: 6,
+        largest: 9,
+    };
+    let rooms = trials.rooms(&place, &[growth], by()).await;
+    let rooms: Vec<(u64, u64)> = rooms
+        .into_iter()
+        .map(|room| room.expect("readable"))
+        .map(|r| (r.limit, r.needed))
+        .collect();
+    assert_eq!(rooms, [(64, 12), (2000, 9), (250, 6)], "processors, the largest group, addresses");
     assert_eq!(refused(&cloud), [] as [String; 0]);
     let up = Change::Desired { from: Units(3), to: Units(5) };
     let writer = adapter.writer(&group.id);
@@ -291,7 +311,8 @@ async fn what_the_documented_policies_do_not_allow_is_not_called() {
     let stop = PowerOrder::Stop(StopMode::Plain);
     switch.order(stop, "d/6", by()).await.expect("taken");
     switch.order(PowerOrder::Start, "d/7", by()).await.expect("taken");
-    let called: BTreeSet<String> = cloud.calls().iter().map(|call| call.action()).collect();
+    let mut called: BTreeSet<String> = cloud.calls().iter().map(|call| call.action()).collect();
+    assert!(called.remove("sts:GetCallerIdentity"), "which needs no permission");
     assert!(cloud.calls()[before..].iter().all(|call| !call.refused()));
     // Nothing is allowed that is not called, but for the older name of a permission.
     let permissions = required_permissions();

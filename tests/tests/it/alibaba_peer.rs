@@ -205,10 +205,13 @@ fn sizes_hold_and_refusals_have_their_codes() {
     }
     assert_eq!(bench.cloud.desired("shop"), 3);
     bench.ess("ModifyScalingGroup", json!({ "MinSize": 4 }));
+    assert_eq!(refused(&bench.scale("TotalCapacity", 5, None)), ("ScalingActivityInProgress", 403));
+    bench.forward(120);
     assert_eq!((bench.cloud.desired("shop"), bench.cloud.group_number("shop", "MinSize")), (4, 4));
 
     assert_eq!(bench.scale("TotalCapacity", 100, None)["ActivityType"], "CapacityChange");
     assert_eq!(bench.cloud.desired("shop"), 5, "held to the maximum");
+    bench.forward(120);
     bench.scale("QuantityChangeInCapacity", -4, None);
     assert_eq!(bench.cloud.desired("shop"), 4, "held to the minimum");
     assert_eq!(refused(&bench.scale("QuantityChangeInCapacity", 1001, None)).0, "InvalidParameter");
@@ -233,12 +236,13 @@ fn a_client_token_orders_once() {
     assert_eq!(bench.cloud.desired("shop"), 4);
     let other = bench.scale("QuantityChangeInCapacity", 3, Some("t-1"));
     assert_eq!(refused(&other), ("IdempotentParameterMismatch", 400));
+    bench.forward(120);
     bench.scale("QuantityChangeInCapacity", 2, Some("t-2"));
     assert_eq!(bench.cloud.desired("shop"), 6);
 }
 
 #[test]
-fn without_a_desired_capacity_one_activity_runs_at_a_time() {
+fn one_activity_runs_at_a_time() {
     let bench = Bench::with_group(1, 10, None);
     let named = json!({ "RegionId": REGION });
     let groups = bench.sdk("ess", "DescribeScalingGroups", named);

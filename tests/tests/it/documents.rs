@@ -187,6 +187,34 @@ fn anchors(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// Terraform takes the policies from their files; CloudFormation cannot, and holds the same.
+#[test]
+fn roles_are_made_of_the_policies_that_are_shipped() {
+    let systemd = root().join("systemd");
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&read(&systemd.join(name)))
+            .unwrap_or_else(|why| panic!("{name}: {why}"))
+    };
+    let template = json("aws-roles.cfn.json");
+    for (resource, policy) in
+        [("Observer", "aws-observer-policy.json"), ("Actor", "aws-actor-policy.json")]
+    {
+        let held = &template["Resources"][resource]["Properties"]["PolicyDocument"];
+        assert_eq!(held, &json(policy), "{resource}: a policy changed; put it into the template");
+    }
+    assert_eq!(template["Resources"]["Actor"]["Condition"], "Acts", "nobody acts unasked");
+    for cloud in ["aws", "alibaba"] {
+        let text = read(&systemd.join(format!("{cloud}-roles.tf")));
+        for role in ["observer", "actor"] {
+            let named = format!("file(\"${{path.module}}/{cloud}-{role}-policy.json\")");
+            assert_eq!(text.matches(&named).count(), 1, "{cloud}: {named}");
+        }
+        let count = |bracket: char| text.matches(bracket).count();
+        assert_eq!((count('{'), count('[')), (count('}'), count(']')), "{cloud}");
+        assert!(text.contains("default     = false"), "{cloud}: nobody acts unasked");
+    }
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     let mut faults = Vec::new();

@@ -8,6 +8,7 @@ mod alibaba_estate;
 mod alibaba_faults;
 mod alibaba_official;
 mod alibaba_peer;
+mod alibaba_places;
 mod alibaba_usage;
 mod aws_contract;
 mod aws_estate;

@@ -7,7 +7,7 @@ mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::money::Currency;
+use fleet::money::{CnyPerUsd, Currency};
 use fleet::resource::Resource;
 use fleet::{RuleName, Seconds, Timestamp};
 use planner::agreement::older;
@@ -43,6 +43,8 @@ pub struct IdleConfig {
     pub prices: Prices,
     /// The currency that sums are shown in first, where one was named.
     pub currency: Option<Currency>,
+    /// The rate by which prices in the other currency are converted, where one was stated.
+    pub cny_per_usd: Option<CnyPerUsd>,
     /// The rules and schedules that act only once promoted.
     pub gated: BTreeSet<RuleName>,
 }
@@ -204,6 +206,14 @@ fn defaults(root: &Table<'_>, config: &mut IdleConfig) -> IdleKeys {
     }
     config.currency =
         table.get(&idle_defaults::CURRENCY).and_then(|entry| entry.choice(&CURRENCIES));
+    config.cny_per_usd = table.get(&idle_defaults::CNY_PER_USD).and_then(|entry| {
+        let expected = "yuan for one US dollar, such as `7.1`";
+        let rate = entry.positive(expected).map(CnyPerUsd::new)?;
+        if rate.is_none() {
+            entry.unexpected(expected, None);
+        }
+        rate
+    });
     table.finish();
     keys
 }

@@ -43,8 +43,11 @@ pub(super) fn select(
     let accounts = names(table, &of_select::ACCOUNTS, |entry| {
         known(entry, AccountId::new, &accounts, "account")
     });
-    let regions =
-        names(table, &of_select::REGIONS, |entry| known(entry, Region::new, &regions, "region"));
+    let every = configs.iter().any(|config| config.has_every_region());
+    let regions = names(table, &of_select::REGIONS, |entry| match every {
+        true => entry.name(Region::new, "the name of a region"),
+        false => known(entry, Region::new, &regions, "region"),
+    });
     let kinds = kinds(table);
     let found = match criterion {
         Criterion::Needed => table.required(&of_select::MATCH, MATCH),

@@ -44,6 +44,10 @@ sections! {
         /// The currency that sums are shown in first.
         zh "合计金额优先以何种货币显示。";
         CURRENCY "currency": Kind::Choice(&["USD", "CNY"]), ["each sum in its own", "各按其自身货币"], "CNY";
+        /// How many yuan a US dollar is. With it and `currency`, prices in the other currency are
+        /// converted; without it they stay what they are, and no sum mixes the two.
+        zh "一美元合多少人民币。同时设置 `currency` 时，另一种货币的价格按此换算；不设置时价格保持原样，两种货币不会相加。";
+        CNY_PER_USD "cny_per_usd": Kind::Positive, ["nothing is converted", "不换算"], 7.1, in "yuan" "元";
     }
 
     /// Keys that may stand in `[[idle]]`, `[[schedule]]` and `[idle_defaults]`.

@@ -14,9 +14,10 @@ sections! {
         /// Which cloud or source this is.
         zh "这是哪种云或指标来源。";
         KIND "kind": Kind::Only("\"aws\""), [required], "aws";
-        /// The regions to look in; at least one.
-        zh "要查看的地域，至少一个。";
-        REGIONS "regions": Kind::List(&Kind::Text), [required], ["eu-west-1"];
+        /// The regions to look in; at least one. `"all"` is every region that an account has: neap asks for
+        /// them at the start and each day, and services and metrics then name theirs.
+        zh "要查看的地域，至少一个。`\"all\"` 表示账号拥有的所有地域：neap 在启动时和每天查询一次，此时服务和指标须写明各自的地域。";
+        REGIONS "regions": Kind::Either(&[Kind::Only("\"all\""), Kind::List(&Kind::Text)]), [required], ["eu-west-1"];
         /// The accounts to look in, each by a role to assume.
         zh "要查看的账号，每个账号对应一个要扮演的角色。";
         ACCOUNTS "accounts": Kind::Tables(&[&aws_account::SECTION]), ["the credentials' own account, named `default`", "凭据自己的账号，名为 `default`"], _;
@@ -66,9 +67,10 @@ sections! {
         /// Which cloud or source this is.
         zh "这是哪种云或指标来源。";
         KIND "kind": Kind::Only("\"alibaba\""), [required], "alibaba";
-        /// The regions to look in; at least one.
-        zh "要查看的地域，至少一个。";
-        REGIONS "regions": Kind::List(&Kind::Text), [required], ["cn-hangzhou"];
+        /// The regions to look in; at least one. `"all"` is every region that an account has: neap asks for
+        /// them at the start and each day, and services and metrics then name theirs.
+        zh "要查看的地域，至少一个。`\"all\"` 表示账号拥有的所有地域：neap 在启动时和每天查询一次，此时服务和指标须写明各自的地域。";
+        REGIONS "regions": Kind::Either(&[Kind::Only("\"all\""), Kind::List(&Kind::Text)]), [required], ["cn-hangzhou"];
         /// The accounts to look in, each by a RAM role to assume.
         zh "要查看的账号，每个账号对应一个要扮演的 RAM 角色。";
         ACCOUNTS "accounts": Kind::Tables(&[&alibaba_account::SECTION]), ["the credentials' own account, named `default`", "凭据自己的账号，名为 `default`"], _;

@@ -76,8 +76,9 @@ sections! {
         zh "由其他设施承载的每秒需求，从总和中减去。";
         FIXED_CAPACITY "fixed_capacity": Kind::NotNegative, [= 0], 100, in "demand per second" "每秒需求";
         /// The mean utilisation of the group's instances in percent. It teaches
-        /// `capacity_per_unit`. Alibaba Cloud has none by the group's name, so name it there.
-        zh "组内实例的平均利用率（百分比），用于学习 `capacity_per_unit`。阿里云没有按组名提供的指标，须在此指明。";
+        /// `capacity_per_unit`. On Alibaba Cloud the dimension `scalingGroup` stands for the members of a
+        /// group, of which neap takes the mean.
+        zh "组内实例的平均利用率（百分比），用于学习 `capacity_per_unit`。在阿里云上，维度 `scalingGroup` 代表组内成员，neap 取其平均值。";
         UTILISATION "utilisation": Kind::Table(&metric::SECTION), ["what the cloud measures of the group", "云端对该组的测量"], _;
         /// Metrics that tell an outage from a real drop of demand.
         zh "用来区分故障与需求真正下降的指标。";

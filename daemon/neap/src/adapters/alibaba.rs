@@ -7,7 +7,7 @@ use fleet::ProviderName;
 use providers::alibaba::{Alibaba, Network, Settings};
 use providers::{Now, Provider};
 
-use super::reached;
+use super::{home_region, reached};
 
 pub use providers::alibaba::{FREE_METRIC_CALLS_A_MONTH, PERIODS, expected_calls, metric_calls};
 
@@ -25,6 +25,10 @@ fn settings(name: &ProviderName, alibaba: &AlibabaConfig) -> Settings {
     let mut settings = Settings::new(name.clone(), alibaba.regions.clone());
     reached(&mut settings, &alibaba.accounts, alibaba.endpoint_url.as_deref());
     settings.budget.per_month = Some(alibaba.metric_calls_monthly);
+    if alibaba.every_region {
+        settings.every_region = true;
+        settings.regions = home_region(&["ALIBABA_CLOUD_REGION_ID"], "cn-hangzhou");
+    }
     if alibaba.vpc_endpoints {
         settings.network = Network::Vpc;
     }

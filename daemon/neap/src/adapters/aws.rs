@@ -7,7 +7,7 @@ use fleet::ProviderName;
 use providers::aws::{Aws, Settings};
 use providers::{Now, Provider};
 
-use super::reached;
+use super::{home_region, reached};
 
 pub use providers::aws::{expected_calls, usage_usd_micros};
 
@@ -21,6 +21,10 @@ fn settings(name: &ProviderName, aws: &AwsConfig) -> Settings {
     let mut settings = Settings::new(name.clone(), aws.regions.clone());
     reached(&mut settings, &aws.accounts, aws.endpoint_url.as_deref());
     settings.budget.per_month = metrics_monthly(aws);
+    if aws.every_region {
+        settings.every_region = true;
+        settings.regions = home_region(&["AWS_REGION", "AWS_DEFAULT_REGION"], "us-east-1");
+    }
     settings
 }
 

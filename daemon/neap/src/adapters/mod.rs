@@ -160,6 +160,13 @@ fn account_of<S: RoleSyntax>(arn: &str) -> Result<AccountId, NotARole> {
     Ok(role.account().clone())
 }
 
+/// The region that is asked which others there are: the process's own, or a usual one.
+#[cfg(any(feature = "alibaba", feature = "aws"))]
+fn home_region(variables: &[&str], otherwise: &str) -> Vec<fleet::Region> {
+    let named = variables.iter().find_map(|name| fleet::Region::new(std::env::var(name).ok()?));
+    named.or_else(|| fleet::Region::new(otherwise)).into_iter().collect()
+}
+
 /// Where a cloud is reached, and the roles of accounts that are entered through one. The
 /// configuration's parser has checked their form.
 #[cfg(any(feature = "alibaba", feature = "aws"))]

@@ -13,6 +13,9 @@ impl Daemon {
     pub(super) async fn discover(&mut self, now: Timestamp, waits: bool) {
         let poll = self.engine.standing.policy.poll_interval;
         self.discovery.take(now);
+        if waits {
+            self.discovery.find(&self.clouds.providers, now, discovery::WITHIN).await;
+        }
         self.discovery.ask(&self.clouds.providers, now, poll);
         if waits {
             self.discovery.wait(now, discovery::WITHIN).await;

@@ -56,8 +56,10 @@ pub(super) async fn start(
         discovery.carry(known, &config, (*at).min(now));
     }
     let waits = how.once || clouds.clock.stands_still();
+    let patience = if waits { discovery::WITHIN } else { FIRST_ANSWERS_WITHIN };
+    discovery.find(&clouds.providers, now, patience).await;
     discovery.ask(&clouds.providers, now, config.policy.poll_interval);
-    discovery.wait(now, if waits { discovery::WITHIN } else { FIRST_ANSWERS_WITHIN }).await;
+    discovery.wait(now, patience).await;
     let before = known.zip(recovered.memory.as_ref());
     let before = before.map(|((known, _), (memory, _))| Named::of(&known.policy, memory));
     let made = discovery.made(&config, &before.unwrap_or_default());

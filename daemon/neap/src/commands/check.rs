@@ -4,6 +4,7 @@ mod advice;
 mod coming;
 mod cost;
 mod idle;
+mod online;
 mod sources;
 
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ use advice::{Advice, Severity, floors_beyond, general_advice, service_advice};
 use coming::Coming;
 use cost::{Cost, costs};
 use idle::Idle;
+use online::Finding;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,8 +34,11 @@ Examples:
   neap check --format json | jq '.faults'
   neap check --schema > neap.schema.json
 
-Reads the file, and the files of holidays that it names. Calls no cloud; `neap plan` tries the
-credentials. Exits with 1 if there are faults.";
+  neap check --online
+
+Reads the file, and the files of holidays that it names. With `--online` it also asks the clouds:
+every permission, metric, tag and limit is tried, and nothing is changed. Exits with 1 if there are
+faults, or if something that was tried keeps a service from being sized.";
 
 /// What `neap check` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,8 +50,11 @@ pub struct CheckArgs {
     /// How the answer looks.
     #[command(flatten)]
     pub format: FormatOption,
+    /// Ask the clouds whether everything is in place: permissions, metrics, tags, owners, limits.
+    #[arg(long)]
+    pub online: bool,
     /// Print the JSON Schema of the configuration, for editors, and read no file.
-    #[arg(long, conflicts_with_all = ["path", "format"])]
+    #[arg(long, conflicts_with_all = ["path", "format", "online"])]
     pub schema: bool,
 }
 
@@ -61,18 +69,29 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(crate::options::DONE));
     }
     let parsed = crate::settings::load(&args.config.path).and_then(with_sound_secrets);
+    let online = match &parsed {
+        Ok(config) if args.online => Some(online::run(config)?),
+        _ => None,
+    };
     let text = match (&parsed, args.format.format) {
         (Ok(config), Format::Human) => {
             format!("{}: no faults\n{}", args.config.path.display(), report_now(config))
         }
         (Err(faults), Format::Human) => listed(faults),
         (Ok(config), Format::Json) => {
-            json(&CheckAnswer { faults: &[], report: Some(report_now(config)) })?
+            let (report, online) = (Some(report_now(config)), online.as_deref());
+            json(&CheckAnswer { faults: &[], report, online })?
         }
-        (Err(faults), Format::Json) => json(&CheckAnswer { faults, report: None })?,
+        (Err(faults), Format::Json) => json(&CheckAnswer { faults, report: None, online: None })?,
     };
     crate::output::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::from(if parsed.is_ok() { crate::options::DONE } else { NO }))
+    let stops = online.iter().flatten().any(Finding::stops);
+    if let (Format::Human, Some(findings)) = (args.format.format, &online) {
+        let colour = crate::options::colored(&std::io::stdout());
+        let text = online::listed(findings, colour);
+        crate::output::painted_stdout().write_all(text.as_bytes())?;
+    }
+    Ok(ExitCode::from(if parsed.is_ok() && !stops { crate::options::DONE } else { NO }))
 }
 
 /// Looks at secrets too, as far as they can be read from here.
@@ -95,6 +114,9 @@ struct CheckAnswer<'a> {
     faults: &'a [ConfigFault],
     #[serde(flatten)]
     report: Option<Report>,
+    /// What the clouds said, where they were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<&'a [Finding]>,
 }
 
 fn json(answer: &CheckAnswer<'_>) -> anyhow::Result<String> {
@@ -471,7 +493,9 @@ services = ["shop"]
         };
         assert_eq!(told("2026-11-20T00:00:00Z"), "");
         insta::assert_snapshot!(told("2026-12-05T00:00:00Z"), @r"calendar cn: built-in `CN` has no day of 2027: its holidays count as ordinary days; name a newer file with `holidays_file`");
-        let json = json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
+        let json =
+            json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)), online: None })
+                .unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         let coming = &json["services"][0]["coming"];
         insta::assert_snapshot!(coming, @r#"{"calendar":{"holidays":"holidays built-in `CN`","timezone":"Asia/Shanghai"},"days":[{"from":"2026-10-01","kind":"rest","name":"National Day","to":"2026-10-07"},{"from":"2026-10-10","kind":"working","name":"National Day","to":"2026-10-10"}],"events":[{"again":13,"floor":null,"from":"2026-09-28T18:00:00Z","name":"batch","until":"2026-09-28T19:30:00Z"},{"again":0,"floor":40,"from":"2026-10-09T16:00:00Z","name":"10.10","until":"2026-10-10T16:00:00Z"}]}"#);
@@ -480,12 +504,14 @@ services = ["shop"]
     #[test]
     fn json_holds_faults_and_report_alike() {
         let config = crate::settings::parse("neap.toml", AWS).unwrap();
-        let sound = json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)) }).unwrap();
+        let sound =
+            json(&CheckAnswer { faults: &[], report: Some(report(&config, NOW)), online: None })
+                .unwrap();
         let sound: serde_json::Value = serde_json::from_str(&sound).unwrap();
         assert_eq!(sound["faults"].as_array().map(Vec::len), Some(0));
         assert_eq!(sound["costs"][0]["metrics"], 4);
         let faults = crate::settings::parse("neap.toml", "mode = 1").unwrap_err();
-        let faulty = json(&CheckAnswer { faults: &faults, report: None }).unwrap();
+        let faulty = json(&CheckAnswer { faults: &faults, report: None, online: None }).unwrap();
         let faulty: serde_json::Value = serde_json::from_str(&faulty).unwrap();
         assert_eq!(faulty["faults"][1]["line"], 1);
         assert_eq!(faulty["faults"][1]["key"], "mode");

@@ -129,6 +129,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
 
 fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {
     Ok(AwsConfig {
+        every_region: false,
         regions: regions(args)?,
         accounts: accounts(args, "aws")?,
         endpoint_url: args.endpoint_url.clone(),
@@ -138,6 +139,7 @@ fn aws_config(args: &InitArgs) -> Result<AwsConfig, WrongUsage> {
 
 fn alibaba_config(args: &InitArgs) -> Result<AlibabaConfig, WrongUsage> {
     Ok(AlibabaConfig {
+        every_region: false,
         regions: regions(args)?,
         accounts: accounts(args, "alibaba")?,
         vpc_endpoints: false,

@@ -63,10 +63,19 @@ impl Places {
         }
     }
 
-    /// Takes in services of before a restart, as of `then`.
-    pub fn carry(&mut self, carried: Vec<Carried>, then: Timestamp) {
+    /// All places that are looked in.
+    pub fn all(&self) -> impl Iterator<Item = &Place> {
+        self.by_place.keys()
+    }
+
+    /// Takes in services of before a restart, as of `then`. A place that is not looked in is, if it
+    /// `may` be one that was not found yet.
+    pub fn carry(&mut self, carried: Vec<Carried>, then: Timestamp, may: impl Fn(&Place) -> bool) {
         for carried in carried {
             let place = Place::of(&carried.service.pool.group);
+            if may(&place) {
+                self.by_place.entry(place.clone()).or_default();
+            }
             let Some(heard) = self.by_place.get_mut(&place) else { continue };
             heard.known_at = heard.known_at.or(Some(then));
             heard.carried.push(carried);

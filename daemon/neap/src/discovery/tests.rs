@@ -227,7 +227,7 @@ fn what_a_template_made_outlives_a_restart_until_its_place_has_answered() {
     assert_eq!(carry(&config, &config).len(), 2, "what is written out is in the configuration");
 
     let mut places = in_all_places();
-    places.carry(carry(&config, &config), START);
+    places.carry(carry(&config, &config), START, |_| false);
     assert_eq!(told(&known(&places, &before)), ["a=aws/eu-1/a", "b=aws/eu-2/b"]);
     let named = Named::from(before.clone());
     let again = Made::of(&config, places.groups(), places.carried(), &named);
@@ -357,7 +357,7 @@ proptest! {
                     let of_services = policy.services.len() - config.policy.services.len();
                     prop_assert_eq!(kept.len(), of_services, "all are known again");
                     places = in_all_places();
-                    places.carry(kept, now);
+                    places.carry(kept, now, |_| false);
                     last_asked = [None; 3];
                 }
                 Event::Runs(cycles, away) => for _ in 0..cycles {

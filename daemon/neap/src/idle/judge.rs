@@ -179,6 +179,8 @@ impl IdleEngine {
     pub(super) fn saving(&self, resource: &Resource) -> Saving {
         let query = money::query(resource);
         let price = self.standing.price(&query).or_else(|| self.prices.listed(&query));
+        let config = &self.standing.config;
+        let price = price.map(|price| price.in_currency(config.currency, config.cny_per_usd));
         money::saving(resource, price)
     }
 

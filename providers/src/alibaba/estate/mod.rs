@@ -15,6 +15,7 @@ mod parts;
 mod prices;
 mod switch;
 mod targets;
+mod trial;
 mod types;
 mod usage;
 
@@ -36,7 +37,11 @@ use crate::intervals;
 use crate::places;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
-use instance::INSTANCES;
+pub(super) use instance::INSTANCES;
+pub(super) use pages::ListingCall;
+pub(super) use switch::{START, STOP};
+pub(super) use trial::tried;
+pub(super) use usage::INSTANCE;
 
 /// What is read of it, for the observer's role.
 pub(super) const READS: [Call; 20] = [
@@ -67,7 +72,7 @@ pub(super) const WRITES: [Call; 4] = [switch::STOP, switch::START, switch::TAG, 
 #[async_trait]
 impl Estate for Alibaba {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
-        let asked = kinds_in(&self.access.settings.places(), kinds);
+        let asked = kinds_in(&self.access.settings.places(&self.access.found), kinds);
         let read = |((account, region), kind): KindInPlace| {
             let access = Arc::clone(&self.access);
             async move {

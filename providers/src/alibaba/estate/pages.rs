@@ -12,6 +12,8 @@ use crate::call::Call;
 
 /// Pages that one listing may have: 100,000 records.
 const PAGES_MAX: usize = 1000;
+/// Records of a page: the least that every product takes.
+const FEW: usize = 10;
 
 /// A listing: the call, and where its answer has what.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +47,7 @@ impl ListingCall {
         ListingCall { call, product: service.1, records, paging: Paging::Token(size.0, size.1) }
     }
 
-    pub(super) const fn by_number(
+    pub(in crate::alibaba) const fn by_number(
         service: (&'static str, Product),
         operation: &'static str,
         records: &'static str,
@@ -78,7 +80,7 @@ impl ListingCall {
     ///
     /// # Errors
     /// Where any page could not be read: half a list would pass for the whole.
-    pub(super) async fn all<T: DeserializeOwned>(
+    pub(in crate::alibaba) async fn all<T: DeserializeOwned>(
         self,
         seat: &Seat,
         params: Params,
@@ -120,6 +122,26 @@ impl ListingCall {
             }
         }
         Err(self.call.endless(PAGES_MAX))
+    }
+
+    /// The first record, of a page as small as every product makes them: for whoever asks whether the
+    /// call is allowed.
+    ///
+    /// # Errors
+    /// Where the page could not be read.
+    pub(in crate::alibaba) async fn first(
+        self,
+        seat: &Seat,
+        params: Params,
+        deadline: Deadline,
+    ) -> Result<Option<Value>, Fault> {
+        let asked = match self.paging {
+            Paging::Token(size, _) => params.with(size, FEW),
+            Paging::Number(name, ..) => params.with(name, 1).with("PageSize", FEW),
+            Paging::Whole => params,
+        };
+        let page: Value = seat.call(self.call, self.product, asked, deadline).await?;
+        Ok(page.pointer(self.records).and_then(|records| records.get(0)).cloned())
     }
 
     /// How many records there are; some products write the number as a text.

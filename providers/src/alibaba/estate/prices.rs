@@ -20,6 +20,8 @@ pub(in crate::alibaba) const PRICE: Call = Call::read("ecs", "DescribePrice");
 /// Where a price is from, for people.
 /// GiB of the disk that a price is asked for: small ones may be below what can be bought.
 const DISK_GIB: u32 = 1000;
+/// A type that most regions sell.
+const USUAL_TYPE: &str = "ecs.g7.large";
 const MILLION: f64 = 1e6;
 
 /// One answer a query, in the order asked; equal queries are asked once.
@@ -60,6 +62,15 @@ fn params(query: &PriceQuery) -> Option<Params> {
         | ResourceKind::LoadBalancer
         | ResourceKind::Snapshot => None,
     }
+}
+
+/// Asks for one price, for whoever asks whether the call is allowed; a type that is not sold here is
+/// an answer, too.
+pub(super) async fn tried(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
+    let asked = Params::new().with("PriceUnit", "Hour").with("InstanceType", USUAL_TYPE);
+    price(seat, ResourceKind::Instance, asked.with("ResourceType", "instance"), deadline)
+        .await
+        .map(drop)
 }
 
 async fn price(

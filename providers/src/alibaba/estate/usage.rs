@@ -20,7 +20,7 @@ use crate::places::SamplesAnswer;
 /// The metrics of instances.
 pub(super) const NAMESPACE: &str = "acs_ecs_dashboard";
 /// The dimension that names an instance.
-pub(super) const INSTANCE: &str = "instanceId";
+pub(in crate::alibaba) const INSTANCE: &str = "instanceId";
 const BITS_OF_A_BYTE: f64 = 8.0;
 
 /// One metric of a signal, and whether an interval without it has no sample.

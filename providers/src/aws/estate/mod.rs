@@ -15,6 +15,7 @@ mod instances;
 mod parts;
 mod prices;
 mod switch;
+pub(super) mod trial;
 mod types;
 mod usage;
 
@@ -37,6 +38,8 @@ use crate::home::{Home, KindInPlace, kinds_in, listings};
 use crate::intervals;
 use crate::places::{self, Place};
 use crate::{Deadline, Estate, Listing, PowerSwitch};
+
+pub(super) use switch::obeyed;
 
 /// The calls that reading needs besides those of groups.
 pub(super) const READS: [Call; 15] = [
@@ -79,7 +82,7 @@ struct Site {
 #[async_trait]
 impl Estate for Aws {
     async fn resources(&self, kinds: &[ResourceKind], deadline: Deadline) -> Vec<Listing> {
-        let asked = kinds_in(&self.access.settings.places(), kinds);
+        let asked = kinds_in(&self.access.settings.places(&self.access.found), kinds);
         let place = |(place, _): &KindInPlace| place.clone();
         let read = |(account, region): Place, asked: Vec<KindInPlace>| {
             let access = Arc::clone(&self.access);

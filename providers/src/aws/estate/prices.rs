@@ -26,7 +26,7 @@ const HOURS_A_MONTH: f64 = 730.0;
 /// Pages of products that one question may have.
 const PAGES_MAX: usize = 20;
 /// The prefix of the API's name in a call.
-const TARGET: &str = "AWSPriceListService";
+pub(super) const TARGET: &str = "AWSPriceListService";
 
 /// A question to the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,11 @@ async fn one(
 
 /// The price list is kept in few regions. A partition has its own or none: another's would not take
 /// the keys.
-async fn seat(access: &Access, account: &AccountId, region: &Region) -> Result<Arc<Seat>, Fault> {
+pub(in crate::aws) async fn seat(
+    access: &Access,
+    account: &AccountId,
+    region: &Region,
+) -> Result<Arc<Seat>, Fault> {
     let Some(home) = endpoint::price_list(region).await else {
         let why = format!("no price list can be asked from region `{region}`: give prices in a file");
         return Err(GET_PRODUCTS.fault(FaultKind::Missing, why));

@@ -191,7 +191,7 @@ impl PowerSwitch for Switch {
 }
 
 /// What came of an order. A rehearsal that succeeds comes back as an error of a name of its own.
-fn obeyed<T, E>(
+pub(in super::super) fn obeyed<T, E>(
     call: Call,
     answer: Result<T, SdkError<E, HttpResponse>>,
     rehearse: bool,

@@ -216,6 +216,7 @@ pub(super) fn answer(
     }
     let region = request.required("RegionId")?;
     match request.operation.as_str() {
+        "DescribeAccountAttributes" => attributes(request, account, region),
         "DescribeInstances" => instances(request, account, region, now),
         "DescribeInstanceStatus" => {
             let wanted = request.list("InstanceId", 100)?;
@@ -236,6 +237,32 @@ pub(super) fn answer(
         "TagResources" | "UntagResources" => tag(request, account, region),
         _ => Err(Refusal::no_such_operation()),
     }
+}
+
+/// Processors that machines paid by use may have in a region.
+pub const VCPUS_MAX: u32 = 64;
+
+/// Limits of the account; processors that are in use are those of machines paid by use.
+fn attributes(request: &Request, account: &Account, region: &str) -> Result<Value, Refusal> {
+    let paid_by_use = account.machines.values().filter(|machine| {
+        machine.new.region == region && machine.new.charge_type == "PostPaid" && machine.runs
+    });
+    let used: u32 = paid_by_use.map(|machine| size_of(&machine.new.instance_type).0).sum();
+    let known = [
+        ("max-postpaid-instance-vcpu-count", VCPUS_MAX),
+        ("used-postpaid-instance-vcpu-count", used),
+    ];
+    let wanted = request.list("AttributeName", 8)?;
+    let meant = known
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name));
+    let items: Vec<Value> = meant
+        .map(|(name, value)| {
+            let value = json!({ "Value": value.to_string(), "InstanceChargeType": "PostPaid" });
+            json!({ "AttributeName": name, "AttributeValues": { "ValueItem": [value] } })
+        })
+        .collect();
+    Ok(json!({ "AccountAttributeItems": { "AccountAttributeItem": items } }))
 }
 
 /// What a disk costs an hour, by GiB.

@@ -13,6 +13,8 @@ use super::wire::{Refusal, Request, minute};
 const PAGE_MAX: i64 = 50;
 /// Members on one page.
 const MEMBERS_MAX: i64 = 100;
+/// The vSwitch of every group, and its free addresses.
+pub(super) const SWITCH: (&str, u32) = ("vsw-bp1", 250);
 /// The processes that can be suspended, as calls name them and as groups show them.
 const PROCESSES: [(&str, &str); 5] = [
     ("scalein", "ScaleIn"),
@@ -404,6 +406,8 @@ impl Group {
             "ModificationTime": minute(self.created),
             "DefaultCooldown": 300,
             "GroupType": "ECS",
+            "VSwitchId": SWITCH.0,
+            "VSwitchIds": [SWITCH.0],
             "HealthCheckType": "ECS",
             "HealthCheckTypes": ["ECS"],
             "MultiAZPolicy": "PRIORITY",
@@ -455,6 +459,9 @@ pub(super) fn answer(
     page_groups: Option<usize>,
 ) -> Result<Value, Refusal> {
     let now = shop.now;
+    if request.operation == "DescribeLimitation" {
+        return Ok(json!({ "MaxNumberOfMaxSize": 2000, "MaxNumberOfScalingGroups": 50 }));
+    }
     if let Some(start) = request.operation.strip_prefix("Describe") {
         return describe(request, groups, account, start, &shop, page_groups);
     }
@@ -570,15 +577,16 @@ fn adjust(request: &Request, group: &mut Group, shop: &mut Shop<'_>) -> Result<V
     };
     let to = wanted.clamp(group.min.into(), group.max.into()) as u32;
     let why = "A user requests to execute ScaleWithAdjustment";
-    if group.desired.is_some() {
-        group.desired = Some(to);
-        let id = group.scale(to, why, "Api", shop);
-        return Ok(json!({ "ScalingActivityId": id, "ActivityType": "CapacityChange" }));
-    }
+    // "The scaling group has no ongoing scaling activities", with a desired capacity or without.
     if group.busy(shop.now) {
         let message = "You cannot perform scaling activities on the specified scaling group \
                        because a scaling activity is in progress.";
         return Err(Refusal::new(403, "ScalingActivityInProgress", message));
+    }
+    if group.desired.is_some() {
+        group.desired = Some(to);
+        let id = group.scale(to, why, "Api", shop);
+        return Ok(json!({ "ScalingActivityId": id, "ActivityType": "CapacityChange" }));
     }
     Ok(json!({ "ScalingActivityId": group.scale(to, why, "Api", shop) }))
 }

@@ -168,6 +168,12 @@ impl Holdings {
                 let shown = tables.into_iter().map(|id| json!({ "RouteTableId": id })).collect();
                 by_number(request, "RouterTableList", "RouterTableListType", shown, 50)
             }
+            "DescribeVSwitches" => {
+                request.required("RegionId")?;
+                let (id, free) = super::ess::SWITCH;
+                let shown = json!({ "VSwitchId": id, "AvailableIpAddressCount": free });
+                by_number(request, "VSwitches", "VSwitch", vec![shown], 50)
+            }
             "DescribeRouteEntryList" => {
                 let table = request.required("RouteTableId")?;
                 let kind = request.text("RouteEntryType");

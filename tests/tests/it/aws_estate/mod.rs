@@ -5,3 +5,4 @@ mod figures;
 mod listing;
 mod parts;
 mod power;
+mod trials;

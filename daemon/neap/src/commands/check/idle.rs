@@ -50,6 +50,18 @@ struct Schedule {
     next: Vec<LocalSwitch>,
 }
 
+/// Where prices are from, and what becomes of those in the other currency.
+fn priced(idle: &IdleConfig) -> Option<String> {
+    let prices = &idle.prices;
+    let listed = (!prices.is_empty()).then(|| format!("{} of {}", prices.len(), prices.source));
+    let rate = idle.cny_per_usd.map(|rate| match idle.currency {
+        Some(currency) => format!("in {currency}, at {} CNY for a USD", rate.rate()),
+        None => "`cny_per_usd` converts nothing without `currency`".to_owned(),
+    });
+    let said: Vec<String> = listed.into_iter().chain(rate).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 impl Idle {
     /// What a configuration says; `None` where it says nothing of idle resources.
     pub fn of(config: &Config, now: Timestamp) -> Option<Idle> {
@@ -65,7 +77,6 @@ impl Idle {
             what: rule_line(rule),
         });
         let schedules = idle.policy.schedules.iter().map(|rule| schedule(rule, idle, mode, now));
-        let prices = &idle.prices;
         let usd = |every| crate::adapters::aws_usage_usd_micros(100, every) as f64 / 1e6;
         let looked_at = |name: &ProviderName| {
             let selects = idle.policy.rules.iter().map(|rule| &rule.select);
@@ -85,7 +96,7 @@ impl Idle {
             reading: reading.collect(),
             rules: rules.collect(),
             schedules: schedules.collect(),
-            prices: (!prices.is_empty()).then(|| format!("{} of {}", prices.len(), prices.source)),
+            prices: priced(idle),
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod change;
 pub mod clock;
 pub mod fault;
+pub mod feed;
 pub mod group;
 pub mod metric;
 pub mod money;

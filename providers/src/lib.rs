@@ -60,6 +60,7 @@ pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
 use fleet::Change;
+use fleet::feed::{Survey, Surveyed};
 use fleet::group::{Activity, GroupState};
 use fleet::metric::{MetricQuery, Sample};
 use fleet::{Fault, GroupId, GroupRef, Place, Timestamp};
@@ -90,6 +91,17 @@ pub trait Inventory: Send + Sync {
     ///
     /// The groups are named by the place's own account and region.
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault>;
+
+    /// All groups that the role sees in one of its places, with what feeds them: attachments, policies,
+    /// alarms, activities of six weeks. For `init` alone.
+    ///
+    /// What could not be read beside the groups is named in the answer and fails nothing. An adapter
+    /// that does not read more tells the groups alone.
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let groups = self.discover(place, deadline).await?;
+        let groups = groups.into_iter().map(Surveyed::bare).collect();
+        Ok(Survey { groups, unread: Vec::new() })
+    }
 
     /// What a group did since `since`, newest first, for lead times.
     async fn activities(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet::Change;
+use fleet::feed::Survey;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
 use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Timestamp};
@@ -189,6 +190,11 @@ impl Inventory for Traced {
 
     async fn discover(&self, place: &Place, deadline: Deadline) -> Result<Vec<GroupState>, Fault> {
         let call = self.inner.inventory().discover(place, deadline);
+        single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await
+    }
+
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let call = self.inner.inventory().survey(place, deadline);
         single(&self.counters, Operation::Discover, FaultKind::TimedOut, deadline, call).await
     }
 

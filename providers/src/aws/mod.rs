@@ -3,6 +3,7 @@
 //! - [`Settings`]: regions, accounts, endpoint, timeouts, budget.
 //! - Reading a group: `groups.rs` asks, by the listings of `listings.rs` and `pages.rs`; `translate.rs`, `owner.rs` and `cause.rs` put it into our
 //!   words, `details.rs` remembers what need not be asked each cycle.
+//! - What feeds groups: `survey.rs`, once, for a first configuration.
 //! - Reading samples: `batches.rs` shares out the queries, `metrics.rs` asks.
 //! - Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/` lists, reads, prices, stops and starts it; `thin.rs` calls the
@@ -29,6 +30,7 @@ mod pages;
 mod regions;
 mod rooms;
 mod settings;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod thin;
@@ -40,6 +42,7 @@ mod xml;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fleet::feed::Survey;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
 use fleet::{Fault, FaultKind, GroupId, GroupRef, Place, Timestamp};
@@ -140,6 +143,16 @@ impl Inventory for Aws {
             groups::all(&seat, &self.access.settings.home(account, region), deadline).await
         };
         DESCRIBE_GROUPS.by(deadline, read).await
+    }
+
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let read = async {
+            let Place { account, region, .. } = place;
+            let seat = self.access.seat(DESCRIBE_GROUPS, account, region).await?;
+            let home = self.access.settings.home(account, region);
+            survey::of_place(&seat, &home, deadline).await
+        };
+        DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await
     }
 
     async fn activities(

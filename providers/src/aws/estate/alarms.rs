@@ -11,6 +11,7 @@ use fleet::{Fault, Seconds};
 use super::super::access::Seat;
 use super::super::known::Alarms;
 use super::super::pages::pages_of;
+use super::super::survey::AlarmMetric;
 use crate::Deadline;
 use crate::call::Call;
 
@@ -56,6 +57,51 @@ pub(super) async fn read(seat: &Seat, deadline: Deadline) -> Result<Alarms, Faul
     };
     seat.listing(DESCRIBE_ALARMS, pages_of!(request), deadline, take).await?;
     Ok(alarms)
+}
+
+/// Names in one call. [CloudWatch API reference]
+const NAMES_AT_ONCE: usize = 100;
+
+/// The metrics of alarms, by their names: an alarm's own, or those that it is reckoned from.
+pub(in super::super) async fn metrics_of(
+    seat: &Seat,
+    names: Vec<String>,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, Vec<AlarmMetric>>, Fault> {
+    let mut found = BTreeMap::new();
+    for names in names.chunks(NAMES_AT_ONCE) {
+        let request = seat
+            .cloudwatch
+            .describe_alarms()
+            .alarm_types(AlarmType::MetricAlarm)
+            .set_alarm_names(Some(names.to_vec()))
+            .max_records(PAGE);
+        let take = |page: DescribeAlarmsOutput| {
+            for alarm in page.metric_alarms() {
+                let name = alarm.alarm_name().unwrap_or_default().to_owned();
+                found.insert(name, looked_at(alarm));
+            }
+        };
+        seat.listing(DESCRIBE_ALARMS, pages_of!(request), deadline, take).await?;
+    }
+    Ok(found)
+}
+
+fn looked_at(alarm: &MetricAlarm) -> Vec<AlarmMetric> {
+    let all = |dimensions: &[Dimension]| -> BTreeMap<String, String> {
+        let pair = |one: &Dimension| Some((one.name()?.to_owned(), one.value()?.to_owned()));
+        dimensions.iter().filter_map(pair).collect()
+    };
+    let own = alarm.namespace().zip(alarm.metric_name());
+    let own = own.map(|(namespace, metric)| {
+        (namespace.to_owned(), metric.to_owned(), all(alarm.dimensions()))
+    });
+    let reckoned = alarm.metrics().iter().filter_map(|query| {
+        let metric = query.metric_stat()?.metric()?;
+        let dimensions = all(metric.dimensions());
+        Some((metric.namespace()?.to_owned(), metric.metric_name()?.to_owned(), dimensions))
+    });
+    own.into_iter().chain(reckoned).collect()
 }
 
 /// What an alarm is about: by its own metric, or by those that it is reckoned from.

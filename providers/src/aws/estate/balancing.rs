@@ -80,13 +80,28 @@ fn balancer(node: Node<'_, '_>) -> Option<Balancer> {
     })
 }
 
-async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>, Fault> {
+/// Every target group of a region, without its targets.
+async fn target_groups(seat: &Seat, deadline: Deadline) -> Result<Vec<TargetGroup>, Fault> {
     let mut found: Vec<TargetGroup> = Vec::new();
     let service = Service::LoadBalancing;
     seat.pages(DESCRIBE_TARGET_GROUPS, service, &[], deadline, |page| {
         found.extend(xml::listed(page, "TargetGroups").filter_map(target_group));
     })
     .await?;
+    Ok(found)
+}
+
+/// The load balancers that send to each target group of a region, by ARN.
+pub(in super::super) async fn routes(
+    seat: &Seat,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
+    let groups = target_groups(seat, deadline).await?;
+    Ok(groups.into_iter().map(|group| (group.arn, group.balancers)).collect())
+}
+
+async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>, Fault> {
+    let mut found = target_groups(seat, deadline).await?;
     let mut jobs = JoinSet::new();
     for (index, group) in found.iter().enumerate() {
         let (seat, arn) = (Arc::clone(seat), group.arn.clone());

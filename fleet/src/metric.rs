@@ -10,6 +10,14 @@ use crate::{AccountId, ProviderName, Region, Step, Timestamp};
 /// The namespace of a query in PromQL, whose text is the metric's name.
 pub const PROMQL: &str = "promql";
 
+/// The namespace of what neap makes of other metrics: no source is asked for it, and none has one that
+/// begins with a colon.
+pub const MADE: &str = ":neap";
+
+/// The metric of [`MADE`] that is mean utilisation times units in service: how many units would be busy
+/// if each of them were fully so.
+pub const BUSY_UNITS: &str = "BusyUnits";
+
 /// How a source folds what happened within an interval into one number.
 ///
 /// ```
@@ -81,6 +89,11 @@ pub struct MetricQuery {
 }
 
 impl MetricQuery {
+    /// Whether neap makes it of other metrics, so that no source is to be asked.
+    pub fn is_made(&self) -> bool {
+        self.namespace == MADE
+    }
+
     /// A stable key for stores and journals: equal queries have equal keys.
     ///
     /// ```

@@ -20,6 +20,7 @@ use crate::snapshot::{
 use account::account;
 pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};
 use capacity::learn_capacity;
+pub use capacity::is_capacity_wanted;
 pub(crate) use capacity::{CAPACITY_NEEDED, capacity_per_unit};
 
 /// Entries kept of what was in service and what was ordered.
@@ -69,8 +70,12 @@ pub(crate) fn learn(
         memory.in_service.record(at, view.in_service, LOG_KEPT);
         let current = written(service, view);
         crate::growth::learn(service, at, view, seen, current, memory);
-        crate::doubt::follow(at, view, seen, memory);
+        // Demand that is made of utilisation cannot be compared with it.
+        if service.busy_units().is_none() {
+            crate::doubt::follow(at, view, seen, memory);
+        }
         if let CapacityPerUnit::Learn = service.pool.capacity_per_unit {
+            capacity::learn_from_past(at, service, &seen.past, memory);
             learn_capacity(at, service, view, &seen.demand, memory);
         }
     } else {
@@ -401,7 +406,7 @@ impl ChangeLog {
     }
 
     /// The mean over `[from, to)` in thousandths; `None` if the log does not reach back to `from`.
-    pub(crate) fn mean_milli(&self, from: Timestamp, to: Timestamp) -> Option<u64> {
+    pub fn mean_milli(&self, from: Timestamp, to: Timestamp) -> Option<u64> {
         let mut now = self.at(from)?;
         let (mut since, mut sum) = (from, 0u128);
         for (at, value) in self.entries.iter().filter(|(at, _)| *at > from && *at < to) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fleet::metric::MetricQuery;
+use fleet::metric::{BUSY_UNITS, MADE, MetricQuery, Statistic, WhenMissing};
 use fleet::{GroupRef, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
@@ -184,10 +184,60 @@ pub struct ServicePolicy {
 }
 
 impl ServicePolicy {
-    /// Every metric of the service.
+    /// Every metric of the service that a source is asked for.
     pub fn metrics(&self) -> impl Iterator<Item = &MetricQuery> {
+        self.held().filter(|query| !query.is_made())
+    }
+
+    /// Every metric of the service, those too that neap makes of others.
+    pub fn held(&self) -> impl Iterator<Item = &MetricQuery> {
         let Signals { errors, healthy_hosts } = &self.signals;
         self.demand.iter().chain(&self.utilisation).chain(errors).chain(healthy_hosts)
+    }
+
+    /// The demand that is made of utilisation and units in service, where it is.
+    ///
+    /// ```
+    /// # let mut service: planner::policy::ServicePolicy = serde_json::from_str(r#"{"mode":"act",
+    /// # "demand":[],"fixed_capacity":0.0,"utilisation":{"provider":"aws","account":"default",
+    /// # "region":"eu-west-1","namespace":"AWS/EC2","metric":"CPUUtilization","statistic":"Average",
+    /// # "dimensions":{"AutoScalingGroupName":"a"},"period":300,"when_missing":"Unknown"},
+    /// # "signals":{"errors":null,"healthy_hosts":null},"pool":{"group":{"provider":"aws",
+    /// # "account":"default","region":"eu-west-1","name":"a"},"capacity_per_unit":"Learn",
+    /// # "target_utilisation":700000,"lead_time":240,"warm_up":0,"actuate":null,"min":1,"max":null,
+    /// # "cooldown":300,"hold_window":900,"override_lease":3600,"max_step_up":null,
+    /// # "price_usd_hourly":null,"billing_minimum":60},"violation_budget":5000,"upstreams":[]}"#)
+    /// # .expect("a service");
+    /// assert!(service.busy_units().is_none());
+    /// service.count_busy_units();
+    /// let made = service.busy_units().expect("a demand that is made");
+    /// assert!(made.is_made());
+    /// // Its samples are as far apart as those of utilisation, and only that one is asked for.
+    /// assert_eq!(made.period.seconds(), 300);
+    /// assert_eq!(service.metrics().count(), 1);
+    /// assert_eq!(service.held().count(), 2);
+    /// ```
+    pub fn busy_units(&self) -> Option<&MetricQuery> {
+        self.demand.iter().find(|query| query.is_made())
+    }
+
+    /// Makes busy units its demand, counted by its utilisation; nothing where that is not measured.
+    pub fn count_busy_units(&mut self) {
+        let Some(utilisation) = &self.utilisation else { return };
+        let GroupRef { account, region, name, .. } = &self.pool.group;
+        // Of another group, or by another measure, it is another series.
+        let of = [("Group", name.clone()), ("Of", utilisation.key().0)];
+        self.demand = vec![MetricQuery {
+            provider: self.pool.group.provider.clone(),
+            account: account.clone(),
+            region: region.clone(),
+            namespace: MADE.to_owned(),
+            metric: BUSY_UNITS.to_owned(),
+            statistic: Statistic::Average,
+            dimensions: of.map(|(key, value)| (key.to_owned(), value)).into(),
+            period: utilisation.period,
+            when_missing: WhenMissing::Unknown,
+        }];
     }
 }
 

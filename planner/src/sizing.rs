@@ -1,6 +1,6 @@
 //! How many units a service needs: the forecast over its windows, and demand now.
 
-use fleet::{Seconds, Timestamp, Units};
+use fleet::{FaultKind, Seconds, Timestamp, Units};
 
 use crate::Milli;
 use crate::growth::{self, most_by_full, ordered_by_full};
@@ -207,7 +207,12 @@ fn demand_known(at: Timestamp, seen: &Observation) -> Known {
     };
     let (age, limit) = (at.since(newest.start + demand.step.span()), stale_limit(seen));
     if age > limit {
-        return unknown(Hold::DemandStale { age, limit });
+        let gone = demand.fault.clone().filter(|fault| fault.kind == FaultKind::Missing);
+        return unknown(match gone {
+            // There is more to say than that it is old.
+            Some(fault) => Hold::NoDemand { fault: Some(fault) },
+            None => Hold::DemandStale { age, limit },
+        });
     }
     let points = || demand.settled.iter().chain(&demand.provisional);
     let now_milli = growth::now_milli(demand);

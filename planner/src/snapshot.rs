@@ -88,6 +88,26 @@ pub struct Observation {
     pub outcomes: Vec<OrderOutcome>,
     /// Lead times seen since the last snapshot: ordered to in service.
     pub lead_times: Vec<Seconds>,
+    /// Intervals of before anybody watched that tell what a unit carries, oldest first, while that is
+    /// to be learned and not known yet; at most [`PAST_MAX`]. The journal keeps it beside the demand.
+    #[serde(skip)]
+    pub past: Vec<PastInterval>,
+}
+
+/// So many intervals of the past are handed to a plan at most.
+pub const PAST_MAX: usize = 24;
+
+/// An interval of the past in which demand, utilisation and the group's size are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastInterval {
+    /// The START of the interval.
+    pub start: Timestamp,
+    /// Its demand, in thousandths per second.
+    pub demand_milli: Milli,
+    /// Mean utilisation of the units, in thousandths.
+    pub utilisation_milli: u16,
+    /// Units in service all the time.
+    pub units: Units,
 }
 
 /// What a decision needs of a group; see [`fleet::group::GroupState`].

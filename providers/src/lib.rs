@@ -129,6 +129,12 @@ pub trait Inventory: Send + Sync {
         since: Timestamp,
         deadline: Deadline,
     ) -> Result<Vec<Activity>, Fault>;
+
+    /// Whether each launch and each end among the activities is about one member: then sizes of before
+    /// can be counted back from them.
+    fn activities_are_of_one_member(&self) -> bool {
+        false
+    }
 }
 
 /// A source of metrics. It need not be the cloud that holds the group.

@@ -225,6 +225,10 @@ impl Inventory for Traced {
         let call = self.inner.inventory().activities(id, since, deadline);
         single(&self.counters, Operation::Activities, FaultKind::TimedOut, deadline, call).await
     }
+
+    fn activities_are_of_one_member(&self) -> bool {
+        self.inner.inventory().activities_are_of_one_member()
+    }
 }
 
 #[async_trait]

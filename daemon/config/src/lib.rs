@@ -60,7 +60,7 @@ pub use fault::ConfigFault;
 pub use freeze::{FreezeRule, FreezeWindow, Weekly, freezes_active};
 pub use holidays::{Holiday, Holidays};
 pub use idle::IdleConfig;
-pub use metric::{known_rate, known_spacing, known_sparse};
+pub use metric::{counted_size, known_rate, known_spacing, known_sparse};
 pub use page::{IdentityProxy, Page, PageToken, Right, Tls, Viewing, is_name};
 pub use prices::Prices;
 pub use prometheus::{PrometheusConfig, Proof};

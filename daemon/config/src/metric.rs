@@ -395,6 +395,36 @@ pub(super) fn own_utilisation(
     })
 }
 
+/// What AWS measures of the traffic of a group's units by the group's name: their sum is its load in
+/// bytes per second. Other clouds measure none.
+pub(super) fn own_traffic(
+    config: &ProviderConfig,
+    place: &Place,
+    group: &str,
+) -> Option<Vec<MetricQuery>> {
+    let ProviderConfig::Aws(_) = config else { return None };
+    let cpu = own_utilisation(config, place, group)?;
+    let traffic = ["NetworkIn", "NetworkOut"].map(|metric| MetricQuery {
+        metric: metric.to_owned(),
+        statistic: Statistic::Sum,
+        ..cpu.clone()
+    });
+    Some(traffic.into())
+}
+
+/// What counts a group's units in service as far back as samples are kept, where its cloud counts them
+/// and measures its utilisation; nobody has to have switched that on.
+pub fn counted_size(utilisation: &MetricQuery) -> Option<MetricQuery> {
+    let by_group = utilisation.dimensions.keys().eq(["AutoScalingGroupName"]);
+    (utilisation.namespace == "AWS/EC2" && by_group).then(|| MetricQuery {
+        namespace: "AWS/AutoScaling".to_owned(),
+        metric: "GroupInServiceInstances".to_owned(),
+        statistic: Statistic::Average,
+        when_missing: WhenMissing::Unknown,
+        ..utilisation.clone()
+    })
+}
+
 /// Whether a metric is itself a rate of total load, so that its average is, too.
 pub fn known_rate(query: &MetricQuery) -> bool {
     is_rate(&query.namespace, &query.metric)

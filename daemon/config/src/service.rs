@@ -15,11 +15,11 @@ use super::keys::root::top;
 use super::keys::service::{
     service as known, service_defaults, shared, signals as of_signals, workload as of_workload,
 };
-use super::metric::{Place, Purpose, Surroundings, metric, own_utilisation};
+use super::metric::{Place, Purpose, Surroundings, metric, own_traffic, own_utilisation};
 use super::pool::{PoolKeys, above_nothing, pools};
 use super::promotion::PROMOTIONS;
 use super::provider::Providers;
-use super::reader::{Entry, Table};
+use super::reader::{Entry, Table, did_you_mean};
 
 pub(super) const MODES: [(&str, Mode); 2] = [("observe", Mode::Observe), ("act", Mode::Act)];
 
@@ -176,9 +176,7 @@ fn service(table: &Table<'_>, keys: &ServiceKeys, providers: &Providers) -> Opti
     let mut around = Surroundings { providers, home: None };
     let pools = pools(table, &keys.pool, &around);
     around.home = pools.sized.as_ref().map(|pool| place_of(&pool.group));
-    let mut policy = workload(table, keys, &around, pools.sized)?;
-    policy.fixed_capacity += pools.fixed_capacity;
-    Some(policy)
+    workload(table, keys, &around, pools.sized, pools.fixed_capacity)
 }
 
 /// Where a group is.
@@ -190,43 +188,148 @@ pub(super) fn place_of(group: &GroupRef) -> Place {
     }
 }
 
-/// Reads what a service and a template have in common, all but the pool.
+/// Reads what a service and a template have in common, all but the pools: one that is sized, and what
+/// those that are fixed serve.
 pub(super) fn workload(
     table: &Table<'_>,
     keys: &ServiceKeys,
     around: &Surroundings<'_>,
     pool: Option<PoolPolicy>,
+    fixed_pools: f64,
 ) -> Option<ServicePolicy> {
-    let demand = demand(table, around);
+    let word = table.get(&of_workload::DEMAND).filter(|entry| entry.as_text().is_some());
+    let counted = word.as_ref().and_then(|entry| OfGroup::read(entry));
+    let metrics = if word.is_none() { demand(table, around) } else { None };
     let fixed = table.get(&of_workload::FIXED_CAPACITY);
     let fixed_capacity =
         fixed.and_then(|entry| entry.not_negative("demand per second, 0 or more")).unwrap_or(0.0);
+    let fixed_capacity = fixed_capacity + fixed_pools;
     let named = table.get(&of_workload::UTILISATION);
     let utilisation = named.as_ref().and_then(|entry| {
         entry.table().and_then(|table| metric(&table, around, Purpose::Utilisation))
     });
     let signals = signals(table, around);
-    let pool = pool?;
+    let mut pool = pool?;
+    let sound = counted.as_ref().is_none_or(|counted| counted.check(&pool, fixed_capacity));
+    let busy = counted.as_ref().is_some_and(|counted| counted.of == Counted::Busy);
     let learns = pool.capacity_per_unit == CapacityPerUnit::Learn && named.is_none();
-    let own = if learns { learned_from(&pool, around) } else { None };
-    if learns && own.is_none() && around.providers.read.contains_key(&pool.group.provider) {
-        let hint = "or give `capacity_per_unit` as a number".to_owned();
-        let expected = "a metric of the mean utilisation of the group's instances: its cloud has \
-                        none by the group's name, and `capacity_per_unit` is to be learned";
-        table.missing(&of_workload::UTILISATION, expected, Some(hint));
+    let own = if learns || busy && named.is_none() { learned_from(&pool, around) } else { None };
+    if (learns || busy && named.is_none())
+        && own.is_none()
+        && around.providers.read.contains_key(&pool.group.provider)
+    {
+        let (why, hint) = if busy {
+            ("demand is to be counted with it", None)
+        } else {
+            let hint = "or give `capacity_per_unit` as a number".to_owned();
+            ("`capacity_per_unit` is to be learned", Some(hint))
+        };
+        let expected = format!(
+            "a metric of the mean utilisation of the group's instances: its cloud has none by the \
+             group's name, and {why}"
+        );
+        table.missing(&of_workload::UTILISATION, &expected, hint);
         return None;
     }
-    let utilisation = utilisation.or(own);
-    Some(ServicePolicy {
+    let demand = match &counted {
+        Some(counted) if counted.of == Counted::Traffic => counted.traffic(&pool, around)?,
+        Some(_) => Vec::new(),
+        None => metrics?,
+    };
+    if busy {
+        // Of itself, a unit carries what it is to be busy with.
+        let full = pool.target_utilisation.fraction();
+        pool.capacity_per_unit = CapacityPerUnit::Given(full);
+    }
+    let mut policy = ServicePolicy {
         mode: keys.mode,
-        demand: demand?,
+        demand,
         fixed_capacity,
-        utilisation,
+        utilisation: utilisation.or(own),
         signals,
         pool,
         violation_budget: keys.violation_budget,
         upstreams: keys.upstreams.clone(),
-    })
+    };
+    if busy {
+        policy.count_busy_units();
+    }
+    (sound && !policy.demand.is_empty()).then_some(policy)
+}
+
+/// Demand that the group itself shows, where nothing counts its load.
+struct OfGroup<'e, 'a> {
+    of: Counted,
+    entry: &'e Entry<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    /// Mean utilisation times units in service.
+    Busy,
+    /// What its units receive and send.
+    Traffic,
+}
+
+const COUNTED: [(&str, Counted); 2] = [("cpu", Counted::Busy), ("network", Counted::Traffic)];
+
+/// What demand may be.
+const DEMAND: &str = "`\"cpu\"`, `\"network\"` or a list of metrics such as `[{ from = \"aws\", namespace = \
+                      \"…\", metric = \"…\" }]`";
+
+impl<'e, 'a> OfGroup<'e, 'a> {
+    /// Reads the word that stands for such a demand.
+    fn read(entry: &'e Entry<'a>) -> Option<OfGroup<'e, 'a>> {
+        let word = entry.as_text()?;
+        let of = COUNTED.iter().find(|(known, _)| *known == word).map(|(_, of)| *of);
+        if of.is_none() {
+            entry.unexpected(DEMAND, did_you_mean(word, COUNTED.iter().map(|(known, _)| *known)));
+        }
+        Some(OfGroup { of: of?, entry })
+    }
+}
+
+impl OfGroup<'_, '_> {
+    /// Whether the rest of the service fits to a demand of the group's own; every fault is noted.
+    fn check(&self, pool: &PoolPolicy, fixed_capacity: f64) -> bool {
+        let found = self.entry.found();
+        let mut faults = Vec::new();
+        if self.of == Counted::Busy
+            && let CapacityPerUnit::Given(given) = pool.capacity_per_unit
+        {
+            let message = format!(
+                "{found} is counted in units, and `capacity_per_unit = {given}` is demand per second"
+            );
+            let hint = "leave `capacity_per_unit` out, or write `capacity_per_unit = \"learn\"`: a \
+                        unit carries `target_utilisation` of itself";
+            faults.push((message, hint));
+        }
+        if pool.min.0 == 0 {
+            let message =
+                format!("{found} shows nothing while no unit is there, and `min` is 0");
+            faults.push((message, "write `min = 1`: nothing would bring the group back"));
+        }
+        if fixed_capacity > 0.0 {
+            let message = format!("{found} is what the group's own units do, and nothing else's");
+            faults.push((message, "leave out `fixed_capacity` and pools that are `fixed`"));
+        }
+        let sound = faults.is_empty();
+        for (message, hint) in faults {
+            self.entry.fault(message, Some(hint.to_owned()));
+        }
+        sound
+    }
+
+    /// The metrics of what the group's units receive and send; a fault where its cloud has none.
+    fn traffic(&self, pool: &PoolPolicy, around: &Surroundings<'_>) -> Option<Vec<MetricQuery>> {
+        let config = around.providers.read.get(&pool.group.provider)?;
+        let found = own_traffic(config, &place_of(&pool.group), &pool.group.name);
+        if found.is_none() {
+            let expected = "a list of metrics: its cloud measures no traffic by the group's name";
+            self.entry.unexpected(expected, None);
+        }
+        found
+    }
 }
 
 /// The utilisation that the cloud itself measures of a group.
@@ -236,8 +339,7 @@ fn learned_from(pool: &PoolPolicy, around: &Surroundings<'_>) -> Option<MetricQu
 }
 
 fn demand(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Vec<MetricQuery>> {
-    let expected =
-        "a list of metrics such as `[{ from = \"aws\", namespace = \"…\", metric = \"…\" }]`";
+    let expected = DEMAND;
     let hint = "demand is total load such as requests, never average utilisation".to_owned();
     let Some(entry) = table.get(&of_workload::DEMAND) else {
         table.missing(&of_workload::DEMAND, expected, Some(hint));

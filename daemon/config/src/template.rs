@@ -128,7 +128,7 @@ impl ServiceTemplate {
             .chain(&mut policy.utilisation)
             .chain(&mut policy.signals.errors)
             .chain(&mut policy.signals.healthy_hosts);
-        for query in queries {
+        for query in queries.filter(|query| !query.is_made()) {
             self.fill_query(query, group)?;
         }
         for upstream in &mut policy.upstreams {
@@ -140,6 +140,9 @@ impl ServiceTemplate {
             region: group.id.region.clone(),
             name: group.name.clone(),
         };
+        if policy.busy_units().is_some() {
+            policy.count_busy_units();
+        }
         Ok((service, policy))
     }
 
@@ -209,6 +212,11 @@ impl ServiceTemplate {
 
 /// Puts the placeholders of a template's query back into one that was made of it.
 fn empty_query(filled: &mut MetricQuery, meant: &MetricQuery) {
+    if filled.is_made() && meant.is_made() {
+        // It follows from the others.
+        filled.clone_from(meant);
+        return;
+    }
     if meant.account.as_str() == ACCOUNT {
         filled.account = meant.account.clone();
     }
@@ -297,7 +305,7 @@ fn template(
     };
     let pool: Option<PoolPolicy> =
         around.home.clone().map(|home| pool_keys.policy(home, NAME.to_owned()));
-    let service = workload(table, &keys, &around, pool);
+    let service = workload(table, &keys, &around, pool, 0.0);
     table.finish();
     let service = service?;
     check_dimensions(table, &service);
@@ -345,6 +353,7 @@ fn check_placeholders(entry: &Entry<'_>, text: &str) {
 
 fn check_dimensions(table: &Table<'_>, service: &ServicePolicy) {
     let queries = service.demand.iter().chain(&service.utilisation);
+    let queries = queries.filter(|query| !query.is_made());
     let values = queries.flat_map(|query| query.dimensions.values());
     for unknown in values.chain(&service.upstreams).filter_map(|text| unknown_placeholder(text)) {
         table.fault(unknown_message(unknown), None);

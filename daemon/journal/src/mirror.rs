@@ -12,8 +12,8 @@ use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
-    DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
-    Undiscovered,
+    DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, PastInterval,
+    Snapshot, Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,23 @@ struct SignsPart {
     lead_times: Vec<Seconds>,
 }
 
+/// Demand, and behind it what the past told of it, where that told anything: records of before format 9
+/// have nothing there.
+fn demand_part(demand: &DemandView, past: &[PastInterval]) -> Vec<u8> {
+    let mut bytes = plain(demand);
+    if !past.is_empty() {
+        bytes.extend(plain(&past));
+    }
+    bytes
+}
+
+/// What [`demand_part`] wrote.
+fn read_demand(bytes: &[u8]) -> postcard::Result<(DemandView, Vec<PastInterval>)> {
+    let (demand, rest) = postcard::take_from_bytes(bytes)?;
+    let past = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest)? };
+    Ok((demand, past))
+}
+
 /// The plain encoding of a part.
 pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
     // A `Vec` takes any length, and the vocabulary holds nothing that postcard refuses.
@@ -204,14 +221,14 @@ impl Mirror {
             self.slot(None)[REQUESTS] = plain(requests);
         }
         for (name, seen) in services {
-            let Observation { group, demand, forecast, signals, outcomes, lead_times } = seen;
+            let Observation { group, demand, forecast, signals, outcomes, lead_times, past } = seen;
             let slot = self.slot(Some(name));
             let mut group = group.clone();
             if let Ok(group) = &mut group {
                 group.read_at = swap_age(*taken_at, group.read_at);
             }
             slot[GROUP] = plain(&group);
-            slot[DEMAND] = plain(demand);
+            slot[DEMAND] = demand_part(demand, past);
             let forecast = forecast.as_ref().map(ForecastPart::of);
             slot[FORECAST] = plain(&forecast);
             slot[SIGNS] = plain(&SignsPart {
@@ -401,13 +418,15 @@ impl Mirror {
         }
         let forecast: Result<ForecastPart, NoForecast> = self.read(at, FORECAST)?;
         let SignsPart { signals, outcomes, lead_times } = self.read(at, SIGNS)?;
+        let (demand, past) = self.read_as(at, DEMAND, read_demand)?;
         Ok(Observation {
             group,
-            demand: self.read::<DemandView>(at, DEMAND)?,
+            demand,
             forecast: forecast.map(ForecastPart::into_forecast),
             signals,
             outcomes,
             lead_times,
+            past,
         })
     }
 

@@ -205,7 +205,7 @@ pub fn restore_samples(
         .policy
         .services
         .values()
-        .flat_map(ServicePolicy::metrics)
+        .flat_map(ServicePolicy::held)
         .map(|query| (query.key(), query.clone()))
         .collect();
     let lost = reader.sound_samples(now - store::RESTORED, |metric, seen_at, sample| {

@@ -4,6 +4,7 @@
 
 pub(crate) mod masters;
 mod observe;
+mod past;
 pub(crate) mod policies;
 mod read;
 
@@ -62,6 +63,8 @@ struct Watched {
     complete: bool,
     /// The starts of intervals in which units were missing.
     short: BTreeSet<Timestamp>,
+    /// How large its group was.
+    sizes: past::Sizes,
     /// The day of UTC that the calendar of the demand was made for; `None` where a reload may have
     /// brought another.
     calendar_day: Option<i64>,
@@ -128,7 +131,11 @@ impl Observer {
         // An activity that ended before the last cycle is not looked at again.
         self.launches_seen.retain(|_, ended| question.last_taken_at.is_none_or(|at| *ended > at));
         let asking = async { tokio::join!(read_groups(question), self.read_metrics(question)) };
-        let (groups, samples) = asking.instrument(info_span!(target: SPANS, "gather")).await;
+        let gathering = info_span!(target: SPANS, "gather");
+        let (groups, mut samples) = asking.instrument(gathering.clone()).await;
+        self.read_sizes(&groups, question).instrument(gathering).await;
+        samples.extend(self.count_busy_units(&groups, question));
+        samples.sort_by(|a, b| a.metric.cmp(&b.metric));
         let forecasting = info_span!(target: SPANS, "forecast");
         let observations = forecasting.in_scope(|| self.follow_up(groups, question));
         Gathered { observations, samples }
@@ -199,7 +206,7 @@ impl Observer {
             self.drop_away(|name| !services.contains_key(name));
         }
         for (name, service) in services {
-            let metrics: BTreeSet<MetricKey> = service.metrics().map(MetricQuery::key).collect();
+            let metrics: BTreeSet<MetricKey> = service.held().map(MetricQuery::key).collect();
             let step = demand_step(service);
             let model = question.models.get(name).copied().unwrap_or_default();
             let watched = self.services.entry(name.clone()).or_insert_with(|| Watched {
@@ -210,6 +217,7 @@ impl Observer {
                 changed_from: None,
                 complete: false,
                 short: BTreeSet::new(),
+                sizes: past::Sizes::default(),
                 calendar_day: None,
             });
             watched.last_at = now;
@@ -321,6 +329,8 @@ impl Observer {
             .demand
             .iter()
             .filter_map(|query| {
+                // What is made of utilisation settles as that does.
+                let query = service.utilisation.as_ref().filter(|_| query.is_made()).unwrap_or(query);
                 let provider = question.providers.get(&query.provider)?;
                 Some(provider.metrics().keeps(query).settling)
             })
@@ -407,6 +417,7 @@ capacity_per_unit = 5
             changed_from: None,
             complete: true,
             short: BTreeSet::new(),
+            sizes: past::Sizes::default(),
             calendar_day: None,
         };
         let mut now = start + Seconds::days(9);

@@ -7,11 +7,13 @@
 mod counter;
 mod parts;
 mod repeats;
+mod silence;
 mod spacing;
 #[cfg(test)]
 mod tests;
 mod unusual;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
@@ -68,6 +70,8 @@ struct Held {
     repeats: Option<Fault>,
     /// See `too_seldom`.
     counter: Option<Fault>,
+    /// The longest time that it was ever silent between two samples.
+    silent_longest: Seconds,
 }
 
 /// What a reading of a metric told.
@@ -99,6 +103,7 @@ impl Store {
             if (same && censored == held.is_part(sample.start)) || (!same && less && censored) {
                 continue;
             }
+            held.note_silence(sample.start);
             match held.series.put(sample.start, value, Marks { censored, ..Marks::NONE }) {
                 Ok(()) => news.add(*sample, censored),
                 Err(fault) => held.fault = Some(unusable(query, &fault)),
@@ -119,6 +124,7 @@ impl Store {
         let value = per_second(query, sample.value);
         let held = self.held(query);
         held.back_filled = true;
+        held.note_silence(sample.start);
         // Refused when it was read for the first time, too.
         let _known = held.series.put(sample.start, value, Marks::NONE);
     }
@@ -182,7 +188,21 @@ impl Store {
             too_seldom: None,
             repeats: None,
             counter: None,
+            silent_longest: Seconds::ZERO,
         })
+    }
+
+    /// What is held of a metric, unless it is not what it is read as.
+    pub fn series(&self, query: &MetricQuery) -> Option<&Series> {
+        let held = self.metrics.get(&query.key()).filter(|held| !held.is_misread(query))?;
+        Some(&held.series)
+    }
+
+    /// The samples of a metric from then on that are known in whole, oldest first.
+    pub fn whole(&self, query: &MetricQuery, from: Timestamp) -> Vec<(Timestamp, f64)> {
+        let Some(series) = self.series(query) else { return Vec::new() };
+        let known = series.iter().filter(|(start, _)| *start >= from && !parts::has(series, *start));
+        known.filter_map(|(start, value)| Some((start, value?))).collect()
     }
 
     fn value(&self, query: &MetricQuery, start: Timestamp) -> Option<f64> {
@@ -208,6 +228,9 @@ impl Store {
         if value.is_some() || unknown || held.is_some_and(|held| held.may_lack(start)) {
             return value;
         }
+        if held.is_some_and(|held| held.is_silent_too_long(start)) && !self.is_idle(service, start) {
+            return None;
+        }
         let heartbeat = heartbeats(service, query).any(|other| {
             let aligned = start.floor_to(other.period);
             self.value(other, aligned).is_some()
@@ -230,13 +253,15 @@ impl Store {
             .map(|query| MemberPoints {
                 points: self.recent(query, service, now),
                 parts: self.recent_parts(query, now),
-                fault: self.fault(query),
+                fault: self.fault_of(query).map(Cow::Borrowed).or_else(|| {
+                    self.silence(query, service, now).map(Cow::Owned)
+                }),
             })
             .collect()
     }
 
     /// What an operator has to know of a metric's samples.
-    fn fault(&self, query: &MetricQuery) -> Option<&Fault> {
+    pub fn fault_of(&self, query: &MetricQuery) -> Option<&Fault> {
         let held = self.metrics.get(&query.key())?;
         held.fault.as_ref().or(held.doubt())
     }
@@ -365,13 +390,13 @@ impl Store {
 pub struct MemberPoints<'a> {
     points: Vec<DemandPoint>,
     parts: Vec<Timestamp>,
-    fault: Option<&'a Fault>,
+    fault: Option<Cow<'a, Fault>>,
 }
 
 impl MemberPoints<'_> {
     /// As the planner reads it.
     pub fn as_member(&self) -> Member<'_> {
-        Member { points: &self.points, fault: self.fault, parts: &self.parts }
+        Member { points: &self.points, fault: self.fault.as_deref(), parts: &self.parts }
     }
 }
 
@@ -401,6 +426,7 @@ fn heartbeats<'a>(
         .filter(move |other| {
             other.key() != query.key()
                 && other.when_missing == WhenMissing::Unknown
+                && !other.is_made()
                 && (&other.provider, &other.account, &other.region)
                     == (&query.provider, &query.account, &query.region)
         })

@@ -6,7 +6,7 @@ use crate::Milli;
 use crate::memory::ServiceMemory;
 use crate::numbers::{milli, sane};
 use crate::policy::{CapacityPerUnit, ServicePolicy};
-use crate::snapshot::{DemandView, GroupView};
+use crate::snapshot::{DemandView, GroupView, PastInterval};
 
 /// Estimates of a unit's capacity kept, and how far apart once there are enough.
 const CAPACITY_ESTIMATES: usize = 24;
@@ -47,6 +47,44 @@ pub(crate) fn capacity_per_unit(
                 (false, _) => Err((None, have)),
             }
         }
+    }
+}
+
+/// Whether a unit's capacity is to be learned and not known yet: what the past tells of it is wanted.
+pub fn is_capacity_wanted(service: &ServicePolicy, memory: Option<&ServiceMemory>) -> bool {
+    let have = memory.map_or(0, |memory| memory.capacity.estimates_milli.len());
+    service.pool.capacity_per_unit == CapacityPerUnit::Learn && have < CAPACITY_NEEDED
+}
+
+/// Takes in what the past tells, while too little was seen since.
+pub(super) fn learn_from_past(
+    at: Timestamp,
+    service: &ServicePolicy,
+    past: &[PastInterval],
+    memory: &mut ServiceMemory,
+) {
+    if past.is_empty() || !is_capacity_wanted(service, Some(memory)) {
+        return;
+    }
+    let target = service.pool.target_utilisation.fraction();
+    let measured = past.iter().filter_map(|interval| {
+        let PastInterval { demand_milli, utilisation_milli, units, .. } = *interval;
+        let utilisation = f64::from(utilisation_milli) / 1000.0;
+        let sound = units.0 > 0 && (CAPACITY_UTILISATION_MIN..=1.0).contains(&utilisation);
+        let a_unit = sound.then(|| demand_milli.a_second() / f64::from(units.0))?;
+        let estimate = milli(a_unit / utilisation * target)?;
+        (estimate > Milli::ZERO).then_some((estimate, milli(a_unit)?))
+    });
+    let learned = &mut memory.capacity;
+    // What was seen since is newer.
+    let seen = std::mem::take(&mut learned.estimates_milli);
+    for (estimate, a_unit) in measured {
+        super::keep_newest(&mut learned.estimates_milli, estimate, CAPACITY_ESTIMATES);
+        learned.highest_milli = learned.highest_milli.max(a_unit);
+        learned.at = at;
+    }
+    for estimate in seen {
+        super::keep_newest(&mut learned.estimates_milli, estimate, CAPACITY_ESTIMATES);
     }
 }
 

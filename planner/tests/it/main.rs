@@ -23,6 +23,7 @@ mod lies;
 mod magnitudes;
 mod masters;
 mod parts;
+mod past;
 mod rewind;
 mod stages;
 mod stories;

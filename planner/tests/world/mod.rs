@@ -301,6 +301,7 @@ pub fn observation(service: &str, at: Timestamp) -> Observation {
         signals: SignalsView::default(),
         outcomes: Vec::new(),
         lead_times: Vec::new(),
+        past: Vec::new(),
     }
 }
 

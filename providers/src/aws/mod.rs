@@ -170,6 +170,10 @@ impl Inventory for Aws {
         };
         DESCRIBE_ACTIVITIES.by(deadline, read).await
     }
+
+    fn activities_are_of_one_member(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]

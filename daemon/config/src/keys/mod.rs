@@ -171,6 +171,10 @@ impl Kind {
         match self {
             Kind::Table(section) => std::slice::from_ref(section),
             Kind::Tables(sections) | Kind::Named(sections) => sections,
+            Kind::Either(kinds) => {
+                let of_tables = kinds.iter().map(Kind::tables).find(|tables| !tables.is_empty());
+                of_tables.unwrap_or(&[])
+            }
             _ => &[],
         }
     }

@@ -69,9 +69,11 @@ sections! {
     {
         /// The metrics whose sum is the demand. Demand is total load, such as requests. Never use
         /// average utilisation: it falls when units are added. All metrics of a sum have one
-        /// period.
-        zh "其总和为需求的指标。需求是总负载，例如请求数。绝不要用平均利用率，它会随单元增加而下降。同一总和中的指标周期必须相同。";
-        DEMAND "demand": Kind::Tables(&[&metric::SECTION]), [required], _;
+        /// period. Where nothing counts the load, write `"cpu"`: demand is then mean utilisation
+        /// times units in service, and a unit carries `target_utilisation` of itself. `"network"`
+        /// is the bytes per second that the group's units receive and send.
+        zh "其总和为需求的指标。需求是总负载，例如请求数。绝不要用平均利用率，它会随单元增加而下降。同一总和中的指标周期必须相同。没有指标统计负载时写 `\"cpu\"`：需求为平均利用率乘以在役单元数，一个单元承载其自身的 `target_utilisation`。`\"network\"` 是组内单元每秒收发的字节数。";
+        DEMAND "demand": Kind::Either(&[Kind::Choice(&["cpu", "network"]), Kind::Tables(&[&metric::SECTION])]), [required], "cpu";
         /// Demand per second that something else serves. It is subtracted from the sum.
         zh "由其他设施承载的每秒需求，从总和中减去。";
         FIXED_CAPACITY "fixed_capacity": Kind::NotNegative, [= 0], 100, in "demand per second" "每秒需求";

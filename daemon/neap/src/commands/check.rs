@@ -232,7 +232,15 @@ fn lines(
         Some(max) => format!("{} to {}", pool.min.0, max),
         None => format!("{} or more, up to the group's own maximum", pool.min),
     };
+    let counted = service.busy_units().zip(service.utilisation.as_ref());
+    let demand = match counted {
+        Some((_, query)) => vec![format!("busy units: {}, times units in service", shown(query))],
+        None => service.demand.iter().map(shown).collect(),
+    };
     let capacity = match (pool.capacity_per_unit, &service.utilisation) {
+        (CapacityPerUnit::Given(capacity), _) if counted.is_some() => {
+            format!("a unit is full when {capacity} of it is busy")
+        }
         (CapacityPerUnit::Given(capacity), _) => format!("{capacity} a second and unit"),
         (CapacityPerUnit::Learn, Some(query)) => {
             format!("learned from {}, full at {}", shown(query), pool.target_utilisation)
@@ -244,7 +252,7 @@ fn lines(
         mode: if config.policy.mode == Mode::Observe { Mode::Observe } else { service.mode },
         group: pool.group.to_string(),
         units: upper,
-        demand: service.demand.iter().map(shown).collect(),
+        demand,
         promise: format!("at most {} of intervals above capacity", service.violation_budget),
         capacity,
         timing: format!(

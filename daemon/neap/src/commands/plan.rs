@@ -102,11 +102,17 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
 fn human(decided: &Decided, engine: &Engine) {
     let services = &engine.standing.policy.services;
     println!("plan at {}, dry run: nothing is changed", decided.snapshot.taken_at);
+    if let Some(found) = engine.observer.history(&engine.standing.policy) {
+        println!("{found}");
+    }
     let width = services.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
     for name in services.keys() {
         let action = decided.plan.actions.iter().find(|action| &action.service == name);
         if let Some(action) = action {
             println!("{name:width$}  {}  {}", action.change, report::reason(&action.sizing));
+        }
+        if services.get(name).is_some_and(|service| service.busy_units().is_some()) {
+            println!("{name:width$}  demand is counted in busy units: what is named `/s` is units here");
         }
         for finding in decided.plan.findings.iter().filter(|f| f.service.as_ref() == Some(name)) {
             let verb = finding.what.verb();

@@ -33,7 +33,8 @@ impl Observer {
         let forecast = self.forecast(name, window);
         let signals = self.signals(service, group.as_ref().ok(), question.taken_at);
         let outcomes = question.outcomes.get(name).cloned().unwrap_or_default();
-        Observation { group, demand, forecast, signals, outcomes, lead_times }
+        let past = if group.is_ok() { self.past(name, service, question) } else { Vec::new() };
+        Observation { group, demand, forecast, signals, outcomes, lead_times, past }
     }
 
     /// Ordered to in service, of launches that ended since the last cycle.

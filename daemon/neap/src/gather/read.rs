@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::{Observer, Question, unasked};
-use crate::store;
+use crate::store::{self, News};
 
 /// Periods that each poll reads again: clouds correct their newest points.
-const READ_AGAIN_PERIODS: u64 = 5;
+pub(super) const READ_AGAIN_PERIODS: u64 = 5;
 
 impl Observer {
     pub(super) async fn read_metrics(&mut self, question: &Question<'_>) -> Vec<SampleBatch> {
@@ -68,14 +68,26 @@ impl Observer {
         } else {
             self.store.take(query, &samples)
         };
+        self.took(query, news, first, question)
+    }
+
+    /// Notes for every service that has the metric what is new of it; `anew` where all of it may be. What
+    /// of it the journal has to keep.
+    pub(super) fn took(
+        &mut self,
+        query: &MetricQuery,
+        news: News,
+        anew: bool,
+        question: &Question<'_>,
+    ) -> Option<SampleBatch> {
         let oldest = news.oldest?;
         let key = query.key();
         for (name, service) in &question.policy.services {
             let Some(watched) = self.services.get_mut(name) else { continue };
-            if service.metrics().any(|used| used.key() == key) {
+            if service.held().any(|used| used.key() == key) {
                 let from = watched.changed_from.map_or(oldest, |known| known.min(oldest));
                 watched.changed_from = Some(from);
-                watched.complete &= !first && !news.anew;
+                watched.complete &= !anew && !news.anew;
             }
         }
         let samples = news.whole;

@@ -1,5 +1,6 @@
 //! The daemon from outside: its configuration, commands, pages and metrics.
 
+mod busy_day;
 mod conditions;
 mod config;
 mod dashboard;

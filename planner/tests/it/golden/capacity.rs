@@ -219,6 +219,7 @@ fn observation() -> Observation {
         signals: SignalsView { errors: Trend::Usual, healthy_hosts: Trend::Worse },
         outcomes: vec![outcome()],
         lead_times: vec![Seconds(200)],
+        past: Vec::new(),
     }
 }
 

@@ -221,6 +221,10 @@ impl Inventory for World {
         let answer = self.look_by_id(&mut self.state(), id, ACTIVITIES, show);
         one_by(deadline, answer).await
     }
+
+    fn activities_are_of_one_member(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]

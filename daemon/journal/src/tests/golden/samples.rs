@@ -65,6 +65,7 @@ pub(super) fn observation() -> Observation {
         signals: SignalsView { errors: Trend::Usual, healthy_hosts: Trend::Worse },
         outcomes: vec![applied],
         lead_times: vec![Seconds(200)],
+        past: Vec::new(),
     }
 }
 

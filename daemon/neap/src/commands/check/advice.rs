@@ -134,7 +134,7 @@ pub(super) fn service_advice(
     let mut add = |severity, text: String| {
         advice.push(Advice { severity, about: format!("service {name}"), text });
     };
-    for query in &service.demand {
+    for query in service.demand.iter().filter(|query| !query.is_made()) {
         if config::known_sparse(query) && query.when_missing == WhenMissing::Unknown {
             let metric = &query.metric;
             let text = format!(
@@ -157,7 +157,8 @@ pub(super) fn service_advice(
     }
     let target = service.pool.target_utilisation;
     let learns = service.pool.capacity_per_unit == CapacityPerUnit::Learn;
-    if learns && target.fraction() * 100.0 >= TARGET_MAX_PERCENT {
+    let measures = learns || service.busy_units().is_some();
+    if measures && target.fraction() * 100.0 >= TARGET_MAX_PERCENT {
         let text = format!(
             "`target_utilisation` is {target}, and from {CENSORED_FROM_PERCENT}% on a sample counts \
              as full: nothing is removed then, and more is ordered"

@@ -146,7 +146,7 @@ fn demand(
     until: Timestamp,
 ) -> Result<Series, JournalFault> {
     let known: BTreeMap<MetricKey, &MetricQuery> =
-        service.metrics().map(|query| (query.key(), query)).collect();
+        service.held().map(|query| (query.key(), query)).collect();
     let mut store = Store::default();
     reader.visit_samples(until - HISTORY, |metric, _, sample| {
         if let Some(query) = known.get(metric) {

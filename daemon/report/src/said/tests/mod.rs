@@ -329,6 +329,7 @@ fn observation(group: Result<GroupView, Fault>, fault: Option<Fault>, known: boo
         signals: SignalsView::default(),
         outcomes: Vec::new(),
         lead_times: Vec::new(),
+        past: Vec::new(),
     }
 }
 

@@ -10,6 +10,10 @@ use crate::{AccountId, ProviderName, Region, Step, Timestamp};
 /// The namespace of a query in PromQL, whose text is the metric's name.
 pub const PROMQL: &str = "promql";
 
+/// The dimension that stands for the account whose metric it is, where another one is asked that
+/// watches over it. No cloud has a dimension of this name: CloudWatch allows none that begins so.
+pub const SOURCE_ACCOUNT: &str = ":account";
+
 /// How a source folds what happened within an interval into one number.
 ///
 /// ```
@@ -81,6 +85,16 @@ pub struct MetricQuery {
 }
 
 impl MetricQuery {
+    /// The account whose metric it is, where it is another than the one that is asked.
+    pub fn source_account(&self) -> Option<&str> {
+        self.dimensions.get(SOURCE_ACCOUNT).map(String::as_str)
+    }
+
+    /// The dimensions that the cloud knows.
+    pub fn own_dimensions(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.dimensions.iter().filter(|(name, _)| *name != SOURCE_ACCOUNT)
+    }
+
     /// A stable key for stores and journals: equal queries have equal keys.
     ///
     /// ```

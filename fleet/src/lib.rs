@@ -7,6 +7,7 @@ pub mod alert;
 pub mod calls;
 pub mod change;
 pub mod clock;
+pub mod comeback;
 pub mod fault;
 pub mod feed;
 pub mod group;

@@ -18,6 +18,10 @@ pub const MADE: &str = ":neap";
 /// if each of them were fully so.
 pub const BUSY_UNITS: &str = "BusyUnits";
 
+/// The dimension that stands for the account whose metric it is, where another one is asked that
+/// watches over it. No cloud has a dimension of this name: CloudWatch allows none that begins so.
+pub const SOURCE_ACCOUNT: &str = ":account";
+
 /// How a source folds what happened within an interval into one number.
 ///
 /// ```
@@ -92,6 +96,16 @@ impl MetricQuery {
     /// Whether neap makes it of other metrics, so that no source is to be asked.
     pub fn is_made(&self) -> bool {
         self.namespace == MADE
+    }
+
+    /// The account whose metric it is, where it is another than the one that is asked.
+    pub fn source_account(&self) -> Option<&str> {
+        self.dimensions.get(SOURCE_ACCOUNT).map(String::as_str)
+    }
+
+    /// The dimensions that the cloud knows.
+    pub fn own_dimensions(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.dimensions.iter().filter(|(name, _)| *name != SOURCE_ACCOUNT)
     }
 
     /// A stable key for stores and journals: equal queries have equal keys.

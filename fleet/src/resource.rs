@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::comeback::Comeback;
 use crate::signs::{Clue, Holder, NoSaving, RoleSign};
 use crate::usage::Signal;
 use crate::{AccountId, Fault, OrTold, ProviderName, Region, Seconds, Timestamp};
@@ -229,12 +230,55 @@ pub struct Resource {
 }
 
 /// What is known beside the state, by kind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "SubjectRead")]
 pub enum Subject {
     /// An instance or a database.
     Machine(Box<Facts>),
     /// A volume, address, load balancer or snapshot.
     Part(Part),
+}
+
+/// What is stored: a machine's way back stands behind it where there is anything to tell.
+#[derive(Serialize)]
+#[serde(rename = "Subject")]
+enum SubjectStored<'a> {
+    Machine(&'a Facts),
+    Part(&'a Part),
+    Returning(&'a Facts, &'a Comeback),
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Subject")]
+enum SubjectRead {
+    Machine(Box<Facts>),
+    Part(Part),
+    Returning(Box<Facts>, Comeback),
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = match self {
+            Subject::Machine(facts) if facts.comeback == Comeback::default() => {
+                SubjectStored::Machine(facts)
+            }
+            Subject::Machine(facts) => SubjectStored::Returning(facts, &facts.comeback),
+            Subject::Part(part) => SubjectStored::Part(part),
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl From<SubjectRead> for Subject {
+    fn from(read: SubjectRead) -> Subject {
+        match read {
+            SubjectRead::Machine(facts) => Subject::Machine(facts),
+            SubjectRead::Part(part) => Subject::Part(part),
+            SubjectRead::Returning(facts, comeback) => {
+                Subject::Machine(Box::new(Facts { comeback, ..*facts }))
+            }
+        }
+    }
 }
 
 /// What a stop depends on. A fact that could not be read forbids it.
@@ -267,6 +311,9 @@ pub struct Facts {
     pub public_address: Fact<PublicAddress>,
     /// Whether it earns and spends CPU credits.
     pub burstable: Fact<bool>,
+    /// What decides whether it comes back; stored with the [`Subject`] that it is of.
+    #[serde(skip)]
+    pub comeback: Comeback,
 }
 
 impl Facts {
@@ -289,6 +336,7 @@ impl Facts {
             saves: Fact::Known(Saves::Yes),
             public_address: Fact::Known(PublicAddress::None),
             burstable: no(),
+            comeback: Comeback::default(),
         }
     }
 
@@ -333,6 +381,8 @@ impl Facts {
         one(&mut self.saves, &read.saves);
         one(&mut self.public_address, &read.public_address);
         one(&mut self.burstable, &read.burstable);
+        one(&mut self.comeback.keys, &read.comeback.keys);
+        one(&mut self.comeback.started, &read.comeback.started);
     }
 }
 

@@ -193,6 +193,8 @@ pub enum FactName {
     PublicAddress,
     /// [`Facts::burstable`](crate::resource::Facts::burstable).
     BurstCredits,
+    /// [`Comeback::keys`](crate::comeback::Comeback::keys).
+    DiskKeys,
 }
 
 impl fmt::Display for FactName {
@@ -212,6 +214,7 @@ impl fmt::Display for FactName {
             FactName::Hibernation => "hibernation",
             FactName::PublicAddress => "public address",
             FactName::BurstCredits => "burst credits",
+            FactName::DiskKeys => "keys of its disks",
         })
     }
 }

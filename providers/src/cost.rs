@@ -113,7 +113,14 @@ impl Permissions {
                 let tag = |key: &str| key.ends_with(":ResourceTag/neap:managed");
                 equal.iter().any(|(key, value)| tag(key) && value == "true")
             });
-            assert!(tagged && statement["Resource"] != "*", "{cloud}: {statement:#}");
+            // Keys carry no tag of ours: a grant is for what EC2 starts, and for nothing of neap's own.
+            let condition = &statement["Condition"];
+            let granted = statement["Action"]
+                .as_array()
+                .is_some_and(|all| all.len() == 1 && all[0] == "kms:CreateGrant")
+                && condition["Bool"]["kms:GrantIsForAWSResource"] == "true"
+                && condition["StringLike"]["kms:ViaService"].as_str().is_some();
+            assert!((tagged || granted) && statement["Resource"] != "*", "{cloud}: {statement:#}");
         }
         self.read.sort();
         self.write.sort();

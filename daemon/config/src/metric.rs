@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::metric::{MetricQuery, Statistic, WhenMissing};
+use fleet::metric::{MetricQuery, SOURCE_ACCOUNT, Statistic, WhenMissing};
 use fleet::{AccountId, ProviderName, Region, Seconds, Step};
 
 use super::defaults::Defaults;
@@ -132,6 +132,24 @@ impl Surroundings<'_> {
         Some(Place { provider, account, region })
     }
 
+    /// The account whose metric a monitoring account is asked for, which AWS alone has.
+    fn source_account(&self, entry: &Entry<'_>, place: Option<&Place>) -> Option<String> {
+        let text = entry.text("the id of an AWS account")?;
+        let config = place.and_then(|place| self.providers.read.get(&place.provider));
+        if config.is_some_and(|config| !matches!(config, ProviderConfig::Aws(_))) {
+            let message = "a metric of another account than the one that is asked is had from a \
+                           provider of kind `aws` alone";
+            entry.key_fault(message.to_owned(), None);
+            return None;
+        }
+        let digits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits && text != "{account}" {
+            entry.unexpected("twelve digits such as `\"111122223333\"`, or `\"{account}\"`", None);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
     /// Notes that PromQL is asked of a provider that does not speak it.
     fn no_promql(&self, entry: &Entry<'_>, place: &Place) {
         let sources: Vec<String> = self.providers.sources.iter().cloned().collect();
@@ -251,11 +269,17 @@ pub(super) fn metric(
     });
     let dimensions =
         table.get(&of_metric::DIMENSIONS).map_or(Some(BTreeMap::new()), |e| dimensions(&e));
+    let source = match table.get(&of_metric::SOURCE_ACCOUNT) {
+        Some(entry) => around.source_account(&entry, place.as_ref()).map(Some),
+        None => Some(None),
+    };
     let when_missing = table
         .get(&of_metric::WHEN_MISSING)
         .map_or(Some(WhenMissing::Unknown), |e| e.choice(&WHEN_MISSING));
     table.finish();
     let place = place.filter(|_| within)?;
+    let mut dimensions = dimensions?;
+    dimensions.extend(source?.map(|account| (SOURCE_ACCOUNT.to_owned(), account)));
     Some(MetricQuery {
         provider: place.provider,
         account: place.account,
@@ -263,7 +287,7 @@ pub(super) fn metric(
         namespace: namespace?.to_owned(),
         metric: name?.to_owned(),
         statistic: statistic?,
-        dimensions: dimensions?,
+        dimensions,
         period: period?,
         when_missing: when_missing?,
     })
@@ -440,4 +464,41 @@ fn is_mean(query: &str) -> bool {
 
 fn is_rate(namespace: &str, metric: &str) -> bool {
     namespace.starts_with("acs_") && metric.to_ascii_lowercase().ends_with("qps")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(provider: &str, more: &str) -> Result<Vec<MetricQuery>, String> {
+        let text = format!(
+            "{provider}\n[[service]]\nname = \"shop\"\n\
+             demand = [{{ namespace = \"A\", metric = \"M\", when_missing = \"zero\"{more} }}]\n\
+             [[service.pool]]\ngroup = \"shop\"\ncapacity_per_unit = 5\nmin = 1\nmax = 9\n"
+        );
+        let config = crate::tests_parse(&text);
+        let config =
+            config.map_err(|faults| faults.iter().map(ToString::to_string).collect::<String>());
+        config
+            .map(|config| config.policy.services.values().flat_map(|s| s.demand.clone()).collect())
+    }
+
+    const AWS: &str = "[provider.aws]\nkind = \"aws\"\nregions = [\"eu-west-1\"]";
+
+    #[test]
+    fn a_metric_of_another_account_is_named_by_its_digits_and_on_aws_alone() {
+        let source = |provider: &str, account: &str| {
+            let more = format!(", source_account = \"{account}\"");
+            let queries = read(provider, &more)?;
+            Ok::<_, String>(queries[0].source_account().map(str::to_owned))
+        };
+        assert_eq!(source(AWS, "444455556666"), Ok(Some("444455556666".to_owned())));
+        assert_eq!(source(AWS, "{account}"), Ok(Some("{account}".to_owned())));
+        for wrong in ["", "default", "4444", "44445555666x"] {
+            assert!(source(AWS, wrong).is_err(), "{wrong}");
+        }
+        let elsewhere = source("[provider.sim]\nkind = \"sim\"", "444455556666");
+        assert!(elsewhere.is_err_and(|why| why.contains("`aws` alone")));
+        assert_eq!(read(AWS, "").unwrap()[0].source_account(), None);
+    }
 }

@@ -1,12 +1,12 @@
 //! What became of orders, and what people asked for.
 
 use fleet::alert::Severity;
-use fleet::resource::ResourceId;
+use fleet::resource::{ResourceId, ResourceKind};
 use fleet::stop::StopMode;
 use fleet::{Fault, FaultKind, Seconds};
 
 use super::decide::Look;
-use super::memory::{Exempt, Stopped, Wake};
+use super::memory::{COMES_BACK, Exempt, Kept, Stopped, Wake};
 use super::plan::Because;
 use super::reasons::ExemptReason;
 use super::risk::starts_key;
@@ -17,6 +17,12 @@ const RELEASED_FOR: Seconds = Seconds::days(1);
 /// The first pause after a start that failed, and the longest.
 const RETRY_FIRST: Seconds = Seconds(30);
 const RETRY_LONGEST: Seconds = Seconds::minutes(10);
+
+/// How long after so many starts that failed the next one is given.
+pub(super) fn pause(tries: u32) -> Seconds {
+    let doubled = RETRY_FIRST.0.saturating_mul(1 << tries.saturating_sub(1).min(16));
+    Seconds(doubled.min(RETRY_LONGEST.0))
+}
 
 impl Look<'_> {
     pub(super) fn outcomes(&mut self) {
@@ -41,6 +47,7 @@ impl Look<'_> {
             return;
         }
         let Some(rule) = outcome.because.rule().cloned() else { return };
+        let kept = self.kept(&outcome.resource);
         self.drop_mark(&outcome.resource);
         let care = self.care(&outcome.resource);
         care.asked = None;
@@ -52,6 +59,7 @@ impl Look<'_> {
             by_schedule: matches!(outcome.because, Because::Schedule { .. }),
             decision: outcome.decision.clone(),
             mode: outcome.mode.unwrap_or(StopMode::Plain),
+            kept,
         });
         if let (Because::Idle { .. }, Some(memory)) =
             (&outcome.because, self.memory.rules.get_mut(&rule))
@@ -64,6 +72,15 @@ impl Look<'_> {
             ];
             self.alert(Severity::Info, &format!("{rule}/stopped"), None, title, lines);
         }
+    }
+
+    /// What a stop was agreed to by, where the cloud may take it back by itself.
+    fn kept(&mut self, id: &ResourceId) -> Kept {
+        if self.revision < COMES_BACK || id.kind != ResourceKind::Database {
+            return Kept::default();
+        }
+        let care = self.care(id);
+        Kept { restarts_at: None, mark: care.mark.clone(), asked: care.asked.clone() }
     }
 
     /// A stop that did not happen gives back what it drew; a start is tried again later.
@@ -82,8 +99,7 @@ impl Look<'_> {
             return;
         }
         let Some(starting) = &mut care.starting else { return };
-        let doubled = RETRY_FIRST.0.saturating_mul(1 << starting.tries.saturating_sub(1).min(16));
-        starting.next = now + Seconds(doubled.min(RETRY_LONGEST.0));
+        starting.next = now + pause(starting.tries);
         starting.fault = fault.cloned();
         if fault.is_some_and(|fault| fault.kind == FaultKind::OutOfCapacity) {
             let seen = self.snapshot.seen.iter().find(|s| s.resource.id == outcome.resource);

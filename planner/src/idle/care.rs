@@ -7,6 +7,7 @@ use fleet::signs::Clue;
 use fleet::stop::StopMode;
 use fleet::{OrTold, Seconds, Timestamp};
 
+use super::comeback::is_of_the_rest;
 use super::decide::{Look, is_down, is_up};
 use super::evidence::{Evidence, Lack, Verdict};
 use super::memory::{Approval, Care, Exempt, Mark};
@@ -39,6 +40,7 @@ impl Look<'_> {
             return None;
         };
         self.remember_unused(seen, evidence);
+        let rests_again = self.care(id).rests_again();
         if let Some(stopped) =
             self.care(id).stopped.clone().filter(|_| !is_up(&seen.resource.power))
         {
@@ -46,7 +48,8 @@ impl Look<'_> {
             self.find(id, &rule.name, Stage::Stopped { at: stopped.at }, vec![hold]);
             return None;
         }
-        if let Some(hold) = not_idle(evidence) {
+        let of_the_rest = rests_again.is_some_and(|since| is_of_the_rest(evidence, since));
+        if let Some(hold) = not_idle(evidence).filter(|_| !of_the_rest) {
             if let IdleHold::InUse(_) | IdleHold::IdleByTheClock(_) = hold {
                 self.unmark(seen, rule, "it is in use again");
             }
@@ -168,7 +171,7 @@ impl Look<'_> {
         }
         self.bind_to_mode(seen, rule, holds);
         let mark = self.care(id).mark.clone()?;
-        let left = self.grace_left(rule, &mark);
+        let left = self.grace_left(rule, &mark).max(self.settles(seen));
         if left > Seconds::ZERO {
             holds.push(IdleHold::InGrace { left });
         }
@@ -209,6 +212,7 @@ impl Look<'_> {
             at_watched: watched,
             approval: Approval { id: approval.clone(), given: None },
             tagged: rule.mark_tag,
+            restarted_at: None,
         });
         if rule.mark_tag {
             let value = Some(format!("stop by rule {} marked {now}", rule.name));
@@ -306,8 +310,11 @@ impl Look<'_> {
         }
         care.exempt.take_if(|exempt| exempt.until <= now);
         let ours_up = care.starting.is_some() || care.open.as_ref().is_some_and(|open| open.up);
+        self.remember_rest(seen);
+        self.fell_back(seen, before.as_ref().is_some_and(is_up));
         let was_down = before.as_ref().is_some_and(is_down);
         let was_up = before.as_ref().is_some_and(is_up);
+        let care = self.care(id);
         let restarted = care
             .stopped
             .as_ref()
@@ -321,7 +328,7 @@ impl Look<'_> {
         if is_up(&resource.power) && (was_down || restarted) {
             match ours_up {
                 true => self.came_up(resource),
-                false => self.started_by_hand(seen, until),
+                false => self.started_by_others(seen, before, until),
             }
         } else if is_up(&resource.power) && care.stopped.is_some() && care.open.is_none() {
             self.did_not_stop(seen);
@@ -368,7 +375,7 @@ impl Look<'_> {
         }
     }
 
-    fn started_by_hand(&mut self, seen: &Seen, until: Timestamp) {
+    pub(super) fn started_by_hand(&mut self, seen: &Seen, until: Timestamp) {
         let now = self.now;
         let id = &seen.resource.id;
         self.drop_mark(id);

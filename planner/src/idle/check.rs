@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use fleet::comeback::DiskKeys;
 use fleet::resource::{Fact, Facts, Power, Purchase, ResourceId, ResourceKind, Subject};
 use fleet::stop::StopMode;
 use fleet::{Seconds, Timestamp};
 
+use super::comeback::is_of_the_rest;
 use super::evidence::Verdict;
 use super::memory::{Approval, IdleMemory, REVISION, Scope};
 use super::plan::{Because, IdlePlan, PowerAction, Verb};
@@ -155,6 +157,8 @@ fn protections(facts: &Facts, broken: &mut Vec<String>) {
     must("stop protection", no(&facts.stop_protected));
     must("termination protection", no(&facts.termination_protected));
     must("alarm", facts.alarms.known().map(Vec::is_empty));
+    let usable = |keys: &DiskKeys| *keys == DiskKeys::Usable;
+    must("disk keys", Some(facts.comeback.keys.known().is_none_or(usable)));
     must("replica", facts.replica.known().map(Option::is_none));
     let ends = Purchase::Spot { terminates: true };
     must("spot", facts.purchase.known().map(|purchase| *purchase != ends));
@@ -186,7 +190,12 @@ fn by_rule(
     if !rule.select.selects(resource) {
         broken.push("stopped by a rule that does not select it".to_owned());
     }
-    let idle = seen.evidence.as_ref().is_some_and(|e| e.verdict == Verdict::AlwaysIdle);
+    // What the cloud started by itself rests again under the same agreement.
+    let again = before.cares.get(&resource.id).and_then(|care| care.rests_again());
+    let idle = seen.evidence.as_ref().is_some_and(|evidence| match again {
+        Some(since) => is_of_the_rest(evidence, since),
+        None => evidence.verdict == Verdict::AlwaysIdle,
+    });
     if !idle {
         broken.push("stopped though it is not idle by the evidence".to_owned());
     }

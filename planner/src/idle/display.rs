@@ -236,6 +236,10 @@ impl fmt::Display for IdleHold {
             IdleHold::InShadow => {
                 f.write_str("the rule is in shadow, a stop is shown only: `neap promote RULE`")
             }
+            IdleHold::KeyUnusable { key, state } => write!(
+                f,
+                "it would not start again: the key `{key}` of its disks is in state `{state}`"
+            ),
         }
     }
 }

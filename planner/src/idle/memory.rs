@@ -12,7 +12,7 @@ use super::reasons::ExemptReason;
 
 /// The revision of the rules. Plans of a later revision need not be equal on replay; those of
 /// earlier ones are, by [`plan_of`](super::plan_of).
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// From this revision on, approvals are named by the bytes of what is agreed to. Before it, by text;
 /// nothing else differs.
@@ -21,6 +21,10 @@ pub(super) const NAMED_BY_BYTES: u32 = 2;
 /// From this revision on, approvals are named by the terms of their rule, too, and a mark is void once
 /// its rule is another.
 pub(super) const NAMED_BY_TERMS: u32 = 3;
+
+/// From this revision on, it is told who started a database that neap had stopped, and a start that
+/// does not last.
+pub(super) const COMES_BACK: u32 = 4;
 
 /// All that outlives a look. [`plan`](super::plan()) takes it and gives the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +126,7 @@ impl Care {
 
 /// A mark: the announcement of a stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "MarkStored", into = "MarkStored")]
 pub struct Mark {
     /// The rule that set it.
     pub rule: RuleName,
@@ -132,6 +137,51 @@ pub struct Mark {
     pub approval: Approval,
     /// Whether the resource carries it as a tag, too.
     pub tagged: bool,
+    /// It had led to a stop that the cloud took back by itself, seen then.
+    pub restarted_at: Option<Timestamp>,
+}
+
+/// A mark as it is stored: what the cloud took back stands behind the rest, as the third value of
+/// what was only yes or no.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Mark")]
+struct MarkStored {
+    rule: RuleName,
+    at: Timestamp,
+    at_watched: Seconds,
+    approval: Approval,
+    tagged: TaggedStored,
+}
+
+#[derive(Serialize, Deserialize)]
+enum TaggedStored {
+    No,
+    Yes,
+    Restarted { at: Timestamp, tagged: bool },
+}
+
+impl From<Mark> for MarkStored {
+    fn from(mark: Mark) -> MarkStored {
+        let Mark { rule, at, at_watched, approval, tagged, restarted_at } = mark;
+        let tagged = match (restarted_at, tagged) {
+            (Some(at), tagged) => TaggedStored::Restarted { at, tagged },
+            (None, true) => TaggedStored::Yes,
+            (None, false) => TaggedStored::No,
+        };
+        MarkStored { rule, at, at_watched, approval, tagged }
+    }
+}
+
+impl From<MarkStored> for Mark {
+    fn from(stored: MarkStored) -> Mark {
+        let MarkStored { rule, at, at_watched, approval, tagged } = stored;
+        let (tagged, restarted_at) = match tagged {
+            TaggedStored::No => (false, None),
+            TaggedStored::Yes => (true, None),
+            TaggedStored::Restarted { at, tagged } => (tagged, Some(at)),
+        };
+        Mark { rule, at, at_watched, approval, tagged, restarted_at }
+    }
 }
 
 /// An agreement that is asked for, and what became of it.
@@ -145,6 +195,7 @@ pub struct Approval {
 
 /// A stop of ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoppedStored", into = "StoppedStored")]
 pub struct Stopped {
     /// When it was ordered.
     pub at: Timestamp,
@@ -155,6 +206,66 @@ pub struct Stopped {
     /// The decision, as the journal names it.
     pub decision: String,
     pub mode: StopMode,
+    /// What it is stopped again by, where the cloud starts it.
+    pub kept: Kept,
+}
+
+/// What is kept of a stop that a cloud takes back by itself after a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// When the cloud starts it, as it said while it was down.
+    pub restarts_at: Option<Timestamp>,
+    /// The mark that led to the stop.
+    pub mark: Option<Mark>,
+    /// The agreement that a schedule's stop had.
+    pub asked: Option<Approval>,
+}
+
+/// A stop as it is stored: what is kept stands behind the rest, and only where there is anything, as
+/// in records from before there was.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Stopped")]
+struct StoppedStored {
+    at: Timestamp,
+    rule: RuleName,
+    by_schedule: bool,
+    decision: String,
+    mode: ModeStored,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "StopMode", rename_all = "snake_case")]
+enum ModeStored {
+    Plain,
+    Hibernate,
+    PlainAnd(Kept),
+    HibernateAnd(Kept),
+}
+
+impl From<Stopped> for StoppedStored {
+    fn from(stopped: Stopped) -> StoppedStored {
+        let Stopped { at, rule, by_schedule, decision, mode, kept } = stopped;
+        let mode = match (mode, kept == Kept::default()) {
+            (StopMode::Plain, true) => ModeStored::Plain,
+            (StopMode::Hibernate, true) => ModeStored::Hibernate,
+            (StopMode::Plain, false) => ModeStored::PlainAnd(kept),
+            (StopMode::Hibernate, false) => ModeStored::HibernateAnd(kept),
+        };
+        StoppedStored { at, rule, by_schedule, decision, mode }
+    }
+}
+
+impl From<StoppedStored> for Stopped {
+    fn from(stored: StoppedStored) -> Stopped {
+        let StoppedStored { at, rule, by_schedule, decision, mode } = stored;
+        let (mode, kept) = match mode {
+            ModeStored::Plain => (StopMode::Plain, Kept::default()),
+            ModeStored::Hibernate => (StopMode::Hibernate, Kept::default()),
+            ModeStored::PlainAnd(kept) => (StopMode::Plain, kept),
+            ModeStored::HibernateAnd(kept) => (StopMode::Hibernate, kept),
+        };
+        Stopped { at, rule, by_schedule, decision, mode, kept }
+    }
 }
 
 /// Why a resource is left alone, and until when.

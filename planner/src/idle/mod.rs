@@ -7,6 +7,7 @@ mod again;
 mod answers;
 mod care;
 mod check;
+mod comeback;
 mod decide;
 mod display;
 pub mod evidence;

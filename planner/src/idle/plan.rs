@@ -421,4 +421,11 @@ pub enum IdleHold {
     AlreadyStopped { at: Timestamp },
     /// The rule is in shadow: what it would do is shown only.
     InShadow,
+    /// A key of its disks cannot be used: it would not start again.
+    KeyUnusable {
+        /// Which key.
+        key: String,
+        /// Its state, by the cloud's name.
+        state: String,
+    },
 }

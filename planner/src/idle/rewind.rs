@@ -2,7 +2,7 @@
 
 use fleet::{Seconds, Timestamp};
 
-use super::memory::{Care, IdleMemory, RuleMemory, Watch};
+use super::memory::{Care, IdleMemory, Kept, RuleMemory, Stopped, Watch};
 use super::reasons::ExemptReason;
 use crate::rewind::Clocks;
 
@@ -63,7 +63,15 @@ fn of_care(clocks: Clocks, care: &mut Care) {
     clocks.may_have_begun(power_since);
     clocks.may_have_begun(unused_since);
     mark.iter_mut().for_each(|mark| clocks.began(&mut mark.at));
-    stopped.iter_mut().for_each(|stopped| clocks.began(&mut stopped.at));
+    mark.iter_mut().for_each(|mark| clocks.may_have_begun(&mut mark.restarted_at));
+    for Stopped { at, kept, .. } in stopped.iter_mut() {
+        clocks.began(at);
+        // By the cloud's clock.
+        let Kept { restarts_at: _, mark, asked } = kept;
+        mark.iter_mut().for_each(|mark| clocks.began(&mut mark.at));
+        let approvals = mark.iter_mut().map(|mark| &mut mark.approval).chain(asked);
+        approvals.filter_map(|one| one.given.as_mut()).for_each(|(_, at)| clocks.began(at));
+    }
     open.iter_mut().for_each(|open| clocks.began(&mut open.at));
     if let Some(exempt) = exempt {
         // How long it lasts was counted from when it was seen.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleet::Fault;
+use fleet::comeback::DiskKeys;
 use fleet::resource::{Fact, Facts, PublicAddress, Purchase, Resource, Saves, Subject};
 use fleet::signs::{FactName, Protection, RoleSign, UnknownFact};
 use fleet::stop::StopMode;
@@ -137,6 +138,15 @@ fn by_facts(facts: &Facts, asked: &StopTerms<'_>, holds: &mut Vec<IdleHold>) {
     }
     fact(FactName::PublicAddress, read(&facts.public_address).map(|_| None));
     fact(FactName::BurstCredits, read(&facts.burstable).map(|_| None));
+    let keys = read(&facts.comeback.keys).map(|keys| match keys {
+        DiskKeys::Usable => None,
+        DiskKeys::Unusable { key, state } => {
+            Some(IdleHold::KeyUnusable { key: key.clone(), state: state.clone() })
+        }
+    });
+    // Keys of another account often cannot be read: whoever accepts the risk of a start accepts that.
+    let keys = if asked.accept_restart_risk { keys.or(Ok(None)) } else { keys };
+    fact(FactName::DiskKeys, keys);
 }
 
 /// Why a fact is not known; `None` where it was not asked yet.

@@ -360,6 +360,13 @@ impl World {
         }
     }
 
+    /// The cloud took every order of the last plan, and no machine follows.
+    pub fn report_all_taken(&mut self) {
+        for action in self.plan.actions.clone() {
+            self.report(&action, &PowerResult::Taken);
+        }
+    }
+
     pub fn report(&mut self, action: &PowerAction, result: &PowerResult) {
         self.decisions += 1;
         let mode = match action.verb {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleet::comeback::DiskKeys;
 use fleet::resource::{Fact, Power, Purchase, Saves};
 use fleet::signs::{Clue, FactName, Holder, NoSaving, Protection, RoleSign, UnknownFact};
 use fleet::usage::Signal;
@@ -76,9 +77,10 @@ fn number(hold: &IdleHold) -> usize {
         IdleHold::Gone => 47,
         IdleHold::AlreadyStopped { .. } => 48,
         IdleHold::InShadow => 49,
+        IdleHold::KeyUnusable { .. } => 50,
     }
 }
-const REASONS: usize = 50;
+const REASONS: usize = 51;
 
 type Change = Box<dyn Fn(&mut World)>;
 
@@ -169,6 +171,10 @@ fn idle_table() -> Vec<(Change, IdleHold)> {
             w.facts().saves = Fact::Known(Saves::No(NoSaving::Subscription.into()));
         }),
         case(IdleHold::CannotHibernate, |w| w.rule().stop = StopPreference::Hibernate),
+        case(IdleHold::KeyUnusable { key: text("key/1"), state: text("Disabled") }, |w| {
+            let (key, state) = ("key/1".to_owned(), "Disabled".to_owned());
+            w.facts().comeback.keys = Fact::Known(DiskKeys::Unusable { key, state });
+        }),
         case(IdleHold::RestartRisk(risk), |w| {
             w.resource("a").class = Some("g5.large".to_owned());
         }),

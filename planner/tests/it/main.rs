@@ -10,6 +10,7 @@ mod world;
 mod assembly;
 mod away;
 mod closed_loop;
+mod comebacks;
 mod damage;
 mod encodings;
 mod golden;

@@ -134,6 +134,7 @@ fn full_idle(left: Timestamp, ago: &mut impl FnMut() -> Seconds) -> IdleMemory {
                 ..approval()
             },
             tagged: false,
+            restarted_at: None,
         }),
         exempt: Some(Exempt { until: at() + Seconds::days(14), why: why.into() }),
         by_hand: Some(ByHand { up: true, at: at(), until: at() + Seconds::hours(9) }),

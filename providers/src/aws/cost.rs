@@ -15,8 +15,13 @@ use super::metrics::GET_METRIC_DATA;
 use super::regions::DESCRIBE_REGIONS;
 use super::rooms::{DESCRIBE_SUBNETS, GET_QUOTA};
 use super::write::{SET_DESIRED, UPDATE_GROUP};
+use crate::call::Call;
 use crate::cost::{pages, times_a_month};
 use crate::{Expected, Permissions, Volume};
+
+/// What EC2 does on a caller's behalf, who must be allowed to it: a grant of a customer's key, without
+/// which no instance with disks encrypted by it starts. [EC2 User Guide, "Amazon EBS encryption"]
+const CREATE_GRANT: Call = Call::write("kms", "CreateGrant");
 
 /// The IAM actions that are called. `sts:GetCallerIdentity` needs no permission.
 pub fn required_permissions() -> Permissions {
@@ -32,7 +37,7 @@ pub fn required_permissions() -> Permissions {
         DESCRIBE_SUBNETS,
         GET_QUOTA,
     ];
-    let write = [SET_DESIRED, UPDATE_GROUP];
+    let write = [SET_DESIRED, UPDATE_GROUP, CREATE_GRANT];
     Permissions {
         read: read.iter().chain(&READS).map(|call| call.permission()).collect(),
         write: write.iter().chain(&WRITES).map(|call| call.permission()).collect(),
@@ -123,5 +128,25 @@ mod tests {
     #[test]
     fn the_policies_that_are_shipped_allow_just_what_is_called() {
         required_permissions().assert_shipped("aws");
+    }
+
+    /// The documentation makes the policies of other partitions with one `sed`.
+    #[test]
+    fn policies_of_other_partitions_differ_by_the_name_of_the_partition_alone() {
+        for role in ["observer", "actor"] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/");
+            let policy =
+                std::fs::read_to_string(format!("{folder}aws-{role}-policy.json")).unwrap();
+            for other in ["aws-cn", "aws-us-gov", "aws-eusc"] {
+                let made = policy.replace("arn:aws:", &format!("arn:{other}:"));
+                let value: serde_json::Value = serde_json::from_str(&made).unwrap();
+                assert!(value["Statement"].is_array(), "{role} {other}");
+                // No ARN, service or host of the commercial partition is left.
+                for word in made.split('"').filter(|word| word.contains("arn:")) {
+                    assert!(word.starts_with(&format!("arn:{other}:")), "{role}: {word}");
+                }
+                assert!(!made.contains("amazonaws"), "{role} {other}");
+            }
+        }
     }
 }

@@ -44,7 +44,8 @@ impl Endpoints {
     /// What the SDK's own clients go by: the program's configuration first, then the variable or the
     /// profile's section for the service, then those for all services.
     pub(super) fn of(config: &SdkConfig) -> Endpoints {
-        let set = Service::ALL.into_iter().filter_map(|service| Some((service, url(config, service)?)));
+        let set =
+            Service::ALL.into_iter().filter_map(|service| Some((service, url(config, service)?)));
         Endpoints {
             set: set.collect(),
             fips: config.use_fips().unwrap_or(false),
@@ -180,7 +181,11 @@ mod tests {
             for ((fips, dual_stack), expected) in modes.into_iter().zip(expected) {
                 let endpoints = Endpoints { set: Vec::new(), fips, dual_stack };
                 let found = endpoints.base(service, &region(place)).await.unwrap();
-                assert_eq!(found, format!("https://{expected}"), "{name} {place} {fips} {dual_stack}");
+                assert_eq!(
+                    found,
+                    format!("https://{expected}"),
+                    "{name} {place} {fips} {dual_stack}"
+                );
                 seen += 1;
             }
         }

@@ -155,8 +155,7 @@ async fn read(
 
 fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {
     let dimensions = query
-        .dimensions
-        .iter()
+        .own_dimensions()
         .map(|(name, value)| Dimension::builder().name(name).value(value).build())
         .collect();
     let metric = Metric::builder()
@@ -169,7 +168,13 @@ fn asked(index: usize, query: &MetricQuery) -> MetricDataQuery {
         .period(i32::try_from(query.period.seconds()).unwrap_or(i32::MAX))
         .stat(query.statistic.to_string())
         .build();
-    MetricDataQuery::builder().id(format!("q{index}")).metric_stat(stat).return_data(true).build()
+    // A monitoring account is asked for another one's. [CloudWatch, "cross-account observability"]
+    MetricDataQuery::builder()
+        .id(format!("q{index}"))
+        .metric_stat(stat)
+        .set_account_id(query.source_account().map(str::to_owned))
+        .return_data(true)
+        .build()
 }
 
 fn told(message: &MessageData) -> String {
@@ -245,10 +250,39 @@ impl Series {
 #[cfg(test)]
 mod tests {
     use aws_sdk_cloudwatch::types::StatusCode;
+    use fleet::metric::SOURCE_ACCOUNT;
 
     use super::*;
 
     const FROM: i64 = 6_000;
+
+    #[test]
+    fn a_monitoring_account_is_asked_for_another_ones_metric() {
+        let dimensions = [("LoadBalancer", "app/a"), (SOURCE_ACCOUNT, "444455556666")];
+        let query = MetricQuery {
+            provider: fleet::ProviderName::new("aws").unwrap(),
+            account: fleet::AccountId::new("111122223333").unwrap(),
+            region: fleet::Region::new("eu-west-1").unwrap(),
+            namespace: "AWS/ApplicationELB".to_owned(),
+            metric: "RequestCount".to_owned(),
+            statistic: fleet::metric::Statistic::Sum,
+            dimensions: dimensions.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            period: Step::MINUTE,
+            when_missing: fleet::metric::WhenMissing::Zero,
+        };
+        let names = |query: &MetricQuery| {
+            let wire = asked(3, query);
+            let metric = wire.metric_stat().and_then(|stat| stat.metric().cloned()).unwrap();
+            let names = metric.dimensions().iter().filter_map(|one| one.name().map(str::to_owned));
+            (wire.account_id().map(str::to_owned), names.collect::<Vec<_>>())
+        };
+        let only = vec!["LoadBalancer".to_owned()];
+        assert_eq!(names(&query), (Some("444455556666".to_owned()), only.clone()));
+        let mut own = query.clone();
+        own.dimensions.remove(SOURCE_ACCOUNT);
+        assert_eq!(names(&own), (None, only));
+        assert_ne!(own.key(), query.key(), "two accounts, two series");
+    }
 
     fn page(status: &str, points: &[(i64, f64)]) -> MetricDataResult {
         let mut page = MetricDataResult::builder().id("q0").status_code(StatusCode::from(status));

@@ -199,9 +199,16 @@ impl Aws {
     /// # Errors
     /// Where the peer does not answer, or refuses.
     pub fn cloudwatch(&self, action: &str, body: &Value) -> Result<Value> {
-        let target = format!("GraniteServiceVersion20100801.{action}");
-        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", &target)];
-        let answer = self.send("monitoring", &headers, body.to_string())?;
+        self.json("monitoring", &format!("GraniteServiceVersion20100801.{action}"), body)
+    }
+
+    /// A call in awsJson: the target is the API's name and the operation.
+    ///
+    /// # Errors
+    /// Where the peer does not answer, or refuses.
+    pub fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
+        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target)];
+        let answer = self.send(service, &headers, body.to_string())?;
         if !answer.status.is_success() {
             bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet::comeback::Comeback;
 use fleet::resource::{
     Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceId, ResourceKind, Saves,
     Subject,
@@ -193,6 +194,7 @@ async fn every_fact_of_an_instance_is_read_in_a_listing_and_by_itself() {
         saves: Fact::Known(Saves::Yes),
         public_address: Fact::Known(PublicAddress::None),
         burstable: Fact::Known(false),
+        comeback: Comeback::default(),
     };
     assert_eq!(*facts(one), free);
 

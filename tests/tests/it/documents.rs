@@ -295,6 +295,7 @@ variants! { holds_of_machines of IdleHold:
     RuleObserves FirstDays InGrace NeedsApproval KillSwitch Frozen DiskFull NotSteady Surge
     AboveDayCap BlastRadius ScheduledUp Woken ByHand OrderOpen Changing RetryLater WaitsFor
     ScheduleUnread OptedOut OneSided AsScheduled NotIdleNow Gone AlreadyStopped InShadow
+    KeyUnusable
 }
 
 variants! { faults_of_clouds of FaultKind:
@@ -360,7 +361,7 @@ fn kinds_of_alerts() -> BTreeSet<String> {
 #[test]
 fn kinds_of_alerts_are_found_in_the_sources() {
     let kinds = kinds_of_alerts();
-    for kind in ["marked", "taken-back", "day-cap", "no-start", "regret", "all"] {
+    for kind in ["marked", "taken-back", "day-cap", "no-start", "fell-back", "regret", "all"] {
         assert!(kinds.contains(kind), "{kind} of {kinds:?}");
     }
 }

@@ -35,6 +35,7 @@ mod promotion;
 mod restore;
 mod rule_promotion;
 mod service;
+mod sign_in;
 mod signals;
 mod taken_over;
 mod the_day;

@@ -106,7 +106,7 @@ sections! {
     metric "A metric" or "指标" at ["service", "demand"]
     rules [
         Rule::OneOf(&[&[&NAMESPACE, &METRIC], &[&QUERY]]),
-        Rule::Apart(&[&QUERY], &[&ACCOUNT, &REGION, &STAT, &DIMENSIONS])
+        Rule::Apart(&[&QUERY], &[&ACCOUNT, &SOURCE_ACCOUNT, &REGION, &STAT, &DIMENSIONS])
     ]
     example "[[service]]\nname = \"checkout\"\npool = [{ group = \"checkout-asg\" }]\n\n[[service.demand]]\nnamespace = \"AWS/ApplicationELB\"\nmetric = \"RequestCount\"\ndimensions = { LoadBalancer = \"app/checkout/50dc6c495c0c9188\" }\nwhen_missing = \"zero\"\n"
     {
@@ -130,6 +130,10 @@ sections! {
         /// The account that measures.
         zh "指标所在的账号。";
         ACCOUNT "account": Kind::Text, ["the pool's account", "池所在的账号"], "111122223333";
+        /// The account whose metric it is, where `account` is a monitoring account of CloudWatch's
+        /// cross-account observability. In a template it may be `{account}`.
+        zh "指标所属的账号，用于 `account` 是 CloudWatch 跨账号可观测性的监控账号时。模板中可写 `{account}`。";
+        SOURCE_ACCOUNT "source_account": Kind::Text, ["the account that measures", "指标所在的账号"], "444455556666";
         /// The region that measures.
         zh "指标所在的地域。";
         REGION "region": Kind::Text, ["the pool's region", "池所在的地域"], "eu-west-1";

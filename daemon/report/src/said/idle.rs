@@ -278,6 +278,9 @@ fn held_back(hold: &IdleHold) -> String {
         IdleHold::Gone => "已不存在".to_owned(),
         IdleHold::AlreadyStopped { at } => format!("neap 已于 {at} 将其停机"),
         IdleHold::InShadow => "规则处于影子，停机只作显示：`neap promote RULE`".to_owned(),
+        IdleHold::KeyUnusable { key, state } => {
+            format!("停机后将无法再启动：其磁盘的密钥 `{key}` 处于状态 `{state}`")
+        }
         // Those that `chinese` says.
         IdleHold::InUse(_)
         | IdleHold::IdleByTheClock(_)

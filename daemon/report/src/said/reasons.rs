@@ -271,6 +271,7 @@ impl Said for FactName {
             FactName::Hibernation => "休眠",
             FactName::PublicAddress => "公网地址",
             FactName::BurstCredits => "CPU 积分",
+            FactName::DiskKeys => "磁盘密钥",
         };
         name.to_owned()
     }

@@ -1,6 +1,7 @@
 //! Samples of what is stored of idle machines: resources, rules, looks, plans and memory.
 
 use fleet::alert::{Alert, Severity};
+use fleet::comeback::{Comeback, DiskKeys, Started};
 use fleet::money::{Currency, Price, Saving};
 use fleet::resource::{
     Fact, Facts, Part, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
@@ -10,8 +11,8 @@ use fleet::usage::{Code, Signal};
 use fleet::{RuleName, Seconds};
 use planner::idle::evidence::{Evidence, Lack, Row, Use, Verdict};
 use planner::idle::memory::{
-    Approval, ByHand, Care, Exempt, IdleDelta, IdleMemory, Mark, Open, RuleMemory, Scope, Starting,
-    Starts, Stopped, Wake, Watch,
+    Approval, ByHand, Care, Exempt, IdleDelta, IdleMemory, Kept, Mark, Open, RuleMemory, Scope,
+    Starting, Starts, Stopped, Wake, Watch,
 };
 use planner::idle::pattern::{Offsets, Pattern};
 use planner::idle::plan::{
@@ -51,6 +52,16 @@ fn facts() -> Facts {
         saves: Fact::Known(Saves::No(told("saves"))),
         public_address: Fact::Known(PublicAddress::Elastic),
         burstable: Fact::Unasked,
+        comeback: Comeback::default(),
+    }
+}
+
+fn comeback() -> Comeback {
+    Comeback {
+        keys: Fact::Known(DiskKeys::Unusable { key: text("key"), state: text("state") }),
+        fell: Some(text("fell")),
+        starts_itself_at: Some(at(1)),
+        started: Fact::Known(Some(Started::ByCloud { at: at(2) })),
     }
 }
 
@@ -94,6 +105,7 @@ pub(super) fn resource(golden: &mut Golden) {
         Other(text("other")),
     });
     every!(golden, Subject { Machine(Box::new(facts())), Part(part()) });
+    golden.add(&Subject::Machine(Box::new(Facts { comeback: comeback(), ..facts() })));
     every!(golden, Purchase { OnDemand, Spot { terminates: true }, Subscription, Dedicated });
     every!(golden, Saves { Yes, No(told("no")) });
     every!(golden, PublicAddress { None, Ephemeral, Elastic });
@@ -415,6 +427,7 @@ fn holds(golden: &mut Golden) {
         Gone,
         AlreadyStopped { at: at(1) },
         InShadow,
+        KeyUnusable { key: text("key"), state: text("state") },
     });
 }
 
@@ -486,6 +499,7 @@ fn care() -> Care {
             at_watched: Seconds(5),
             approval: approval(true),
             tagged: true,
+            restarted_at: None,
         }),
         stopped: Some(Stopped {
             at: at(6),
@@ -493,6 +507,7 @@ fn care() -> Care {
             by_schedule: true,
             decision: text("decision"),
             mode: StopMode::Hibernate,
+            kept: Kept::default(),
         }),
         exempt: Some(Exempt { until: at(7), why: told("why") }),
         open: Some(Open { up: true, at: at(8), drawn: vec![by_tag()] }),
@@ -536,6 +551,15 @@ pub(super) fn memory(golden: &mut Golden) {
         Tag { rule: name("rule"), value: text("value") },
     });
     golden.add(&care());
+    let kept = Kept { restarts_at: Some(at(1)), mark: care().mark, asked: Some(approval(true)) };
+    for mode in [StopMode::Plain, StopMode::Hibernate] {
+        let stopped = care().stopped.map(|stopped| Stopped { mode, kept: kept.clone(), ..stopped });
+        golden.add(&Care { stopped, ..Care::default() });
+    }
+    for tagged in [false, true] {
+        let mark = care().mark.map(|mark| Mark { tagged, restarted_at: Some(at(5)), ..mark });
+        golden.add(&Care { mark, ..Care::default() });
+    }
     golden.add(&IdleMemory {
         watch: watch(),
         rules: [(name("rule"), rule_memory())].into(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::comeback::Comeback;
 use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
@@ -218,6 +219,7 @@ fn facts(wire: &InstanceOnWire, around: &Around) -> Facts {
         burstable: either(!wire.credit_specification.is_empty(), &kind, |t| t.burstable),
         purchase,
         local_disk,
+        comeback: Comeback::default(),
     }
 }
 

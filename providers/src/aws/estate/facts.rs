@@ -6,6 +6,7 @@ use aws_sdk_ec2::types::{
     CapacityReservationPreference, DeviceType, Instance, InstanceLifecycleType,
     InstanceNetworkInterface, InstanceStateName, MonitoringState, PlatformValues, Tag, Tenancy,
 };
+use fleet::comeback::Comeback;
 use fleet::resource::{
     Fact, Facts, Power, PublicAddress, Purchase, Resource, ResourceKind, Saves, Subject,
 };
@@ -81,6 +82,8 @@ pub(super) fn instance(site: &Site, raw: &Instance, around: &Around) -> Resource
             saves: Fact::Known(saves(raw)),
             public_address: Fact::Known(public_address(raw)),
             burstable,
+            // Whether its keys can be used takes calls of its own.
+            comeback: Comeback { keys: Fact::Unasked, fell: fell(raw), ..Comeback::default() },
         })),
         class,
         tags,
@@ -132,6 +135,18 @@ fn power(raw: &Instance) -> Power {
         Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => Power::Gone,
         other => Power::Other(other.map_or("unknown", |name| name.as_str()).to_owned()),
     }
+}
+
+/// What EC2 says of one that went down without being told to, or did not come up.
+fn fell(raw: &Instance) -> Option<String> {
+    let reason = raw.state_reason().filter(|_| matches!(power(raw), Power::Stopped { .. }))?;
+    let (code, words) = (reason.code()?, reason.message().unwrap_or_default());
+    let told = ["UserInitiated", "InstanceInitiated", "ScheduledStop", "SpotInstance"];
+    if code.is_empty() || told.iter().any(|told| code.contains(told)) {
+        return None;
+    }
+    let whole = words.contains(code);
+    Some(if whole { words.to_owned() } else { format!("{code}: {words}") })
 }
 
 fn platform(raw: &Instance) -> String {
@@ -274,7 +289,8 @@ fn hibernation(
 #[cfg(test)]
 mod tests {
     use aws_sdk_ec2::types::{
-        HibernationOptions, InstanceNetworkInterfaceAssociation, Placement, builders,
+        HibernationOptions, InstanceNetworkInterfaceAssociation, InstanceState, Placement,
+        StateReason, builders,
     };
 
     use super::super::super::known::{Target, TargetGroup};
@@ -339,6 +355,32 @@ mod tests {
         assert_eq!(of(&["111122223333"]), PublicAddress::Elastic);
         assert_eq!(of(&["111122223333", "amazon"]), PublicAddress::Ephemeral);
         assert_eq!(public_address(&made(|i| i.public_ip_address("203.0.113.1"))), of(&["amazon"]));
+    }
+
+    #[test]
+    fn what_went_down_by_nobodys_order_says_why() {
+        let stopped = |code: &str, words: &str, state: InstanceStateName| {
+            let reason = StateReason::builder().code(code).message(words).build();
+            let state = InstanceState::builder().name(state).build();
+            fell(&made(|i| i.state_reason(reason).state(state)))
+        };
+        let down = InstanceStateName::Stopped;
+        let words = "Client.InternalError: Client error on launch";
+        assert_eq!(stopped("Client.InternalError", words, down.clone()).as_deref(), Some(words));
+        let short = stopped("Server.InternalError", "gone", down.clone());
+        assert_eq!(short.as_deref(), Some("Server.InternalError: gone"));
+        for code in [
+            "Client.UserInitiatedShutdown",
+            "Client.UserInitiatedHibernate",
+            "Client.InstanceInitiatedShutdown",
+            "Server.ScheduledStop",
+            "Server.SpotInstanceShutdown",
+            "",
+        ] {
+            assert_eq!(stopped(code, "x", down.clone()), None, "{code}");
+        }
+        assert_eq!(stopped("Client.InternalError", words, InstanceStateName::Running), None);
+        assert_eq!(fell(&made(|i| i)), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::super::pages::pages_of;
 use super::facts::{self, Around};
 use super::parts::DESCRIBE_VOLUMES;
 use super::types;
-use super::{Site, alarms, balancing, when};
+use super::{Site, alarms, balancing, keys, when};
 use crate::Deadline;
 use crate::call::Call;
 
@@ -69,12 +69,13 @@ pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Res
         let mut known = seat.known();
         (known.targets.join(), known.alarms.join())
     };
-    let (raw, targets, alarms, stop, end) = tokio::join!(
+    let (raw, targets, alarms, stop, end, keys) = tokio::join!(
         described(site, id, deadline),
         targets.get_or_init(|| Box::pin(balancing::read(seat, soft))),
         alarms.get_or_init(|| Box::pin(alarms::read(seat, soft))),
         protected(seat, id, InstanceAttributeName::DisableApiStop, soft),
         protected(seat, id, InstanceAttributeName::DisableApiTermination, soft),
+        keys::of_instance(seat, id, soft),
     );
     let raw = raw?;
     let beside = beside(seat, std::slice::from_ref(&raw), soft).await;
@@ -83,6 +84,7 @@ pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Res
     if let Subject::Machine(facts) = &mut resource.subject {
         facts.stop_protected = Fact::from(stop);
         facts.termination_protected = Fact::from(end);
+        facts.comeback.keys = Fact::from(keys);
     }
     Ok(resource)
 }
@@ -91,7 +93,7 @@ pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Res
 ///
 /// # Errors
 /// Where there is no such instance. What else goes wrong is in the facts.
-pub(super) async fn protections(
+pub(super) async fn details(
     seat: &Seat,
     id: &str,
     facts: &mut Facts,
@@ -101,10 +103,15 @@ pub(super) async fn protections(
     let ask = |fact: &Fact<bool>, which| {
         when(matches!(fact, Fact::Unasked), protected(seat, id, which, soft))
     };
-    let (stop, end) = tokio::join!(
+    let asked = matches!(facts.comeback.keys, Fact::Unasked);
+    let (stop, end, keys) = tokio::join!(
         ask(&facts.stop_protected, InstanceAttributeName::DisableApiStop),
         ask(&facts.termination_protected, InstanceAttributeName::DisableApiTermination),
+        when(asked, keys::of_instance(seat, id, soft)),
     );
+    if let Some(keys) = keys {
+        facts.comeback.keys = Fact::from(keys);
+    }
     for (fact, read) in [(&mut facts.stop_protected, stop), (&mut facts.termination_protected, end)]
     {
         match read {

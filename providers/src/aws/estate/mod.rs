@@ -2,7 +2,8 @@
 //! switch that stops and starts them.
 //!
 //! - `instances.rs` and `databases.rs` ask for machines, `balancing.rs`, `alarms.rs` and `types.rs`
-//!   for what a stop depends on beside them; `facts.rs` puts all of it into our words.
+//!   for what a stop depends on beside them, `keys.rs` for what a start needs; `facts.rs` puts all of
+//!   it into our words.
 //! - `parts.rs` reads volumes, addresses, load balancers and snapshots.
 //! - `usage.rs` reads what machines did, `prices.rs` what they cost.
 //! - `switch.rs` stops, starts and marks, one attempt, never more.
@@ -12,6 +13,7 @@ mod balancing;
 mod databases;
 mod facts;
 mod instances;
+mod keys;
 mod parts;
 mod prices;
 mod switch;
@@ -45,7 +47,7 @@ use crate::{Deadline, Estate, Listing, PowerSwitch};
 pub(super) use switch::obeyed;
 
 /// The calls that reading needs besides those of groups.
-pub(super) const READS: [Call; 15] = [
+pub(super) const READS: [Call; 17] = [
     alarms::DESCRIBE_ALARMS,
     alarms::LIST_METRICS,
     balancing::DESCRIBE_BALANCERS,
@@ -53,8 +55,10 @@ pub(super) const READS: [Call; 15] = [
     balancing::DESCRIBE_TARGET_GROUPS,
     balancing::DESCRIBE_TARGET_HEALTH,
     databases::DESCRIBE_DATABASES,
+    databases::DESCRIBE_EVENTS,
     instances::DESCRIBE_ATTRIBUTE,
     instances::DESCRIBE_SPOT,
+    keys::DESCRIBE_KEY,
     parts::DESCRIBE_ADDRESSES,
     parts::DESCRIBE_IMAGES,
     parts::DESCRIBE_SNAPSHOTS,
@@ -120,17 +124,25 @@ impl Estate for Aws {
         call.by(deadline.and_a_moment(), read).await
     }
 
-    /// Listings leave out the two protections of instances alone.
+    /// Listings leave out the two protections of instances, and whether the keys of disks can be used.
     async fn details(&self, listed: &Resource, deadline: Deadline) -> Result<Resource, Fault> {
         let mut whole = listed.clone();
         let Subject::Machine(facts) = &mut whole.subject else { return Ok(whole) };
-        if listed.id.kind != ResourceKind::Instance || !facts.leaves_out() {
+        if !listed.id.kind.has_power() || !facts.leaves_out() {
             return Ok(whole);
         }
-        let call = instances::DESCRIBE_ATTRIBUTE;
+        let database = listed.id.kind == ResourceKind::Database;
+        let call = match database {
+            true => databases::DESCRIBE_DATABASES,
+            false => instances::DESCRIBE_ATTRIBUTE,
+        };
         let read = async {
             let site = self.site(call, &listed.id.account, &listed.id.region).await?;
-            instances::protections(&site.seat, &listed.id.id, facts, deadline).await
+            let (seat, id) = (&site.seat, &listed.id.id);
+            match database {
+                true => databases::details(seat, id, facts, deadline).await,
+                false => instances::details(seat, id, facts, deadline).await,
+            }
         };
         call.by(deadline.and_a_moment(), read).await?;
         Ok(whole)
@@ -214,7 +226,7 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
     let (around, instances, databases, parts) = tokio::join!(
         around,
         when(wants(ResourceKind::Instance), instances::listed(site, deadline)),
-        when(wants(ResourceKind::Database), databases::listed(&site.seat, None, deadline)),
+        when(wants(ResourceKind::Database), databases::listed_whole(&site.seat, deadline)),
         parts::read(site, kinds, deadline),
     );
     let (alarms, balancing) = around;
@@ -229,8 +241,8 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
         answers.push((ResourceKind::Instance, read.map(put)));
     }
     if let Some(read) = databases {
-        let put = |raw: Vec<databases::Database>| {
-            raw.iter().map(|one| databases::resource(site, one, &alarms)).collect()
+        let put = |(raw, starts): (Vec<databases::Database>, _)| {
+            raw.iter().map(|one| databases::resource(site, one, &alarms, &starts)).collect()
         };
         answers.push((ResourceKind::Database, read.map(put)));
     }

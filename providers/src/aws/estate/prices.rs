@@ -72,7 +72,8 @@ pub(in crate::aws) async fn seat(
     region: &Region,
 ) -> Result<Arc<Seat>, Fault> {
     let Some(home) = endpoint::price_list(region).await else {
-        let why = format!("no price list can be asked from region `{region}`: give prices in a file");
+        let why =
+            format!("no price list can be asked from region `{region}`: give prices in a file");
         return Err(GET_PRODUCTS.fault(FaultKind::Missing, why));
     };
     access.seat(GET_PRODUCTS, account, &home).await

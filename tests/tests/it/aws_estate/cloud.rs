@@ -10,6 +10,7 @@ use fleet::stop::StopMode;
 use fleet::{AccountId, FaultKind, ProviderName, Region, Timestamp};
 use providers::aws::{Aws as Adapter, Settings};
 use providers::{Deadline, Estate, PowerOrder, Provider};
+use serde_json::Value;
 use tests::clock::TestTime;
 use tests::peers::{Aws, Moto, Proxy};
 
@@ -81,6 +82,13 @@ impl Cloud {
     ) -> String {
         let somebody = Aws::at(self.proxy.back_door(), REGION);
         let answer = somebody.query(service, version, action, with);
+        answer.unwrap_or_else(|error| panic!("{action}: {error:#}"))
+    }
+
+    /// A call to the keys; the answer's JSON.
+    pub fn kms(&self, action: &str, body: &Value) -> Value {
+        let somebody = Aws::at(self.proxy.back_door(), REGION);
+        let answer = somebody.json("kms", &format!("TrentService.{action}"), body);
         answer.unwrap_or_else(|error| panic!("{action}: {error:#}"))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use fleet::comeback::Comeback;
 use fleet::resource::{Fact, Facts, Power, PublicAddress, Purchase, ResourceKind, Saves};
 use fleet::usage::Signal;
 use fleet::{FaultKind, Seconds, Timestamp};
@@ -67,6 +68,7 @@ fn an_instance_is_listed_with_every_fact() {
         saves: Fact::Known(Saves::Yes),
         public_address: Fact::Known(PublicAddress::Ephemeral),
         burstable: Fact::Known(true),
+        comeback: Comeback { keys: Fact::Unasked, ..Comeback::default() },
     };
     assert_eq!(facts(seen), &expected);
     let chips = facts(&all[&box_of_chips]);

@@ -149,6 +149,7 @@ fn idle_holds() -> Vec<IdleHold> {
         IdleHold::Gone,
         IdleHold::AlreadyStopped { at: AT },
         IdleHold::InShadow,
+        IdleHold::KeyUnusable { key: text("key/1"), state: text("Disabled") },
     ];
     holds.extend(uses().into_iter().map(IdleHold::InUse));
     holds.extend(lacks().into_iter().map(IdleHold::NotEnoughData));

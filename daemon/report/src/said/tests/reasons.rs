@@ -174,6 +174,7 @@ fn what_is_seen_of_resources_says_the_same() {
         FactName::Hibernation,
         FactName::PublicAddress,
         FactName::BurstCredits,
+        FactName::DiskKeys,
     ];
     all_agree(SIGNS, "FactName", &facts);
     for fact in facts {

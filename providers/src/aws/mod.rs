@@ -18,6 +18,7 @@ mod details;
 mod estate;
 mod fault;
 mod groups;
+mod health;
 mod http;
 mod known;
 mod listings;

@@ -18,6 +18,8 @@ mod switch;
 mod types;
 mod usage;
 
+pub(super) use balancing::DESCRIBE_TARGET_HEALTH;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

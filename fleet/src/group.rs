@@ -41,6 +41,37 @@ pub struct GroupState {
     pub warm_up: Option<Seconds>,
     /// What it has done lately, newest first; empty where the cloud does not tell.
     pub activities: Vec<Activity>,
+    /// Whether its members serve, where anything tells.
+    pub serving: MembersServing,
+}
+
+/// Whether members that are in service serve, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MembersServing {
+    /// Nothing tells: they are in service, and that is all.
+    #[default]
+    Untold,
+    /// All serve but these, by their ids.
+    Told { by: ServingSign, waiting: BTreeSet<String> },
+    /// It could be told, and was not read; why.
+    Unread(String),
+}
+
+impl MembersServing {
+    /// Whether a member is known not to serve yet.
+    ///
+    /// ```
+    /// use fleet::group::{MembersServing, ServingSign};
+    ///
+    /// let waiting = ["i-1".to_owned()].into();
+    /// let told = MembersServing::Told { by: ServingSign::Targets, waiting };
+    /// assert!(told.awaits("i-1") && !told.awaits("i-2"));
+    /// // What is not known holds nothing back.
+    /// assert!(!MembersServing::Untold.awaits("i-1"));
+    /// ```
+    pub fn awaits(&self, id: &str) -> bool {
+        matches!(self, MembersServing::Told { waiting, .. } if waiting.contains(id))
+    }
 }
 
 impl GroupState {
@@ -94,7 +125,7 @@ pub struct Instance {
 pub enum Lifecycle {
     /// Ordered, booting, or waiting in a launch hook.
     Pending,
-    /// Serving.
+    /// Taken to serve; see [`MembersServing`].
     InService,
     /// Draining or on its way out.
     Terminating,
@@ -102,6 +133,22 @@ pub enum Lifecycle {
     Standby,
     /// A state this version does not know: it counts as no capacity and blocks scale-in.
     Unknown(String),
+}
+
+/// What tells that a new unit serves.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum ServingSign {
+    /// Nothing does: it is taken to serve once it was in service for as long as it warms up.
+    #[default]
+    WarmUp,
+    /// The load balancers that it is a target of: they found it healthy.
+    Targets,
+    /// The cloud, which keeps for each member whether it has warmed up.
+    Member,
+    /// The number of healthy hosts, which rose to what was ordered.
+    HealthyHosts,
 }
 
 /// A process of the group that can be suspended.
@@ -276,6 +323,20 @@ pub struct Activity {
     pub cause_text: String,
     /// The desired capacity that somebody set and that caused this, where the cloud names it.
     pub capacity_set_to: Option<Units>,
+    /// Of a launch, what the cloud tells of it; it is read anew with every activity and not kept.
+    #[serde(skip)]
+    pub launch: Option<Launch>,
+}
+
+/// What a cloud tells of a launch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The member that was started.
+    pub instance: Option<String>,
+    /// When the capacity was ordered that it was started for.
+    pub ordered_at: Option<Timestamp>,
+    /// Whether it came out of a warm pool.
+    pub warm: bool,
 }
 
 /// What an activity did.

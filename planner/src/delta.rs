@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::memory::{
     Band, Bucket, Calibration, Censored, Count, Doubt, Dwell, Fall, Fell, FleetMemory, Growth,
-    LearnedCapacity, Lease, Memory, Orders, Quality, Ring, ServiceMemory, Size, Slot,
+    LearnedCapacity, Lease, Memory, Orders, Quality, Ring, ServiceMemory, Serving, Size, Slot,
 };
 use crate::stage::Stages;
 
@@ -73,6 +73,8 @@ pub enum FieldChange {
     Growth(Growth),
     /// `doubt`.
     Doubt(Doubt),
+    /// `serving`.
+    Serving(Serving),
 }
 
 /// A list that lost some from the front, kept some, and got some.
@@ -183,6 +185,7 @@ fn fields(old: &ServiceMemory, new: &ServiceMemory) -> Vec<FieldChange> {
     value!(Fell, proven.fell);
     value!(Growth, growth);
     value!(Doubt, doubt);
+    value!(Serving, serving);
     out
 }
 
@@ -257,6 +260,7 @@ impl FieldChange {
             FieldChange::Fell(new) => memory.proven.fell = *new,
             FieldChange::Growth(new) => memory.growth = *new,
             FieldChange::Doubt(new) => memory.doubt = *new,
+            FieldChange::Serving(new) => memory.serving = new.clone(),
         }
     }
 }

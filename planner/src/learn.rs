@@ -86,7 +86,7 @@ pub(crate) fn learn(
     if memory.lease.as_ref().is_some_and(|lease| lease.until <= at) {
         memory.lease = None;
     }
-    take_lead_times(&seen.lead_times, memory);
+    take_lead_times(seen, memory);
     judge_quality(seen, memory);
     count_censored(&seen.demand, memory);
     account(mode, service, at, seen, memory);
@@ -106,6 +106,7 @@ fn same_group(view: &GroupView, memory: &mut ServiceMemory) {
         memory.lease = None;
         memory.capacity = crate::memory::LearnedCapacity::default();
         memory.lead_times.clear();
+        memory.serving = crate::memory::Serving::default();
         memory.last_trusted = None;
         memory.dwell = None;
         memory.proven = Proven::default();
@@ -325,8 +326,11 @@ fn whom(number: Number, cause: Option<&Activity>) -> OrTold<ForeignChange> {
     change(by).into()
 }
 
-fn take_lead_times(seen: &[Seconds], memory: &mut ServiceMemory) {
-    for span in seen.iter().filter(|span| **span <= LEAD_TIME_MAX) {
+fn take_lead_times(seen: &Observation, memory: &mut ServiceMemory) {
+    for launched in seen.launched.iter().filter(|launched| launched.took <= LEAD_TIME_MAX) {
+        memory.serving.take(launched, LEAD_TIMES_KEPT);
+    }
+    for span in seen.lead_times.iter().filter(|span| **span <= LEAD_TIME_MAX) {
         let seconds = u32::try_from(span.0).unwrap_or(u32::MAX);
         keep_newest(&mut memory.lead_times, seconds, LEAD_TIMES_KEPT);
     }

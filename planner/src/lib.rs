@@ -17,6 +17,7 @@ mod floors;
 mod growth;
 mod guards;
 pub mod idle;
+pub mod lead;
 mod learn;
 mod masters;
 pub mod memory;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet::group::ServingSign;
 use fleet::{AccountKey, Change, GroupId, OrTold, Seconds, ServiceName, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 7;
+pub const REVISION: u32 = 8;
 
 /// How long what a service's past teaches is kept when the service is not in the policy: its cloud did
 /// not answer for it, its group lost a tag for a while, or somebody took it out by mistake. A week later
@@ -69,7 +70,8 @@ pub struct ServiceMemory {
     pub fall: Option<Fall>,
     /// Capacity of a unit, as learned.
     pub capacity: LearnedCapacity,
-    /// The newest lead times measured, oldest first, in seconds; at most [`LEAD_TIMES_KEPT`].
+    /// How long the newest launches took from the order to being in service, oldest first, in seconds;
+    /// at most [`LEAD_TIMES_KEPT`]. They need not serve then: see `serving`.
     pub lead_times: Vec<u32>,
     /// Scale-in waits for this.
     pub dwell: Option<Dwell>,
@@ -86,6 +88,20 @@ pub struct ServiceMemory {
     /// What makes its demand doubtful though it arrives.
     #[serde(default)]
     pub doubt: Doubt,
+    /// How long its launches took until they served.
+    #[serde(default)]
+    pub serving: Serving,
+}
+
+/// How long launches took from the order until they served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// What told that they served. What is told otherwise begins anew.
+    pub told_by: ServingSign,
+    /// Seconds of the newest launches, oldest first; at most [`LEAD_TIMES_KEPT`].
+    pub cold: Vec<u32>,
+    /// Likewise of launches out of a warm pool.
+    pub warm: Vec<u32>,
 }
 
 /// Samples in a row that were only a lower bound.
@@ -286,30 +302,5 @@ impl ServiceMemory {
             (!self.capacity.estimates_milli.is_empty()).then_some(self.capacity.at),
         ];
         times.into_iter().flatten().max()
-    }
-
-    /// The lead time to plan with: a high quantile of those measured, `start` until there are
-    /// enough.
-    ///
-    /// ```
-    /// use fleet::Seconds;
-    /// use planner::memory::ServiceMemory;
-    ///
-    /// let start = Seconds::minutes(4);
-    /// let mut memory = ServiceMemory::default();
-    /// assert_eq!(memory.lead_time(start), start);
-    /// // One quick boot among too few measurements shortens nothing.
-    /// memory.lead_times = vec![60];
-    /// assert_eq!(memory.lead_time(start), start);
-    /// memory.lead_times = vec![60, 70, 80, 90];
-    /// assert_eq!(memory.lead_time(start), Seconds(90));
-    /// ```
-    pub fn lead_time(&self, start: Seconds) -> Seconds {
-        let mut seen: Vec<u64> = self.lead_times.iter().map(|&s| u64::from(s)).collect();
-        while seen.len() < 4 {
-            seen.push(start.0);
-        }
-        seen.sort_unstable();
-        Seconds(seen[(seen.len() * 9).div_ceil(10) - 1])
     }
 }

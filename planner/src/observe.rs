@@ -1,10 +1,13 @@
 //! From a group as a cloud shows it to what the planner reads of it; and the windows it plans for.
 
-use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause, GroupState, Lifecycle};
+use fleet::group::{
+    Activity, ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle,
+};
 use fleet::{OrTold, Seconds, Step, Timestamp, Units};
 use forecaster::{SeriesFault, WindowForecast, Windows};
 
 use crate::Milli;
+use crate::lead::Lead;
 use crate::memory::ServiceMemory;
 use crate::numbers::{milli, milli_up};
 use crate::policy::PoolPolicy;
@@ -28,8 +31,10 @@ impl GroupView {
     ) -> GroupView {
         let warm_up = warm_up.max(state.warm_up.unwrap_or_default()).max(state.health_check_grace);
         let suspended = |process| state.suspended.contains(&process);
-        // What the cloud holds for sick serves nothing.
-        let in_service = sum(state, |i| i.lifecycle == Lifecycle::InService && i.healthy);
+        // What the cloud holds for sick serves nothing, and neither does what has not begun to.
+        let awaited = |i: &Instance| state.serving.awaits(&i.id);
+        let in_service =
+            sum(state, |i| i.lifecycle == Lifecycle::InService && i.healthy && !awaited(i));
         let set_aside = sum(state, |i| i.lifecycle == Lifecycle::Standby);
         // Launches that fail leave no instance behind that would be pending.
         let there = in_service.0.saturating_add(set_aside.0);
@@ -47,7 +52,7 @@ impl GroupView {
             unknown: sum(state, |i| matches!(i.lifecycle, Lifecycle::Unknown(_))),
             warming: sum(state, |i| {
                 i.lifecycle == Lifecycle::InService
-                    && i.launched_at.is_some_and(|at| taken_at.since(at) < warm_up)
+                    && (awaited(i) || i.launched_at.is_some_and(|at| taken_at.since(at) < warm_up))
             }),
             launch_suspended: suspended(fleet::group::Process::Launch),
             terminate_suspended: suspended(fleet::group::Process::Terminate),
@@ -61,7 +66,7 @@ impl GroupView {
     }
 }
 
-fn sum(state: &GroupState, counts: impl Fn(&fleet::group::Instance) -> bool) -> Units {
+fn sum(state: &GroupState, counts: impl Fn(&Instance) -> bool) -> Units {
     let total: u64 =
         state.instances.iter().filter(|i| counts(i)).map(|i| u64::from(i.weight.0)).sum();
     Units(u32::try_from(total).unwrap_or(u32::MAX))
@@ -81,7 +86,8 @@ fn newest_foreign(state: &GroupState, ours: &[Timestamp]) -> Option<Activity> {
         .filter(|a| a.cause != Cause::UserRequest || !is_ours(a))
         .collect();
     foreign.sort_by_key(|a| std::cmp::Reverse(a.started_at));
-    foreign.first().map(|a| (*a).clone())
+    // What is told of a launch is not kept.
+    foreign.first().map(|a| Activity { launch: None, ..(*a).clone() })
 }
 
 fn newest_launch_found_no_machine(state: &GroupState) -> bool {
@@ -103,8 +109,7 @@ pub fn window(
     poll_interval: Seconds,
     sample_age: Seconds,
 ) -> Window {
-    let measured = memory.map_or(pool.lead_time, |memory| memory.lead_time(pool.lead_time));
-    let lead_time = measured + pool.warm_up;
+    let lead_time = Lead::of(pool, memory).time;
     Window { sample_age, poll_interval, lead_time, hold: pool.hold_window.max(lead_time) }
 }
 

@@ -269,6 +269,16 @@ pub enum Actuate {
     Floor,
 }
 
+/// Which lead time is planned with: the operator's or the measured one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeadTimeRule {
+    /// The longer of the two.
+    #[default]
+    AtLeast,
+    /// The measured one, once there are enough measurements.
+    Measured,
+}
+
 /// How one pool is sized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoolPolicy {
@@ -277,8 +287,11 @@ pub struct PoolPolicy {
     pub capacity_per_unit: CapacityPerUnit,
     /// The utilisation at which a unit counts as full.
     pub target_utilisation: Share,
-    /// Ordered to in service: the start value, measured afterwards.
+    /// From the order until a new unit serves, warm-up apart.
     pub lead_time: Seconds,
+    /// What counts of that and of what is measured.
+    #[serde(skip)]
+    pub lead_time_rule: LeadTimeRule,
     /// In service to fully useful.
     pub warm_up: Seconds,
     /// Which number is written; `None` chooses `floor` where native policies exist, else `desired`.

@@ -126,6 +126,7 @@ impl Clocks {
             proven,
             growth,
             doubt,
+            serving: _,
         } = memory;
         self.violations(violations);
         self.changes(in_service);

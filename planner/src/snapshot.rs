@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Activity, NativePolicy, ScheduledAction};
+use fleet::group::{Activity, NativePolicy, ScheduledAction, ServingSign};
 use fleet::{
     Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Step, Timestamp, Units,
 };
@@ -86,12 +86,15 @@ pub struct Observation {
     pub signals: SignalsView,
     /// What became of orders since the last snapshot, oldest first.
     pub outcomes: Vec<OrderOutcome>,
-    /// Lead times seen since the last snapshot: ordered to in service.
+    /// Launches that ended since the last snapshot: from the order to being in service.
     pub lead_times: Vec<Seconds>,
     /// Intervals of before anybody watched that tell what a unit carries, oldest first, while that is
     /// to be learned and not known yet; at most [`PAST_MAX`]. The journal keeps it beside the demand.
     #[serde(skip)]
     pub past: Vec<PastInterval>,
+    /// Launches that were seen to serve since then. Journals keep them beside the rest.
+    #[serde(skip)]
+    pub launched: Vec<Launched>,
 }
 
 /// So many intervals of the past are handed to a plan at most.
@@ -110,6 +113,17 @@ pub struct PastInterval {
     pub units: Units,
 }
 
+/// A launch that was seen to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// From the order until it served.
+    pub took: Seconds,
+    /// What told that it did.
+    pub told_by: ServingSign,
+    /// Whether it came out of a warm pool.
+    pub warm: bool,
+}
+
 /// What a decision needs of a group; see [`fleet::group::GroupState`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupView {
@@ -121,8 +135,9 @@ pub struct GroupView {
     pub min: Units,
     /// The cloud's own upper bound.
     pub max: Units,
+    /// Units in service, and healthy, that serve as far as anything tells.
     pub in_service: Units,
-    /// Units ordered and not in service yet.
+    /// Units ordered that do not serve yet.
     pub pending: Units,
     /// Units on their way out.
     pub terminating: Units,
@@ -130,7 +145,7 @@ pub struct GroupView {
     pub protected: Units,
     /// Members in a state this version does not know.
     pub unknown: Units,
-    /// In-service units younger than health-check grace and warm-up.
+    /// In-service units younger than health-check grace and warm-up, or known not to serve yet.
     pub warming: Units,
     /// Whether launches are suspended.
     pub launch_suspended: bool,

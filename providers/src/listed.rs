@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{GroupState, Instance, Lifecycle, Owner, Process};
+use fleet::group::{GroupState, Instance, Lifecycle, MembersServing, Owner, Process};
 use fleet::{Seconds, Timestamp, Units};
 
 use crate::home::Home;
@@ -69,6 +69,7 @@ impl<O> ListedGroup<O> {
             new_instances_protected: false,
             health_check_grace: Seconds::ZERO,
             warm_up: None,
+            serving: MembersServing::Untold,
         }
     }
 }

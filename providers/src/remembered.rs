@@ -211,6 +211,7 @@ mod tests {
             cause: Cause::Unknown,
             cause_text: cause_text.to_owned(),
             capacity_set_to: None,
+            launch: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! `[[service.pool]]`: the groups that carry a service.
 
 use fleet::{GroupRef, Seconds, Units};
-use planner::policy::{Actuate, CapacityPerUnit, PoolPolicy, Share};
+use planner::policy::{Actuate, CapacityPerUnit, LeadTimeRule, PoolPolicy, Share};
 
 use super::defaults::Defaults;
 use super::keys::Key;
@@ -16,6 +16,7 @@ pub(super) struct PoolKeys {
     capacity_per_unit: CapacityPerUnit,
     target_utilisation: Share,
     lead_time: Seconds,
+    lead_time_rule: LeadTimeRule,
     warm_up: Seconds,
     actuate: Option<Actuate>,
     min: Units,
@@ -34,6 +35,7 @@ impl Default for PoolKeys {
             capacity_per_unit: CapacityPerUnit::Learn,
             target_utilisation: PoolPolicy::TARGET_UTILISATION,
             lead_time: Defaults::LEAD_TIME,
+            lead_time_rule: LeadTimeRule::AtLeast,
             warm_up: Defaults::WARM_UP,
             actuate: None,
             min: Defaults::POOL_MIN,
@@ -62,6 +64,9 @@ impl PoolKeys {
         let price = table.get(&known::PRICE_USD_HOURLY);
         let price = price.and_then(|entry| entry.positive("US dollars an hour, above 0"));
         let (day, month) = (Seconds::days(1), Seconds::days(31));
+        let lead_time = table.get(&known::LEAD_TIME).and_then(|entry| lead_time(&entry));
+        let (lead_time, lead_time_rule) =
+            lead_time.unwrap_or((self.lead_time, self.lead_time_rule));
         let keys = PoolKeys {
             capacity_per_unit: capacity
                 .and_then(|entry| capacity_per_unit(&entry))
@@ -69,7 +74,8 @@ impl PoolKeys {
             target_utilisation: target
                 .and_then(|entry| above_nothing(&entry))
                 .unwrap_or(self.target_utilisation),
-            lead_time: span(&known::LEAD_TIME, Seconds(1), day, self.lead_time),
+            lead_time,
+            lead_time_rule,
             warm_up: span(&known::WARM_UP, Seconds::ZERO, day, self.warm_up),
             actuate: actuate.or(self.actuate),
             min: table.get(&known::MIN).and_then(|entry| entry.units(0)).unwrap_or(self.min),
@@ -111,6 +117,7 @@ impl PoolKeys {
             capacity_per_unit: self.capacity_per_unit,
             target_utilisation: self.target_utilisation,
             lead_time: self.lead_time,
+            lead_time_rule: self.lead_time_rule,
             warm_up: self.warm_up,
             actuate: self.actuate,
             min: self.min,
@@ -126,6 +133,16 @@ impl PoolKeys {
 }
 
 const ACTUATE: [(&str, Actuate); 2] = [("desired", Actuate::Desired), ("floor", Actuate::Floor)];
+
+/// The operator's lead time, and whether what is measured counts alone. Until there is enough of that
+/// the usual start value holds.
+fn lead_time(entry: &Entry<'_>) -> Option<(Seconds, LeadTimeRule)> {
+    if entry.as_text() == Some("measure") {
+        return Some((Defaults::LEAD_TIME, LeadTimeRule::Measured));
+    }
+    let given = entry.duration(Seconds(1)..=Seconds::days(1))?;
+    Some((given, LeadTimeRule::AtLeast))
+}
 
 fn capacity_per_unit(entry: &Entry<'_>) -> Option<CapacityPerUnit> {
     if entry.as_text() == Some("learn") {

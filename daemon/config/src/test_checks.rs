@@ -18,6 +18,6 @@ pub(crate) const CHECKS: Checks = Checks {
         Ok(StoreUrl { text: text.trim_end_matches('/').to_owned(), encrypted, local })
     },
     promql: |text| Ok(text.to_owned()),
-    scenarios: &["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet"],
+    scenarios: &["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet", "slow-start"],
     template: |_| Ok(()),
 };

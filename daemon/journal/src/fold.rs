@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleet::metric::MetricKey;
 use fleet::{Seconds, ServiceName, Timestamp};
 use planner::memory::Memory;
-use planner::policy::{Budgets, Mode, Policy, ServicePolicy};
+use planner::policy::{Budgets, LeadTimeRule, Mode, Policy, ServicePolicy};
 use planner::stage::{Gate, Promotion, RegretLimits};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::fault::BadBody;
 use super::format::{CountsOfV1, CountsOfV2, CountsOfV3, Format};
 use super::frame::Frame;
 use super::head::{Mark, OlderMark};
-use super::memory::{MemoryOfV2, MemoryOfV5, MemoryOfV6};
+use super::memory::{MemoryOfV2, MemoryOfV5, MemoryOfV6, MemoryOfV8};
 use super::mirror::{Mirror, Patch, Unfit};
 use super::outbox::AlertEntry;
 use super::pack::{pack, unpack};
@@ -74,7 +74,8 @@ impl CheckpointBody {
             Format::V3 => older::<OlderMark<CountsOfV3>, MemoryOfV5>(body),
             Format::V4 | Format::V5 => older::<Mark, MemoryOfV5>(body),
             Format::V6 => older::<Mark, MemoryOfV6>(body),
-            Format::V7 | Format::V8 => decode(body),
+            Format::V7 | Format::V8 => older::<Mark, MemoryOfV8>(body),
+            Format::V9 => decode(body),
         }
     }
 }
@@ -256,24 +257,64 @@ struct PromotionOfV3 {
     regret: RegretLimits,
 }
 
+/// What format 9 has behind all that: what is stored of services where it is not the default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct PolicySinceV9 {
+    /// Services whose lead time is the measured one.
+    measured: BTreeSet<ServiceName>,
+}
+
+impl PolicySinceV9 {
+    fn of(policy: &Policy) -> PolicySinceV9 {
+        let measured = policy
+            .services
+            .iter()
+            .filter(|(_, service)| service.pool.lead_time_rule == LeadTimeRule::Measured);
+        PolicySinceV9 { measured: measured.map(|(name, _)| name.clone()).collect() }
+    }
+
+    fn put(self, services: &mut BTreeMap<ServiceName, ServicePolicy>) {
+        for name in self.measured {
+            if let Some(service) = services.get_mut(&name) {
+                service.pool.lead_time_rule = LeadTimeRule::Measured;
+            }
+        }
+    }
+}
+
+/// The plain encoding of a policy. [`policy_of`] reads it.
+pub(crate) fn plain_policy(policy: &Policy) -> Vec<u8> {
+    // A `Vec` takes any length, and a policy holds nothing that postcard refuses.
+    let mut bytes = postcard::to_stdvec(policy).expect("a policy serializes");
+    let since_v9 = PolicySinceV9::of(policy);
+    if since_v9 != PolicySinceV9::default() {
+        bytes.extend(postcard::to_stdvec(&since_v9).expect("names serialize"));
+    }
+    bytes
+}
+
 /// The policy in its plain encoding.
 ///
 /// Where it ends tells its format. Its frame does not: a checkpoint carries a policy on as it is, and
 /// the first programs that wrote format 4 had no promotions of rules.
 pub(crate) fn policy_of(plain: &[u8]) -> Result<Policy, postcard::Error> {
     let (policy, rest) = postcard::take_from_bytes::<PolicyOfV2>(plain)?;
-    let PolicyOfV2 { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, services } =
+    let PolicyOfV2 { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, mut services } =
         policy;
-    let promotion = if rest.is_empty() { Promotion::default() } else { read_promotion(rest)? };
+    let (promotion, since_v9) =
+        if rest.is_empty() { Default::default() } else { read_promotion(rest)? };
+    since_v9.put(&mut services);
     Ok(Policy { mode, poll_interval, budgets, spend_ceiling_usd_milli_hourly, services, promotion })
 }
 
-fn read_promotion(bytes: &[u8]) -> Result<Promotion, postcard::Error> {
+fn read_promotion(bytes: &[u8]) -> Result<(Promotion, PolicySinceV9), postcard::Error> {
     let (promotion, rest) = postcard::take_from_bytes::<PromotionOfV3>(bytes)?;
     let PromotionOfV3 { gated, gate, regret } = promotion;
-    let (rules, wrong_stops) =
-        if rest.is_empty() { Default::default() } else { postcard::from_bytes(rest)? };
-    Ok(Promotion { gated, gate, regret, rules, wrong_stops })
+    let ((rules, wrong_stops), rest) =
+        if rest.is_empty() { Default::default() } else { postcard::take_from_bytes(rest)? };
+    let since_v9 =
+        if rest.is_empty() { PolicySinceV9::default() } else { postcard::from_bytes(rest)? };
+    Ok((Promotion { gated, gate, regret, rules, wrong_stops }, since_v9))
 }
 
 /// The identity of a policy in its plain encoding.
@@ -302,6 +343,7 @@ mod tests {
         assert_eq!(policy_of(&plain).unwrap(), policy);
         // An empty map and a share of nothing are a byte each.
         assert_eq!(policy_of(&plain[..plain.len() - 2]).unwrap(), policy);
+        assert_eq!(plain_policy(&policy), plain, "nothing stands behind what is the default");
         let promotion = postcard::to_stdvec(&policy.promotion).unwrap();
         let older = policy_of(&plain[..plain.len() - promotion.len()]).unwrap();
         assert_eq!(older, Policy { promotion: Promotion::default(), ..policy.clone() });

@@ -15,6 +15,7 @@
 /// | 6 | 11 | what a service's past vouches for, in memories |
 /// | 7 | 11 | what makes demand doubtful, in memories |
 /// | 8 | 11 | eras: a key's seconds hold a number in front once the clock was set back |
+/// | 9 | 11 | how long launches took until they served, in snapshots and memories |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     V1 = 1,
@@ -25,6 +26,7 @@ pub(crate) enum Format {
     V6 = 6,
     V7 = 7,
     V8 = 8,
+    V9 = 9,
 }
 
 /// What a mark of the first format counts: the records of each tree.
@@ -38,10 +40,10 @@ pub(crate) type CountsOfV3 = [u64; 10];
 
 impl Format {
     /// The format that this program writes.
-    pub(crate) const NEWEST: Format = Format::V8;
+    pub(crate) const NEWEST: Format = Format::V9;
 
     /// All that it reads.
-    const ALL: [Format; 8] = [
+    const ALL: [Format; 9] = [
         Format::V1,
         Format::V2,
         Format::V3,
@@ -50,6 +52,7 @@ impl Format {
         Format::V6,
         Format::V7,
         Format::V8,
+        Format::V9,
     ];
 
     /// Its number on disk.

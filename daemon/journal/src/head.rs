@@ -208,7 +208,7 @@ fn decode(body: &[u8]) -> Result<Head, postcard::Error> {
         Format::V1 => older::<CountsOfV1>(format, rest),
         Format::V2 => older::<CountsOfV2>(format, rest),
         Format::V3 => older::<CountsOfV3>(format, rest),
-        Format::V4 | Format::V5 | Format::V6 | Format::V7 | Format::V8 => {
+        Format::V4 | Format::V5 | Format::V6 | Format::V7 | Format::V8 | Format::V9 => {
             postcard::from_bytes(body)
         }
     }

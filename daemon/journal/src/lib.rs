@@ -253,8 +253,7 @@ impl Journal {
         source: &str,
         now: Timestamp,
     ) -> Result<PolicyDigest, JournalFault> {
-        // A `Vec` takes any length, and a policy holds nothing that postcard refuses.
-        let plain = postcard::to_stdvec(policy).expect("a policy serializes");
+        let plain = fold::plain_policy(policy);
         let digest = fold::digest_of(&plain);
         let mut writer = self.inner.writer();
         if !writer.fold.policies.contains_key(&digest) {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use fleet::{GroupId, ServiceName, Units};
 use planner::memory::{
     Band, Bucket, Calibration, Censored, ChangeLog, Doubt, Dwell, Fall, FleetMemory, Growth,
-    LearnedCapacity, Lease, Memory, Orders, Proven, Quality, ServiceMemory, ViolationAccount,
+    LearnedCapacity, Lease, Memory, Orders, Proven, Quality, ServiceMemory, Serving,
+    ViolationAccount,
 };
 use planner::stage::Stages;
 use serde::{Deserialize, Serialize};
@@ -42,8 +43,23 @@ pub(crate) struct Evidence {
     growth: Growth,
 }
 
-/// Cuts a service's memory in three. [`join`] puts it together again.
-pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence, Doubt) {
+/// What a service's memory has beyond that of format 5.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Later {
+    evidence: Evidence,
+    /// Since format 7.
+    doubt: Doubt,
+    since_v9: SinceV9,
+}
+
+/// What format 9 has behind that of format 8.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SinceV9 {
+    serving: Serving,
+}
+
+/// Cuts a service's memory in two. [`join`] puts it together again.
+pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Later) {
     let ServiceMemory {
         group,
         violations,
@@ -64,6 +80,7 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence, Doubt)
         proven,
         growth,
         doubt,
+        serving,
     } = memory;
     let of_v5 = ServiceMemoryOfV5 {
         group,
@@ -83,12 +100,14 @@ pub(crate) fn cut(memory: ServiceMemory) -> (ServiceMemoryOfV5, Evidence, Doubt)
         last_trusted,
         censored,
     };
-    (of_v5, Evidence { proven, growth }, doubt)
+    let evidence = Evidence { proven, growth };
+    (of_v5, Later { evidence, doubt, since_v9: SinceV9 { serving } })
 }
 
 /// The memory that [`cut`] took apart.
-pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence, doubt: Doubt) -> ServiceMemory {
-    let Evidence { proven, growth } = evidence;
+pub(crate) fn join(of_v5: ServiceMemoryOfV5, later: Later) -> ServiceMemory {
+    let Later { evidence: Evidence { proven, growth }, doubt, since_v9: SinceV9 { serving } } =
+        later;
     let ServiceMemoryOfV5 {
         group,
         violations,
@@ -127,6 +146,7 @@ pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence, doubt: Doubt) -
         proven,
         growth,
         doubt,
+        serving,
     }
 }
 
@@ -134,7 +154,7 @@ pub(crate) fn join(of_v5: ServiceMemoryOfV5, evidence: Evidence, doubt: Doubt) -
 fn without_evidence(
     services: BTreeMap<ServiceName, ServiceMemoryOfV5>,
 ) -> BTreeMap<ServiceName, ServiceMemory> {
-    let joined = |(name, of_v5)| (name, join(of_v5, Evidence::default(), Doubt::default()));
+    let joined = |(name, of_v5)| (name, join(of_v5, Later::default()));
     services.into_iter().map(joined).collect()
 }
 
@@ -175,30 +195,64 @@ pub(crate) struct MemoryOfV6 {
 
 impl From<MemoryOfV6> for Memory {
     fn from(MemoryOfV6 { fleet, services, stages }: MemoryOfV6) -> Memory {
-        let joined = |(name, (of_v5, evidence))| (name, join(of_v5, evidence, Doubt::default()));
+        let joined =
+            |(name, (of_v5, evidence))| (name, join(of_v5, Later { evidence, ..Later::default() }));
         Memory { fleet, services: services.into_iter().map(joined).collect(), stages }
     }
 }
 
-/// What only time can teach again, as a part of a cycle: absent where there is nothing. What format 7
-/// has beyond format 6 stands behind it, where there is anything.
-pub(crate) fn taught(evidence: &Evidence, doubt: &Doubt) -> Vec<u8> {
-    let nothing = (evidence, doubt) == (&Evidence::default(), &Doubt::default());
-    let mut part = if nothing { Vec::new() } else { super::mirror::plain(evidence) };
-    if *doubt != Doubt::default() {
+/// A memory of formats 7 and 8.
+#[derive(Deserialize)]
+pub(crate) struct MemoryOfV8 {
+    fleet: FleetMemory,
+    services: BTreeMap<ServiceName, (ServiceMemoryOfV5, Evidence, Doubt)>,
+    stages: Stages,
+}
+
+impl From<MemoryOfV8> for Memory {
+    fn from(MemoryOfV8 { fleet, services, stages }: MemoryOfV8) -> Memory {
+        let joined = |(name, (of_v5, evidence, doubt))| {
+            (name, join(of_v5, Later { evidence, doubt, ..Later::default() }))
+        };
+        Memory { fleet, services: services.into_iter().map(joined).collect(), stages }
+    }
+}
+
+/// What only time can teach again, as a part of a cycle: absent where there is nothing. What a later
+/// format has beyond format 6 stands behind it, where there is anything, and so does what format 9 has
+/// beyond format 8.
+pub(crate) fn taught(later: &Later) -> Vec<u8> {
+    let Later { evidence, doubt, since_v9 } = later;
+    if *later == Later::default() {
+        return Vec::new();
+    }
+    let mut part = super::mirror::plain(evidence);
+    let newest = *since_v9 != SinceV9::default();
+    if newest || *doubt != Doubt::default() {
         part.extend(super::mirror::plain(doubt));
+    }
+    if newest {
+        part.extend(super::mirror::plain(since_v9));
     }
     part
 }
 
-/// What [`taught`] wrote, or a program of format 6.
-pub(crate) fn read_taught(part: &[u8]) -> Result<(Evidence, Doubt), postcard::Error> {
-    if part.is_empty() {
-        return Ok((Evidence::default(), Doubt::default()));
+/// What [`taught`] wrote, or a program of format 6 or later.
+pub(crate) fn read_taught(part: &[u8]) -> Result<Later, postcard::Error> {
+    /// The next value, or its default where the bytes end.
+    fn next<T: Default + serde::de::DeserializeOwned>(
+        rest: &mut &[u8],
+    ) -> Result<T, postcard::Error> {
+        if rest.is_empty() {
+            return Ok(T::default());
+        }
+        let (value, behind) = postcard::take_from_bytes(rest)?;
+        *rest = behind;
+        Ok(value)
     }
-    let (evidence, rest) = postcard::take_from_bytes(part)?;
-    let doubt = if rest.is_empty() { Doubt::default() } else { postcard::from_bytes(rest)? };
-    Ok((evidence, doubt))
+    let mut rest = part;
+    let rest = &mut rest;
+    Ok(Later { evidence: next(rest)?, doubt: next(rest)?, since_v9: next(rest)? })
 }
 
 #[cfg(test)]
@@ -223,16 +277,23 @@ mod tests {
             },
             growth: Growth { surplus: Units(9), ..Growth::default() },
             doubt: Doubt { settled_at: Some(Timestamp(9)), ..Doubt::default() },
+            serving: Serving { cold: vec![240, 230], ..Serving::default() },
             ..ServiceMemory::default()
         };
-        let (of_v5, evidence, doubt) = cut(whole.clone());
+        let (of_v5, later) = cut(whole.clone());
         let mut parts = postcard::to_stdvec(&of_v5).unwrap();
-        parts.extend(taught(&evidence, &doubt));
+        parts.extend(taught(&later));
         assert_eq!(parts, postcard::to_stdvec(&whole).unwrap());
-        let of_v6 = taught(&evidence, &Doubt::default());
-        assert_eq!(read_taught(&of_v6).unwrap(), (evidence.clone(), Doubt::default()));
-        assert_eq!(read_taught(&taught(&evidence, &doubt)).unwrap(), (evidence.clone(), doubt));
-        assert_eq!(join(of_v5, evidence, doubt), whole);
-        assert_eq!(taught(&Evidence::default(), &Doubt::default()), [0u8; 0]);
+        // What each format has is read as what it was, and stored where it is more than the default.
+        let Later { evidence, doubt, .. } = later.clone();
+        let nothing = Later::default();
+        let of_v6 = Later { evidence: evidence.clone(), ..nothing.clone() };
+        let of_v8 = Later { evidence, doubt, ..nothing.clone() };
+        let of_serving_alone = Later { since_v9: later.since_v9.clone(), ..nothing.clone() };
+        for each in [&nothing, &of_v6, &of_v8, &of_serving_alone, &later] {
+            assert_eq!(read_taught(&taught(each)).unwrap(), *each);
+        }
+        assert_eq!(join(of_v5, later), whole);
+        assert_eq!(taught(&nothing), [0u8; 0]);
     }
 }

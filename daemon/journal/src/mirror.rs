@@ -12,8 +12,8 @@ use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
-    DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, PastInterval,
-    Snapshot, Undiscovered,
+    DemandView, Disk, GroupView, KillSwitch, Launched, NoForecast, Observation, OrderOutcome,
+    PastInterval, Snapshot, Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -151,6 +151,24 @@ fn read_demand(bytes: &[u8]) -> postcard::Result<(DemandView, Vec<PastInterval>)
     Ok((demand, past))
 }
 
+impl SignsPart {
+    /// Its bytes, and behind them what was seen to serve, where anything was: records of before format
+    /// 9 have nothing there.
+    fn with(&self, launched: &[Launched]) -> Vec<u8> {
+        let mut bytes = plain(self);
+        if !launched.is_empty() {
+            bytes.extend(plain(&launched));
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> postcard::Result<(SignsPart, Vec<Launched>)> {
+        let (part, rest) = postcard::take_from_bytes(bytes)?;
+        let launched = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest)? };
+        Ok((part, launched))
+    }
+}
+
 /// The plain encoding of a part.
 pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
     // A `Vec` takes any length, and the vocabulary holds nothing that postcard refuses.
@@ -221,7 +239,16 @@ impl Mirror {
             self.slot(None)[REQUESTS] = plain(requests);
         }
         for (name, seen) in services {
-            let Observation { group, demand, forecast, signals, outcomes, lead_times, past } = seen;
+            let Observation {
+                group,
+                demand,
+                forecast,
+                signals,
+                outcomes,
+                lead_times,
+                past,
+                launched,
+            } = seen;
             let slot = self.slot(Some(name));
             let mut group = group.clone();
             if let Ok(group) = &mut group {
@@ -231,11 +258,12 @@ impl Mirror {
             slot[DEMAND] = demand_part(demand, past);
             let forecast = forecast.as_ref().map(ForecastPart::of);
             slot[FORECAST] = plain(&forecast);
-            slot[SIGNS] = plain(&SignsPart {
+            let signs = SignsPart {
                 signals: *signals,
                 outcomes: outcomes.clone(),
                 lead_times: lead_times.clone(),
-            });
+            };
+            slot[SIGNS] = signs.with(launched);
         }
     }
 
@@ -269,10 +297,10 @@ impl Mirror {
             self.slot(Some(name))[STAGE] = plain(stage);
         }
         for (name, memory) in services {
-            let (of_v5, evidence, doubt) = cut(memory.clone());
+            let (of_v5, later) = cut(memory.clone());
             let slot = self.slot(Some(name));
             slot[MEMORY] = plain(&of_v5);
-            slot[EVIDENCE] = taught(&evidence, &doubt);
+            slot[EVIDENCE] = taught(&later);
         }
     }
 
@@ -350,8 +378,8 @@ impl Mirror {
         for (at, name) in (1..).zip(&self.names) {
             if !self.slots[at][MEMORY].is_empty() {
                 let of_v5 = self.read::<ServiceMemoryOfV5>(at, MEMORY)?;
-                let (evidence, doubt) = self.read_as(at, EVIDENCE, read_taught)?;
-                memory.services.insert(name.clone(), join(of_v5, evidence, doubt));
+                let later = self.read_as(at, EVIDENCE, read_taught)?;
+                memory.services.insert(name.clone(), join(of_v5, later));
             }
             if !self.slots[at][STAGE].is_empty() {
                 memory.stages.services.insert(name.clone(), self.read(at, STAGE)?);
@@ -417,8 +445,9 @@ impl Mirror {
             group.read_at = swap_age(taken_at, group.read_at);
         }
         let forecast: Result<ForecastPart, NoForecast> = self.read(at, FORECAST)?;
-        let SignsPart { signals, outcomes, lead_times } = self.read(at, SIGNS)?;
         let (demand, past) = self.read_as(at, DEMAND, read_demand)?;
+        let (signs, launched) = self.read_as(at, SIGNS, SignsPart::read)?;
+        let SignsPart { signals, outcomes, lead_times } = signs;
         Ok(Observation {
             group,
             demand,
@@ -427,6 +456,7 @@ impl Mirror {
             outcomes,
             lead_times,
             past,
+            launched,
         })
     }
 

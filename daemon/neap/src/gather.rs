@@ -2,6 +2,7 @@
 //!
 //! What could not be read is part of the snapshot, by service: nothing here fails.
 
+mod launches;
 pub(crate) mod masters;
 mod observe;
 mod past;
@@ -25,6 +26,7 @@ use providers::{Deadline, Provider};
 use tracing::{Instrument, info_span};
 
 use crate::store::{self, Store, demand_step};
+use launches::Launches;
 use read::read_groups;
 
 /// The configured clouds by name, each with its deadline enforced and its calls counted.
@@ -45,8 +47,8 @@ const AWAY_HELD_MAX: usize = 200;
 pub struct Observer {
     store: Store,
     services: BTreeMap<ServiceName, Watched>,
-    /// Launches whose lead time was taken, by id, and when they ended.
-    launches_seen: BTreeMap<String, Timestamp>,
+    /// How long launches take.
+    launches: Launches,
     /// What the cloud said of each service's newest launch, where that failed.
     failed_launches: BTreeMap<ServiceName, String>,
 }
@@ -128,8 +130,8 @@ impl Observer {
     /// Asks everything that `question` needs, and builds the observations.
     pub async fn gather(&mut self, question: &Question<'_>) -> Gathered {
         self.follow(question);
-        // An activity that ended before the last cycle is not looked at again.
-        self.launches_seen.retain(|_, ended| question.last_taken_at.is_none_or(|at| *ended > at));
+        self.launches.forget(question.last_taken_at);
+        self.launches.retain(|name| question.policy.services.contains_key(name));
         let asking = async { tokio::join!(read_groups(question), self.read_metrics(question)) };
         let gathering = info_span!(target: SPANS, "gather");
         let (groups, mut samples) = asking.instrument(gathering.clone()).await;

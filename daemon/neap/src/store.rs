@@ -374,6 +374,25 @@ impl Store {
         }
     }
 
+    /// The end of the first interval from `from` on that is known to have had so many healthy hosts.
+    pub fn healthy_since(
+        &self,
+        query: &MetricQuery,
+        from: Timestamp,
+        hosts: u64,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let step = query.period.span();
+        let mut start = from.floor_to(query.period);
+        while start + step <= now {
+            if self.value(query, start).is_some_and(|healthy| healthy >= hosts as f64) {
+                return Some((start + step).max(from));
+            }
+            start = start + step;
+        }
+        None
+    }
+
     /// Healthy hosts against the hosts in service: under three quarters of them is worse.
     pub fn hosts_trend(&self, query: &MetricQuery, in_service: f64, now: Timestamp) -> Trend {
         let step = query.period.span();

@@ -7,6 +7,7 @@ use fleet::{Seconds, ServiceName, Timestamp};
 use journal::records::{Explanation, Promise};
 use journal::{CycleId, CycleRecord, Reader, ServiceTurn};
 use planner::Milli;
+use planner::lead::Lead;
 use planner::plan::Plan;
 use serde_json::json;
 
@@ -47,7 +48,9 @@ pub fn explained(
     };
     let (snapshot, memory) = (&cycle.snapshot, &cycle.memory_after);
     let told = Explanation::new(service, snapshot, &cycle.plan, (&policy, memory));
-    Ok(told.ended(outcome, since))
+    let known = memory.services.get(service);
+    let lead = policy.services.get(service).map(|own| Lead::of(&own.pool, known));
+    Ok(Explanation { lead, ..told.ended(outcome, since) })
 }
 
 /// An explanation in at most twelve lines.
@@ -71,7 +74,8 @@ pub fn lines(told: &Explanation, most: usize) -> Vec<Line<'_>> {
     lines.extend(told.sizing().map(Line::Needed));
     let trade = told.sizing().and_then(|sizing| sizing.trade.as_ref());
     lines.extend(trade.map(Line::Trade));
-    lines.extend(told.sizing().map(|sizing| Line::Window(&sizing.window)));
+    let lead = told.lead.as_ref();
+    lines.extend(told.sizing().map(|sizing| Line::Window(&sizing.window, lead)));
     lines.extend(told.outcome.as_ref().map(Line::Order));
     lines.extend(quality(told).map(Line::Quality));
     lines.extend(told.broken().map(|broken| Line::Promise(price(told, broken))));

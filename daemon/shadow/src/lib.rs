@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 
 use fleet::{Seconds, ServiceName, Timestamp};
 use planner::Memory;
+use planner::lead::Lead;
 use planner::plan::{Action, Plan};
 use planner::policy::{CapacityPerUnit, Mode, Policy};
 use planner::snapshot::Snapshot;
@@ -265,8 +266,8 @@ pub fn capacity(memory: &Memory, policy: &Policy, name: &ServiceName) -> Option<
     }
 }
 
-/// Ordered to in service, as configured or measured.
+/// From the order until its units serve, as configured or measured.
 pub fn lead_time(memory: &Memory, policy: &Policy, name: &ServiceName) -> Seconds {
-    let start = policy.services.get(name).map_or(Seconds(0), |s| s.pool.lead_time);
-    memory.services.get(name).map_or(start, |memory| memory.lead_time(start))
+    let known = memory.services.get(name);
+    policy.services.get(name).map_or(Seconds(0), |service| Lead::of(&service.pool, known).time)
 }

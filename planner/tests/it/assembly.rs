@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::group::{ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, Process};
+use fleet::group::{
+    ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, MembersServing, Process,
+    ServingSign,
+};
 use fleet::{Seconds, Step, Timestamp, Units};
 use planner::demand::{Assembly, Member};
 use planner::policy::Share;
@@ -155,6 +158,7 @@ fn state() -> GroupState {
         health_check_grace: Seconds(300),
         warm_up: None,
         activities: Vec::new(),
+        serving: MembersServing::Untold,
     }
 }
 
@@ -217,4 +221,28 @@ fn the_newest_finished_launch_tells_whether_there_are_machines() {
     assert!(GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
     group.activities[1].status = ActivityStatus::Successful;
     assert!(!GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
+}
+
+#[test]
+fn what_is_in_service_and_does_not_serve_yet_is_on_its_way() {
+    let serving = |ids: &[usize], serving: fn(BTreeSet<String>) -> MembersServing| {
+        let mut group = state();
+        group.instances.retain(|i| i.lifecycle == Lifecycle::InService);
+        for (n, instance) in group.instances.iter_mut().enumerate() {
+            instance.id = format!("i-{n}");
+        }
+        group.desired = Units(3);
+        group.serving = serving(ids.iter().map(|n| format!("i-{n}")).collect());
+        let view = GroupView::of(&group, NOW, Seconds(0), &[]);
+        [view.in_service, view.pending, view.warming].map(|units| units.0)
+    };
+    let told = |waiting| MembersServing::Told { by: ServingSign::Targets, waiting };
+    let before = serving(&[], told);
+    // The first of them counts for two.
+    let after = serving(&[0], told);
+    assert_eq!([after[0], after[1]], [before[0] - 2, before[1] + 2]);
+    assert!(after[2] >= 2, "it warms up: nothing is removed meanwhile");
+    // What nobody told holds nothing back.
+    assert_eq!(serving(&[0], |_| MembersServing::Untold), before);
+    assert_eq!(serving(&[0], |_| MembersServing::Unread("denied".to_owned())), before);
 }

@@ -203,6 +203,7 @@ impl Fleet {
             outcomes: std::mem::take(&mut self.outcomes[service]),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         }
     }
 

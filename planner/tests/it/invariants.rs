@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use fleet::group::{Cause, Owner};
+use fleet::group::{Cause, Owner, ServingSign};
 use fleet::{
     AccountId, AccountKey, Change, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp,
     Units,
@@ -11,14 +11,15 @@ use fleet::{
 use planner::Milli;
 use planner::memory::{
     Band, Bucket, Calibration, Expected, Fall, Lease, Memory, MemoryDelta, OpenOrder, Quality,
-    ServiceMemory, delta,
+    ServiceMemory, Serving, delta,
 };
 use planner::policy::{
-    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy, Share,
+    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, LeadTimeRule, Mode,
+    Policy, Share,
 };
 use planner::reasons::{Author, ForeignChange};
 use planner::snapshot::{
-    DemandPoint, Disk, KillSwitch, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
+    DemandPoint, Disk, KillSwitch, Launched, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
 };
 use planner::stage::{self, Stage, StageAsk, StageMemory, StageRequest, Why};
 
@@ -66,6 +67,23 @@ fn point() -> impl Strategy<Value = DemandPoint> {
 fn change() -> impl Strategy<Value = Change> {
     (units(), units(), any::<bool>()).prop_map(|(from, to, desired)| {
         if desired { Change::Desired { from, to } } else { Change::Minimum { from, to } }
+    })
+}
+
+fn serving_sign() -> impl Strategy<Value = ServingSign> {
+    select(vec![
+        ServingSign::WarmUp,
+        ServingSign::Targets,
+        ServingSign::Member,
+        ServingSign::HealthyHosts,
+    ])
+}
+
+fn launched() -> impl Strategy<Value = Launched> {
+    (seconds(), serving_sign(), any::<bool>()).prop_map(|(took, told_by, warm)| Launched {
+        took,
+        told_by,
+        warm,
     })
 }
 
@@ -231,6 +249,8 @@ fn twist() -> impl Strategy<Value = Twist> {
         }),
         twist!(prop::collection::vec(outcome(), 1..3), |w, s, v| w.seen(s).outcomes = v),
         twist!(prop::collection::vec(seconds(), 1..20), |w, s, v| w.seen(s).lead_times = v),
+        twist!(prop::collection::vec(launched(), 1..20), |w, s, v| w.seen(s).launched = v),
+        twist!(Just(LeadTimeRule::Measured), |w, s, v| w.service(s).pool.lead_time_rule = v),
         twist!(Just(()), |w, s, ()| w.seen(s).signals.errors = Trend::Worse),
     ];
     let fleet = prop_oneof![
@@ -284,6 +304,7 @@ prop_compose! {
         fall in seldom((moment(), any::<u32>(), any::<bool>())),
         estimates_milli in prop::collection::vec(any::<u64>(), 0..30),
         lead_times in prop::collection::vec(any::<u32>(), 0..16),
+        told_by in serving_sign(),
         last_trusted in prop::option::of(units()),
     ) -> ServiceMemory {
         let group = known.then(|| world::observation("web", Timestamp(0)).group.unwrap().id);
@@ -315,6 +336,7 @@ prop_compose! {
         memory.capacity.estimates_milli =
             estimates_milli.into_iter().map(Milli::from_bits).collect();
         memory.capacity.highest_milli = Milli::whole(100_000);
+        memory.serving = Serving { told_by, cold: lead_times.clone(), warm: lead_times.clone() };
         memory.lead_times = lead_times;
         memory.last_trusted = last_trusted;
         memory

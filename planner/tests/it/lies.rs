@@ -264,6 +264,7 @@ impl<'a> Fleet<'a> {
             outcomes: std::mem::take(&mut self.outcomes[service]),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         }
     }
 

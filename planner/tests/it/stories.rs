@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Cause, Owner};
+use fleet::group::{Cause, Owner, ServingSign};
 use fleet::{
     AccountId, Change, Fault, FaultKind, OrTold, Place, ProviderName, Region, Seconds, Step,
     Timestamp, Units,
 };
 use planner::Memory;
 use planner::demand::{Assembly, Member};
+use planner::lead::Lead;
 use planner::memory::OpenOrder;
 use planner::plan::{Finding, Hold};
 use planner::policy::{
-    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Share,
+    ActiveFreeze, Actuate, Budgets, CapacityPerUnit, EventFloor, FreezeScope, LeadTimeRule, Mode,
+    PoolPolicy, Share,
 };
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, KillSwitch, NoAnswer, NoForecast, OrderOutcome, OrderResult,
-    Trend,
+    DemandPoint, DemandView, Disk, KillSwitch, Launched, NoAnswer, NoForecast, OrderOutcome,
+    OrderResult, Trend,
 };
 
 use crate::world::{World, activity, name, native_policy, text};
@@ -701,11 +703,32 @@ fn a_capacity_is_learned_at_target_utilisation_and_not_extrapolated_far() {
 #[test]
 fn lead_times_are_a_high_quantile_of_those_measured() {
     let mut world = World::new();
-    world.seen("web").lead_times =
-        [100, 110, 120, 130, 140, 150, 160, 170, 180, 900].map(Seconds).into();
+    let took = [300, 310, 320, 330, 340, 350, 360, 370, 380, 900].map(Seconds);
+    let launched = |took| Launched { took, told_by: ServingSign::Targets, warm: false };
+    world.seen("web").launched = took.map(launched).into();
     let _ = world.cycle(true);
-    let memory = &world.memory.services[&name("web")];
-    assert_eq!(memory.lead_time(Seconds(240)), Seconds(180));
+    let pool = world.policy.services[&name("web")].pool.clone();
+    let lead = |pool: &PoolPolicy, world: &World| {
+        Lead::of(pool, Some(&world.memory.services[&name("web")]))
+    };
+    assert_eq!(lead(&pool, &world).time, Seconds(380));
+    assert_snapshot!(lead(&pool, &world), @"measured; 10 launches took 6m20s to serve, by the health of targets");
+    // What the operator says is never undercut, unless the operator says that as well.
+    let slow = PoolPolicy { lead_time: Seconds::minutes(8), ..pool };
+    assert_eq!(lead(&slow, &world).time, Seconds::minutes(8));
+    let measured = PoolPolicy { lead_time_rule: LeadTimeRule::Measured, ..slow.clone() };
+    assert_eq!(lead(&measured, &world).time, Seconds(380));
+    // Launches out of a warm pool are quick, and the pool may be empty.
+    let quick = Launched { took: Seconds(20), told_by: ServingSign::Targets, warm: true };
+    world.seen("web").launched = vec![quick; 16];
+    let _ = world.cycle(true);
+    assert_eq!(lead(&measured, &world).time, Seconds(380));
+    // A unit that is in service need not serve; what is told otherwise begins anew.
+    world.seen("web").lead_times = vec![Seconds(32); 6];
+    world.seen("web").launched =
+        vec![Launched { took: Seconds(32), told_by: ServingSign::WarmUp, warm: false }; 3];
+    let _ = world.cycle(true);
+    assert_eq!(lead(&measured, &world).time, Seconds::minutes(8));
     assert_eq!(Memory::default().services.len(), 0);
     let window =
         planner::window(&world.policy.services[&name("web")].pool, None, Seconds(60), Seconds(120));

@@ -110,6 +110,7 @@ pub fn activity() -> Activity {
         cause: Cause::Schedule,
         cause_text: text("cause"),
         capacity_set_to: Some(Units(3)),
+        launch: None,
     }
 }
 

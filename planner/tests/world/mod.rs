@@ -11,7 +11,7 @@ use fleet::{
 use planner::memory::{Count, Proven, Slot};
 use planner::plan::Plan;
 use planner::policy::{
-    Budgets, CapacityPerUnit, Mode, Policy, PoolPolicy, ServicePolicy, Share, Signals,
+    Budgets, CapacityPerUnit, LeadTimeRule, Mode, Policy, PoolPolicy, ServicePolicy, Share, Signals,
 };
 use planner::snapshot::{
     DemandPoint, DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome,
@@ -267,6 +267,7 @@ pub fn service_policy(service: &str) -> ServicePolicy {
             capacity_per_unit: CapacityPerUnit::Given(100.0),
             target_utilisation: PoolPolicy::TARGET_UTILISATION,
             lead_time: Seconds(240),
+            lead_time_rule: LeadTimeRule::AtLeast,
             warm_up: Seconds(0),
             actuate: None,
             min: Units(1),
@@ -302,6 +303,7 @@ pub fn observation(service: &str, at: Timestamp) -> Observation {
         outcomes: Vec::new(),
         lead_times: Vec::new(),
         past: Vec::new(),
+        launched: Vec::new(),
     }
 }
 
@@ -324,6 +326,7 @@ pub fn activity(at: Timestamp, cause: Cause, text: &str) -> Activity {
         cause,
         cause_text: text.to_owned(),
         capacity_set_to: None,
+        launch: None,
     }
 }
 

@@ -228,7 +228,8 @@ fn missing(seat: &Seat, what: &str) -> Fault {
 fn assembled(seat: &Seat, home: &Home, base: Base, read_at: Timestamp) -> GroupState {
     let id = base.id.clone();
     seat.members().keep([&base.name, &base.id], &base.instances, read_at);
-    base.shown(home, &id, &seat.remembered(), read_at)
+    let serving = translate::members_serving(&base.own.warming);
+    GroupState { serving, ..base.shown(home, &id, &seat.remembered(), read_at) }
 }
 
 /// The groups of these names or ids: calls under way together, each answering for its own.
@@ -282,6 +283,9 @@ fn by_group(members: Vec<Member>) -> BTreeMap<String, Vec<Member>> {
 }
 
 fn fill(base: &mut Base, members: Vec<Member>) {
+    let warmed_up =
+        |member: &Member| Some((member.instance_id.clone(), translate::has_warmed_up(member)?));
+    base.own.warming = members.iter().filter_map(warmed_up).collect();
     base.instances = members.into_iter().map(translate::member).collect();
     // A listing that moved under our feet may show one twice.
     base.instances.sort_by(|a, b| a.id.cmp(&b.id));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fleet::group::{
-    Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle, NativePolicy,
-    NativePolicyKind, Process, ScheduledAction,
+    Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle, MembersServing,
+    NativePolicy, NativePolicyKind, Process, ScheduledAction, ServingSign,
 };
 use fleet::{Timestamp, Units};
 use serde::Deserialize;
@@ -80,6 +80,9 @@ pub(super) struct Member {
     lifecycle_state: String,
     #[serde(default)]
     health_status: String,
+    /// Whether it still warms up.
+    #[serde(default)]
+    warmup_state: String,
     #[serde(default)]
     creation_type: String,
     #[serde(default)]
@@ -181,11 +184,13 @@ pub(super) struct Task {
 pub(super) type Base = ListedGroup<OfAlibaba>;
 
 /// What Alibaba Cloud alone tells of a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OfAlibaba {
     /// Whether the cloud keeps a desired capacity for it; older groups have none.
     pub(super) has_desired: bool,
     pub(super) instances_listed: usize,
+    /// Members, by id, for which the cloud keeps whether they have warmed up; and whether they have.
+    pub(super) warming: BTreeMap<String, bool>,
 }
 
 /// Reads a group; its members come later.
@@ -218,6 +223,7 @@ pub(super) fn group(group: Group) -> Base {
         own: OfAlibaba {
             has_desired: kept.is_some(),
             instances_listed: group.total_instance_count,
+            warming: BTreeMap::new(),
         },
     }
 }
@@ -248,6 +254,27 @@ pub(super) fn member(member: Member) -> Instance {
         instance_type: None,
         id: member.instance_id,
     }
+}
+
+/// Whether a member has warmed up, where the cloud keeps that of it.
+pub(super) fn has_warmed_up(member: &Member) -> Option<bool> {
+    match member.warmup_state.as_str() {
+        "WaitingForInstanceWarmup" => Some(false),
+        "InstanceWarmupFinish" => Some(true),
+        // `NoNeedWarmup`, and what this version does not know.
+        _ => None,
+    }
+}
+
+/// Which members serve, by whether they have warmed up. Where the cloud keeps that of none, it tells
+/// nothing.
+pub(super) fn members_serving(warming: &BTreeMap<String, bool>) -> MembersServing {
+    if warming.is_empty() {
+        return MembersServing::Untold;
+    }
+    let waiting = warming.iter().filter(|(_, warmed_up)| !**warmed_up);
+    let waiting = waiting.map(|(id, _)| id.clone()).collect();
+    MembersServing::Told { by: ServingSign::Member, waiting }
 }
 
 /// A protected member serves; one that was stopped to save money is kept for later.
@@ -356,6 +383,7 @@ pub(super) fn activities(wire: &ActivityOnWire) -> Vec<Activity> {
         cause: cause(&wire.trigger_source_type, &wire.cause),
         cause_text: words.clone(),
         capacity_set_to: capacity_set_to(&wire.cause),
+        launch: None,
     };
     (1..=moved).map(one).collect()
 }
@@ -487,6 +515,32 @@ mod tests {
         for (state, expected) in table {
             assert_eq!(of(state, "AutoCreated").lifecycle, expected, "{state}");
         }
+    }
+
+    #[test]
+    fn members_that_warm_up_do_not_serve_yet_where_the_cloud_keeps_that() {
+        let serving = |states: &[Option<&str>]| {
+            let wire = states.iter().enumerate().map(|(n, state)| {
+                json!({
+                    "ScalingGroupId": "asg-1", "InstanceId": format!("i-{n}"),
+                    "LifecycleState": "InService", "WarmupState": state.unwrap_or_default()
+                })
+            });
+            let members: Vec<Member> =
+                wire.map(|wire| serde_json::from_value(wire).unwrap()).collect();
+            let known = |m: &Member| Some((m.instance_id.clone(), has_warmed_up(m)?));
+            members_serving(&members.iter().filter_map(known).collect())
+        };
+        let told = |waiting: &[&str]| {
+            let waiting = waiting.iter().map(|id| (*id).to_owned()).collect();
+            MembersServing::Told { by: ServingSign::Member, waiting }
+        };
+        let (none, waits, done) =
+            (Some("NoNeedWarmup"), Some("WaitingForInstanceWarmup"), Some("InstanceWarmupFinish"));
+        assert_eq!(serving(&[none, None, Some("Strange")]), MembersServing::Untold);
+        assert_eq!(serving(&[none, waits, done]), told(&["i-1"]));
+        assert_eq!(serving(&[done, none]), told(&[]));
+        assert_eq!(serving(&[]), MembersServing::Untold);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! Scaling user guide ("Verify a scaling activity", "Troubleshoot"). What is not recognised is
 //! [`Cause::Unknown`], which never counts in anybody's favour.
 
-use fleet::Units;
-use fleet::group::{ActivityKind, Cause};
+use fleet::group::{ActivityKind, Cause, Launch};
+use fleet::{Timestamp, Units};
+
+use super::xml;
 
 /// Words of a cause; the one that comes first in the text is the root of what follows.
 const WORDS: &[(&str, Cause)] = &[
@@ -53,6 +55,24 @@ pub(super) fn capacity_set_to(text: &str) -> Option<Units> {
     let (_, to) = rest.split_once(" to ")?;
     let digits = to.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok().map(Units)
+}
+
+/// What a launch's description and cause tell of it.
+pub(super) fn launch(description: &str, cause: &str) -> Launch {
+    let instance = description.rsplit(": ").next().filter(|id| id.starts_with("i-"));
+    Launch {
+        instance: instance.map(|id| id.trim().to_owned()),
+        ordered_at: ordered_at(cause),
+        warm: description.to_lowercase().contains("from warm pool"),
+    }
+}
+
+/// When the desired capacity was set that led to a launch: the newest of the sentences of its cause
+/// that say so, each of which begins with `At` and the time.
+fn ordered_at(cause: &str) -> Option<Timestamp> {
+    let sentences =
+        cause.split("At ").filter(|text| text.contains("changing the desired capacity"));
+    sentences.filter_map(|text| xml::moment(text.split_whitespace().next()?)).max()
 }
 
 /// Whether the cause speaks of an instance refresh.
@@ -164,6 +184,28 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(capacity_set_to(text), expected.map(Units), "{text}");
         }
+    }
+
+    #[test]
+    fn a_launch_counts_from_the_order_that_led_to_it() {
+        let cause = "At 2026-03-02T12:00:00Z a user request explicitly set group desired capacity \
+                     changing the desired capacity from 8 to 9.  At 2026-03-02T12:00:05Z a monitor \
+                     alarm high in state ALARM triggered policy p changing the desired capacity \
+                     from 9 to 14.  At 2026-03-02T12:00:19Z an instance was started in response to \
+                     a difference between desired and actual capacity, increasing the capacity \
+                     from 8 to 14.";
+        let plain = launch("Launching a new EC2 instance: i-0a1", cause);
+        let ordered_at = Some(Timestamp(1_772_452_805));
+        let expected = Launch { instance: Some("i-0a1".to_owned()), ordered_at, warm: false };
+        assert_eq!(plain, expected);
+        let warm = launch("Launching a new EC2 instance from warm pool: i-0a1", cause);
+        assert_eq!(warm, Launch { warm: true, ..expected });
+        // What is not told is not guessed.
+        let told_nothing =
+            launch("Launching a new EC2 instance.  Status Reason: none left", "At once");
+        assert_eq!(told_nothing, Launch::default());
+        let senseless = "At noon somebody was changing the desired capacity from 1 to 2";
+        assert_eq!(launch("", senseless).ordered_at, None);
     }
 
     #[test]

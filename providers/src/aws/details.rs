@@ -7,15 +7,18 @@
 //! |---|---|---|
 //! | instance refreshes | every minute where members or activities hint at one, else every 15 minutes | a refresh that says so |
 //! | launch times | once an instance | unknown |
+//! | health of targets | each time while members may not serve yet | nothing is told of who serves |
 //!
 //! A refresh that cannot be read must not pass for one that is not there: it is shown as one whose
 //! name tells what is missing. It restrains decreases and no increase.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleet::group::MembersServing;
 use fleet::{Fault, Seconds, Timestamp};
 
 use super::cause;
+use super::health::Health;
 use super::translate::Base;
 use crate::remembered::{Remembered, STAND_IN};
 
@@ -52,6 +55,7 @@ pub(super) struct Details {
     refresh_fault: Option<(Timestamp, Fault)>,
     launches: BTreeMap<String, Launch>,
     launches_fault_at: Option<Timestamp>,
+    pub(super) health: Health,
 }
 
 impl Details {
@@ -161,9 +165,22 @@ impl Details {
         launch.at
     }
 
+    /// When an instance was started, where that was read.
+    pub(super) fn started_at(&self, id: &str) -> Option<Timestamp> {
+        self.launches.get(id)?.at
+    }
+
+    /// Which members of a group do not serve yet.
+    pub(super) fn members_serving(&mut self, base: &Base, now: Timestamp) -> MembersServing {
+        let launches = &self.launches;
+        self.health.serving(base, &|id: &str| launches.get(id)?.at, now)
+    }
+
     /// Forgets instances and groups that are gone.
     pub(super) fn forget(&mut self, now: Timestamp) {
         self.launches.retain(|_, launch| now.apart(launch.seen) < LAUNCHES_FORGET);
+        let launches = &self.launches;
+        self.health.forget(now, |id: &str| launches.contains_key(id));
         self.remembered.forget(now);
         self.refreshes.retain(|_, known| now.apart(known.read_at) < Seconds::days(1));
     }
@@ -201,6 +218,7 @@ mod tests {
             suspended: Vec::new(),
             owner: None,
             own: OfAws {
+                target_groups: BTreeSet::new(),
                 account: AccountId::new("111122223333").unwrap(),
                 new_instances_protected: false,
                 health_check_grace: Seconds::ZERO,
@@ -220,6 +238,7 @@ mod tests {
             cause: Cause::Unknown,
             cause_text: cause_text.to_owned(),
             capacity_set_to: None,
+            launch: None,
         }
     }
 

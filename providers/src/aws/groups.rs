@@ -9,6 +9,7 @@ use fleet::{AccountId, Fault, FaultKind, GroupId, Region, Timestamp};
 use tokio::task::JoinSet;
 
 use super::access::{Access, Seat};
+use super::health;
 use super::listings::{
     DESCRIBE_GROUPS, PAGE, PAGE_I32, activities_of, every_policy, every_scheduled, launches,
     listed, listed_activities,
@@ -128,6 +129,7 @@ fn assembled(seat: &Seat, home: &Home, mut base: Base, read_at: Timestamp) -> Gr
         instance.launched_at = details.launched_at(&instance.id, read_at);
     }
     let refresh = details.refresh(&base, read_at);
+    let serving = details.members_serving(&base, read_at);
     let OfAws { new_instances_protected, health_check_grace, warm_up, .. } = base.own;
     let name = base.name.clone();
     GroupState {
@@ -135,6 +137,7 @@ fn assembled(seat: &Seat, home: &Home, mut base: Base, read_at: Timestamp) -> Gr
         new_instances_protected,
         health_check_grace,
         warm_up,
+        serving,
         ..base.shown(home, &name, &details.remembered, read_at)
     }
 }
@@ -231,7 +234,12 @@ fn by_group<A, T>(
 /// Reads what is due of groups that were found.
 async fn details(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {
     activities_due(seat, found, deadline).await;
-    tokio::join!(refreshes_due(seat, found, deadline), launches_due(seat, found, deadline));
+    // Who is young is known by launch times.
+    let serving = async {
+        launches_due(seat, found, deadline).await;
+        health::read_due(seat, found, deadline).await;
+    };
+    tokio::join!(refreshes_due(seat, found, deadline), serving);
 }
 
 async fn activities_due(seat: &Arc<Seat>, found: &[Base], deadline: Deadline) {

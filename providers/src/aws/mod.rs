@@ -21,6 +21,7 @@ mod endpoint;
 mod estate;
 mod fault;
 mod groups;
+mod health;
 mod http;
 mod known;
 mod listings;

@@ -1,12 +1,12 @@
 //! AWS's own types into the fleet's vocabulary; what is not understood is said, never guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types as aws;
 use aws_smithy_types::DateTime;
 use fleet::group::{
-    Activity, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind, Process,
-    ScheduledAction,
+    Activity, ActivityKind, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind,
+    Process, ScheduledAction,
 };
 use fleet::{AccountId, Seconds, Timestamp, Units};
 
@@ -26,6 +26,8 @@ pub(super) struct OfAws {
     pub(super) new_instances_protected: bool,
     pub(super) health_check_grace: Seconds,
     pub(super) warm_up: Option<Seconds>,
+    /// The target groups that its members are registered in.
+    pub(super) target_groups: BTreeSet<String>,
     /// Its members were made from more than one template: a refresh may be under way.
     pub(super) mixed_templates: bool,
 }
@@ -100,10 +102,18 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
             new_instances_protected: group.new_instances_protected_from_scale_in().unwrap_or(false),
             health_check_grace: seconds(group.health_check_grace_period()).unwrap_or(Seconds::ZERO),
             warm_up: seconds(group.default_instance_warmup()),
+            target_groups: target_groups(group),
             mixed_templates: mixed_templates(group.instances()),
         },
         name,
     })
+}
+
+/// The target groups, by ARN, in either of the two fields that tell of them.
+fn target_groups(group: &aws::AutoScalingGroup) -> BTreeSet<String> {
+    let sources = group.traffic_sources().iter().filter_map(|source| source.identifier());
+    let all = group.target_group_arns().iter().map(String::as_str).chain(sources);
+    all.filter(|arn| arn.contains(":targetgroup/")).map(str::to_owned).collect()
 }
 
 fn instance(instance: &aws::Instance) -> Result<Instance, SenselessMember> {
@@ -266,14 +276,17 @@ pub(super) fn activity(activity: &aws::Activity) -> Option<Activity> {
         _ => ActivityStatus::InProgress,
     };
     let text = activity.cause().unwrap_or_default();
+    let description = activity.description().unwrap_or_default();
+    let kind = cause::kind(description);
     Some(Activity {
         id: activity.activity_id()?.to_owned(),
         started_at: activity.start_time().map(stamp)?,
         ended_at: activity.end_time().map(stamp),
-        kind: cause::kind(activity.description().unwrap_or_default()),
+        kind,
         status,
         cause: cause::cause(text),
         capacity_set_to: cause::capacity_set_to(text),
+        launch: (kind == ActivityKind::Launch).then(|| cause::launch(description, text)),
         cause_text: {
             let short = |text: &str| text.chars().take(CAUSE_CHARS).collect::<String>();
             match status {

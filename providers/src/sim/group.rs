@@ -82,6 +82,16 @@ struct Machine {
     launched_at: Timestamp,
     phase: Phase,
     activity: String,
+    /// When it begins to serve, which may be after it is in service.
+    #[serde(default)]
+    serves_at: Timestamp,
+}
+
+impl Machine {
+    /// Whether it serves by now.
+    fn serves(&self, now: Timestamp) -> bool {
+        self.phase == Phase::Serving && self.serves_at <= now
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +115,7 @@ struct Refresh {
 enum Event {
     Gone(usize),
     Booted(usize),
+    Serves(usize),
     Act,
     Scheduled(usize),
     Refresh,
@@ -179,6 +190,7 @@ impl Body {
                 launched_at: self.at - ago,
                 phase: Phase::Serving,
                 activity: String::new(),
+                serves_at: self.at - ago,
             });
             self.launches += 1;
         }
@@ -208,7 +220,9 @@ impl Body {
             self.machines.iter().enumerate().filter_map(|(i, machine)| match machine.phase {
                 Phase::Booting { until, .. } => Some((until, Event::Booted(i))),
                 Phase::Draining { until } => Some((until, Event::Gone(i))),
-                Phase::Serving => None,
+                Phase::Serving => {
+                    (machine.serves_at > self.at).then_some((machine.serves_at, Event::Serves(i)))
+                }
             });
         let scheduled = (self.schedule.iter().enumerate())
             .filter_map(|(i, next)| Some(((*next)?, Event::Scheduled(i))));
@@ -229,7 +243,9 @@ impl Body {
                 let machine = self.machines.remove(i);
                 self.end(&machine.activity, ActivityStatus::Successful);
             }
-            Event::Booted(i) => self.booted(i),
+            Event::Booted(i) => self.booted(setting, i),
+            // It is counted below.
+            Event::Serves(_) => {}
             Event::Act => {
                 let act = setting.acts[self.acts_done].1.clone();
                 self.acts_done += 1;
@@ -243,7 +259,8 @@ impl Body {
         self.reconcile(setting, &Reason::upkeep(self.at));
     }
 
-    fn booted(&mut self, index: usize) {
+    fn booted(&mut self, setting: &Setting, index: usize) {
+        let serves_at = self.at + setting.spec.serves_after;
         let machine = &mut self.machines[index];
         let activity = machine.activity.clone();
         if let Phase::Booting { fails: true, .. } = machine.phase {
@@ -251,6 +268,7 @@ impl Body {
             self.end(&activity, ActivityStatus::Failed { no_capacity: false });
         } else {
             machine.phase = Phase::Serving;
+            machine.serves_at = serves_at;
             self.end(&activity, ActivityStatus::Successful);
         }
     }
@@ -261,10 +279,10 @@ impl Body {
         live.count() as u32 * setting.spec.weight.max(1)
     }
 
-    /// Notes units in service and units paid for.
+    /// Notes units that serve and units paid for.
     fn count(&mut self, setting: &Setting) {
         let weight = setting.spec.weight.max(1);
-        let serving = self.machines.iter().filter(|m| m.phase == Phase::Serving).count() as u32;
+        let serving = self.machines.iter().filter(|m| m.serves(self.at)).count() as u32;
         self.serving.note(self.at, serving * weight);
         self.paid.note(self.at, self.machines.len() as u32 * weight);
     }
@@ -317,6 +335,7 @@ impl Body {
             launched_at: at,
             phase: Phase::Booting { until: at + Seconds(boot.max(1)), fails },
             activity,
+            serves_at: at,
         });
         true
     }
@@ -356,6 +375,7 @@ impl Body {
             cause: reason.cause,
             cause_text: reason.text.clone(),
             capacity_set_to: reason.capacity_set_to,
+            launch: None,
         });
         if self.activities.len() > ACTIVITIES_MAX {
             self.activities.pop_front();

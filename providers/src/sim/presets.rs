@@ -75,6 +75,8 @@ pub enum Preset {
     RoughDay,
     /// A day of fifty groups, tagged `neap:scale = yes`: what a daemon of that size needs.
     Fleet,
+    /// A day of machines that are in service within half a minute and serve three minutes later.
+    SlowStart,
 }
 
 /// A name that no ready-made world has.
@@ -84,18 +86,19 @@ pub struct UnknownPreset(pub String);
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 6] = [
+    pub const ALL: [Preset; 7] = [
         Preset::Day,
         Preset::FourteenNights,
         Preset::Outage,
         Preset::Launch,
         Preset::RoughDay,
         Preset::Fleet,
+        Preset::SlowStart,
     ];
 
     /// Their names in a configuration, the default first.
-    pub const NAMES: [&str; 6] =
-        ["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet"];
+    pub const NAMES: [&str; 7] =
+        ["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet", "slow-start"];
 
     /// The name in a configuration.
     pub fn name(self) -> &'static str {
@@ -106,6 +109,7 @@ impl Preset {
             Preset::Launch => "launch",
             Preset::RoughDay => "rough-day",
             Preset::Fleet => "fleet",
+            Preset::SlowStart => "slow-start",
         }
     }
 
@@ -144,6 +148,7 @@ impl Preset {
             Preset::Outage => outage(&mut scenario, at(13, 0)),
             Preset::Launch => launch(&mut scenario, at(9, 0)),
             Preset::RoughDay => rough_day(&mut scenario, at),
+            Preset::SlowStart => slow_start(&mut scenario),
         }
         scenario
     }
@@ -173,6 +178,17 @@ fn fifty() -> Vec<GroupSpec> {
         group.tags.insert("neap:scale".to_owned(), "yes".to_owned());
     }
     groups
+}
+
+/// What EC2 calls in service is running; the load balancer knows when it serves. The group without one
+/// does not show it.
+fn slow_start(scenario: &mut Scenario) {
+    for group in &mut scenario.groups {
+        group.boot = Seconds(25);
+        group.serves_after = Seconds::minutes(3);
+        let requests = group.workload.as_ref().map(|work| work.requests.namespace.as_str());
+        group.shows_serving = requests == Some("AWS/ApplicationELB");
+    }
 }
 
 fn outage(scenario: &mut Scenario, from: Timestamp) {
@@ -237,6 +253,8 @@ pub fn plain_group(name: &str) -> GroupSpec {
         weight: 1,
         zones: ["sim-1a", "sim-1b", "sim-1c"].map(str::to_owned).to_vec(),
         boot: Seconds(150),
+        serves_after: Seconds::ZERO,
+        shows_serving: false,
         drain: Seconds(60),
         boot_fails_one_in: 0,
         instance_type: "sim.large".to_owned(),

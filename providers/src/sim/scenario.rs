@@ -50,6 +50,10 @@ pub struct GroupSpec {
     pub zones: Vec<String>,
     /// Ordered to in service, about: each boot takes 0.8 to 1.6 times this.
     pub boot: Seconds,
+    /// How long an instance that is in service takes until it serves.
+    pub serves_after: Seconds,
+    /// Whether that shows, as the health of targets shows it.
+    pub shows_serving: bool,
     /// How long an instance drains before it is gone.
     pub drain: Seconds,
     /// One boot in so many fails and is repeated; 0 is none.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleet::Change;
-use fleet::group::{Activity, ActivityStatus, Cause, GroupState, Lifecycle, Process};
+use fleet::group::{
+    Activity, ActivityStatus, Cause, GroupState, Lifecycle, MembersServing, Process,
+};
 use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{
     AccountId, Fault, FaultKind, GroupId, GroupRef, Place, ProviderName, Region, Seconds, Step,
@@ -326,6 +328,46 @@ fn query(name: &MetricName, statistic: Statistic, period: Step) -> MetricQuery {
         period,
         when_missing: WhenMissing::Unknown,
     }
+}
+
+/// A machine that is in service before it serves is paid for and carries nothing; where that shows, it
+/// is among those that do not serve yet.
+#[tokio::test]
+async fn machines_may_serve_later_than_they_are_in_service() {
+    for shows_serving in [true, false] {
+        let (world, clock) = world(7, &Scenario::default());
+        world.add_group(&GroupSpec {
+            desired: Some(2),
+            boot: Seconds(30),
+            serves_after: Seconds::minutes(3),
+            shows_serving,
+            ..plain_group("slow")
+        });
+        let before = state(&world, "slow").await;
+        order(&world, &before.id, 4).await;
+        let mut waited = 0;
+        for _ in 0..6 {
+            clock.advance(Seconds(60));
+            let now = state(&world, "slow").await;
+            let waits = |i: &&fleet::group::Instance| now.serving.awaits(&i.id);
+            let waiting = now.instances.iter().filter(waits).count();
+            assert!(waiting == 0 || shows_serving);
+            waited += waiting;
+            let view = counted(&now);
+            assert_eq!(view, (4 - waiting, waiting), "in service and serving, and not yet");
+        }
+        // Two machines, three looks each.
+        assert_eq!(waited, if shows_serving { 6 } else { 0 });
+        let told = matches!(before.serving, MembersServing::Told { .. });
+        assert_eq!(told, shows_serving);
+    }
+}
+
+/// Members in service that serve as far as anything tells, and those that do not.
+fn counted(state: &GroupState) -> (usize, usize) {
+    let in_service = state.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
+    let (waits, serves): (Vec<_>, Vec<_>) = in_service.partition(|i| state.serving.awaits(&i.id));
+    (serves.len(), waits.len())
 }
 
 /// Queries of all four metrics of a group's service.
@@ -782,5 +824,5 @@ fn presets_are_found_by_name() {
         assert_eq!(preset.name().parse(), Ok(preset));
     }
     let fault = "dai".parse::<Preset>().unwrap_err().to_string();
-    insta::assert_snapshot!(fault, @"unknown scenario `dai`, expected one of `day`, `fourteen-nights`, `outage`, `launch`, `rough-day`, `fleet`");
+    insta::assert_snapshot!(fault, @"unknown scenario `dai`, expected one of `day`, `fourteen-nights`, `outage`, `launch`, `rough-day`, `fleet`, `slow-start`");
 }

@@ -39,8 +39,37 @@ struct Outcome<C> {
     score: Score,
 }
 
+/// The machines of a group, and what the operator says of them.
+struct Machines<C> {
+    /// Ordered to in service.
+    boot: Seconds,
+    /// Ordered to serving.
+    serve: Seconds,
+    /// The operator's `lead_time`.
+    lead_time: &'static str,
+    /// What is done to the cloud once the group is there.
+    prepare: fn(&Stage<C>),
+}
+
+impl<C> Machines<C> {
+    /// They serve once they are in service, and the operator knows when that is.
+    const USUAL: Machines<C> =
+        Machines { boot: BOOT, serve: BOOT, lead_time: "5m", prepare: |_| () };
+}
+
 /// One day; ends when the program has ended after its last cycle.
 fn day<C: Cloud>(
+    cloud: fn(TestTime) -> C,
+    mode: &str,
+    forecaster: &str,
+    load: Load,
+    budget_percent: f64,
+) -> Outcome<C> {
+    day_of(&Machines::USUAL, cloud, mode, forecaster, load, budget_percent)
+}
+
+fn day_of<C: Cloud>(
+    machines: &Machines<C>,
     cloud: fn(TestTime) -> C,
     mode: &str,
     forecaster: &str,
@@ -50,9 +79,10 @@ fn day<C: Cloud>(
     let capacity = (load.quantile(0.995) / UNITS_AT_PEAK / 60.0 * 10.0).round() / 10.0;
     let stage = Stage::at(START, cloud);
     let words = stage.words();
-    stage.boot_takes(BOOT);
+    stage.boot_takes(machines.boot);
     let first = (load.at(START).expect("the day's load") / 60.0 / capacity).ceil() as u32 + 2;
     stage.service(words.region, &NewGroup::new(GROUP, 1, 60, first));
+    (machines.prepare)(&stage);
     let mut days = Days::until(&stage, START + DAY);
     let seen = days.serve(GROUP, words.region, load);
     let clock = TestClock::start(stage.time.clone(), Box::new(days));
@@ -60,7 +90,7 @@ fn day<C: Cloud>(
         .on(words)
         .with(&format!("violation_budget = \"{budget_percent}%\""))
         .with(&format!("forecaster = \"{forecaster}\""))
-        .pool("lead_time = \"5m\"\nmin = 1\nmax = 60");
+        .pool(&format!("lead_time = \"{}\"\nmin = 1\nmax = 60", machines.lead_time));
     // One group is the whole fleet here: by the defaults it could lose one unit an hour.
     let budgets =
         "[budgets]\ngroup = \"20% per 10m\"\naccount = \"100% per 1h\"\nfleet = \"100% per 1h\"\n";
@@ -71,7 +101,7 @@ fn day<C: Cloud>(
     let status = running.wait(Duration::from_secs(900));
     assert!(status.success(), "{status}: {}", running.stderr());
     let seen = locked(&seen).clone();
-    let score = Score::of(&seen, START, capacity * 60.0, BOOT);
+    let score = Score::of(&seen, START, capacity * 60.0, machines.serve);
     eprintln!("{mode}, {forecaster}: {score:?}, cost {:.2} in {:?}", score.cost(), begun.elapsed());
     Outcome { stage, neap, clock, seen, score }
 }
@@ -142,6 +172,64 @@ fn jumps_at_known_times_are_met_and_paid_for_only_then() {
     let day = day(Amazon::start, "act", "auto", jumping(), BUDGET_OF_JUMPS_PERCENT);
     assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
     assert!(kept(&day.score, BUDGET_OF_JUMPS_PERCENT) && affordable(&day.score), "{:?}", day.score);
+}
+
+/// Machines that EC2 runs within half a minute, and that serve three minutes later.
+const SLOW_START: Machines<Amazon> = Machines {
+    boot: Seconds(25),
+    serve: Seconds(205),
+    lead_time: "measure",
+    prepare: |stage| stage.proxy.serves_after(Seconds(180)),
+};
+
+/// The same behind a load balancer.
+const BALANCED: Machines<Amazon> = Machines {
+    prepare: |stage| {
+        stage.proxy.serves_after(Seconds(180));
+        let somebody = stage.somebody();
+        let word = |text: &str, tag: &str| {
+            let rest = text.split(&format!("<{tag}>")).nth(1).unwrap_or_default();
+            rest.split('<').next().unwrap_or_default().to_owned()
+        };
+        let subnets = somebody.query("ec2", "2016-11-15", "DescribeSubnets", &[]);
+        let vpc = word(&subnets.expect("subnets"), "vpcId");
+        let with = [("Name", GROUP), ("Protocol", "HTTP"), ("Port", "80"), ("VpcId", &vpc)];
+        let made = somebody.query("elasticloadbalancing", "2015-12-01", "CreateTargetGroup", &with);
+        let arn = word(&made.expect("a target group"), "TargetGroupArn");
+        let with = [("AutoScalingGroupName", GROUP), ("TargetGroupARNs.member.1", arn.as_str())];
+        somebody.autoscaling("AttachLoadBalancerTargetGroups", &with);
+    },
+    ..SLOW_START
+};
+
+/// The load balancer tells when machines serve, so ramps are ordered that much ahead though the
+/// operator named no lead time, and it is asked only while members are young.
+#[test]
+fn machines_that_serve_later_than_they_are_in_service_are_ordered_so_much_earlier() {
+    let budget = BUDGET_OF_JUMPS_PERCENT;
+    let day = day_of(&BALANCED, Amazon::start, "act", "auto", jumping(), budget);
+    assert!(day.score.ramps >= 5, "too few ramps to judge by: {:?}", day.score);
+    assert!(kept(&day.score, budget) && affordable(&day.score), "{:?}", day.score);
+    let explained = day.neap.output(&["explain", GROUP]);
+    let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(explained.contains("by the health of targets"), "{explained}");
+    let calls = day.stage.door().calls();
+    let asked = calls.iter().filter(|call| call.operation == "DescribeTargetHealth").count();
+    assert!((5..1200).contains(&asked), "{asked} calls");
+    let replayed = day.neap.output(&["replay"]);
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stdout));
+}
+
+/// What is known of the same machines where nothing tells that they do not serve yet: the promise is
+/// broken, unless the operator says what he knows.
+#[test]
+fn where_nothing_tells_when_machines_serve_the_operators_lead_time_keeps_the_promise() {
+    let budget = BUDGET_OF_JUMPS_PERCENT;
+    let measured = day_of(&SLOW_START, Amazon::start, "act", "auto", jumping(), budget);
+    assert!(!kept(&measured.score, budget), "as good: {:?}", measured.score);
+    let known = Machines { lead_time: "4m", ..SLOW_START };
+    let known = day_of(&known, Amazon::start, "act", "auto", jumping(), budget);
+    assert!(kept(&known.score, budget) && affordable(&known.score), "{:?}", known.score);
 }
 
 #[test]

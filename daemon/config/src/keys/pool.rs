@@ -58,12 +58,14 @@ sections! {
         /// sample says only that demand is at least so high, so stay well below.
         zh "单元利用率达到多少算满。调低可留更多余量。达到 `90%` 的样本只说明需求不低于所见，因此应明显低于它。";
         TARGET_UTILISATION "target_utilisation": Kind::Shaped(Shape::SHARE_ABOVE_0), [= "70%"], "60%";
-        /// How long a new unit takes from the order to being in service. This is the start value;
-        /// neap measures it afterwards.
-        zh "新单元从下单到投入服务需要多久。这是初始值，之后由 neap 测量。";
-        LEAD_TIME "lead_time": Kind::Duration(Seconds(1), DAY), [= "5m"], "4m";
-        /// How long a unit in service takes until it is fully useful: caches, JIT.
-        zh "单元投入服务后多久才能完全发挥作用（缓存、JIT 等）。";
+        /// How long a new unit takes from the order until it serves. neap measures it, and plans with
+        /// what it measured where that is longer. With `measure` it plans with what it measured alone,
+        /// once four launches were seen to serve; until then with `5m`.
+        zh "新单元从下单到能够承载流量需要多久。neap 会测量它，实测更长时按实测值规划。写 `measure` 则在看到四次启动能够承载流量之后只按实测值规划，此前用 `5m`。";
+        LEAD_TIME "lead_time": Kind::Either(&[Kind::Only("\"measure\""), Kind::Duration(Seconds(1), DAY)]), [= "5m"], "4m";
+        /// How long a unit in service takes until it is fully useful: caches, JIT. Where a warm-up of
+        /// the group's own is longer, that one counts for what neap measures.
+        zh "单元投入服务后多久才能完全发挥作用（缓存、JIT 等）。组自己的预热时间更长时，测量以组的为准。";
         WARM_UP "warm_up": Kind::Duration(Seconds::ZERO, DAY), [= "0s"], "2m";
         /// Which number neap writes: the `desired` capacity, or the minimum size (`floor`), so that
         /// the cloud's own scaling policies may grow beyond it.

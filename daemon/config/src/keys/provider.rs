@@ -185,7 +185,7 @@ sections! {
         SPEED "speed": Kind::Either(&[Kind::Only("\"max\""), Kind::Whole(1, 1_000_000)]), [= 1000], "max", in "times real time" "倍真实时间";
         /// The world to simulate.
         zh "要模拟的世界。";
-        SCENARIO "scenario": Kind::Choice(&["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet"]), [= "day"], "outage";
+        SCENARIO "scenario": Kind::Choice(&["day", "fourteen-nights", "outage", "launch", "rough-day", "fleet", "slow-start"]), [= "day"], "outage";
         /// Machines beside the groups, which may be idle.
         zh "组以外的机器数，它们可能闲置。";
         MACHINES "machines": Kind::Whole(0, 200_000), [= 0], 40, in "machines" "台机器";

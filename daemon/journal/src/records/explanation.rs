@@ -5,6 +5,7 @@ use std::fmt;
 
 use fleet::{ServiceName, Timestamp};
 use planner::Memory;
+use planner::lead::Lead;
 use planner::memory::ViolationAccount;
 use planner::plan::{Action, Finding, Plan, Sizing};
 use planner::policy::{Policy, ServicePolicy};
@@ -34,6 +35,9 @@ pub struct Explanation {
     pub promise: Option<Promise>,
     /// How far it is on its way to acting; `None` where its configuration alone decides.
     pub stage: Option<StageMemory>,
+    /// Where the lead time is from; it is made anew from the cycle and not kept.
+    #[serde(skip)]
+    pub lead: Option<Lead>,
 }
 
 /// What was promised, and how it was kept in the last 28 days.
@@ -127,6 +131,7 @@ impl Explanation {
             outcome: None,
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
             stage: memory.stages.service(service).cloned(),
+            lead: None,
         }
     }
 

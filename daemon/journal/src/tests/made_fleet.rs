@@ -283,6 +283,7 @@ fn observation(service: usize, minute: i64) -> Observation {
         outcomes: Vec::new(),
         lead_times: Vec::new(),
         past: Vec::new(),
+        launched: Vec::new(),
     }
 }
 

@@ -87,10 +87,10 @@ fn a_later_format_is_refused_by_its_number() {
     drop(bench.open());
     let dir = bench.path().join(DIRECTORY);
     let mut head = head::read(&dir).unwrap().0.unwrap();
-    head.format = 9;
+    head.format = 10;
     HeadFile::open(&dir).unwrap().write(&mut head).unwrap();
     let fault = bench.try_open().unwrap_err();
-    assert!(matches!(fault, JournalFault::OtherFormat { found: 9, expected: 8, .. }), "{fault}");
+    assert!(matches!(fault, JournalFault::OtherFormat { found: 10, expected: 9, .. }), "{fault}");
 }
 
 /// Takes over a journal of a simulated day, and goes on with it through the next day's checkpoint.
@@ -193,6 +193,33 @@ fn a_journal_without_eras_is_rebuilt_and_begins_one_when_the_clock_is_set_back()
     assert_eq!((id.at(), id.0.era()), (back, 1));
     assert_eq!(reader.cycle_at(back).unwrap().map(|cycle| cycle.id), Some(id));
     assert_eq!(reader.verify().unwrap().damage, []);
+}
+
+/// Like the one before, with eras, and without what launches took until they served.
+#[test]
+fn a_journal_without_serving_times_is_rebuilt_and_goes_on() {
+    goes_on("format-8", format::Format::V8, 2, 3);
+}
+
+/// What a policy got in format 9 stands behind the rest, where it is not the default.
+#[test]
+fn a_policy_that_measures_lead_times_is_read_as_it_was() {
+    let bench = Bench::new(EngineKind::Sled);
+    copied("format-8", &bench);
+    let world = World::Simulation { seed: 7, scenario: "day".to_string() };
+    let (journal, recovered) = Journal::open(bench.path(), world, bench.options()).unwrap();
+    let reader = journal.reader();
+    let last = reader.cycle(recovered.last_cycle.unwrap()).unwrap();
+    let usual = reader.policy(last.policy).unwrap().policy;
+    let plain = fold::plain_policy(&usual);
+    let mut measures = usual.clone();
+    let service = measures.services.values_mut().next().unwrap();
+    service.pool.lead_time_rule = planner::policy::LeadTimeRule::Measured;
+    let longer = fold::plain_policy(&measures);
+    assert!(longer.starts_with(&plain) && longer.len() > plain.len());
+    assert_ne!(fold::digest_of(&longer), fold::digest_of(&plain));
+    assert_eq!(fold::policy_of(&longer).unwrap(), measures);
+    assert_eq!(fold::policy_of(&plain).unwrap(), usual);
 }
 
 /// A journal of the third format: six cycles of two services, one of them waiting in shadow, with

@@ -15,7 +15,7 @@ use config::calendars::Calendars;
 use config::{self, AlertChannel, Config, ConfigFault, SecretFile};
 use fleet::metric::{MetricQuery, WhenMissing};
 use fleet::{ServiceName, Timestamp};
-use planner::policy::{CapacityPerUnit, Mode, ServicePolicy};
+use planner::policy::{CapacityPerUnit, LeadTimeRule, Mode, PoolPolicy, ServicePolicy};
 use serde::Serialize;
 
 use super::removals;
@@ -256,10 +256,24 @@ fn lines(
         promise: format!("at most {} of intervals above capacity", service.violation_budget),
         capacity,
         timing: format!(
-            "lead time {}, warm-up {}, cooldown {}, hold window {}, override lease {}",
-            pool.lead_time, pool.warm_up, pool.cooldown, pool.hold_window, pool.override_lease
+            "{}, warm-up {}, cooldown {}, hold window {}, override lease {}",
+            lead_time(pool),
+            pool.warm_up,
+            pool.cooldown,
+            pool.hold_window,
+            pool.override_lease
         ),
         coming,
+    }
+}
+
+/// Which lead time is planned with, as far as the configuration tells.
+fn lead_time(pool: &PoolPolicy) -> String {
+    match pool.lead_time_rule {
+        LeadTimeRule::AtLeast => format!("lead time {} or longer, as measured", pool.lead_time),
+        LeadTimeRule::Measured => {
+            format!("lead time as measured ({} until then)", pool.lead_time)
+        }
     }
 }
 

@@ -359,6 +359,7 @@ mod tests {
             health_check_grace: Seconds(0),
             warm_up: None,
             activities: Vec::new(),
+            serving: fleet::group::MembersServing::Untold,
         }
     }
 
@@ -372,6 +373,7 @@ mod tests {
             cause: Cause::UserRequest,
             cause_text: String::new(),
             capacity_set_to: None,
+            launch: None,
         }
     }
 

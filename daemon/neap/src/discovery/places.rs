@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::group::GroupState;
+use fleet::group::{GroupState, MembersServing};
 use fleet::{Fault, GroupId, Place, Seconds, Timestamp, Units};
 use planner::snapshot::{NoAnswer, Undiscovered};
 
@@ -218,5 +218,6 @@ pub(super) fn bare(id: GroupId, name: String, tags: BTreeMap<String, String>) ->
         health_check_grace: Seconds::ZERO,
         warm_up: None,
         activities: Vec::new(),
+        serving: MembersServing::Untold,
     }
 }

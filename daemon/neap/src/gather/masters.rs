@@ -68,6 +68,7 @@ mod tests {
             outcomes: Vec::new(),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Puts together what is known of one service: group, demand, forecast and signals.
 
 use fleet::group::{ActivityKind, ActivityStatus, GroupState};
-use fleet::{Fault, Seconds, ServiceName, Timestamp};
+use fleet::{Fault, ServiceName, Timestamp};
 use forecaster::Series;
 use planner::demand::Assembly;
 use planner::policy::ServicePolicy;
@@ -9,6 +9,7 @@ use planner::snapshot::{
     DemandView, GroupView, NoForecast, Observation, ReducedForecast, SignalsView, Trend, Window,
 };
 
+use super::launches::{Found, Look};
 use super::{Observer, Question};
 use crate::store::{self, demand_step};
 
@@ -20,8 +21,13 @@ impl Observer {
         group: Result<GroupState, Fault>,
         question: &Question<'_>,
     ) -> Observation {
-        let lead_times =
-            group.as_ref().map(|state| self.new_lead_times(state, question)).unwrap_or_default();
+        let Found { in_service: lead_times, launched, unread } = match &group {
+            Ok(state) => self.launched(name, service, state, question),
+            Err(_) => Found::default(),
+        };
+        if let Some(why) = unread {
+            tracing::warn!(service = %name, %why, "it cannot be read when new members serve: lead times are not measured");
+        }
         let ours = question.ours.get(name).map(Vec::as_slice).unwrap_or_default();
         match group.as_ref().ok().and_then(failed_launch) {
             Some(words) => self.failed_launches.insert(name.clone(), words),
@@ -34,22 +40,34 @@ impl Observer {
         let signals = self.signals(service, group.as_ref().ok(), question.taken_at);
         let outcomes = question.outcomes.get(name).cloned().unwrap_or_default();
         let past = if group.is_ok() { self.past(name, service, question) } else { Vec::new() };
-        Observation { group, demand, forecast, signals, outcomes, lead_times, past }
+        Observation { group, demand, forecast, signals, outcomes, lead_times, past, launched }
     }
 
-    /// Ordered to in service, of launches that ended since the last cycle.
-    fn new_lead_times(&mut self, state: &GroupState, question: &Question<'_>) -> Vec<Seconds> {
-        let mut found = Vec::new();
-        for activity in state.activities.iter().rev() {
-            let Some(ended) = activity.ended_at else { continue };
-            let launched = activity.kind == ActivityKind::Launch
-                && activity.status == ActivityStatus::Successful;
-            let new = question.last_taken_at.is_none_or(|last| ended > last);
-            if launched && new && self.launches_seen.insert(activity.id.clone(), ended).is_none() {
-                found.push(ended.since(activity.started_at));
-            }
-        }
-        found
+    /// Launches of a service's group that came into service or began to serve since the last cycle.
+    fn launched(
+        &mut self,
+        name: &ServiceName,
+        service: &ServicePolicy,
+        state: &GroupState,
+        question: &Question<'_>,
+    ) -> Found {
+        let now = question.taken_at;
+        let store = &self.store;
+        let query = service.signals.healthy_hosts.as_ref();
+        let healthy = query.map(|query| {
+            move |from: Timestamp, hosts: u64| store.healthy_since(query, from, hosts, now)
+        });
+        let healthy = healthy.as_ref().map(|f| f as &dyn Fn(Timestamp, u64) -> Option<Timestamp>);
+        let look = Look {
+            state,
+            pool: &service.pool,
+            ours: question.ours.get(name).map(Vec::as_slice).unwrap_or_default(),
+            last_taken_at: question.last_taken_at,
+            taken_at: now,
+            poll_interval: question.policy.poll_interval,
+            healthy,
+        };
+        self.launches.look(name, &look)
     }
 
     fn demand_view(

@@ -88,6 +88,7 @@ mod tests {
             outcomes: Vec::new(),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         };
         BTreeMap::from([(ServiceName::new(group).unwrap(), seen)])
     }

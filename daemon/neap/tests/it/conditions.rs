@@ -77,6 +77,7 @@ impl Bench {
             outcomes: Vec::new(),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         };
         let snapshot = Snapshot {
             taken_at: START,

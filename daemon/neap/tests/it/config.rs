@@ -278,7 +278,7 @@ fn a_simulated_configuration_needs_little() {
 
 #[test]
 fn a_template_makes_a_service_of_each_group_that_matches() {
-    use fleet::group::GroupState;
+    use fleet::group::{GroupState, MembersServing};
     let config = sound(FULL);
     let group = |name: &str, tags: &[(&str, &str)]| GroupState {
         id: fleet::GroupId {
@@ -303,6 +303,7 @@ fn a_template_makes_a_service_of_each_group_that_matches() {
         health_check_grace: fleet::Seconds(0),
         warm_up: None,
         activities: Vec::new(),
+        serving: MembersServing::Untold,
     };
     let template = &config.templates[0];
     assert!(template.expand(&group("plain", &[])).is_none());

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use config::{self, Config, ProviderConfig};
-use fleet::group::GroupState;
+use fleet::group::{GroupState, MembersServing};
 use fleet::{AccountId, GroupId, ProviderName, Region, Seconds, Timestamp, Units};
 
 fn sound(text: &str) -> Config {
@@ -122,6 +122,7 @@ pool = { capacity_per_unit = 10 }
         health_check_grace: Seconds(0),
         warm_up: None,
         activities: Vec::new(),
+        serving: MembersServing::Untold,
     };
     let (_, policy) = config.templates[0].expand(&group).unwrap().unwrap();
     insta::assert_snapshot!(

@@ -5,6 +5,7 @@ use std::fmt;
 use fleet::{ServiceName, Timestamp, Units};
 use journal::records::Promise;
 use planner::Milli;
+use planner::lead::Lead;
 use planner::plan::{Action, Finding, Sizing, Trade};
 use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Record, Window};
@@ -29,8 +30,8 @@ pub enum Line<'a> {
     Needed(&'a Sizing),
     /// What this size and its neighbours would mean.
     Trade(&'a Trade),
-    /// Why the lead window is as long as it is.
-    Window(&'a Window),
+    /// Why the lead window is as long as it is, and where its lead time is from, where that is known.
+    Window(&'a Window, Option<&'a Lead>),
     /// How the order ended.
     Order(&'a OrderResult),
     /// How the forecast did lately.
@@ -62,7 +63,7 @@ impl Line<'_> {
             Line::Stage(_) => "stage",
             Line::Needed(_) => "needed",
             Line::Trade(_) => "trade",
-            Line::Window(_) => "window",
+            Line::Window(..) => "window",
             Line::Order(_) => "order",
             Line::Quality(_) => "quality",
             Line::Promise(_) => "promise",
@@ -84,21 +85,24 @@ impl fmt::Display for Line<'_> {
             Line::Stage(stage) => f.write_str(&report::stage_line(stage)),
             Line::Needed(sizing) => needed(f, sizing),
             Line::Trade(trade) => write!(f, "{trade}"),
-            Line::Window(window) => write!(
-                f,
-                "{} ahead = sample age {} + poll {} + lead time {}; hold window {}",
-                window.lead(),
-                window.sample_age,
-                window.poll_interval,
-                window.lead_time,
-                window.hold
-            ),
+            Line::Window(window, lead) => ahead(f, window, *lead),
             Line::Order(result) => f.write_str(&report::ending(result)),
             Line::Quality(quality) => write!(f, "{quality}"),
             Line::Promise(broken) => write!(f, "{broken}"),
             Line::Since { at, next } => write!(f, "{at}, next look {next}"),
         }
     }
+}
+
+fn ahead(f: &mut fmt::Formatter<'_>, window: &Window, lead: Option<&Lead>) -> fmt::Result {
+    let Window { sample_age, poll_interval, lead_time, hold } = window;
+    let whole = window.lead();
+    write!(f, "{whole} ahead = sample age {sample_age} + poll {poll_interval}")?;
+    write!(f, " + lead time {lead_time}")?;
+    if let Some(lead) = lead {
+        write!(f, " ({lead})")?;
+    }
+    write!(f, "; hold window {hold}")
 }
 
 fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result {

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use fleet::Units;
+use fleet::group::ServingSign;
 use journal::records::Promise;
 use planner::Milli;
+use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::Sizing;
 use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Window};
@@ -67,7 +69,7 @@ impl Said for Line<'_> {
             }
             Line::Needed(sizing) => needed(sizing),
             Line::Trade(trade) => zh(*trade),
-            Line::Window(window) => ahead(window),
+            Line::Window(window, lead) => ahead(window, *lead),
             Line::Order(result) => zh(&Ending(result)),
             Line::Quality(quality) => self::quality(quality),
             Line::Promise(broken) => self::broken(broken),
@@ -114,13 +116,42 @@ fn needed(sizing: &Sizing) -> String {
     )
 }
 
-fn ahead(window: &Window) -> String {
+fn ahead(window: &Window, from: Option<&Lead>) -> String {
     let Window { sample_age, poll_interval, lead_time, hold } = window;
     let lead = window.lead();
+    let from = from.map_or(String::new(), |from| format!("（{}）", lead_from(from)));
     format!(
-        "提前 {lead} = 样本时延 {sample_age} + 轮询间隔 {poll_interval} + 交付时间 {lead_time}；\
+        "提前 {lead} = 样本时延 {sample_age} + 轮询间隔 {poll_interval} + 交付时间 {lead_time}{from}；\
          保持窗口 {hold}"
     )
+}
+
+fn lead_from(lead: &Lead) -> String {
+    let took = |launches: &Launches, until: &str| {
+        let Launches { count, took } = launches;
+        format!("；{count} 次启动{until}用了 {took}")
+    };
+    let mut told = match lead.decided_by {
+        LeadFrom::Operator => "按配置",
+        LeadFrom::Measured => "按实测",
+    }
+    .to_owned();
+    let Some(Measured { told_by, cold, warm }) = lead.measured else {
+        told += &match &lead.in_service {
+            Some(seen) => took(seen, "到投入服务") + "，尚未看到能够承载流量",
+            None => "；尚未看到启动".to_owned(),
+        };
+        return told;
+    };
+    told += &cold.map_or(String::new(), |cold| took(&cold, "到能够承载流量"));
+    told += &warm.map_or(String::new(), |warm| took(&warm, "（来自预热池）"));
+    told += match told_by {
+        ServingSign::WarmUp => "，以投入服务并预热为准",
+        ServingSign::Targets => "，以后端健康状态为准",
+        ServingSign::Member => "，以云端的预热状态为准",
+        ServingSign::HealthyHosts => "，以健康主机数为准",
+    };
+    told
 }
 
 pub(super) fn promise(promise: &Promise) -> String {

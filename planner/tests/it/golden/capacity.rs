@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner};
+use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner, ServingSign};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{
     AccountKey, Change, GroupRef, Level, Place, RuleName, Seconds, ServiceName, Step, Units,
@@ -12,16 +12,16 @@ use planner::memory::{
     Against, Band, Bucket, Calibration, Carries, Censored, ChangeLog, Count, Doubt, Dwell,
     Expected, Fall, Fell, FieldChange, FleetMemory, Full, Growth, Highest, LearnedCapacity, Lease,
     ListDelta, Memory, MemoryDelta, OpenOrder, Orders, Proven, Quality, RingDelta, ServiceMemory,
-    Slot, ViolationAccount, Witness, Work,
+    Serving, Slot, ViolationAccount, Witness, Work,
 };
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Plan, Sizing, Trade, What};
 use planner::policy::{
-    ActiveFreeze, Actuate, Budget, Budgets, CapacityPerUnit, EventFloor, FreezeScope, Mode, Policy,
-    PoolPolicy, ServicePolicy, Share, Signals,
+    ActiveFreeze, Actuate, Budget, Budgets, CapacityPerUnit, EventFloor, FreezeScope, LeadTimeRule,
+    Mode, Policy, PoolPolicy, ServicePolicy, Share, Signals,
 };
 use planner::snapshot::{
-    DemandView, Disk, KillSwitch, NoAnswer, NoForecast, Observation, OrderOutcome, OrderResult,
-    Record, ReducedForecast, SignalsView, Snapshot, Trend,
+    DemandView, Disk, KillSwitch, Launched, NoAnswer, NoForecast, Observation, OrderOutcome,
+    OrderResult, Record, ReducedForecast, SignalsView, Snapshot, Trend,
 };
 use planner::stage::{
     Evidence, Gate, Missing, Promotion, RegretLimits, RuleEvidence, Stage, StageAsk, StageMemory,
@@ -72,6 +72,7 @@ fn service_policy() -> ServicePolicy {
             capacity_per_unit: CapacityPerUnit::Given(50.0),
             target_utilisation: Share::percent(70),
             lead_time: Seconds(1),
+            lead_time_rule: LeadTimeRule::AtLeast,
             warm_up: Seconds(2),
             actuate: Some(Actuate::Floor),
             min: Units(3),
@@ -220,6 +221,7 @@ fn observation() -> Observation {
         outcomes: vec![outcome()],
         lead_times: vec![Seconds(200)],
         past: Vec::new(),
+        launched: Vec::new(),
     }
 }
 
@@ -242,6 +244,8 @@ pub(super) fn snapshot(golden: &mut Golden) {
         Unconfirmed { effect_seen: Some(true) },
         Owned { owner: Owner { name: text("name"), evidence: text("evidence") } },
     });
+    every!(golden, ServingSign { WarmUp, Targets, Member, HealthyHosts });
+    golden.add(&launched(ServingSign::WarmUp));
     golden.add(&outcome());
     golden.add(&demand());
     golden.add(&forecast());
@@ -450,6 +454,14 @@ fn growth() -> Growth {
     }
 }
 
+fn launched(told_by: ServingSign) -> Launched {
+    Launched { took: Seconds(300), told_by, warm: true }
+}
+
+fn serving() -> Serving {
+    Serving { told_by: ServingSign::Targets, cold: vec![301, 302], warm: vec![40] }
+}
+
 fn doubt() -> Doubt {
     let work = |n| Work {
         demand_milli: Milli::whole(n),
@@ -507,6 +519,7 @@ fn service_memory() -> ServiceMemory {
         },
         growth: growth(),
         doubt: doubt(),
+        serving: serving(),
     }
 }
 
@@ -562,6 +575,7 @@ pub(super) fn memory(golden: &mut Golden) {
         Fell(Some(fell())),
         Growth(growth()),
         Doubt(doubt()),
+        Serving(serving()),
     });
     golden.add(&MemoryDelta {
         fleet: Some(fleet()),

@@ -21,6 +21,8 @@ pub(super) mod trial;
 mod types;
 mod usage;
 
+pub(super) use balancing::DESCRIBE_TARGET_HEALTH;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

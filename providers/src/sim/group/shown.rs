@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Activity, GroupState, Instance, Lifecycle, Owner, ScheduledAction};
+use fleet::group::{
+    Activity, GroupState, Instance, Lifecycle, MembersServing, Owner, ScheduledAction, ServingSign,
+};
 use fleet::{GroupId, Seconds, Timestamp, Units};
 
 use super::{Body, Machine, Phase, Setting};
@@ -45,7 +47,22 @@ impl Body {
             health_check_grace: spec.health_check_grace,
             warm_up: spec.warm_up,
             activities: self.activities_since(recent),
+            serving: self.members_serving(setting),
         }
+    }
+
+    fn members_serving(&self, setting: &Setting) -> MembersServing {
+        if !setting.spec.shows_serving {
+            return MembersServing::Untold;
+        }
+        let waits =
+            |machine: &&Machine| machine.phase == Phase::Serving && !machine.serves(self.at);
+        let waiting = self.machines.iter().filter(waits).map(|m| self.instance_id(setting, m));
+        MembersServing::Told { by: ServingSign::Targets, waiting: waiting.collect() }
+    }
+
+    fn instance_id(&self, setting: &Setting, machine: &Machine) -> String {
+        format!("i-{}-{}-{}", setting.spec.name, self.generation, machine.serial)
     }
 
     fn tags(&self, spec: &GroupSpec) -> BTreeMap<String, String> {
@@ -74,7 +91,7 @@ impl Body {
     fn instance(&self, setting: &Setting, machine: &Machine) -> Instance {
         let spec = &setting.spec;
         Instance {
-            id: format!("i-{}-{}-{}", spec.name, self.generation, machine.serial),
+            id: self.instance_id(setting, machine),
             lifecycle: match machine.phase {
                 Phase::Booting { .. } => Lifecycle::Pending,
                 Phase::Serving => Lifecycle::InService,

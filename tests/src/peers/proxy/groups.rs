@@ -32,6 +32,8 @@ pub(super) struct Groups {
     activities_made: u64,
     /// How long a new instance boots.
     pub boot: Seconds,
+    /// How long a new instance that is in service takes until it serves.
+    pub serves_after: Seconds,
     /// Groups, by name, for which the cloud has no more machines than this.
     pub shortages: BTreeMap<String, u32>,
     /// Fewer groups a page than asked for, to see paging at work.
@@ -54,6 +56,7 @@ struct Story {
 struct Life {
     launched: Timestamp,
     in_service: Timestamp,
+    serves: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +85,7 @@ impl Groups {
             newest: BTreeMap::new(),
             activities_made: 0,
             boot: Seconds(0),
+            serves_after: Seconds(0),
             shortages: BTreeMap::new(),
             page_groups: None,
         }
@@ -125,14 +129,15 @@ impl Groups {
     ///
     /// Members seen for the first time with the group itself have always been there.
     pub fn observe(&mut self, seen: &Seen, now: Timestamp, cause: Option<&str>) {
-        let boot = self.boot;
+        let (boot, serves_after) = (self.boot, self.serves_after);
         self.newest.insert(seen.name.clone(), seen.arn.clone());
         let story = self.stories.entry(seen.arn.clone()).or_default();
         story.name.clone_from(&seen.name);
         story.desired = seen.desired;
         if !story.known {
             story.known = true;
-            let life = Life { launched: Timestamp(now.0 - 86_400), in_service: Timestamp(0) };
+            let (launched, ever) = (Timestamp(now.0 - 86_400), Timestamp(0));
+            let life = Life { launched, in_service: ever, serves: ever };
             story.lives = seen.members.iter().map(|id| (id.clone(), life)).collect();
             return;
         }
@@ -159,7 +164,8 @@ impl Groups {
         }
         for id in new {
             let in_service = Timestamp(now.0 + boot.0 as i64);
-            story.lives.insert(id.clone(), Life { launched: now, in_service });
+            let serves = in_service + serves_after;
+            story.lives.insert(id.clone(), Life { launched: now, in_service, serves });
             let text = format!(
                 "{cause}  At {} an instance was started {difference}, increasing the capacity \
                  from {before} to {after}.",
@@ -195,10 +201,10 @@ impl Groups {
         story.activities.push(activity);
     }
 
-    /// Members of a group in service at `now`; `None` where the group was never seen.
+    /// Members of a group in service and serving at `now`; `None` where the group was never seen.
     pub fn in_service(&self, name: &str, now: Timestamp) -> Option<u32> {
         let story = self.stories.get(self.newest.get(name)?)?;
-        Some(story.lives.values().filter(|life| life.in_service <= now).count() as u32)
+        Some(story.lives.values().filter(|life| life.serves <= now).count() as u32)
     }
 
     /// The desired capacity of a group when it was last seen.
@@ -226,6 +232,23 @@ impl Groups {
                 if let (true, Some(state)) = (boots, child(member, "LifecycleState")) {
                     edits.push((inner(state), "Pending".to_owned()));
                 }
+            }
+        }
+        spliced(text, edits)
+    }
+
+    /// A description of targets, with those that do not serve yet.
+    pub fn target_health(&self, text: &str, now: Timestamp) -> String {
+        let Ok(document) = Document::parse(text) else { return text.to_owned() };
+        let mut edits = Vec::new();
+        let items = document.descendants().filter(|node| node.has_tag_name_local("TargetHealth"));
+        for health in items {
+            let target = health.parent().and_then(|item| child(item, "Target"));
+            let id = target.map(|target| text_of(target, "Id")).unwrap_or_default();
+            let life = self.stories.values().find_map(|story| story.lives.get(&id));
+            let waits = life.is_some_and(|life| life.serves > now);
+            if let Some(state) = child(health, "State").filter(|_| waits) {
+                edits.push((inner(state), "initial".to_owned()));
             }
         }
         spliced(text, edits)

@@ -79,6 +79,11 @@ impl Proxy {
         locked(&self.shared.state).groups.boot = boot;
     }
 
+    /// How long instances that are in service take until they serve, of those ordered from now on.
+    pub fn serves_after(&self, span: Seconds) {
+        locked(&self.shared.state).groups.serves_after = span;
+    }
+
     /// The cloud has no more than `limit` machines for a group; `None` lifts it.
     pub fn shortage(&self, group: &str, limit: Option<u32>) {
         let shortages = &mut locked(&self.shared.state).groups.shortages;
@@ -138,7 +143,7 @@ impl Proxy {
         state.metrics.page_datapoints = datapoints;
     }
 
-    /// Members of a group in service now, in test time; `None` where it was never asked about.
+    /// Members of a group in service and serving now, in test time; `None` where it was never asked about.
     pub fn in_service(&self, group: &str) -> Option<u32> {
         let now = self.shared.time.now();
         self.in_service_at(group, now)
@@ -149,7 +154,7 @@ impl Proxy {
         locked(&self.shared.state).groups.desired(group)
     }
 
-    /// Members of a group in service at `at`, as orders stand now.
+    /// Members of a group in service and serving at `at`, as orders stand now.
     pub fn in_service_at(&self, group: &str, at: Timestamp) -> Option<u32> {
         locked(&self.shared.state).groups.in_service(group, at)
     }

@@ -92,7 +92,10 @@ impl Shared {
     pub(super) async fn health(&self, request: &Request) -> Result<Result<Answer, Refusal>> {
         let answer = self.pass(request).await?;
         let text = String::from_utf8_lossy(&answer.body);
-        let corrected = locked(&self.state).machines.target_health(&text);
+        let now = self.time.now();
+        let state = locked(&self.state);
+        let corrected = state.groups.target_health(&state.machines.target_health(&text), now);
+        drop(state);
         Ok(Ok(Answer { body: Bytes::from(corrected), ..answer }))
     }
 }

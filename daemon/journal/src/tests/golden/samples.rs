@@ -1,15 +1,16 @@
 //! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
 
+use fleet::group::ServingSign;
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
 use planner::Milli;
-use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Slot};
+use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Serving, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record, ReducedForecast,
-    SignalsView, Trend, Undiscovered,
+    DemandView, GroupView, KillSwitch, Launched, Observation, OrderOutcome, Record,
+    ReducedForecast, SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 
@@ -66,6 +67,7 @@ pub(super) fn observation() -> Observation {
         outcomes: vec![applied],
         lead_times: vec![Seconds(200)],
         past: Vec::new(),
+        launched: vec![Launched { took: Seconds(500), told_by: ServingSign::Targets, warm: true }],
     }
 }
 
@@ -150,7 +152,8 @@ pub(super) fn service_memory() -> ServiceMemory {
     };
     let growth = Growth { step: Some(Units(9)), surplus: Units(10), ..Growth::default() };
     let doubt = Doubt { settled_at: Some(at(11)), ..Doubt::default() };
-    ServiceMemory { proven, growth, doubt, ..ServiceMemory::default() }
+    let serving = Serving { cold: vec![480], warm: vec![60], told_by: ServingSign::Targets };
+    ServiceMemory { proven, growth, doubt, serving, ..ServiceMemory::default() }
 }
 
 /// The first cycle of a journal, whose record tells every part that there is.

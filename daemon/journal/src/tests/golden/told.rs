@@ -11,7 +11,7 @@ use planner::idle::memory::{IdleDelta, IdleMemory};
 use planner::idle::plan::{Because, FoundBy, IdleFinding, IdlePlan, PowerAction, Stage, Verb};
 use planner::idle::rule::{IdlePolicy, Limits};
 use planner::idle::snapshot::{IdleSnapshot, PowerOutcome, PowerResult, Seen};
-use planner::snapshot::KillSwitch;
+use planner::snapshot::{KillSwitch, Observation};
 
 use super::super::super::records::conditions::{
     Announced, Member, Notice, OpenConditions, Owed, ThreadKey, ThreadState,
@@ -97,7 +97,7 @@ fn explanation() -> Explanation {
     Explanation {
         service: service(),
         taken_at: at(1),
-        seen: Some(observation()),
+        seen: Some(Observation { launched: Vec::new(), ..observation() }),
         action: Some(action()),
         findings: vec![finding(Some(service()))],
         next: at(2),
@@ -105,6 +105,7 @@ fn explanation() -> Explanation {
         outcome: Some(OrderResult::Applied),
         promise: Some(Promise { promised: 0.005, missed: 0.25, days: 7.5 }),
         stage: Some(stage()),
+        lead: None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use fleet::{AccountId, GroupRef, NoDuration, ProviderName, Region, Seconds, Units};
 use planner::policy::{
-    Actuate, Budget, Budgets, CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, Signals,
+    Actuate, Budget, Budgets, CapacityPerUnit, LeadTimeRule, Mode, PoolPolicy, ServicePolicy,
+    Share, Signals,
 };
 use serde::Deserialize;
 
@@ -145,6 +146,7 @@ impl PolicyFile {
                 capacity_per_unit: CapacityPerUnit::Given(super::trace::UNIT),
                 target_utilisation: PoolPolicy::TARGET_UTILISATION,
                 lead_time,
+                lead_time_rule: LeadTimeRule::AtLeast,
                 warm_up: span(self.warm_up, Seconds::ZERO),
                 actuate: Some(Actuate::Desired),
                 min: Units(self.min.unwrap_or(1)),

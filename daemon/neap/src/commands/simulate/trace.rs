@@ -339,6 +339,7 @@ impl<'a> Run<'a> {
             outcomes: std::mem::take(&mut self.outcomes),
             lead_times: Vec::new(),
             past: Vec::new(),
+            launched: Vec::new(),
         }
     }
 

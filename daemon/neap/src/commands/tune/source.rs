@@ -171,6 +171,8 @@ fn simulated(service: ServicePolicy, lead_time: Seconds) -> ServicePolicy {
             capacity_per_unit: CapacityPerUnit::Given(UNIT),
             actuate: Some(Actuate::Desired),
             lead_time,
+            // It is in the lead time, as are boots on the simulated group.
+            warm_up: Seconds::ZERO,
             ..service.pool
         },
         ..service

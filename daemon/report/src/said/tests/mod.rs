@@ -9,11 +9,13 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ::journal::records::Promise;
+use fleet::group::ServingSign;
 use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
     ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
 use planner::Milli;
+use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use planner::policy::{FreezeScope, Share};
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
@@ -330,6 +332,7 @@ fn observation(group: Result<GroupView, Fault>, fault: Option<Fault>, known: boo
         outcomes: Vec::new(),
         lead_times: Vec::new(),
         past: Vec::new(),
+        launched: Vec::new(),
     }
 }
 
@@ -501,13 +504,15 @@ fn explanations_say_the_same() {
         Line::Needed(&sizing),
         Line::Needed(&unknown),
         Line::Trade(sizing.trade.as_ref().unwrap()),
-        Line::Window(&sizing.window),
+        Line::Window(&sizing.window, None),
         Line::Order(&applied),
         Line::Quality(Quality { loss: Some(0.463), record, kept: Some(&promise) }),
         Line::Quality(Quality { loss: None, record, kept: None }),
         Line::Promise(broken(None)),
         Line::Promise(broken(Some((Units(19), 17)))),
     ];
+    let leads = leads();
+    lines.extend(leads.iter().map(|lead| Line::Window(&sizing.window, Some(lead))));
     lines.extend(seen.iter().map(|seen| Line::Group(Some(seen))));
     lines.iter().for_each(agree);
     let since = Line::Since { at: AT, next: LATER };
@@ -515,4 +520,26 @@ fn explanations_say_the_same() {
     lines.push(since);
     let seen: BTreeSet<String> = lines.iter().map(|line| head(&format!("{line:?}"))).collect();
     assert_eq!(seen, variants("daemon/report/src/explanation/lines.rs", "Line"));
+}
+
+/// Lead times of every origin.
+fn leads() -> Vec<Lead> {
+    let launches = |count, seconds| Some(Launches { count, took: Seconds(seconds) });
+    let of = |decided_by, measured, in_service| Lead {
+        time: Seconds(480),
+        decided_by,
+        measured,
+        in_service,
+    };
+    let by = |told_by| Some(Measured { told_by, cold: launches(5, 307), warm: launches(2, 41) });
+    let mut leads = vec![
+        of(LeadFrom::Operator, None, None),
+        of(LeadFrom::Operator, None, launches(6, 32)),
+        of(LeadFrom::Measured, by(ServingSign::WarmUp), launches(6, 32)),
+    ];
+    let signs = [ServingSign::Targets, ServingSign::Member, ServingSign::HealthyHosts];
+    leads.extend(signs.map(|sign| of(LeadFrom::Measured, by(sign), None)));
+    let cold = Measured { told_by: ServingSign::Targets, cold: launches(1, 200), warm: None };
+    leads.push(of(LeadFrom::Operator, Some(cold), None));
+    leads
 }

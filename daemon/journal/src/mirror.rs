@@ -12,8 +12,8 @@ use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
-    DemandView, Disk, GroupView, KillSwitch, NoForecast, Observation, OrderOutcome, Snapshot,
-    Undiscovered,
+    Aside, DemandView, Disk, GroupView, Hours, KillSwitch, NoForecast, Observation, OrderOutcome,
+    Snapshot, Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,21 @@ pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
     postcard::to_stdvec(part).expect("the vocabulary serializes")
 }
 
+/// Puts what a part got later behind it, where there is anything: nobody else has a byte of it.
+fn put_behind<T: Serialize + Default + PartialEq>(part: &mut Vec<u8>, later: &T) {
+    if *later != T::default() {
+        part.extend(plain(later));
+    }
+}
+
+/// A part, and what [`put_behind`] put there.
+fn read_behind<T: DeserializeOwned, L: DeserializeOwned + Default>(
+    bytes: &[u8],
+) -> postcard::Result<(T, L)> {
+    let (part, rest) = postcard::take_from_bytes(bytes)?;
+    Ok((part, if rest.is_empty() { L::default() } else { postcard::from_bytes(rest)? }))
+}
+
 impl Mirror {
     /// The parts of a memory alone: what a checkpoint holds and the first cycle after it is told
     /// against.
@@ -204,13 +219,17 @@ impl Mirror {
             self.slot(None)[REQUESTS] = plain(requests);
         }
         for (name, seen) in services {
-            let Observation { group, demand, forecast, signals, outcomes, lead_times } = seen;
+            let Observation { group, demand, forecast, signals, outcomes, lead_times, hours } =
+                seen;
             let slot = self.slot(Some(name));
             let mut group = group.clone();
             if let Ok(group) = &mut group {
                 group.read_at = swap_age(*taken_at, group.read_at);
             }
             slot[GROUP] = plain(&group);
+            if let Ok(group) = &group {
+                put_behind(&mut slot[GROUP], &group.aside);
+            }
             slot[DEMAND] = plain(demand);
             let forecast = forecast.as_ref().map(ForecastPart::of);
             slot[FORECAST] = plain(&forecast);
@@ -219,6 +238,7 @@ impl Mirror {
                 outcomes: outcomes.clone(),
                 lead_times: lead_times.clone(),
             });
+            put_behind(&mut slot[SIGNS], hours);
         }
     }
 
@@ -395,12 +415,15 @@ impl Mirror {
     }
 
     fn observation(&self, at: usize, taken_at: Timestamp) -> Result<Observation, Unfit> {
-        let mut group: Result<GroupView, Fault> = self.read(at, GROUP)?;
+        let (mut group, aside): (Result<GroupView, Fault>, Aside) =
+            self.read_as(at, GROUP, read_behind)?;
         if let Ok(group) = &mut group {
+            group.aside = aside;
             group.read_at = swap_age(taken_at, group.read_at);
         }
         let forecast: Result<ForecastPart, NoForecast> = self.read(at, FORECAST)?;
-        let SignsPart { signals, outcomes, lead_times } = self.read(at, SIGNS)?;
+        let (signs, hours): (SignsPart, Vec<Hours>) = self.read_as(at, SIGNS, read_behind)?;
+        let SignsPart { signals, outcomes, lead_times } = signs;
         Ok(Observation {
             group,
             demand: self.read::<DemandView>(at, DEMAND)?,
@@ -408,6 +431,7 @@ impl Mirror {
             signals,
             outcomes,
             lead_times,
+            hours,
         })
     }
 

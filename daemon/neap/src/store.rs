@@ -18,6 +18,7 @@ use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use forecaster::{Marks, Series};
 use planner::demand::Member;
+use planner::idle::schedule::Span;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
 use providers::Samples;
@@ -277,6 +278,19 @@ impl Store {
         settled_until: Timestamp,
         short: &BTreeSet<Timestamp>,
     ) {
+        self.refresh_open(demand, service, changed_from, settled_until, short, &[]);
+    }
+
+    /// The same of a service that is closed at times: what was measured then is a gap.
+    pub fn refresh_open(
+        &self,
+        demand: &mut Series,
+        service: &ServicePolicy,
+        changed_from: Option<Timestamp>,
+        settled_until: Timestamp,
+        short: &BTreeSet<Timestamp>,
+        closed: &[Span],
+    ) {
         let held: Vec<&Series> = service
             .demand
             .iter()
@@ -301,7 +315,7 @@ impl Store {
         }
         let lone = unusual::lone(demand, &sums);
         for (start, sum) in sums {
-            if lone.binary_search(&start).is_err() {
+            if lone.binary_search(&start).is_err() && !is_closed(closed, start, step) {
                 let marks = Marks {
                     provisional: start + step.span() > settled_until,
                     censored: self.censored(service, start)
@@ -368,7 +382,19 @@ pub struct MemberPoints<'a> {
     fault: Option<&'a Fault>,
 }
 
+/// Whether a part of the interval lies in a time in which nothing may serve.
+fn is_closed(closed: &[Span], start: Timestamp, step: Step) -> bool {
+    let end = start + step.span();
+    closed.iter().any(|span| span.from < end && start < span.until)
+}
+
 impl MemberPoints<'_> {
+    /// Without those of times in which nothing may serve.
+    pub fn open(mut self, closed: &[Span], step: Step) -> Self {
+        self.points.retain(|point| !is_closed(closed, point.start, step));
+        self
+    }
+
     /// As the planner reads it.
     pub fn as_member(&self) -> Member<'_> {
         Member { points: &self.points, fault: self.fault, parts: &self.parts }

@@ -155,6 +155,7 @@ fn state() -> GroupState {
         health_check_grace: Seconds(300),
         warm_up: None,
         activities: Vec::new(),
+        buys_spot: false,
     }
 }
 
@@ -217,4 +218,33 @@ fn the_newest_finished_launch_tells_whether_there_are_machines() {
     assert!(GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
     group.activities[1].status = ActivityStatus::Successful;
     assert!(!GroupView::of(&group, NOW, Seconds(0), &[]).out_of_capacity);
+}
+
+#[test]
+fn launches_that_fail_are_known_in_the_clouds_words_while_units_are_missing() {
+    let mut group = state();
+    let mut launch = activity(NOW, Cause::UserRequest, "to 5\nno free addresses in subnet-1");
+    launch.kind = ActivityKind::Launch;
+    launch.status = ActivityStatus::Failed { no_capacity: false };
+    group.activities = vec![launch];
+    let told = |group: &GroupState| GroupView::of(group, NOW, Seconds(0), &[]).aside.launch_failed;
+    // Three are in service and four set aside: nothing is missing.
+    assert_eq!(told(&group), None);
+    group.desired = Units(9);
+    assert_eq!(told(&group).as_deref(), Some("no free addresses in subnet-1"));
+    group.activities[0].status = ActivityStatus::Failed { no_capacity: true };
+    assert_eq!(told(&group), None, "that has a word of its own");
+    group.activities[0].status = ActivityStatus::Successful;
+    assert_eq!(told(&group), None);
+}
+
+#[test]
+fn what_a_cloud_tells_beside_the_numbers_is_kept() {
+    let mut group = state();
+    group.buys_spot = true;
+    let aside = GroupView::of(&group, NOW, Seconds(0), &[]).aside;
+    assert_eq!((aside.machines, aside.buys_spot), (Some(2), true), "three units on two machines");
+    assert_eq!(aside.suspended, BTreeSet::from([Process::Launch]));
+    group.instances.iter_mut().for_each(|instance| instance.weight = Units(1));
+    assert_eq!(GroupView::of(&group, NOW, Seconds(0), &[]).aside.machines, None);
 }

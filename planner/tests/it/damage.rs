@@ -202,6 +202,7 @@ impl Fleet {
             },
             outcomes: std::mem::take(&mut self.outcomes[service]),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

@@ -263,6 +263,7 @@ impl<'a> Fleet<'a> {
             signals,
             outcomes: std::mem::take(&mut self.outcomes[service]),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

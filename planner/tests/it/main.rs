@@ -22,6 +22,7 @@ mod invariants;
 mod lies;
 mod magnitudes;
 mod masters;
+mod motion;
 mod parts;
 mod rewind;
 mod stages;

@@ -212,7 +212,9 @@ fn missing(seat: &Seat, what: &str) -> Fault {
 /// Everything known of a group.
 fn assembled(seat: &Seat, home: &Home, base: Base, read_at: Timestamp) -> GroupState {
     let id = base.id.clone();
-    base.shown(home, &id, &seat.remembered(), read_at)
+    let remembered = seat.remembered();
+    let refresh = remembered.refresh(&id, read_at);
+    GroupState { refresh, ..base.shown(home, &id, &remembered, read_at) }
 }
 
 /// The groups of these names or ids: calls under way together, each answering for its own.
@@ -266,6 +268,7 @@ fn by_group(members: Vec<Member>) -> BTreeMap<String, Vec<Member>> {
 }
 
 fn fill(base: &mut Base, members: Vec<Member>) {
+    base.buys_spot |= members.iter().any(Member::is_spot);
     base.instances = members.into_iter().map(translate::member).collect();
     // A listing that moved under our feet may show one twice.
     base.instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -406,6 +409,9 @@ pub(super) async fn activities_of(
     };
     let wire =
         listed::<ActivitiesPage>(seat, DESCRIBE_ACTIVITIES, params, PAGE, deadline, enough).await?;
+    if let Some((task, at)) = translate::refresh(&wire, seat.now()) {
+        seat.remembered().keep_refresh(id, task, at);
+    }
     let mut all: Vec<Activity> =
         wire.iter().flat_map(translate::activities).filter(counts).collect();
     all.sort_by(|a, b| (b.started_at, &a.id).cmp(&(a.started_at, &b.id)));

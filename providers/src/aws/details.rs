@@ -200,6 +200,7 @@ mod tests {
             tags: BTreeMap::new(),
             suspended: Vec::new(),
             owner: None,
+            buys_spot: false,
             own: OfAws {
                 account: AccountId::new("111122223333").unwrap(),
                 new_instances_protected: false,

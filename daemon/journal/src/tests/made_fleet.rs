@@ -282,6 +282,7 @@ fn observation(service: usize, minute: i64) -> Observation {
         signals: SignalsView::default(),
         outcomes: Vec::new(),
         lead_times: Vec::new(),
+        hours: Vec::new(),
     }
 }
 

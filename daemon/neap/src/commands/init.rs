@@ -357,6 +357,7 @@ mod tests {
             health_check_grace: Seconds(0),
             warm_up: None,
             activities: Vec::new(),
+            buys_spot: false,
         }
     }
 

@@ -209,5 +209,6 @@ pub(super) fn bare(id: GroupId, name: String, tags: BTreeMap<String, String>) ->
         health_check_grace: Seconds::ZERO,
         warm_up: None,
         activities: Vec::new(),
+        buys_spot: false,
     }
 }

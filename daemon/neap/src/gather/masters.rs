@@ -67,6 +67,7 @@ mod tests {
             signals: SignalsView::default(),
             outcomes: Vec::new(),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

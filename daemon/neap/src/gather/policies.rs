@@ -87,6 +87,7 @@ mod tests {
             signals: SignalsView::default(),
             outcomes: Vec::new(),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         };
         BTreeMap::from([(ServiceName::new(group).unwrap(), seen)])
     }

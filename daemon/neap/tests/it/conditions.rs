@@ -76,6 +76,7 @@ impl Bench {
             signals: SignalsView::default(),
             outcomes: Vec::new(),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         };
         let snapshot = Snapshot {
             taken_at: START,

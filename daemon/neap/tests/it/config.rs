@@ -303,6 +303,7 @@ fn a_template_makes_a_service_of_each_group_that_matches() {
         health_check_grace: fleet::Seconds(0),
         warm_up: None,
         activities: Vec::new(),
+        buys_spot: false,
     };
     let template = &config.templates[0];
     assert!(template.expand(&group("plain", &[])).is_none());

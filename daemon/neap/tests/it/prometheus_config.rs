@@ -122,6 +122,7 @@ pool = { capacity_per_unit = 10 }
         health_check_grace: Seconds(0),
         warm_up: None,
         activities: Vec::new(),
+        buys_spot: false,
     };
     let (_, policy) = config.templates[0].expand(&group).unwrap().unwrap();
     insta::assert_snapshot!(

@@ -45,6 +45,7 @@ impl Body {
             health_check_grace: spec.health_check_grace,
             warm_up: spec.warm_up,
             activities: self.activities_since(recent),
+            buys_spot: false,
         }
     }
 

@@ -105,6 +105,7 @@ fn explanation() -> Explanation {
         outcome: Some(OrderResult::Applied),
         promise: Some(Promise { promised: 0.005, missed: 0.25, days: 7.5 }),
         stage: Some(stage()),
+        writes: None,
     }
 }
 

@@ -338,6 +338,7 @@ impl<'a> Run<'a> {
             signals: SignalsView::default(),
             outcomes: std::mem::take(&mut self.outcomes),
             lead_times: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

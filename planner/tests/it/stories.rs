@@ -399,7 +399,11 @@ fn what_restrains_a_change_restrains_that_of_hours_too() {
         let until = Timestamp(253_402_214_400);
         w.snapshot.floors =
             vec![EventFloor { name, services: Vec::new(), floor, from: Timestamp(0), until }];
-    }), @"");
+    }), @r"
+    > web: desired 10 -> 2, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: limited from 0 to 2 units, event `MinSize before neap` keeps at least 2 units; until @253402214400
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    ");
     // Budgets are against metrics that lie, not against the operator.
     assert_snapshot!(night(&|w| w.policy.budgets = Budgets::default()), @r"
     > web: desired 10 -> 0, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s

@@ -41,6 +41,8 @@ pub struct GroupState {
     pub warm_up: Option<Seconds>,
     /// What it has done lately, newest first; empty where the cloud does not tell.
     pub activities: Vec<Activity>,
+    /// Whether it may buy machines that the cloud can take back at any time.
+    pub buys_spot: bool,
     /// Whether its members serve, where anything tells.
     pub serving: MembersServing,
 }

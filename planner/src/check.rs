@@ -15,7 +15,9 @@ use crate::snapshot::{
     DemandPoint, Disk, GroupView, KillSwitch, Observation, OrderOutcome, OrderResult, Snapshot,
 };
 use crate::stage::{Stage, StageAsk, Why};
+use group::{deploys, left_serving, takes_away};
 
+mod group;
 mod growth;
 
 /// An invariant that a plan breaks.
@@ -189,7 +191,9 @@ impl<'a> Bench<'a> {
         if view.launch_suspended {
             self.object(name, "grows though launches are suspended");
         }
-        if change.to() > view.max || service.pool.max.is_some_and(|max| change.to() > max) {
+        let hours = self.bound(name, service);
+        let beyond = |max: Option<u32>| max.is_some_and(|max| change.to().0 > max);
+        if change.to() > view.max || beyond(service.pool.max.map(|max| max.0)) || beyond(hours) {
             self.object(name, format!("grows to {} beyond a maximum", change.to()));
         }
         let step = change.to().0 - change.from().0;
@@ -223,15 +227,20 @@ impl<'a> Bench<'a> {
         wrong_if(self.snapshot.disk == Disk::ReserveOnly, "with only the journal's reserve left");
         wrong_if(view.terminate_suspended, "though terminations are suspended");
         wrong_if(view.refresh.is_some(), "during an instance refresh");
-        wrong_if(view.pending.0 + view.terminating.0 > 0, "while its group is changing");
-        wrong_if(view.warming.0 > 0, "while units warm up");
+        wrong_if(deploys(view, self.snapshot.taken_at), "in a deployment");
         wrong_if(view.unknown.0 > 0, "with members in an unknown state");
-        let native = view.policies.iter().any(|p| p.enabled && p.scales_in);
+        let native = view.policies.iter().any(|p| takes_away(view, p));
         let desired = matches!(change, Change::Desired { .. });
         wrong_if(desired && native, "against a native policy that scales in too");
         wrong_if(desired && change.to() < view.min, "below the group's own minimum");
-        wrong_if(change.to() < service.pool.min, "below the configured minimum");
-        wrong_if(change.to().0 < self.floor(name, service, view), "below the floor of an event");
+        // What its hours allow is the operator's word, whatever he says of other hours.
+        let hours = self.bound(name, service).unwrap_or(u32::MAX);
+        let by_hours = change.from().0 > hours;
+        wrong_if(by_hours && change.to().0 < hours, "below what its hours allow");
+        let min = service.pool.min.0.min(hours);
+        wrong_if(change.to().0 < min, "below the configured minimum");
+        let floor = self.floor(name, service, view).min(hours);
+        wrong_if(change.to().0 < floor, "below the floor of an event");
         wrong_if(desired && change.to() < view.protected, "into protected units");
         let now = self.snapshot.taken_at;
         wrong_if(
@@ -247,12 +256,17 @@ impl<'a> Bench<'a> {
         let since = |at: Option<Timestamp>, span: Seconds| at.is_some_and(|at| at + span > now);
         wrong_if(same && since(known.orders.changed_at, service.pool.cooldown), "in its cooldown");
         wrong_if(
-            same && since(known.orders.grew_at, service.pool.billing_minimum),
+            !by_hours && same && since(known.orders.grew_at, service.pool.billing_minimum),
             "units that are paid for anyway",
         );
         let acknowledged = self.snapshot.acknowledged.contains(name);
-        wrong_if(!acknowledged && out_of_band(now, known, seen), "in an outage's shape");
-        for what in wrong.into_iter().chain(bad_data(now, service, seen, change)) {
+        let fell = !acknowledged && out_of_band(now, known, seen);
+        wrong_if(!by_hours && fell, "in an outage's shape");
+        if !by_hours {
+            wrong.extend(bad_data(now, service, seen, change));
+            wrong.extend(left_serving(now, service, view, seen, change));
+        }
+        for what in wrong {
             self.object(name, what);
         }
     }
@@ -263,8 +277,11 @@ impl<'a> Bench<'a> {
         let ours = self.snapshot.floors.iter().filter(|event| {
             event.services.is_empty() || event.services.iter().any(|other| other == name)
         });
+        let own = self.snapshot.services.get(name).into_iter().flat_map(|seen| &seen.hours);
+        let own = own.map(|hours| (hours.from, hours.until, hours.min.map_or(0, |min| min.0)));
+        let asked = ours.map(|event| (event.from, event.until, event.floor.0)).chain(own);
         let highest =
-            ours.filter(|event| event.from <= now && now < event.until).map(|e| e.floor.0).max();
+            asked.filter(|(from, until, _)| *from <= now && now < *until).map(|all| all.2).max();
         highest.unwrap_or(0).min(service.pool.max.map_or(view.max, |max| max.min(view.max)).0)
     }
 
@@ -278,6 +295,7 @@ impl<'a> Bench<'a> {
             fresh_demand(now, seen).zip(given(service)).map_or(0.0, |(demand, capacity)| {
                 ((demand - MILLI).max(0.0) / capacity * (1.0 - 1e-6)).ceil()
             });
+        let ceiling = self.bound(name, service).map_or(ceiling, |hours| ceiling.min(hours));
         let floor = self.floor(name, service, view).max(service.pool.min.0);
         let needed = (needed.min(f64::from(u32::MAX)) as u32).max(floor).min(ceiling);
         let current = match writes(service, view) {
@@ -347,7 +365,9 @@ impl<'a> Bench<'a> {
 fn writes(service: &ServicePolicy, view: &GroupView) -> Actuate {
     match service.pool.actuate {
         Some(chosen) => chosen,
-        None if view.policies.iter().any(|p| p.enabled && !p.is_unread()) => Actuate::Floor,
+        None if view.policies.iter().any(|p| !p.is_unread() && takes_away(view, p)) => {
+            Actuate::Floor
+        }
         None => Actuate::Desired,
     }
 }
@@ -473,6 +493,7 @@ fn may_stop_growth(finding: &Finding) -> bool {
         | Hold::Suspended { .. }
         | Hold::SpendCeiling { .. }
         | Hold::SizedBy { .. }
+        | Hold::Hours { .. }
         | Hold::Frozen { scope: FreezeScope::All, .. } => true,
         Hold::AtBound { bound, .. } => matches!(bound, Bound::PolicyMax | Bound::CloudMax),
         _ => false,

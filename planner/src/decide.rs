@@ -8,9 +8,9 @@ use fleet::{
 };
 
 use crate::cursor::Cursor;
-use crate::floors::lift;
+use crate::floors::{Sources, lift};
 use crate::guards::{Case, Docket, judge};
-use crate::learn::{learn, written};
+use crate::learn::learn;
 use crate::masters::{masters, reached};
 use crate::memory::{AWAY_KEPT, FleetMemory, Memory, OpenOrder, ServiceMemory};
 use crate::plan::{Action, BudgetOf, Finding, Hold, Plan, What};
@@ -18,7 +18,8 @@ use crate::policy::{Mode, Policy};
 use crate::sizing::wish;
 use crate::snapshot::{NoAnswer, Observation, OrderOutcome, OrderResult, Snapshot};
 use crate::stage::{self, Stage, Stages};
-use crate::{guards, outage};
+use crate::writes::written;
+use crate::{guards, hours, outage};
 
 /// Decides what to change now, and says why nothing else. Same arguments, same result, on every
 /// machine.
@@ -72,6 +73,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let mut memories = Vec::with_capacity(policy.services.len());
     let mut wishes = Vec::with_capacity(snapshot.services.len());
     let others = others(policy, snapshot, memory);
+    let bounded = hours::bounded(policy, snapshot, memory);
     let mut looked = Cursor::over(&snapshot.services);
     let mut known = Cursor::over(&memory.services);
     for (name, service) in &policy.services {
@@ -82,6 +84,12 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             continue;
         };
         let mut own = own.unwrap_or_default();
+        let (service, hours) =
+            bounded.get(name).map_or((service, None), |(then, bound)| (then, Some(*bound)));
+        if hours::is_closed(at, seen) {
+            // What demand was before nothing served is nothing that it falls out of.
+            own.bands.clear();
+        }
         give_back(seen, &mut own, &mut fleet);
         let before = own.violations.totals();
         learn(stages.mode(policy, name, service), service, at, seen, &mut own);
@@ -93,7 +101,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
                 Some(service) => findings.push(held(name, Hold::SizedBy { service })),
                 None => {
                     let wish = wish(service, policy.poll_interval, at, view, seen, &own);
-                    wishes.push((name, service, seen, view, wish));
+                    wishes.push((name, service, seen, view, wish, hours));
                 }
             },
             Err(fault) => findings.push(held(name, Hold::GroupUnread { fault: fault.clone() })),
@@ -103,9 +111,10 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let outages = outage::shapes(policy, snapshot, &mut memories);
     let mut cases = Vec::with_capacity(wishes.len());
     let mut learned = Cursor::over(memories.iter_mut().map(|(name, own)| (&*name, own)));
-    for (name, service, seen, view, mut wish) in wishes {
+    for (name, service, seen, view, mut wish, hours) in wishes {
         let Some(own) = learned.at(name) else { continue };
-        let lift = lift(&mut wish, &snapshot.floors, name, at);
+        let sources = Sources { events: &snapshot.floors, hours: &seen.hours };
+        let lift = lift(&mut wish, sources, name, at);
         if lift.below(Units(u32::MAX)).is_some() {
             wish.proven = wish.grow_to;
         }
@@ -130,6 +139,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
             vouched,
             mode: stages.mode(policy, name, service),
             shadow: in_shadow(policy, name, service, &stages),
+            hours,
         };
         let wanted = wish.shrink_to;
         let doubtful = outage.is_some() || crate::doubt::limit(own).is_some();
@@ -354,10 +364,15 @@ fn removals(
         // A canary loses a share of its budget, whatever its past says.
         let vouched = case.vouched.filter(|_| canary.is_none());
         let mut own = memory.removals;
+        // What its hours ask for is its operator's own word.
+        let by_hours = case.by_hours;
         // What an overshoot of ours added goes back without drawing on what others share, too.
         let surplus = memory.growth.surplus.0;
         let free = |change: Change| {
             let removed = change.from().0 - change.to().0;
+            if by_hours {
+                return removed;
+            }
             let vouched = vouched.map_or(0, |size| change.from().0.saturating_sub(size.0));
             removed.min(vouched.max(surplus))
         };

@@ -5,6 +5,7 @@ mod numbers;
 use std::fmt;
 
 use fleet::Units;
+use fleet::group::Process;
 
 use crate::Milli;
 use crate::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, What};
@@ -73,6 +74,7 @@ impl fmt::Display for DecidedBy {
             DecidedBy::Maximum => "upper bound",
             DecidedBy::LastTrusted => "last trusted value",
             DecidedBy::Event { name, until } => return write!(f, "event `{name}` (until {until})"),
+            DecidedBy::Hours { at, until } => return write!(f, "hours `{at}` (until {until})"),
         })
     }
 }
@@ -199,6 +201,10 @@ impl Hold {
             Hold::Disagree { .. } => "disagree",
             Hold::SizedBy { .. } => "sized-by",
             Hold::Undiscovered { .. } => "undiscovered",
+            Hold::Deploying { .. } => "deploying",
+            Hold::LaunchesFail { .. } => "launches-fail",
+            Hold::Hours { .. } => "hours",
+            Hold::HoursFloor { .. } => "hours-floor",
         }
     }
 
@@ -214,7 +220,11 @@ impl Hold {
             | Hold::Dwelling { until, .. }
             | Hold::BillingMinimum { until }
             | Hold::Unproven { until, .. }
-            | Hold::EventFloor { until, .. } => format!("time, at {}", When(*until)),
+            | Hold::EventFloor { until, .. }
+            | Hold::Hours { until, .. }
+            | Hold::HoursFloor { until, .. }
+            | Hold::Deploying { until, .. } => format!("time, at {}", When(*until)),
+            Hold::LaunchesFail { .. } => "a launch that succeeds".to_owned(),
             Hold::Owned { evidence, .. } => format!("removing `{evidence}`, or this service"),
             Hold::SizedBy { service } => {
                 format!("removing `{service}`, or this service: one service a group")
@@ -277,6 +287,18 @@ impl Hold {
     }
 }
 
+/// Processes by name: `` `AlarmNotification`, `AZRebalance` ``.
+pub struct Processes<'a>(pub &'a [Process]);
+
+impl fmt::Display for Processes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, process) in self.0.iter().enumerate() {
+            write!(f, "{}`{process}`", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 /// A number of units beyond those there are: `2 more units`.
 struct More(Units);
 
@@ -303,7 +325,10 @@ impl fmt::Display for Hold {
             | Hold::Dwelling { until, .. }
             | Hold::BillingMinimum { until }
             | Hold::Unproven { until, .. }
-            | Hold::EventFloor { until, .. } => write!(f, "; until {}", When(*until)),
+            | Hold::EventFloor { until, .. }
+            | Hold::Hours { until, .. }
+            | Hold::HoursFloor { until, .. }
+            | Hold::Deploying { until, .. } => write!(f, "; until {}", When(*until)),
             Hold::OverBudget { refills_at, .. } | Hold::Canary { refills_at, .. } => {
                 write!(f, " until {}", When(*refills_at))
             }
@@ -420,6 +445,16 @@ impl Hold {
                 write!(f, "{units} in a state this version does not know")
             }
             Hold::Refreshing { id } => write!(f, "instance refresh `{id}` is under way"),
+            Hold::Deploying { suspended, .. } => {
+                write!(f, "{} are suspended, as in a deployment", Processes(suspended))
+            }
+            Hold::LaunchesFail { short, why } => {
+                write!(f, "launches fail, {short} ordered and missing: {why}")
+            }
+            Hold::Hours { at, max, .. } => write!(f, "its hours `{at}` allow at most {max}"),
+            Hold::HoursFloor { at, floor, .. } => {
+                write!(f, "its hours `{at}` keep at least {floor}")
+            }
             Hold::Suspended { process } => write!(f, "process `{process}` is suspended"),
             Hold::AtBound { bound, value } => write!(f, "{bound} is {value}"),
             Hold::CoolingDown { .. } => f.write_str("the size changed recently"),

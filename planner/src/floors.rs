@@ -1,77 +1,134 @@
-//! Floors of known events: from one lead window before an event until its end.
+//! Floors of known events and of hours: from one lead window before they begin until their end.
 
 use fleet::{Seconds, ServiceName, Timestamp, Units};
 
 use crate::plan::{DecidedBy, Hold};
 use crate::policy::EventFloor;
 use crate::sizing::Wish;
+use crate::snapshot::Hours;
 
-/// The events whose floors ask for more than demand does.
+/// What asks for a least size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Floor<'a> {
+    /// An event.
+    Event(&'a EventFloor),
+    /// Hours of the service's own, with the least size in them.
+    Hours(&'a Hours, Units),
+}
+
+impl Floor<'_> {
+    fn units(self) -> Units {
+        match self {
+            Floor::Event(event) => event.floor,
+            Floor::Hours(_, units) => units,
+        }
+    }
+
+    fn until(self) -> Timestamp {
+        match self {
+            Floor::Event(event) => event.until,
+            Floor::Hours(hours, _) => hours.until,
+        }
+    }
+
+    fn hold(self) -> Hold {
+        match self {
+            Floor::Event(event) => Hold::EventFloor {
+                name: event.name.clone(),
+                floor: event.floor,
+                until: event.until,
+            },
+            Floor::Hours(Hours { at, until, .. }, floor) => {
+                Hold::HoursFloor { at: at.clone(), floor, until: *until }
+            }
+        }
+    }
+
+    fn decides(self) -> DecidedBy {
+        match self {
+            Floor::Event(EventFloor { name, until, .. }) => {
+                DecidedBy::Event { name: name.clone(), until: *until }
+            }
+            Floor::Hours(Hours { at, until, .. }, _) => {
+                DecidedBy::Hours { at: at.clone(), until: *until }
+            }
+        }
+    }
+}
+
+/// Where floors come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub events: &'a [EventFloor],
+    /// Of the service's own.
+    pub hours: &'a [Hours],
+}
+
+/// The events and hours whose floors ask for more than demand does.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lift<'a> {
-    now: Option<&'a EventFloor>,
+    now: Option<Floor<'a>>,
     /// Begins before units taken away now could be back.
-    soon: Option<&'a EventFloor>,
+    soon: Option<Floor<'a>>,
     /// What was wanted without them.
     below: Units,
 }
 
 impl Lift<'_> {
-    /// The reason why `kept` units stay, where it is an event that takes place.
+    /// The reason why `kept` units stay, where it is a floor in force.
     pub fn holds(&self, kept: Units) -> Option<Hold> {
-        self.now.filter(|event| event.floor == kept).map(hold)
+        self.now.filter(|floor| floor.units() == kept).map(Floor::hold)
     }
 
     /// The same where it is one that begins soon.
     pub fn holds_for_soon(&self, kept: Units) -> Option<Hold> {
-        self.soon.filter(|event| event.floor == kept).map(hold)
+        self.soon.filter(|floor| floor.units() == kept).map(Floor::hold)
     }
 
-    /// What was wanted without the event that takes place, where that was less than `to`.
+    /// What was wanted without the floor in force, where that was less than `to`.
     pub fn below(&self, to: Units) -> Option<Units> {
         self.now.map(|_| self.below).filter(|below| *below < to)
     }
 }
 
-fn hold(event: &EventFloor) -> Hold {
-    Hold::EventFloor { name: event.name.clone(), floor: event.floor, until: event.until }
-}
-
-/// The highest floor of the events under way `ahead` from now; of equal ones the one that ends
-/// last.
+/// The highest floor under way `ahead` from now; of equal ones the one that ends last.
 fn highest<'a>(
-    floors: &'a [EventFloor],
+    sources: Sources<'a>,
     name: &ServiceName,
     at: Timestamp,
     ahead: Seconds,
-) -> Option<&'a EventFloor> {
-    let concerns = |event: &&EventFloor| {
+) -> Option<Floor<'a>> {
+    let is_on = |from, until| at + ahead >= from && at < until;
+    let events = sources.events.iter().filter(|event| {
         let ours = event.services.is_empty() || event.services.contains(name);
-        ours && at + ahead >= event.from && at < event.until
-    };
-    floors.iter().filter(concerns).max_by_key(|event| (event.floor, event.until))
+        ours && is_on(event.from, event.until)
+    });
+    let hours = sources.hours.iter().filter(|hours| is_on(hours.from, hours.until));
+    let hours = hours.filter_map(|hours| Some(Floor::Hours(hours, hours.min?)));
+    events.map(Floor::Event).chain(hours).max_by_key(|floor| (floor.units(), floor.until()))
 }
 
 /// Raises `wish` to the floors in force, where it wants less.
 pub(crate) fn lift<'a>(
     wish: &mut Wish,
-    floors: &'a [EventFloor],
+    sources: Sources<'a>,
     name: &ServiceName,
     at: Timestamp,
 ) -> Lift<'a> {
     let window = wish.sizing.window;
     let below = wish.grow_to;
-    // What is ordered now is in service a lead window later: then the event has begun.
-    let now = highest(floors, name, at, window.lead()).filter(|event| event.floor > below);
-    if let Some(event) = now {
-        wish.grow_to = event.floor;
+    // What is ordered now is in service a lead window later: then they have begun.
+    let now = highest(sources, name, at, window.lead()).filter(|floor| floor.units() > below);
+    if let Some(floor) = now {
+        wish.grow_to = floor.units();
         wish.provisional_calls_for_less = false;
-        wish.sizing.wanted = event.floor;
-        wish.sizing.decided_by = DecidedBy::Event { name: event.name.clone(), until: event.until };
+        wish.sizing.wanted = floor.units();
+        wish.sizing.decided_by = floor.decides();
     }
     let kept = wish.shrink_to.max(wish.grow_to);
-    let soon = highest(floors, name, at, window.hold_ahead()).filter(|event| event.floor > kept);
-    wish.shrink_to = soon.map_or(kept, |event| event.floor);
+    let ahead = window.hold_ahead();
+    let soon = highest(sources, name, at, ahead).filter(|floor| floor.units() > kept);
+    wish.shrink_to = soon.map_or(kept, Floor::units);
     if now.is_some() || soon.is_some() {
         wish.hold_keeps = (wish.shrink_to > wish.grow_to).then_some((wish.shrink_to, window.hold));
     }

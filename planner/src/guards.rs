@@ -1,16 +1,23 @@
 //! The guards, in order: each lets a change pass, narrows it, or holds it with its reason.
 
+mod hours;
+mod motion;
+
 use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 
 use crate::doubt;
 use crate::floors::Lift;
-use crate::learn::{actuate, is_of_before, written};
+use crate::hours::Bound;
+use crate::learn::is_of_before;
 use crate::memory::{Dwell, OpenOrder, Quality, ServiceMemory};
 use crate::outage::{self, Shape};
-use crate::plan::{Bound, Finding, Hold, Sizing, What};
+use crate::plan::{self, Finding, Hold, Sizing, What};
 use crate::policy::{ActiveFreeze, Actuate, FreezeScope, Mode, PoolPolicy, ServicePolicy};
 use crate::sizing::Wish;
 use crate::snapshot::{Disk, GroupView, KillSwitch, Observation, Snapshot};
+use crate::writes::{actuate, scalers_in, written};
+use hours::{bounded, by_hours};
+use motion::{changing, in_motion, notes};
 
 /// One service's case before the guards that look across services.
 pub(crate) struct Case<'a> {
@@ -25,6 +32,8 @@ pub(crate) struct Case<'a> {
     /// What is proven to be needed.
     pub proven: Units,
     pub dry_run: bool,
+    /// Its hours ask for it: no budget is drawn on.
+    pub by_hours: bool,
 }
 
 /// What the guards of one service look at.
@@ -43,6 +52,8 @@ pub(crate) struct Docket<'a, 'm> {
     pub mode: Mode,
     /// What keeps it in shadow though its configuration may let it act.
     pub shadow: Option<Hold>,
+    /// The hours that bound it now: its policy is as it is in them.
+    pub hours: Option<Bound<'a>>,
 }
 
 /// A change on its way through the guards.
@@ -115,6 +126,9 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
     let outcome = if let Some(owner) = &view.owner {
         let (owner, evidence) = (owner.name.clone(), owner.evidence.clone());
         passage.stop(Hold::Owned { owner, evidence })
+    } else if let Some(hours) = docket.hours.filter(|hours| hours.max < current) {
+        passage.to = hours.max;
+        by_hours(&mut passage, hours, floor, writes)
     } else if wish.grow_to > current {
         passage.to = wish.grow_to;
         increase(&mut passage, ceiling, &wish)
@@ -132,7 +146,7 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
     if change.is_some() && dry_run {
         passage.find(What::Held, docket.shadow.clone().unwrap_or(Hold::ObserveOnly));
     }
-    for note in wish.notes {
+    for note in notes(docket).into_iter().chain(wish.notes) {
         passage.findings.push(Finding {
             service: Some(docket.name.clone()),
             what: What::Noted,
@@ -151,6 +165,7 @@ pub(crate) fn judge<'a>(docket: &Docket<'a, '_>, wish: Wish) -> Case<'a> {
         proven: wish.proven,
         vouched: docket.vouched.filter(|_| looks_sound(docket)),
         dry_run,
+        by_hours: docket.hours.is_some_and(|hours| hours.max < current),
     }
 }
 
@@ -195,11 +210,14 @@ fn increase(passage: &mut Passage<'_>, ceiling: Units, wish: &Wish) -> Result<()
     }
     let (view, pool) = (passage.docket.view, &passage.docket.service.pool);
     passage.stop_if(view.launch_suspended, || Hold::Suspended { process: "Launch".to_owned() })?;
-    let bound = match pool.max {
-        Some(max) if max <= view.max => Bound::PolicyMax,
-        _ => Bound::CloudMax,
+    let bound = match (passage.docket.hours, pool.max) {
+        (Some(hours), _) if hours.max <= ceiling => bounded(hours),
+        (_, Some(max)) if max <= view.max => {
+            Hold::AtBound { bound: plan::Bound::PolicyMax, value: ceiling }
+        }
+        _ => Hold::AtBound { bound: plan::Bound::CloudMax, value: ceiling },
     };
-    passage.narrow(ceiling, Hold::AtBound { bound, value: ceiling })?;
+    passage.narrow(ceiling, bound)?;
     if let Some(step) = pool.max_step_up {
         // A step of nothing would be a stop.
         let step = step.max(Units(1));
@@ -258,6 +276,7 @@ fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<()
     others(passage, writes)?;
     data(passage, wish)?;
     changing(passage)?;
+    in_motion(passage, limits.kept)?;
     let to = passage.to;
     if let Some((wanted, hold)) = docket.lift.below(to).zip(docket.lift.holds(wish.grow_to)) {
         passage.find(What::Narrowed { wanted, to }, hold);
@@ -265,8 +284,12 @@ fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<()
     let bound = lower_bound(docket, writes);
     passage.narrow(limits.floor, Hold::AtBound { bound, value: limits.floor })?;
     windows(passage, wish, limits.kept)?;
-    if writes == Actuate::Desired && docket.view.protected > Units(0) {
-        let protected = docket.view.protected;
+    protected(passage, writes)
+}
+
+fn protected(passage: &mut Passage<'_>, writes: Actuate) -> Result<(), Stopped> {
+    let protected = passage.docket.view.protected;
+    if writes == Actuate::Desired && protected > Units(0) {
         passage.narrow(protected, Hold::Protected { protected })?;
     }
     Ok(())
@@ -275,7 +298,7 @@ fn decrease(passage: &mut Passage<'_>, wish: &Wish, limits: Limits) -> Result<()
 /// Another scaler, or somebody else's hand.
 fn others(passage: &mut Passage<'_>, writes: Actuate) -> Result<(), Stopped> {
     let docket = passage.docket;
-    let scales_in = docket.view.policies.iter().find(|policy| policy.enabled && policy.scales_in);
+    let scales_in = scalers_in(docket.view).next();
     if let (Actuate::Desired, Some(policy)) = (writes, scales_in) {
         return passage.stop(Hold::NativePolicy { name: policy.name.clone() });
     }
@@ -316,28 +339,13 @@ fn data(passage: &mut Passage<'_>, wish: &Wish) -> Result<(), Stopped> {
     passage.narrow(limit, Hold::DemandIncomplete { missing })
 }
 
-/// A group that is in motion.
-fn changing(passage: &mut Passage<'_>) -> Result<(), Stopped> {
-    let docket = passage.docket;
-    let view = docket.view;
-    passage.stop_if(view.terminate_suspended, || Hold::Suspended {
-        process: "Terminate".to_owned(),
-    })?;
-    if let Some(id) = &view.refresh {
-        return passage.stop(Hold::Refreshing { id: id.clone() });
+fn cooling_down(passage: &mut Passage<'_>) -> Result<(), Stopped> {
+    let (docket, pool) = (passage.docket, &passage.docket.service.pool);
+    let until = docket.memory.orders.changed_at.map(|at| at + pool.cooldown);
+    match until.filter(|until| *until > docket.snapshot.taken_at) {
+        Some(until) => passage.stop(Hold::CoolingDown { until }),
+        None => Ok(()),
     }
-    if let Some(order) = &docket.memory.orders.open {
-        return passage.stop(unconfirmed(order));
-    }
-    let units = view.unknown;
-    passage.stop_if(units > Units(0), || Hold::UnknownMembers { units })?;
-    let (pending, terminating) = (view.pending, view.terminating);
-    // What cannot be had serves nothing, and what it cannot serve is not counted.
-    let missing = pending > Units(0) && view.out_of_capacity;
-    passage.stop_if(missing, || Hold::OutOfCapacity { short: pending })?;
-    let moving = pending > Units(0) || terminating > Units(0);
-    passage.stop_if(moving, || Hold::GroupIsChanging { pending, terminating })?;
-    passage.stop_if(view.warming > Units(0), || Hold::WarmingUp { units: view.warming })
 }
 
 /// Cooldown, hold windows and billing.
@@ -347,9 +355,7 @@ fn windows(passage: &mut Passage<'_>, wish: &Wish, kept: Units) -> Result<(), St
     let after = |since: Option<Timestamp>, span: Seconds| {
         since.map(|at| at + span).filter(|until| *until > now)
     };
-    if let Some(until) = after(docket.memory.orders.changed_at, pool.cooldown) {
-        return passage.stop(Hold::CoolingDown { until });
-    }
+    cooling_down(passage)?;
     if let Some(Dwell { since, most }) = docket.memory.dwell {
         let until = since + dwell_span(pool, passage.current, wish, docket.memory);
         passage.stop_if(until > now, || Hold::Dwelling { most, until })?;
@@ -379,6 +385,9 @@ fn stay(
     writes: Actuate,
 ) -> Result<(), Stopped> {
     let docket = passage.docket;
+    if let Some(hours) = docket.hours.filter(|hours| hours.max == passage.current) {
+        return passage.stop(bounded(hours));
+    }
     in_doubt(passage, wish)?;
     if let Some(hold) = &wish.no_decrease {
         return passage.stop(hold.clone());
@@ -399,9 +408,9 @@ fn stay(
     passage.stop(hold)
 }
 
-fn lower_bound(docket: &Docket<'_, '_>, writes: Actuate) -> Bound {
+fn lower_bound(docket: &Docket<'_, '_>, writes: Actuate) -> plan::Bound {
     let own = docket.service.pool.min >= docket.view.min || writes == Actuate::Floor;
-    if own { Bound::PolicyMin } else { Bound::CloudMin }
+    if own { plan::Bound::PolicyMin } else { plan::Bound::CloudMin }
 }
 
 /// A removal of so small a part of the group, or of one unit, waits a little even with a trusted

@@ -4,6 +4,7 @@ mod account;
 mod capacity;
 
 use fleet::group::{Activity, Cause};
+use fleet::text::shortened;
 use fleet::{Change, FaultKind, OrTold, Seconds, Timestamp, Units};
 
 use crate::memory::{
@@ -16,11 +17,12 @@ use crate::reasons::{Author, ForeignChange};
 use crate::snapshot::{
     DemandPoint, DemandView, GroupView, Observation, OrderOutcome, OrderResult, ReducedForecast,
 };
+use crate::writes::{actuate, written};
 
 use account::account;
 pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};
-use capacity::learn_capacity;
 pub use capacity::is_capacity_wanted;
+use capacity::learn_capacity;
 pub(crate) use capacity::{CAPACITY_NEEDED, capacity_per_unit};
 
 /// Entries kept of what was in service and what was ordered.
@@ -32,21 +34,6 @@ const LEAD_TIME_MAX: Seconds = Seconds::days(1);
 /// The forecast loses its say when its loss exceeds last-value's by a tenth, and has it back when
 /// it is no worse than last-value's.
 const DISTRUST_ABOVE_PERCENT: u64 = 110;
-
-/// Which number is written: the minimum where native policies are left to grow the group. Policies
-/// that could not be read tell of none, and a minimum that was raised for them would stay.
-pub fn actuate(service: &ServicePolicy, view: &GroupView) -> Actuate {
-    let native = view.policies.iter().any(|policy| policy.enabled && !policy.is_unread());
-    service.pool.actuate.unwrap_or(if native { Actuate::Floor } else { Actuate::Desired })
-}
-
-/// What that number is now.
-pub(crate) fn written(service: &ServicePolicy, view: &GroupView) -> Units {
-    match actuate(service, view) {
-        Actuate::Desired => view.desired,
-        Actuate::Floor => view.min,
-    }
-}
 
 /// Takes in what was observed of one service.
 pub(crate) fn learn(
@@ -316,8 +303,8 @@ fn whom(number: Number, cause: Option<&Activity>) -> OrTold<ForeignChange> {
     let by = match cause {
         Some(a) if !a.cause_text.is_empty() => {
             let taken = change(Author::Described(String::new())).to_string().chars().count();
-            let text = a.cause_text.chars().filter(|c| !c.is_control());
-            Author::Described(text.take(CHARS.saturating_sub(taken)).collect())
+            let text: String = a.cause_text.chars().filter(|c| !c.is_control()).collect();
+            Author::Described(shortened(&text, CHARS.saturating_sub(taken)).into_owned())
         }
         Some(a) if a.cause == Cause::Schedule => Author::Schedule,
         Some(a) if a.cause == Cause::UserRequest => Author::User,

@@ -12,7 +12,7 @@ use crate::memory::ServiceMemory;
 use crate::numbers::{milli, milli_up};
 use crate::policy::PoolPolicy;
 use crate::reasons::UnusableForecast;
-use crate::snapshot::{GroupView, NoForecast, Record, ReducedForecast, Window};
+use crate::snapshot::{Aside, GroupView, NoForecast, Record, ReducedForecast, Window};
 
 /// Group activity that starts within this time after our order is attributed to us: clouds report
 /// our own calls as a user's request.
@@ -62,6 +62,7 @@ impl GroupView {
             owner: state.owner.clone(),
             newest_foreign_activity: newest_foreign(state, ours),
             out_of_capacity: newest_launch_found_no_machine(state),
+            aside: aside(state),
         }
     }
 }
@@ -90,13 +91,35 @@ fn newest_foreign(state: &GroupState, ours: &[Timestamp]) -> Option<Activity> {
     foreign.first().map(|a| Activity { launch: None, ..(*a).clone() })
 }
 
+fn newest_launch(state: &GroupState) -> Option<&Activity> {
+    let launches = state.activities.iter().filter(|a| a.kind == ActivityKind::Launch);
+    launches.filter(|a| a.status != ActivityStatus::InProgress).max_by_key(|a| a.started_at)
+}
+
 fn newest_launch_found_no_machine(state: &GroupState) -> bool {
-    state
-        .activities
-        .iter()
-        .filter(|a| a.kind == ActivityKind::Launch && a.status != ActivityStatus::InProgress)
-        .max_by_key(|a| a.started_at)
-        .is_some_and(|a| a.status == ActivityStatus::Failed { no_capacity: true })
+    let newest = newest_launch(state);
+    newest.is_some_and(|a| a.status == ActivityStatus::Failed { no_capacity: true })
+}
+
+fn aside(state: &GroupState) -> Aside {
+    let in_service = || state.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
+    let weighted = in_service().any(|i| i.weight != Units(1));
+    let set_aside = sum(state, |i| i.lifecycle == Lifecycle::Standby);
+    let there = state.in_service().0.saturating_add(set_aside.0);
+    let failed = newest_launch(state)
+        .filter(|a| a.status == ActivityStatus::Failed { no_capacity: false })
+        .filter(|_| there < state.desired.0);
+    Aside {
+        suspended: state.suspended.clone(),
+        deploying_since: None,
+        // Why it failed stands in the last line.
+        launch_failed: failed
+            .and_then(|a| a.cause_text.rsplit('\n').next())
+            .filter(|words| !words.is_empty())
+            .map(str::to_owned),
+        machines: weighted.then(|| u32::try_from(in_service().count()).unwrap_or(u32::MAX)),
+        buys_spot: state.buys_spot,
+    }
 }
 
 /// The parts of the lead window, as they stand now: what to forecast for.

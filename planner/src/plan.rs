@@ -1,5 +1,6 @@
 //! Actions, and findings that say why there are not more.
 
+use fleet::group::Process;
 use fleet::{
     AccountKey, Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Timestamp,
     Units,
@@ -115,6 +116,13 @@ pub enum DecidedBy {
         /// The event's name.
         name: String,
         /// When its floor ends.
+        until: Timestamp,
+    },
+    /// Hours that its operator gave it.
+    Hours {
+        /// As they were written.
+        at: String,
+        /// When they end.
         until: Timestamp,
     },
 }
@@ -390,6 +398,38 @@ pub enum Hold {
         /// Where.
         place: Place,
         why: Box<NoAnswer>,
+    },
+    /// Processes are suspended as a deployment suspends them.
+    Deploying {
+        /// Which.
+        suspended: Vec<Process>,
+        /// When that counts as how the group is kept.
+        until: Timestamp,
+    },
+    /// Launches fail, and not for want of machines; the order stands.
+    LaunchesFail {
+        /// Units ordered and not in service.
+        short: Units,
+        /// What the cloud said of the newest.
+        why: String,
+    },
+    /// Hours that the operator gave it bound its size.
+    Hours {
+        /// As they were written.
+        at: String,
+        /// The most units in them.
+        max: Units,
+        /// When they end.
+        until: Timestamp,
+    },
+    /// Hours that the operator gave it have come, or begin before a unit taken away now could be back.
+    HoursFloor {
+        /// As they were written.
+        at: String,
+        /// The least units in them.
+        floor: Units,
+        /// When they end.
+        until: Timestamp,
     },
 }
 

@@ -294,7 +294,7 @@ pub struct PoolPolicy {
     pub lead_time_rule: LeadTimeRule,
     /// In service to fully useful.
     pub warm_up: Seconds,
-    /// Which number is written; `None` chooses `floor` where native policies exist, else `desired`.
+    /// Which number is written; `None` chooses `floor` where a native policy takes units away, else `desired`.
     pub actuate: Option<Actuate>,
     /// The operator's own lower bound.
     pub min: Units,
@@ -351,6 +351,14 @@ pub struct EventFloor {
     pub from: Timestamp,
     /// Its end or the floor's expiry, whichever is first.
     pub until: Timestamp,
+}
+
+impl EventFloor {
+    /// Whether it is no event and stands for good: the minimum that the group's operator had set, which
+    /// whoever writes the minimum must keep to.
+    pub fn stands(&self) -> bool {
+        self.from == Timestamp(0)
+    }
 }
 
 /// What a freeze window restrains.

@@ -1,8 +1,8 @@
 //! Everything observed that a decision may depend on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::group::{Activity, NativePolicy, ScheduledAction, ServingSign};
+use fleet::group::{Activity, NativePolicy, Process, ScheduledAction, ServingSign};
 use fleet::{
     Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Step, Timestamp, Units,
 };
@@ -95,6 +95,9 @@ pub struct Observation {
     /// Launches that were seen to serve since then. Journals keep them beside the rest.
     #[serde(skip)]
     pub launched: Vec<Launched>,
+    /// The hours that its operator gave it, those of now and those that begin soon.
+    #[serde(default, with = "crate::behind", skip_serializing_if = "crate::behind::is_nothing")]
+    pub hours: Vec<Hours>,
 }
 
 /// So many intervals of the past are handed to a plan at most.
@@ -122,6 +125,21 @@ pub struct Launched {
     pub told_by: ServingSign,
     /// Whether it came out of a warm pool.
     pub warm: bool,
+}
+
+/// A time in which a service's operator bounds its size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hours {
+    /// As the operator wrote it, with its zone: `Mon-Fri 20:00-07:00 Europe/Berlin`.
+    pub at: String,
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+    /// The least units in it, in service when it begins.
+    pub min: Option<Units>,
+    /// The most units that may be in service in it.
+    pub max: Option<Units>,
 }
 
 /// What a decision needs of a group; see [`fleet::group::GroupState`].
@@ -163,6 +181,26 @@ pub struct GroupView {
     pub newest_foreign_activity: Option<Activity>,
     /// Whether the newest launches failed for want of machines.
     pub out_of_capacity: bool,
+    /// What else its cloud tells.
+    #[serde(default, with = "crate::behind", skip_serializing_if = "crate::behind::is_nothing")]
+    pub aside: Aside,
+}
+
+/// What a cloud tells of a group beside its numbers. Where it is stored as bytes it stands behind the
+/// group, or nowhere where there is nothing to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Processes that are suspended.
+    pub suspended: BTreeSet<Process>,
+    /// Since when those are suspended that a deployment suspends, as far as is known.
+    pub deploying_since: Option<Timestamp>,
+    /// What the cloud said of the newest launch, where that failed for another reason than capacity and
+    /// units are missing.
+    pub launch_failed: Option<String>,
+    /// Machines in service, where a machine is not a unit.
+    pub machines: Option<u32>,
+    /// Whether it may buy machines that the cloud can take back at any time.
+    pub buys_spot: bool,
 }
 
 impl GroupView {
@@ -204,6 +242,7 @@ impl GroupView {
             owner: None,
             newest_foreign_activity: None,
             out_of_capacity: false,
+            aside: Aside::default(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct ListedGroup<O> {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) suspended: Vec<Process>,
     pub(crate) owner: Option<Owner>,
+    /// Whether it may buy spot machines.
+    pub(crate) buys_spot: bool,
     pub(crate) own: O,
 }
 
@@ -66,6 +68,7 @@ impl<O> ListedGroup<O> {
             tags: self.tags,
             suspended: self.suspended.into_iter().collect(),
             owner: self.owner,
+            buys_spot: self.buys_spot,
             new_instances_protected: false,
             health_check_grace: Seconds::ZERO,
             warm_up: None,

@@ -27,6 +27,10 @@ const ACTIVITIES_AGE: Seconds = Seconds::minutes(10);
 /// How far back activities are kept.
 pub(crate) const ACTIVITIES_SPAN: Seconds = Seconds::hours(1);
 
+/// How long a refresh may rest between two batches: longer than the activities of a quiet group are good
+/// for.
+const REFRESH_RESTS: Seconds = Seconds::minutes(20);
+
 /// A whole region's policies or scheduled actions, by group.
 #[derive(Debug)]
 pub(crate) struct Sweep<T> {
@@ -96,6 +100,8 @@ pub(crate) struct Remembered {
     pub(crate) policies: Sweep<NativePolicy>,
     pub(crate) scheduled: Sweep<ScheduledAction>,
     activities: BTreeMap<String, Activities>,
+    /// Refreshes of groups that only activities tell of, and when each was last at work.
+    refreshes: BTreeMap<String, (String, Timestamp)>,
 }
 
 impl Remembered {
@@ -127,6 +133,16 @@ impl Remembered {
         self.activities.insert(group.id.clone(), known);
     }
 
+    pub(crate) fn keep_refresh(&mut self, group: &str, task: String, at: Timestamp) {
+        self.refreshes.insert(group.to_owned(), (task, at));
+    }
+
+    /// The refresh of a group that was at work lately: from one batch to the next it rests.
+    pub(crate) fn refresh(&self, group: &str, now: Timestamp) -> Option<String> {
+        let known = self.refreshes.get(group).filter(|(_, at)| now.apart(*at) <= REFRESH_RESTS);
+        known.map(|(task, _)| task.clone())
+    }
+
     /// Activities of the last hour, and those still under way, newest first.
     pub(crate) fn activities(&self, id: &str, now: Timestamp) -> Vec<Activity> {
         let Some(known) = self.activities.get(id) else { return Vec::new() };
@@ -139,6 +155,7 @@ impl Remembered {
     /// Forgets groups that are gone.
     pub(crate) fn forget(&mut self, now: Timestamp) {
         self.activities.retain(|_, known| now.apart(known.read_at) < Seconds::days(1));
+        self.refreshes.retain(|_, (_, at)| now.apart(*at) <= REFRESH_RESTS);
     }
 
     /// Native policies of a group; where they, or its scheduled actions, are not known, one that
@@ -197,6 +214,7 @@ mod tests {
             tags: BTreeMap::new(),
             suspended: Vec::new(),
             owner: None,
+            buys_spot: false,
             own: (),
         }
     }
@@ -256,6 +274,22 @@ mod tests {
         assert_eq!(shown(START), ["new", "old and under way"]);
         assert_eq!(shown(START + Seconds(3601)), ["old and under way"]);
         assert!(remembered.activities("other", START).is_empty());
+    }
+
+    #[test]
+    fn a_refresh_rests_between_batches_and_is_over_after_that() {
+        let mut remembered = Remembered::default();
+        remembered.keep_refresh("web", "ir-1".to_owned(), START);
+        let shown = |remembered: &Remembered, minutes| {
+            remembered.refresh("web", START + Seconds::minutes(minutes))
+        };
+        assert_eq!(shown(&remembered, 20).as_deref(), Some("ir-1"));
+        assert_eq!(shown(&remembered, 21), None);
+        assert_eq!(remembered.refresh("other", START), None);
+        remembered.keep_refresh("web", "ir-2".to_owned(), START + Seconds::minutes(30));
+        assert_eq!(shown(&remembered, 40).as_deref(), Some("ir-2"));
+        remembered.forget(START + Seconds::hours(2));
+        assert!(remembered.refreshes.is_empty());
     }
 
     #[test]

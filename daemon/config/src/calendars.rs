@@ -7,9 +7,11 @@ use forecaster::{Calendar, Day, Occurrence};
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
+use planner::idle::schedule::Span;
 use planner::policy::EventFloor;
+use planner::snapshot::Hours;
 
-use crate::{CalendarRule, Config, EventRule, floors_ahead};
+use crate::{CalendarRule, Config, EventRule, HoursRule, floors_ahead};
 
 /// How far back a forecaster's calendar goes: more than any history that is held.
 const BEHIND: Seconds = Seconds::days(70);
@@ -25,16 +27,69 @@ pub struct Calendars {
     rules: BTreeMap<String, CalendarRule>,
     events: Vec<EventRule>,
     services: BTreeMap<ServiceName, String>,
+    /// The hours that there are, each once: thousands of services may have the same.
+    hours: Vec<Vec<HoursRule>>,
+    /// Which of them a service has.
+    hours_of: BTreeMap<ServiceName, usize>,
+}
+
+/// What the hours of services ask for around now.
+#[derive(Clone, Debug, Default)]
+pub struct HoursNow<'a> {
+    around: Vec<Vec<Hours>>,
+    of: Option<&'a BTreeMap<ServiceName, usize>>,
+}
+
+impl HoursNow<'_> {
+    /// What those of a service ask for, now and in the days to come.
+    pub fn of(&self, service: &ServiceName) -> Vec<Hours> {
+        let at = self.of.and_then(|of| of.get(service));
+        at.and_then(|at| self.around.get(*at)).cloned().unwrap_or_default()
+    }
 }
 
 impl Calendars {
     /// Those of a configuration; services made of templates are added with [`Calendars::assign`].
     pub fn of(config: &Config) -> Calendars {
-        Calendars {
+        let mut calendars = Calendars {
             rules: config.calendars.clone(),
             events: config.events.clone(),
             services: config.service_calendars.clone(),
+            ..Calendars::default()
+        };
+        for (service, hours) in &config.service_hours {
+            calendars.bound(service, hours);
         }
+        calendars
+    }
+
+    /// Lets hours bound a service, unless it has some.
+    pub fn bound(&mut self, service: &ServiceName, hours: &[HoursRule]) {
+        if hours.is_empty() || self.hours_of.contains_key(service) {
+            return;
+        }
+        let known = self.hours.iter().position(|known| known == hours);
+        let at = known.unwrap_or_else(|| {
+            self.hours.push(hours.to_vec());
+            self.hours.len() - 1
+        });
+        self.hours_of.insert(service.clone(), at);
+    }
+
+    /// The hours of a service.
+    pub fn hours(&self, service: &ServiceName) -> &[HoursRule] {
+        self.hours_of.get(service).map_or(&[], |at| self.hours[*at].as_slice())
+    }
+
+    /// What the hours of all services ask for around `now`.
+    pub fn hours_at(&self, now: Timestamp) -> HoursNow<'_> {
+        let around = |rules: &Vec<HoursRule>| rules.iter().flat_map(|r| r.around(now)).collect();
+        HoursNow { around: self.hours.iter().map(around).collect(), of: Some(&self.hours_of) }
+    }
+
+    /// When a service is closed, from one moment to another: what is measured then is no demand.
+    pub fn closed(&self, service: &ServiceName, covers: Span) -> Vec<Span> {
+        self.hours(service).iter().flat_map(|rule| rule.closed(covers)).collect()
     }
 
     /// Lets a service live by the calendar `name`, unless it has one.

@@ -14,6 +14,7 @@ mod event;
 mod fault;
 mod freeze;
 mod holidays;
+mod hours;
 mod idle;
 mod keys;
 mod metric;
@@ -59,6 +60,7 @@ pub use event::{EventRule, EventWindow, Floor, Yearly, floors_ahead};
 pub use fault::ConfigFault;
 pub use freeze::{FreezeRule, FreezeWindow, Weekly, freezes_active};
 pub use holidays::{Holiday, Holidays};
+pub use hours::HoursRule;
 pub use idle::IdleConfig;
 pub use metric::{counted_size, known_rate, known_spacing, known_sparse};
 pub use page::{IdentityProxy, Page, PageToken, Right, Tls, Viewing, is_name};
@@ -116,6 +118,8 @@ pub struct Config {
     pub alerts: Vec<AlertChannel>,
     /// Which calendar the users of a service live by; all others live by none.
     pub service_calendars: BTreeMap<ServiceName, String>,
+    /// The hours that bound the sizes of services.
+    pub service_hours: BTreeMap<ServiceName, Vec<HoursRule>>,
 }
 
 /// What is logged, and how.

@@ -12,6 +12,7 @@ use super::calendar::calendars;
 use super::defaults::Defaults;
 use super::event::events;
 use super::freeze::freezes;
+use super::hours::KnownCalendars;
 use super::idle::{self, idle};
 use super::keys::Key;
 use super::keys::root::{budgets, journal as of_journal, log as of_log, top};
@@ -42,7 +43,8 @@ fn config(root: &Table<'_>) -> Config {
         .unwrap_or(Defaults::POLL_INTERVAL);
     let providers = providers(root);
     let (calendars, calendar_names) = calendars(root);
-    let keys = ServiceKeys::new(Mode::Act, calendar_names.clone()).with_defaults(root);
+    let known = KnownCalendars { named: calendar_names.clone(), read: calendars.clone() };
+    let keys = ServiceKeys::new(Mode::Act, known).with_defaults(root);
     let services = services(root, &keys, &providers);
     let templates = templates(root, &keys, &providers);
     let known_calendars = idle::Calendars { read: &calendars, named: &calendar_names };
@@ -81,6 +83,7 @@ fn config(root: &Table<'_>) -> Config {
         idle,
         alerts: alerts(root),
         service_calendars: services.calendars,
+        service_hours: services.hours,
     };
     root.finish();
     config

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fleet::metric::MetricQuery;
 use fleet::{GroupRef, ServiceName, Step};
@@ -10,6 +11,7 @@ use planner::policy::{CapacityPerUnit, Mode, PoolPolicy, ServicePolicy, Share, S
 
 use super::calendar;
 use super::defaults::Defaults;
+use super::hours::{self, HoursRule, KnownCalendars};
 use super::keys::Key;
 use super::keys::root::top;
 use super::keys::service::{
@@ -42,13 +44,14 @@ pub(super) struct ServiceKeys {
     forecaster: ModelKind,
     upstreams: Vec<String>,
     calendar: Option<String>,
-    calendars: Vec<String>,
+    calendars: Arc<KnownCalendars>,
+    hours: Vec<HoursRule>,
     pool: PoolKeys,
 }
 
 impl ServiceKeys {
     /// What holds where neither the service nor `[service_defaults]` says anything.
-    pub fn new(mode: Mode, calendars: Vec<String>) -> ServiceKeys {
+    pub fn new(mode: Mode, calendars: KnownCalendars) -> ServiceKeys {
         ServiceKeys {
             mode,
             gated: false,
@@ -56,7 +59,8 @@ impl ServiceKeys {
             forecaster: ModelKind::default(),
             upstreams: Vec::new(),
             calendar: None,
-            calendars,
+            calendars: Arc::new(calendars),
+            hours: Vec::new(),
             pool: PoolKeys::default(),
         }
     }
@@ -96,9 +100,13 @@ impl ServiceKeys {
                 .unwrap_or(self.forecaster),
             upstreams: upstreams.map_or_else(|| self.upstreams.clone(), |entry| names(&entry)),
             calendar: calendar
-                .and_then(|entry| calendar::named(&entry, &self.calendars))
+                .and_then(|entry| calendar::named(&entry, &self.calendars.named))
                 .or_else(|| self.calendar.clone()),
-            calendars: self.calendars.clone(),
+            calendars: Arc::clone(&self.calendars),
+            hours: match table.get(&shared::HOURS) {
+                Some(entry) => hours::hours(&entry, &self.calendars),
+                None => self.hours.clone(),
+            },
             pool: self.pool.clone(),
         }
     }
@@ -117,6 +125,8 @@ pub(super) struct Services {
     pub policies: BTreeMap<ServiceName, ServicePolicy>,
     pub forecasters: BTreeMap<ServiceName, ModelKind>,
     pub calendars: BTreeMap<ServiceName, String>,
+    /// The hours of those that have any.
+    pub hours: BTreeMap<ServiceName, Vec<HoursRule>>,
     /// Those that act only once promoted.
     pub gated: BTreeSet<ServiceName>,
     /// The names of all, faulty ones too.
@@ -155,6 +165,9 @@ pub(super) fn services(root: &Table<'_>, keys: &ServiceKeys, providers: &Provide
         }
         if let Some(calendar) = keys.calendar {
             services.calendars.insert(name.clone(), calendar);
+        }
+        if !keys.hours.is_empty() {
+            services.hours.insert(name.clone(), keys.hours);
         }
         services.policies.insert(name, policy);
     }
@@ -305,8 +318,7 @@ impl OfGroup<'_, '_> {
             faults.push((message, hint));
         }
         if pool.min.0 == 0 {
-            let message =
-                format!("{found} shows nothing while no unit is there, and `min` is 0");
+            let message = format!("{found} shows nothing while no unit is there, and `min` is 0");
             faults.push((message, "write `min = 1`: nothing would bring the group back"));
         }
         if fixed_capacity > 0.0 {
@@ -407,6 +419,11 @@ impl ServiceKeys {
     /// The calendar that its users live by.
     pub fn calendar(&self) -> Option<&String> {
         self.calendar.as_ref()
+    }
+
+    /// The hours that bound its size.
+    pub fn hours(&self) -> &[HoursRule] {
+        &self.hours
     }
 
     /// Whether a service acts only once promoted.

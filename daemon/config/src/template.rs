@@ -9,6 +9,7 @@ use forecaster::ModelKind;
 use planner::policy::{PoolPolicy, ServicePolicy};
 use serde::Serialize;
 
+use super::hours::HoursRule;
 use super::keys::root::top;
 use super::keys::service::{template as known, template_match};
 use super::metric::{Place, Surroundings};
@@ -34,6 +35,8 @@ pub struct ServiceTemplate {
     pub forecaster: ModelKind,
     /// The calendar that its users live by.
     pub calendar: Option<String>,
+    /// The hours that bound its size.
+    pub hours: Vec<HoursRule>,
     /// Whether it acts only once promoted.
     pub gated: bool,
 }
@@ -316,6 +319,7 @@ fn template(
         service,
         forecaster: keys.forecaster(),
         calendar: keys.calendar().cloned(),
+        hours: keys.hours().to_vec(),
         gated: keys.gated(),
     })
 }

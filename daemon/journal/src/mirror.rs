@@ -12,8 +12,8 @@ use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
-    DemandView, Disk, GroupView, KillSwitch, Launched, NoForecast, Observation, OrderOutcome,
-    PastInterval, Snapshot, Undiscovered,
+    Aside, DemandView, Disk, GroupView, Hours, KillSwitch, Launched, NoForecast, Observation,
+    OrderOutcome, PastInterval, Snapshot, Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -134,38 +134,25 @@ struct SignsPart {
     lead_times: Vec<Seconds>,
 }
 
-/// Demand, and behind it what the past told of it, where that told anything: records of before format 9
-/// have nothing there.
-fn demand_part(demand: &DemandView, past: &[PastInterval]) -> Vec<u8> {
-    let mut bytes = plain(demand);
-    if !past.is_empty() {
-        bytes.extend(plain(&past));
-    }
-    bytes
-}
-
-/// What [`demand_part`] wrote.
-fn read_demand(bytes: &[u8]) -> postcard::Result<(DemandView, Vec<PastInterval>)> {
-    let (demand, rest) = postcard::take_from_bytes(bytes)?;
-    let past = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest)? };
-    Ok((demand, past))
-}
-
 impl SignsPart {
-    /// Its bytes, and behind them what was seen to serve, where anything was: records of before format
-    /// 9 have nothing there.
-    fn with(&self, launched: &[Launched]) -> Vec<u8> {
+    /// Its bytes, and behind them what was seen to serve and the hours, where there is any: records of
+    /// before format 9 have nothing there.
+    fn with(&self, launched: &Vec<Launched>, hours: &Vec<Hours>) -> Vec<u8> {
         let mut bytes = plain(self);
-        if !launched.is_empty() {
-            bytes.extend(plain(&launched));
+        if !launched.is_empty() || !hours.is_empty() {
+            bytes.extend(plain(launched));
         }
+        put_behind(&mut bytes, hours);
         bytes
     }
 
-    fn read(bytes: &[u8]) -> postcard::Result<(SignsPart, Vec<Launched>)> {
+    fn read(bytes: &[u8]) -> postcard::Result<(SignsPart, Vec<Launched>, Vec<Hours>)> {
         let (part, rest) = postcard::take_from_bytes(bytes)?;
-        let launched = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest)? };
-        Ok((part, launched))
+        if rest.is_empty() {
+            return Ok((part, Vec::new(), Vec::new()));
+        }
+        let (launched, hours) = read_behind(rest)?;
+        Ok((part, launched, hours))
     }
 }
 
@@ -173,6 +160,21 @@ impl SignsPart {
 pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
     // A `Vec` takes any length, and the vocabulary holds nothing that postcard refuses.
     postcard::to_stdvec(part).expect("the vocabulary serializes")
+}
+
+/// Puts what a part got later behind it, where there is anything: nobody else has a byte of it.
+fn put_behind<T: Serialize + Default + PartialEq>(part: &mut Vec<u8>, later: &T) {
+    if *later != T::default() {
+        part.extend(plain(later));
+    }
+}
+
+/// A part, and what [`put_behind`] put there.
+fn read_behind<T: DeserializeOwned, L: DeserializeOwned + Default>(
+    bytes: &[u8],
+) -> postcard::Result<(T, L)> {
+    let (part, rest) = postcard::take_from_bytes(bytes)?;
+    Ok((part, if rest.is_empty() { L::default() } else { postcard::from_bytes(rest)? }))
 }
 
 impl Mirror {
@@ -248,6 +250,7 @@ impl Mirror {
                 lead_times,
                 past,
                 launched,
+                hours,
             } = seen;
             let slot = self.slot(Some(name));
             let mut group = group.clone();
@@ -255,7 +258,11 @@ impl Mirror {
                 group.read_at = swap_age(*taken_at, group.read_at);
             }
             slot[GROUP] = plain(&group);
-            slot[DEMAND] = demand_part(demand, past);
+            if let Ok(group) = &group {
+                put_behind(&mut slot[GROUP], &group.aside);
+            }
+            slot[DEMAND] = plain(demand);
+            put_behind(&mut slot[DEMAND], past);
             let forecast = forecast.as_ref().map(ForecastPart::of);
             slot[FORECAST] = plain(&forecast);
             let signs = SignsPart {
@@ -263,7 +270,7 @@ impl Mirror {
                 outcomes: outcomes.clone(),
                 lead_times: lead_times.clone(),
             };
-            slot[SIGNS] = signs.with(launched);
+            slot[SIGNS] = signs.with(launched, hours);
         }
     }
 
@@ -440,13 +447,15 @@ impl Mirror {
     }
 
     fn observation(&self, at: usize, taken_at: Timestamp) -> Result<Observation, Unfit> {
-        let mut group: Result<GroupView, Fault> = self.read(at, GROUP)?;
+        let (mut group, aside): (Result<GroupView, Fault>, Aside) =
+            self.read_as(at, GROUP, read_behind)?;
         if let Ok(group) = &mut group {
+            group.aside = aside;
             group.read_at = swap_age(taken_at, group.read_at);
         }
         let forecast: Result<ForecastPart, NoForecast> = self.read(at, FORECAST)?;
-        let (demand, past) = self.read_as(at, DEMAND, read_demand)?;
-        let (signs, launched) = self.read_as(at, SIGNS, SignsPart::read)?;
+        let (demand, past) = self.read_as(at, DEMAND, read_behind)?;
+        let (signs, launched, hours) = self.read_as(at, SIGNS, SignsPart::read)?;
         let SignsPart { signals, outcomes, lead_times } = signs;
         Ok(Observation {
             group,
@@ -457,6 +466,7 @@ impl Mirror {
             lead_times,
             past,
             launched,
+            hours,
         })
     }
 

@@ -31,6 +31,7 @@ use tracing::{Instrument, info_span};
 
 use crate::cycle::minimums::Minimums;
 use crate::execute::{self, Handles};
+use crate::gather::deployments::Deployments;
 use crate::gather::masters;
 use crate::gather::policies::PoliciesRead;
 use crate::gather::{Observer, Providers, Question};
@@ -85,6 +86,8 @@ pub struct Engine {
     pub(crate) minimums: Minimums,
     /// Policies of groups as they were last read.
     policies_read: PoliciesRead,
+    /// Groups that are deployed to.
+    deployments: Deployments,
     outcomes: BTreeMap<ServiceName, Vec<OrderOutcome>>,
     ours: BTreeMap<ServiceName, Vec<Timestamp>>,
     handles: Handles,
@@ -116,6 +119,7 @@ impl Engine {
             recall: Arc::default(),
             minimums: Minimums::default(),
             policies_read: PoliciesRead::default(),
+            deployments: Deployments::default(),
             outcomes: BTreeMap::new(),
             ours: BTreeMap::new(),
             handles: Handles::default(),
@@ -124,7 +128,9 @@ impl Engine {
 
     /// Takes over another policy: write handles are made anew from it.
     pub fn reload(&mut self, standing: Standing) {
-        self.standing = standing;
+        let before = std::mem::replace(&mut self.standing, standing);
+        let (old, new) = (&before.calendars, &self.standing.calendars);
+        self.observer.make_anew(|name| old.hours(name) != new.hours(name));
         self.handles = Handles::default();
         self.observer.look_up_calendars(|_| true);
     }
@@ -134,6 +140,7 @@ impl Engine {
         let before = std::mem::replace(&mut self.standing, standing);
         let (old, new) = (&before.calendars, &self.standing.calendars);
         self.observer.look_up_calendars(|name| old.rule(name) != new.rule(name));
+        self.observer.make_anew(|name| old.hours(name) != new.hours(name));
         self.handles = Handles::default();
     }
 
@@ -145,6 +152,7 @@ impl Engine {
     /// Remembers what an earlier cycle, before a restart, had read of groups.
     pub fn remember_policies(&mut self, snapshot: &Snapshot) {
         self.policies_read.note(&snapshot.services);
+        self.deployments.remember(&snapshot.services);
     }
 
     /// Takes in the result of an order that no cycle has seen yet.
@@ -161,6 +169,7 @@ impl Engine {
                 policy: &self.standing.policy,
                 models: &self.standing.models,
                 calendars: &self.standing.calendars,
+                hours: self.standing.calendars.hours_at(taken_at),
                 providers: &self.providers,
                 memory: &self.memory,
                 last_taken_at: self.last_taken_at,
@@ -172,6 +181,7 @@ impl Engine {
             .await;
         let mut services = gathered.observations;
         self.policies_read.stand_in(&mut services);
+        self.deployments.note(&mut services, taken_at);
         self.minimums.look(&services);
         masters::mark(&self.standing.written, &self.memory, &mut services);
         let mut resolved = Vec::new();

@@ -2,6 +2,7 @@
 //!
 //! What could not be read is part of the snapshot, by service: nothing here fails.
 
+pub(crate) mod deployments;
 mod launches;
 pub(crate) mod masters;
 mod observe;
@@ -11,13 +12,14 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config::calendars::Calendars;
+use config::calendars::{Calendars, HoursNow};
 use fleet::group::GroupState;
 use fleet::metric::{MetricKey, MetricQuery, Sample};
 use fleet::{Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Step, Timestamp};
 use forecaster::{ModelKind, Series, ServiceForecaster};
 use journal::SampleBatch;
 use planner::Memory;
+use planner::idle::schedule::Span;
 use planner::memory::AWAY_KEPT;
 use planner::policy::{Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderOutcome};
@@ -80,6 +82,8 @@ pub struct Question<'a> {
     pub models: &'a BTreeMap<ServiceName, ModelKind>,
     /// The calendars and events.
     pub calendars: &'a Calendars,
+    /// What the hours of services ask for around now.
+    pub hours: HoursNow<'a>,
     /// The clouds.
     pub providers: &'a Providers,
     /// What was known after the last cycle.
@@ -265,8 +269,10 @@ impl Observer {
         } else {
             None
         };
-        let short = &watched.short;
-        self.store.refresh(&mut watched.demand, service, from, settled_until, short);
+        let covers = Span { from: from.unwrap_or(now - store::history(step)), until: now };
+        let closed = question.calendars.closed(name, covers);
+        let (demand, short) = (&mut watched.demand, &watched.short);
+        self.store.refresh_open(demand, service, from, settled_until, short, &closed);
         watched.complete = true;
         watched.changed_from = None;
         let keep = store::history(step);
@@ -290,6 +296,13 @@ impl Observer {
             if is_another(name) {
                 watched.calendar_day = None;
             }
+        }
+    }
+
+    /// Makes the series of a service anew whose hours are others by now: what is demand in it is another.
+    pub fn make_anew(&mut self, is_another: impl Fn(&ServiceName) -> bool) {
+        for (name, watched) in &mut self.services {
+            watched.complete &= !is_another(name);
         }
     }
 
@@ -332,7 +345,8 @@ impl Observer {
             .iter()
             .filter_map(|query| {
                 // What is made of utilisation settles as that does.
-                let query = service.utilisation.as_ref().filter(|_| query.is_made()).unwrap_or(query);
+                let query =
+                    service.utilisation.as_ref().filter(|_| query.is_made()).unwrap_or(query);
                 let provider = question.providers.get(&query.provider)?;
                 Some(provider.metrics().keeps(query).settling)
             })
@@ -389,6 +403,7 @@ capacity_per_unit = 5
             policy,
             models: &BTreeMap::new(),
             calendars,
+            hours: calendars.hours_at(at),
             providers: &Providers::new(),
             memory: &Memory::default(),
             last_taken_at: None,

@@ -20,6 +20,7 @@ use fleet::metric::{MetricKey, MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{Fault, FaultKind, Seconds, Step, Timestamp};
 use forecaster::{Marks, Series};
 use planner::demand::Member;
+use planner::idle::schedule::Span;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
 use providers::Samples;
@@ -201,7 +202,8 @@ impl Store {
     /// The samples of a metric from then on that are known in whole, oldest first.
     pub fn whole(&self, query: &MetricQuery, from: Timestamp) -> Vec<(Timestamp, f64)> {
         let Some(series) = self.series(query) else { return Vec::new() };
-        let known = series.iter().filter(|(start, _)| *start >= from && !parts::has(series, *start));
+        let known =
+            series.iter().filter(|(start, _)| *start >= from && !parts::has(series, *start));
         known.filter_map(|(start, value)| Some((start, value?))).collect()
     }
 
@@ -228,7 +230,8 @@ impl Store {
         if value.is_some() || unknown || held.is_some_and(|held| held.may_lack(start)) {
             return value;
         }
-        if held.is_some_and(|held| held.is_silent_too_long(start)) && !self.is_idle(service, start) {
+        if held.is_some_and(|held| held.is_silent_too_long(start)) && !self.is_idle(service, start)
+        {
             return None;
         }
         let heartbeat = heartbeats(service, query).any(|other| {
@@ -253,9 +256,10 @@ impl Store {
             .map(|query| MemberPoints {
                 points: self.recent(query, service, now),
                 parts: self.recent_parts(query, now),
-                fault: self.fault_of(query).map(Cow::Borrowed).or_else(|| {
-                    self.silence(query, service, now).map(Cow::Owned)
-                }),
+                fault: self
+                    .fault_of(query)
+                    .map(Cow::Borrowed)
+                    .or_else(|| self.silence(query, service, now).map(Cow::Owned)),
             })
             .collect()
     }
@@ -302,6 +306,19 @@ impl Store {
         settled_until: Timestamp,
         short: &BTreeSet<Timestamp>,
     ) {
+        self.refresh_open(demand, service, changed_from, settled_until, short, &[]);
+    }
+
+    /// The same of a service that is closed at times: what was measured then is a gap.
+    pub fn refresh_open(
+        &self,
+        demand: &mut Series,
+        service: &ServicePolicy,
+        changed_from: Option<Timestamp>,
+        settled_until: Timestamp,
+        short: &BTreeSet<Timestamp>,
+        closed: &[Span],
+    ) {
         let held: Vec<&Series> = service
             .demand
             .iter()
@@ -326,7 +343,7 @@ impl Store {
         }
         let lone = unusual::lone(demand, &sums);
         for (start, sum) in sums {
-            if lone.binary_search(&start).is_err() {
+            if lone.binary_search(&start).is_err() && !is_closed(closed, start, step) {
                 let marks = Marks {
                     provisional: start + step.span() > settled_until,
                     censored: self.censored(service, start)
@@ -412,7 +429,19 @@ pub struct MemberPoints<'a> {
     fault: Option<Cow<'a, Fault>>,
 }
 
+/// Whether a part of the interval lies in a time in which nothing may serve.
+fn is_closed(closed: &[Span], start: Timestamp, step: Step) -> bool {
+    let end = start + step.span();
+    closed.iter().any(|span| span.from < end && start < span.until)
+}
+
 impl MemberPoints<'_> {
+    /// Without those of times in which nothing may serve.
+    pub fn open(mut self, closed: &[Span], step: Step) -> Self {
+        self.points.retain(|point| !is_closed(closed, point.start, step));
+        self
+    }
+
     /// As the planner reads it.
     pub fn as_member(&self) -> Member<'_> {
         Member { points: &self.points, fault: self.fault.as_deref(), parts: &self.parts }

@@ -11,7 +11,7 @@ use planner::policy::{Mode, Policy};
 use planner::snapshot::OrderResult;
 use providers::Provider;
 use providers::traced::{Calls, Traced};
-use report::{Turn, ending, is_routine, reason, stage_line, turn_json, unread, unread_of};
+use report::{Turn, Waiting, ending, is_routine, reason, stage_line, turn_json, unread, unread_of};
 use serde_json::{Value, json};
 
 use crate::assemble::Clouds;
@@ -30,12 +30,17 @@ pub fn faults(faults: &[ConfigFault]) {
     eprintln!("error: {count} {noun} in the configuration, nothing was started");
 }
 
+/// So many services that wait for the same are named; of more their number is told.
+const NAMED_MAX: usize = 5;
+
 /// Prints decisions as they are made: every action, and every hold that is new and not
 /// routine.
 pub struct Reporter {
     format: Format,
     colour: bool,
     shown: BTreeSet<(Option<ServiceName>, &'static str)>,
+    /// Services of which it was said what they wait for, if for anything.
+    waited: BTreeSet<ServiceName>,
     actions: u64,
     cycles: u64,
 }
@@ -44,7 +49,24 @@ impl Reporter {
     /// Prints to stdout.
     pub fn new(format: Format) -> Reporter {
         let colour = crate::options::colored(&std::io::stdout());
-        Reporter { format, colour, shown: BTreeSet::new(), actions: 0, cycles: 0 }
+        let (shown, waited) = (BTreeSet::new(), BTreeSet::new());
+        Reporter { format, colour, shown, waited, actions: 0, cycles: 0 }
+    }
+
+    /// What services wait for, each once: a daemon that has just begun looks like one that does nothing.
+    fn waiting(&mut self, turn: &Turn) -> Vec<(String, String)> {
+        let mut told: BTreeMap<String, Vec<&ServiceName>> = BTreeMap::new();
+        for name in turn.snapshot.services.keys().filter(|name| !self.waited.contains(*name)) {
+            if let Some(waiting) = waiting(turn, name) {
+                told.entry(format!("waiting for {waiting}")).or_default().push(name);
+            }
+        }
+        self.waited.extend(turn.snapshot.services.keys().cloned());
+        let lines = told.into_iter().flat_map(|(what, names)| match names.len() {
+            0..=NAMED_MAX => names.iter().map(|name| (name.to_string(), what.clone())).collect(),
+            many => vec![("fleet".to_owned(), format!("{many} services: {what}"))],
+        });
+        lines.collect()
     }
 
     /// Prints what is new in a turn.
@@ -78,6 +100,9 @@ impl Reporter {
             let why = reason(&action.sizing);
             let told = shown(&format!("{why}{ending}"));
             lines.push(line(action.service.as_str(), format!("{change}  {told}")));
+        }
+        for (subject, what) in self.waiting(turn) {
+            lines.push(line(&subject, shown(&what)));
         }
         let before = std::mem::take(&mut self.shown);
         for finding in &turn.plan.findings {
@@ -192,6 +217,16 @@ fn calls_json(provider: &Traced) -> Value {
     all.iter().map(|(operation, calls)| (operation.word(), of(calls))).collect()
 }
 
+/// What a service waits for, where time alone brings it.
+fn waiting(turn: &Turn, name: &ServiceName) -> Option<Waiting> {
+    let seen = turn.snapshot.services.get(name)?;
+    // By service name.
+    let findings = &turn.plan.findings;
+    let first = findings.partition_point(|finding| finding.service.as_ref() < Some(name));
+    let own = findings[first..].iter().take_while(|f| f.service.as_ref() == Some(name));
+    Waiting::of(seen, &own.collect::<Vec<_>>())
+}
+
 fn service_status(turn: &Turn, name: &ServiceName, act: bool) -> Value {
     let action = turn.plan.actions.iter().find(|action| &action.service == name);
     let finding = turn.plan.findings.iter().find(|f| f.service.as_ref() == Some(name));
@@ -202,7 +237,9 @@ fn service_status(turn: &Turn, name: &ServiceName, act: bool) -> Value {
     };
     let seen = turn.snapshot.services.get(name);
     let group = seen.and_then(|seen| seen.group.as_ref().ok());
+    let waits_for = waiting(turn, name);
     json!({
+        "waits_for": waits_for.map(|waiting| waiting.to_string()),
         "mode": if act { Mode::Act } else { Mode::Observe },
         "desired": group.map(|group| group.desired),
         "in_service": group.map(|group| group.in_service),

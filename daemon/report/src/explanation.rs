@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate as report;
 
-pub use lines::{Broken, LABELS, Line, Quality, of_record, units};
+pub use lines::{Broken, LABELS, Line, Quality, next_scheduled, of_record, units};
 
 /// Cycles looked back over for how long a verdict has stood.
 const SINCE_CYCLES: u64 = 2000;
@@ -80,6 +80,11 @@ pub fn lines(told: &Explanation, most: usize) -> Vec<Line<'_>> {
     lines.extend(quality(told).map(Line::Quality));
     lines.extend(told.broken().map(|broken| Line::Promise(price(told, broken))));
     lines.extend(told.since.map(|at| Line::Since { at, next: told.next }));
+    // Where there is room beside the reasons.
+    let writes = told.writes.as_ref().filter(|_| lines.len() + told.findings.len() < most);
+    if let Some(writes) = writes {
+        lines.insert(findings + 1, Line::Writes(writes));
+    }
     let room = most.saturating_sub(lines.len());
     let reasons: Vec<Line<'_>> = told.findings.iter().take(room).map(Line::Found).collect();
     lines.splice(findings..findings, reasons);
@@ -119,6 +124,9 @@ pub fn json(told: &Explanation, cycle: Option<CycleId>) -> serde_json::Value {
     value["since"] = json!(told.since.map(|at| at.to_string()));
     value["next_look"] = json!(told.next.to_string());
     value["observation"] = json!(told.seen);
+    value["writes"] = json!(told.writes.as_ref().map(|(number, why)| {
+        json!({ "number": number, "because": why, "text": why.to_string() })
+    }));
     value["stage"] = json!(told.stage);
     value["promise"] = json!(told.promise);
     value["broken_promise"] = json!(told.broken());

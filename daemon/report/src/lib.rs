@@ -13,9 +13,11 @@ pub mod plot;
 pub mod records;
 pub mod said;
 mod turn;
+mod waiting;
 
 pub use asking::{Answer, Asked, Asking, StageWish};
 pub use clock::clock_set;
 pub use language::Language;
 pub use plan::{Reason, ending, is_routine, plan_json, rate, reason, stage_line};
 pub use turn::{Turn, turn_json, unread, unread_of};
+pub use waiting::Waiting;

@@ -74,6 +74,7 @@ impl fmt::Display for Reason {
                 f.write_str("the last trusted value, as too little is known")?;
             }
             DecidedBy::Event { name, until } => write!(f, "event `{name}` until {until}")?,
+            DecidedBy::Hours { at, until } => write!(f, "hours `{at}` until {until}")?,
         }
         match self.demand_milli {
             Some(demand) => write!(f, "; now {}/s", rate(demand)),
@@ -149,6 +150,8 @@ pub fn is_routine(hold: &Hold) -> bool {
             | Hold::Provisional
             | Hold::ObserveOnly
             | Hold::Shadow { .. }
+            | Hold::Hours { .. }
+            | Hold::HoursFloor { .. }
     )
 }
 

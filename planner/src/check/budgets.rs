@@ -80,6 +80,11 @@ impl<'a> Bench<'a> {
     /// that no overshoot of ours had added.
     fn drawn(&self, action: &Action) -> u64 {
         let (from, to) = (action.change.from().0, action.change.to().0);
+        let service = self.policy.services.get(&action.service);
+        // The operator's own word is no accident of a metric.
+        if service.and_then(|s| self.bound(&action.service, s)).is_some_and(|hours| from > hours) {
+            return 0;
+        }
         let vouched = self.vouched(action).map_or(0, |size| from.saturating_sub(size));
         let surplus = self.known_group(action).map_or(0, |own| own.growth.surplus.0);
         u64::from((from - to).saturating_sub(vouched.max(surplus)))

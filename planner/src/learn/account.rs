@@ -51,6 +51,9 @@ pub(super) fn account(
             continue;
         }
         memory.violations.counted = Some(point.start);
+        if crate::hours::is_bounded(point.start, seen) {
+            continue;
+        }
         let (Some(capacity), Some(demand)) = (capacity, milli(point.value)) else { continue };
         let Some(units) = memory.in_service.mean_milli(point.start, point.start + step) else {
             continue;

@@ -159,6 +159,7 @@ fn state() -> GroupState {
         warm_up: None,
         activities: Vec::new(),
         serving: MembersServing::Untold,
+        buys_spot: false,
     }
 }
 
@@ -245,4 +246,33 @@ fn what_is_in_service_and_does_not_serve_yet_is_on_its_way() {
     // What nobody told holds nothing back.
     assert_eq!(serving(&[0], |_| MembersServing::Untold), before);
     assert_eq!(serving(&[0], |_| MembersServing::Unread("denied".to_owned())), before);
+}
+
+#[test]
+fn launches_that_fail_are_known_in_the_clouds_words_while_units_are_missing() {
+    let mut group = state();
+    let mut launch = activity(NOW, Cause::UserRequest, "to 5\nno free addresses in subnet-1");
+    launch.kind = ActivityKind::Launch;
+    launch.status = ActivityStatus::Failed { no_capacity: false };
+    group.activities = vec![launch];
+    let told = |group: &GroupState| GroupView::of(group, NOW, Seconds(0), &[]).aside.launch_failed;
+    // Three are in service and four set aside: nothing is missing.
+    assert_eq!(told(&group), None);
+    group.desired = Units(9);
+    assert_eq!(told(&group).as_deref(), Some("no free addresses in subnet-1"));
+    group.activities[0].status = ActivityStatus::Failed { no_capacity: true };
+    assert_eq!(told(&group), None, "that has a word of its own");
+    group.activities[0].status = ActivityStatus::Successful;
+    assert_eq!(told(&group), None);
+}
+
+#[test]
+fn what_a_cloud_tells_beside_the_numbers_is_kept() {
+    let mut group = state();
+    group.buys_spot = true;
+    let aside = GroupView::of(&group, NOW, Seconds(0), &[]).aside;
+    assert_eq!((aside.machines, aside.buys_spot), (Some(2), true), "three units on two machines");
+    assert_eq!(aside.suspended, BTreeSet::from([Process::Launch]));
+    group.instances.iter_mut().for_each(|instance| instance.weight = Units(1));
+    assert_eq!(GroupView::of(&group, NOW, Seconds(0), &[]).aside.machines, None);
 }

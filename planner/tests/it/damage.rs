@@ -204,6 +204,7 @@ impl Fleet {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

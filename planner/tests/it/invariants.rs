@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use fleet::group::{Cause, Owner, ServingSign};
+use fleet::group::{Cause, Owner, Process, ServingSign};
 use fleet::{
     AccountId, AccountKey, Change, Fault, FaultKind, OrTold, ProviderName, Seconds, Timestamp,
     Units,
@@ -19,7 +19,8 @@ use planner::policy::{
 };
 use planner::reasons::{Author, ForeignChange};
 use planner::snapshot::{
-    DemandPoint, Disk, KillSwitch, Launched, NoForecast, OrderOutcome, OrderResult, Snapshot, Trend,
+    DemandPoint, Disk, Hours, KillSwitch, Launched, NoForecast, OrderOutcome, OrderResult,
+    Snapshot, Trend,
 };
 use planner::stage::{self, Stage, StageAsk, StageMemory, StageRequest, Why};
 
@@ -103,6 +104,15 @@ fn outcome() -> impl Strategy<Value = OrderOutcome> {
         change,
         result,
     })
+}
+
+fn hours() -> impl Strategy<Value = Vec<Hours>> {
+    let some = (moment(), 0u64..40_000, seldom(units()), prop::option::of(units()));
+    let some = some.prop_map(|(from, long, min, max)| {
+        let (at, until) = ("night".to_owned(), from + Seconds(long));
+        Hours { at, from, until, min, max }
+    });
+    prop::collection::vec(some, 0..3)
 }
 
 fn mode() -> impl Strategy<Value = Mode> {
@@ -203,6 +213,15 @@ fn twist() -> impl Strategy<Value = Twist> {
         view!(any::<bool>(), |view, v| view.terminate_suspended = v),
         view!(any::<bool>(), |view, v| view.policies = vec![native_policy(v)]),
         view!(any::<bool>(), |view, v| view.out_of_capacity = v),
+        view!(units(), |view, v| view.pending = v),
+        view!(0u32..9, |view, v| view.terminating = Units(v)),
+        view!(0usize..4, |view, v| {
+            let all = [Process::AlarmNotification, Process::ScheduledActions, Process::Launch];
+            view.aside.suspended = all[..v].iter().cloned().collect();
+        }),
+        view!(moment(), |view, v| view.aside.deploying_since = Some(v)),
+        view!(Just(()), |view, ()| view.aside.launch_failed = Some("no addresses".to_owned())),
+        twist!(hours(), |w, s, v| w.seen(s).hours = v),
         view!(moment(), |view, v| {
             view.newest_foreign_activity = Some(activity(v, Cause::NativePolicy, "alarm"));
         }),
@@ -438,7 +457,7 @@ proptest! {
 #[test]
 fn the_checker_objects_to_plans_that_break_an_invariant() {
     type Break = fn(&mut World, &mut planner::plan::Plan);
-    let broken: [(&str, Break); 16] = [
+    let broken: [(&str, Break); 19] = [
         ("has more than one action", |_, plan| plan.actions.push(plan.actions[0].clone())),
         ("has neither an action nor a finding", |_, plan| {
             plan.actions.clear();
@@ -459,7 +478,17 @@ fn the_checker_objects_to_plans_that_break_an_invariant() {
             plan.actions[0].change = Change::Desired { from: Units(10), to: Units(3) };
         }),
         ("below the configured minimum", |w, _| w.pool().min = Units(7)),
-        ("while its group is changing", |w, _| w.view().pending = Units(1)),
+        ("which may leave", |w, _| w.moving(9, 6, 0)),
+        ("which may leave", |w, _| w.view().warming = Units(1)),
+        ("in a deployment", |w, _| {
+            let all = [Process::AlarmNotification, Process::ScheduledActions, Process::Launch];
+            w.view().aside.suspended = all.into();
+        }),
+        ("below what its hours allow", |w, _| {
+            let from = w.snapshot.taken_at;
+            let (at, until) = ("night".to_owned(), from + Seconds::days(1));
+            w.seen("web").hours = vec![Hours { at, from, until, min: None, max: Some(Units(8)) }];
+        }),
         ("stale or absent demand", |w, _| w.snapshot.taken_at.0 += 1200),
         ("lower bound of demand", |w, _| w.demand().settled.as_mut().unwrap().censored = true),
         ("in its cooldown", |w, _| {

@@ -265,6 +265,7 @@ impl<'a> Fleet<'a> {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

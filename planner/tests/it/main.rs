@@ -23,6 +23,7 @@ mod invariants;
 mod lies;
 mod magnitudes;
 mod masters;
+mod motion;
 mod parts;
 mod past;
 mod rewind;

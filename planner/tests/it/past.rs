@@ -58,7 +58,11 @@ fn did(n: usize, kind: ActivityKind, started_at: Timestamp, ended: Option<Timest
         started_at,
         ended_at: ended,
         kind,
-        status: if ended.is_some() { ActivityStatus::Successful } else { ActivityStatus::InProgress },
+        status: if ended.is_some() {
+            ActivityStatus::Successful
+        } else {
+            ActivityStatus::InProgress
+        },
         cause: Cause::Unknown,
         cause_text: String::new(),
         capacity_set_to: None,
@@ -146,9 +150,8 @@ fn what_cannot_be_counted_back_ends_what_is_known() {
     let sizes = PastSizes::of(&heavy, &launched[..1], Timestamp(0), true);
     assert_eq!((at(&sizes, 600_000), at(&sizes, 400_000)), (Some(Units(6)), None));
     // A list that may be cut is one from its oldest entry on.
-    let many: Vec<Activity> = (0..500)
-        .map(|n| did(n, ActivityKind::Launch, Timestamp(900_000), None))
-        .collect();
+    let many: Vec<Activity> =
+        (0..500).map(|n| did(n, ActivityKind::Launch, Timestamp(900_000), None)).collect();
     let sizes = PastSizes::of(&two(), &many, Timestamp(0), true);
     assert_eq!((at(&sizes, 950_000), at(&sizes, 800_000)), (Some(Units(2)), None));
     // What the cloud itself counted goes before all that.

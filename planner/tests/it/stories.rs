@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{Cause, Owner, ServingSign};
+use fleet::group::{Cause, NativePolicy, Owner, Process, ServingSign};
 use fleet::{
     AccountId, Change, Fault, FaultKind, OrTold, Place, ProviderName, Region, Seconds, Step,
     Timestamp, Units,
@@ -17,7 +17,7 @@ use planner::policy::{
     PoolPolicy, Share,
 };
 use planner::snapshot::{
-    DemandPoint, DemandView, Disk, KillSwitch, Launched, NoAnswer, NoForecast, OrderOutcome,
+    DemandPoint, DemandView, Disk, Hours, KillSwitch, Launched, NoAnswer, NoForecast, OrderOutcome,
     OrderResult, Trend,
 };
 
@@ -273,10 +273,202 @@ fn what_is_already_ordered_is_counted() {
 }
 
 #[test]
-fn a_moving_group_is_not_made_smaller() {
-    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().pending = Units(2) }), @"- web: held, 2 units launching and 0 units terminating; released by the group coming to rest");
-    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().warming = Units(2) }), @"- web: held, 2 units still warming up; released by the group coming to rest");
+fn a_moving_group_is_made_no_smaller_than_what_serves_in_it_allows() {
+    // Of ten two do not serve yet and may never: eight do, and five are needed.
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.moving(8, 2, 0) }), @r"
+    > web: desired 10 -> 7, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+    - web: limited from 5 to 7 units, 2 units launching and 0 units terminating; released by the group coming to rest
+    ");
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().warming = Units(2) }), @r"
+    > web: desired 10 -> 7, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+    - web: limited from 5 to 7 units, 2 units still warming up; released by the group coming to rest
+    ");
+    // Nothing is left of what could go.
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.moving(4, 6, 0) }), @"- web: held, 6 units launching and 0 units terminating; released by the group coming to rest");
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().warming = Units(6) }), @"- web: held, 6 units still warming up; released by the group coming to rest");
+    // What is on its way out is no part of the size, however long it takes.
+    assert_snapshot!(told(|w| { w.set_demand(420.0); w.moving(10, 0, 3) }), @"> web: desired 10 -> 5, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s");
     assert_snapshot!(told(|w| { w.set_demand(420.0); w.view().refresh = Some("r-7".to_owned()) }), @"- web: held, instance refresh `r-7` is under way; released by the end of the refresh");
+}
+
+#[test]
+fn a_deployment_is_waited_for_and_not_for_ever() {
+    let suspended = [
+        Process::AlarmNotification,
+        Process::ScheduledActions,
+        Process::Other("AZRebalance".to_owned()),
+    ];
+    let deploying = |since: Option<i64>| {
+        let suspended = suspended.clone();
+        told(move |w: &mut World| {
+            w.set_demand(420.0);
+            let now = w.snapshot.taken_at;
+            w.view().aside.suspended = suspended.into();
+            w.view().aside.deploying_since = since.map(|ago| Timestamp(now.0 - ago));
+        })
+    };
+    assert_snapshot!(deploying(None), @"- web: held, `AlarmNotification`, `ScheduledActions`, `AZRebalance` are suspended, as in a deployment; until 2026-03-03T12:00:00Z");
+    assert_snapshot!(deploying(Some(3600)), @"- web: held, `AlarmNotification`, `ScheduledActions`, `AZRebalance` are suspended, as in a deployment; until 2026-03-03T11:00:00Z");
+    assert_snapshot!(deploying(Some(90_000)), @r"
+    > web: desired 10 -> 5, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s
+    - web: process `AlarmNotification`, `ScheduledActions`, `AZRebalance` is suspended; released by resuming `AlarmNotification`, `ScheduledActions`, `AZRebalance`
+    ");
+    // One that an operator has switched off for good is none.
+    assert_snapshot!(told(|w| {
+        w.set_demand(420.0);
+        w.view().aside.suspended = suspended[1..].iter().cloned().collect();
+    }), @"> web: desired 10 -> 5, forecast wants 5 units for 420/s at p98.81 within 7m, demand now 420/s, a unit serves 100/s");
+}
+
+#[test]
+fn launches_that_fail_are_told_in_the_clouds_words() {
+    assert_snapshot!(told(|w| {
+        w.set_demand(950.0);
+        w.moving(4, 6, 0);
+        w.view().aside.launch_failed = Some("You have requested more vCPU capacity".to_owned());
+    }), @r"
+    - web: the size is right
+    - web: launches fail, 6 units ordered and missing: You have requested more vCPU capacity; released by a launch that succeeds
+    ");
+}
+
+/// A world whose service has hours that began so many seconds ago and end in so many.
+fn with_hours(began: i64, ends: i64, min: Option<u32>, max: Option<u32>) -> World {
+    let mut world = World::new();
+    let now = world.snapshot.taken_at;
+    world.seen("web").hours = vec![Hours {
+        at: "Mon-Fri 20:00-07:00 Europe/Berlin".to_owned(),
+        from: Timestamp(now.0 - began),
+        until: Timestamp(now.0 + ends),
+        min: min.map(Units),
+        max: max.map(Units),
+    }];
+    world
+}
+
+#[test]
+fn hours_bound_a_service_whatever_its_demand() {
+    let mut night = with_hours(60, 36_000, None, Some(0));
+    assert_snapshot!(night.plan(), @r"
+    > web: desired 10 -> 0, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    ");
+    // There it stays, though it is asked for, though nothing is known, and says why.
+    night.units(0);
+    night.demand().settled = None;
+    assert_snapshot!(night.plan(), @"- web: held, its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z");
+    // Before the end units come back, so that they serve when it comes.
+    let mut morning = with_hours(36_000, 200, None, Some(0));
+    morning.units(0);
+    assert_snapshot!(morning.plan(), @"> web: desired 0 -> 10, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s");
+    // An hour of few.
+    let mut few = with_hours(60, 36_000, None, Some(3));
+    assert_snapshot!(few.plan(), @r"
+    > web: desired 10 -> 3, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 3 units; until 2026-03-02T22:00:00Z
+    ");
+    few.units(3);
+    assert_snapshot!(few.plan(), @"- web: held, its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 3 units; until 2026-03-02T22:00:00Z");
+}
+
+#[test]
+fn what_restrains_a_change_restrains_that_of_hours_too() {
+    let night = |change: &dyn Fn(&mut World)| {
+        let mut world = with_hours(60, 36_000, None, Some(0));
+        change(&mut world);
+        world.plan()
+    };
+    assert_snapshot!(night(&|w| w.view().min = Units(2)), @r"
+    > web: desired 10 -> 2, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: limited from 0 to 2 units, the group's own minimum is 2 units; released by changing the group's own minimum
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    ");
+    assert_snapshot!(night(&|w| w.view().min = Units(10)), @"- web: held, the group's own minimum is 10 units; released by changing the group's own minimum");
+    assert_snapshot!(night(&|w| w.view().refresh = Some("r-7".to_owned())), @"- web: held, instance refresh `r-7` is under way; released by the end of the refresh");
+    assert_snapshot!(night(&|w| w.view().terminate_suspended = true), @"- web: held, process `Terminate` is suspended; released by resuming `Terminate`");
+    assert_snapshot!(night(&|w| w.policy.mode = Mode::Observe), @r#"
+    > web: desired 10 -> 0 (dry run), forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    - web: held, mode is `observe`: the change is only shown; released by `mode = "act"`
+    "#);
+    assert_snapshot!(night(&|w| {
+        let why = OrTold::Told("`/etc/neap/stop` exists".to_owned());
+        w.snapshot.kill_switch = KillSwitch::Thrown { why };
+    }), @"- web: held, the kill switch is thrown: `/etc/neap/stop` exists; released by removing the file of the kill switch");
+    // What the group's minimum was before neap wrote it is the operator's word, too.
+    assert_snapshot!(night(&|w| {
+        let (name, floor) = ("MinSize before neap".to_owned(), Units(2));
+        let until = Timestamp(253_402_214_400);
+        w.snapshot.floors =
+            vec![EventFloor { name, services: Vec::new(), floor, from: Timestamp(0), until }];
+    }), @r"
+    > web: desired 10 -> 2, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: limited from 0 to 2 units, event `MinSize before neap` keeps at least 2 units; until @253402214400
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    ");
+    // Budgets are against metrics that lie, not against the operator.
+    assert_snapshot!(night(&|w| w.policy.budgets = Budgets::default()), @r"
+    > web: desired 10 -> 0, forecast wants 10 units for 950/s at p98.81 within 7m, demand now 950/s, a unit serves 100/s
+    - web: its hours `Mon-Fri 20:00-07:00 Europe/Berlin` allow at most 0 units; until 2026-03-02T22:00:00Z
+    ");
+}
+
+#[test]
+fn what_hours_keep_too_small_breaks_no_promise() {
+    let violations = |max: Option<u32>| {
+        let mut world = with_hours(86_400, 86_400, None, max);
+        for _ in 0..30 {
+            world.set_demand(950.0);
+            let _ = world.cycle(true);
+        }
+        world.memory.services[&name("web")].violations.totals().1
+    };
+    assert_eq!((violations(Some(3)), violations(Some(20))), (0, 0));
+    let mut world = World::new();
+    world.pool().max = Some(Units(3));
+    world.units(3);
+    for _ in 0..30 {
+        world.set_demand(950.0);
+        let _ = world.cycle(true);
+    }
+    assert!(world.memory.services[&name("web")].violations.totals().1 > 0);
+}
+
+#[test]
+fn hours_ask_for_a_least_size_ahead_of_their_beginning() {
+    assert_snapshot!(with_hours(-86_400, 90_000, Some(20), None).plan(), @"- web: the size is right");
+    assert_snapshot!(with_hours(-200, 90_000, Some(20), None).plan(), @"> web: desired 10 -> 20, hours `Mon-Fri 20:00-07:00 Europe/Berlin` (until 2026-03-03T13:00:00Z) wants 20 units, demand now 950/s, a unit serves 100/s");
+    let mut day = with_hours(60, 36_000, Some(20), None);
+    day.units(20);
+    assert_snapshot!(day.plan(), @"- web: held, its hours `Mon-Fri 20:00-07:00 Europe/Berlin` keep at least 20 units; until 2026-03-02T22:00:00Z");
+}
+
+#[test]
+fn the_minimum_is_written_only_where_a_policy_of_the_groups_own_takes_units_away() {
+    let written = |change: &dyn Fn(&mut World)| {
+        let mut world = World::new();
+        world.view().policies = vec![native_policy(true)];
+        change(&mut world);
+        let service = world.policy.services[&name("web")].clone();
+        let (number, why) = planner::written_because(&service, world.view());
+        assert_eq!(number, planner::actuate(&service, world.view()));
+        format!("{number:?}: {why}")
+    };
+    assert_snapshot!(written(&|_| ()), @"Floor: the group's own policy `cpu-50` takes units away, above the minimum");
+    assert_snapshot!(written(&|w| w.view().policies[0].scales_in = false), @"Desired: the group's own policy never takes units away");
+    assert_snapshot!(written(&|w| w.view().policies[0].enabled = false), @"Desired: no policy of the group's own is switched on");
+    assert_snapshot!(written(&|w| {
+        w.view().aside.suspended = [Process::AlarmNotification].into();
+    }), @"Desired: the group's own policies do nothing while `AlarmNotification` is suspended");
+    // A deployment suspends them for minutes: the number stays.
+    assert_snapshot!(written(&|w| {
+        let both = [Process::AlarmNotification, Process::ScheduledActions, Process::Launch];
+        w.view().aside.suspended = both.into();
+    }), @"Floor: the group's own policy `cpu-50` takes units away, above the minimum");
+    assert_snapshot!(written(&|w| {
+        w.view().policies = vec![NativePolicy::unread("scaling policies unknown: throttled".into())];
+    }), @"Desired: the group's own policies could not be read");
+    assert_snapshot!(written(&|w| w.pool().actuate = Some(Actuate::Desired)), @"Desired: `actuate` says so");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use fleet::{
     AccountId, Change, GroupId, OrTold, ProviderName, Region, Seconds, ServiceName, Timestamp,
     Units,
 };
-use planner::snapshot::{DemandPoint, GroupView, Window};
+use planner::snapshot::{Aside, DemandPoint, GroupView, Window};
 
 /// Adds a sample of every variant of an enum. A variant that has none here does not compile.
 macro_rules! every {
@@ -135,6 +135,7 @@ pub fn group_view() -> GroupView {
         owner: Some(Owner { name: text("owner"), evidence: text("evidence") }),
         newest_foreign_activity: Some(activity()),
         out_of_capacity: true,
+        aside: Aside::default(),
     }
 }
 

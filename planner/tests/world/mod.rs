@@ -87,6 +87,13 @@ impl World {
         self.snapshot.services.get_mut(&name(service)).unwrap()
     }
 
+    /// Of the ten units of the group so many are in service, on their way in, and on their way out.
+    pub fn moving(&mut self, in_service: u32, pending: u32, terminating: u32) {
+        let view = self.view();
+        (view.in_service, view.pending) = (Units(in_service), Units(pending));
+        view.terminating = Units(terminating);
+    }
+
     pub fn view(&mut self) -> &mut GroupView {
         self.seen("web").group.as_mut().unwrap()
     }
@@ -304,6 +311,7 @@ pub fn observation(service: &str, at: Timestamp) -> Observation {
         lead_times: Vec::new(),
         past: Vec::new(),
         launched: Vec::new(),
+        hours: Vec::new(),
     }
 }
 

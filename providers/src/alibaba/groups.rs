@@ -228,8 +228,10 @@ fn missing(seat: &Seat, what: &str) -> Fault {
 fn assembled(seat: &Seat, home: &Home, base: Base, read_at: Timestamp) -> GroupState {
     let id = base.id.clone();
     seat.members().keep([&base.name, &base.id], &base.instances, read_at);
+    let remembered = seat.remembered();
+    let refresh = remembered.refresh(&id, read_at);
     let serving = translate::members_serving(&base.own.warming);
-    GroupState { serving, ..base.shown(home, &id, &seat.remembered(), read_at) }
+    GroupState { refresh, serving, ..base.shown(home, &id, &remembered, read_at) }
 }
 
 /// The groups of these names or ids: calls under way together, each answering for its own.
@@ -286,6 +288,7 @@ fn fill(base: &mut Base, members: Vec<Member>) {
     let warmed_up =
         |member: &Member| Some((member.instance_id.clone(), translate::has_warmed_up(member)?));
     base.own.warming = members.iter().filter_map(warmed_up).collect();
+    base.buys_spot |= members.iter().any(Member::is_spot);
     base.instances = members.into_iter().map(translate::member).collect();
     // A listing that moved under our feet may show one twice.
     base.instances.sort_by(|a, b| a.id.cmp(&b.id));
@@ -426,6 +429,9 @@ pub(super) async fn activities_of(
     };
     let wire =
         listed::<ActivitiesPage>(seat, DESCRIBE_ACTIVITIES, params, PAGE, deadline, enough).await?;
+    if let Some((task, at)) = translate::refresh(&wire, seat.now()) {
+        seat.remembered().keep_refresh(id, task, at);
+    }
     let mut all: Vec<Activity> =
         wire.iter().flat_map(translate::activities).filter(counts).collect();
     all.sort_by(|a, b| (b.started_at, &a.id).cmp(&(a.started_at, &b.id)));

@@ -6,6 +6,7 @@ use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, Instance, Lifecycle, MembersServing,
     NativePolicy, NativePolicyKind, Process, ScheduledAction, ServingSign,
 };
+use fleet::text::shortened;
 use fleet::{Timestamp, Units};
 use serde::Deserialize;
 
@@ -46,6 +47,9 @@ pub(super) struct Group {
     suspended_processes: Vec<String>,
     #[serde(default)]
     system_suspended: bool,
+    #[serde(default, rename = "MultiAZPolicy")]
+    multi_az_policy: String,
+    on_demand_percentage_above_base_capacity: Option<u32>,
     #[serde(default)]
     tags: Vec<Tag>,
 }
@@ -87,10 +91,19 @@ pub(super) struct Member {
     creation_type: String,
     #[serde(default)]
     entrusted: bool,
+    #[serde(default)]
+    spot_strategy: String,
     weighted_capacity: Option<u32>,
     zone_id: Option<String>,
     created_time: Option<String>,
     creation_time: Option<String>,
+}
+
+impl Member {
+    /// Whether the cloud can take it back at any time.
+    pub(super) fn is_spot(&self) -> bool {
+        self.spot_strategy.starts_with("Spot")
+    }
 }
 
 /// A page of `DescribeScalingActivities`.
@@ -102,11 +115,13 @@ pub(super) struct ActivitiesPage {
 }
 
 /// A scaling activity on the wire: one of the vendor's covers any number of instances.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
 pub(super) struct ActivityOnWire {
     scaling_activity_id: String,
+    /// The refresh of the group's instances that it is a part of.
+    instance_refresh_task_id: Option<String>,
     start_time: String,
     end_time: Option<String>,
     status_code: String,
@@ -120,6 +135,24 @@ pub(super) struct ActivityOnWire {
     started_capacity: usize,
     destroyed_capacity: usize,
     stopped_capacity: usize,
+}
+
+impl ActivityOnWire {
+    fn refresh_task(&self) -> Option<&str> {
+        self.instance_refresh_task_id.as_deref().filter(|task| !task.is_empty())
+    }
+}
+
+/// The refresh that the newest activities of a group are a part of, and when it was last at work: it
+/// replaces members by ordinary activities, batch after batch.
+pub(super) fn refresh(wire: &[ActivityOnWire], now: Timestamp) -> Option<(String, Timestamp)> {
+    let parts = wire.iter().filter_map(|activity| {
+        let task = activity.refresh_task()?;
+        let over = matches!(activity.status_code.as_str(), "Successful" | "Failed" | "Warning");
+        let ended = activity.end_time.as_deref().and_then(stamp).filter(|_| over);
+        Some((task.to_owned(), ended.unwrap_or(now)))
+    });
+    parts.max_by_key(|(_, at)| *at)
 }
 
 /// A page of `DescribeScalingRules`.
@@ -218,6 +251,8 @@ pub(super) fn group(group: Group) -> Base {
         max: Units(group.max_size),
         instances: Vec::new(),
         owner: owner::owner(&tags),
+        buys_spot: matches!(group.multi_az_policy.as_str(), "COST_OPTIMIZED" | "COMPOSABLE")
+            && group.on_demand_percentage_above_base_capacity.is_some_and(|share| share < 100),
         tags,
         suspended,
         own: OfAlibaba {
@@ -234,7 +269,7 @@ fn process(name: &str) -> Process {
         "scaleout" => Process::Launch,
         "scalein" => Process::Terminate,
         "alarmnotification" => Process::AlarmNotification,
-        "scheduledaction" => Process::ScheduledActions,
+        "scheduledaction" | "scheduledactions" => Process::ScheduledActions,
         _ => Process::Other(name.to_owned()),
     }
 }
@@ -360,11 +395,10 @@ pub(super) fn activities(wire: &ActivityOnWire) -> Vec<Activity> {
     // Why it failed stands in code and message, what began it in the cause.
     let words = match (&status, &wire.error_code) {
         (ActivityStatus::Failed { .. }, Some(code)) => {
-            let short = |text: &str| text.chars().take(CAUSE_CHARS).collect::<String>();
             let why = format!("{code}: {}", wire.status_message.replace('\n', " "));
-            format!("{}\n{}", short(&wire.cause), short(&why))
+            format!("{}\n{}", shortened(&wire.cause, CAUSE_CHARS), shortened(&why, CAUSE_CHARS))
         }
-        _ => wire.cause.chars().take(CAUSE_CHARS).collect(),
+        _ => shortened(&wire.cause, CAUSE_CHARS).into_owned(),
     };
     let moved = launched.max(ended).max(wire.scaling_instance_number).max(1);
     let one = |n: usize| Activity {
@@ -380,7 +414,10 @@ pub(super) fn activities(wire: &ActivityOnWire) -> Vec<Activity> {
             .filter(|_| status != ActivityStatus::InProgress),
         kind,
         status,
-        cause: cause(&wire.trigger_source_type, &wire.cause),
+        cause: match wire.refresh_task() {
+            Some(_) => Cause::Upkeep,
+            None => cause(&wire.trigger_source_type, &wire.cause),
+        },
         cause_text: words.clone(),
         capacity_set_to: capacity_set_to(&wire.cause),
         launch: None,
@@ -581,6 +618,51 @@ mod tests {
         let failed = |no_capacity| ActivityStatus::Failed { no_capacity };
         assert_eq!(of("Failed", Some("OperationDenied.NoStock")), failed(true));
         assert_eq!(of("Warning", Some("QuotaExceeded")), failed(false));
+    }
+
+    #[test]
+    fn activities_of_a_refresh_tell_of_it_and_are_upkeep() {
+        let part = |task: Option<&str>, status: &str, end: Option<&str>| ActivityOnWire {
+            scaling_activity_id: "asa".to_owned(),
+            start_time: "2026-03-02T12:00Z".to_owned(),
+            end_time: end.map(str::to_owned),
+            status_code: status.to_owned(),
+            instance_refresh_task_id: task.map(str::to_owned),
+            trigger_source_type: "Api".to_owned(),
+            ..ActivityOnWire::default()
+        };
+        let now = Timestamp(1_772_456_400);
+        let over = part(Some("ir-1"), "Successful", Some("2026-03-02T12:03Z"));
+        let running = part(Some("ir-2"), "InProgress", None);
+        let other = part(None, "InProgress", None);
+        let told = |wire: &[ActivityOnWire]| refresh(wire, now).map(|(id, at)| (id, at.0));
+        assert_eq!(activities(&over)[0].cause, Cause::Upkeep);
+        assert_eq!(activities(&other)[0].cause, Cause::UserRequest);
+        assert_eq!(told(&[part(Some(""), "InProgress", None)]), None);
+        assert_eq!(told(&[other, over.clone()]), Some(("ir-1".to_owned(), 1_772_452_980)));
+        assert_eq!(told(&[over, running]), Some(("ir-2".to_owned(), now.0)));
+    }
+
+    #[test]
+    fn spot_machines_show_in_a_groups_policy_and_in_its_members() {
+        let spot = |policy: &str, share: u32| {
+            let mut group = whole();
+            group["MultiAZPolicy"] = policy.into();
+            group["OnDemandPercentageAboveBaseCapacity"] = share.into();
+            read(group).unwrap().buys_spot
+        };
+        assert!(spot("COST_OPTIMIZED", 70));
+        assert!(!spot("COST_OPTIMIZED", 100) && !spot("PRIORITY", 70));
+        assert!(!read(whole()).unwrap().buys_spot);
+        let member = |strategy: &str| {
+            let wire = json!({
+                "ScalingGroupId": "asg-1", "InstanceId": "i-1", "LifecycleState": "InService",
+                "SpotStrategy": strategy
+            });
+            serde_json::from_value::<Member>(wire).unwrap().is_spot()
+        };
+        assert!(member("SpotWithPriceLimit") && member("SpotAsPriceGo"));
+        assert!(!member("NoSpot") && !member(""));
     }
 
     #[test]

@@ -217,6 +217,7 @@ mod tests {
             tags: BTreeMap::new(),
             suspended: Vec::new(),
             owner: None,
+            buys_spot: false,
             own: OfAws {
                 target_groups: BTreeSet::new(),
                 account: AccountId::new("111122223333").unwrap(),

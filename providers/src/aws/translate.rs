@@ -8,7 +8,7 @@ use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind,
     Process, ScheduledAction,
 };
-use fleet::{AccountId, Seconds, Timestamp, Units};
+use fleet::{AccountId, Seconds, Timestamp, Units, text};
 
 use super::{cause, owner};
 use crate::listed::ListedGroup;
@@ -90,6 +90,7 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
         max: size(group.max_size(), "maximum size")?,
         instances,
         owner: owner::owner(principal, &tags),
+        buys_spot: buys_spot(group),
         tags,
         suspended: group
             .suspended_processes()
@@ -114,6 +115,14 @@ fn target_groups(group: &aws::AutoScalingGroup) -> BTreeSet<String> {
     let sources = group.traffic_sources().iter().filter_map(|source| source.identifier());
     let all = group.target_group_arns().iter().map(String::as_str).chain(sources);
     all.filter(|arn| arn.contains(":targetgroup/")).map(str::to_owned).collect()
+}
+
+/// Whether a group buys spot machines beside others: all but a base and a share are. One whose launch
+/// template asks for spot alone does not tell.
+fn buys_spot(group: &aws::AutoScalingGroup) -> bool {
+    let mixed = group.mixed_instances_policy().and_then(|mixed| mixed.instances_distribution());
+    let share = mixed.map(|mixed| mixed.on_demand_percentage_above_base_capacity().unwrap_or(100));
+    share.is_some_and(|share| share < 100)
 }
 
 fn instance(instance: &aws::Instance) -> Result<Instance, SenselessMember> {
@@ -275,7 +284,7 @@ pub(super) fn activity(activity: &aws::Activity) -> Option<Activity> {
         "Failed" => ActivityStatus::Failed { no_capacity: cause::no_capacity(message) },
         _ => ActivityStatus::InProgress,
     };
-    let text = activity.cause().unwrap_or_default();
+    let words = activity.cause().unwrap_or_default();
     let description = activity.description().unwrap_or_default();
     let kind = cause::kind(description);
     Some(Activity {
@@ -284,17 +293,17 @@ pub(super) fn activity(activity: &aws::Activity) -> Option<Activity> {
         ended_at: activity.end_time().map(stamp),
         kind,
         status,
-        cause: cause::cause(text),
-        capacity_set_to: cause::capacity_set_to(text),
-        launch: (kind == ActivityKind::Launch).then(|| cause::launch(description, text)),
+        cause: cause::cause(words),
+        capacity_set_to: cause::capacity_set_to(words),
+        launch: (kind == ActivityKind::Launch).then(|| cause::launch(description, words)),
         cause_text: {
-            let short = |text: &str| text.chars().take(CAUSE_CHARS).collect::<String>();
+            let short = |text: &str| text::shortened(text, CAUSE_CHARS).into_owned();
             match status {
                 // Why it failed stands in the message, what began it in the cause.
                 ActivityStatus::Failed { .. } if !message.is_empty() => {
-                    format!("{}\n{}", short(text), short(&message.replace('\n', " ")))
+                    format!("{}\n{}", short(words), short(&message.replace('\n', " ")))
                 }
-                _ => short(text),
+                _ => short(words),
             }
         },
     })
@@ -370,6 +379,19 @@ mod tests {
         );
         assert!(read.own.new_instances_protected && !read.own.mixed_templates && !read.is_short());
         assert_eq!(name_in(&read.id), Some("we:b"));
+    }
+
+    #[test]
+    fn a_group_that_mixes_spot_machines_in_says_so() {
+        let with = |share: Option<i32>| {
+            let spread = aws::InstancesDistribution::builder()
+                .set_on_demand_percentage_above_base_capacity(share)
+                .build();
+            let mixed = aws::MixedInstancesPolicy::builder().instances_distribution(spread).build();
+            group(&whole().mixed_instances_policy(mixed).build()).unwrap().buys_spot
+        };
+        assert_eq!([Some(0), Some(50), Some(100), None].map(with), [true, true, false, false]);
+        assert!(!group(&whole().build()).unwrap().buys_spot);
     }
 
     #[test]
@@ -554,7 +576,7 @@ mod tests {
         assert!(
             read.cause_text.ends_with("é\nWe currently do not have sufficient t3.micro capacity")
         );
-        assert_eq!(read.cause_text.matches('é').count(), CAUSE_CHARS);
+        assert_eq!(read.cause_text.matches('é').count(), CAUSE_CHARS - 1, "and a sign of it");
         assert!(activity(&aws::Activity::builder().activity_id("a-2").build()).is_none());
     }
 }

@@ -285,7 +285,7 @@ variants! { holds of Hold:
     CoolingDown HoldWindow Dwelling StepLimit OverBudget Protected OutageShape BillingMinimum
     OrderUnconfirmed OutOfCapacity DiskReserve SpendCeiling EventFloor Shadow Canary OfferVoid
     Unproven Unconfirmed SensorStuck FullBelow FellAlone Disagree
-    SizedBy Undiscovered
+    SizedBy Undiscovered Deploying LaunchesFail Hours HoursFloor
 }
 
 variants! { holds_of_machines of IdleHold:

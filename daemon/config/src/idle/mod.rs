@@ -2,7 +2,7 @@
 
 mod keys;
 mod limits;
-mod schedule;
+pub(crate) mod schedule;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -44,7 +44,7 @@ const KINDS: [(&str, ScheduleKind); 3] = [
 ];
 
 /// What a window should look like, for messages.
-const UP: &str = "hours such as `\"Mon-Fri 08:30-20:00\"`, `\"daily 22:00-06:00\"`, `\"Sat,Sun\"` or \
+pub(crate) const UP: &str = "hours such as `\"Mon-Fri 08:30-20:00\"`, `\"daily 22:00-06:00\"`, `\"Sat,Sun\"` or \
                   `\"first Thu 08:00-12:00\"`, \
                   or a list of them";
 /// What the hours of a single day should look like, for messages.
@@ -162,7 +162,8 @@ fn texts<'e, T>(
     read.into_iter().collect()
 }
 
-fn up(entry: &Entry<'_>, has_calendar: bool) -> Option<Vec<UpWindow>> {
+/// Reads windows: one text, or a list of at least one.
+pub(crate) fn up(entry: &Entry<'_>, has_calendar: bool) -> Option<Vec<UpWindow>> {
     texts(entry, UP, |entry| {
         let window = entry.parsed(UpWindow::parse, UP)?;
         if window.is_by_calendar() && !has_calendar {

@@ -9,7 +9,7 @@ const DAY: Seconds = Seconds::days(1);
 const MONTH: Seconds = Seconds::days(31);
 
 /// More units than any cloud puts in one group.
-const UNITS_MAX: u64 = 1_000_000;
+pub(super) const UNITS_MAX: u64 = 1_000_000;
 
 sections! {
     /// The group that carries a service, and how it is sized. A service has exactly one pool that
@@ -70,7 +70,7 @@ sections! {
         /// Which number neap writes: the `desired` capacity, or the minimum size (`floor`), so that
         /// the cloud's own scaling policies may grow beyond it.
         zh "neap 写哪个数值：期望容量（`desired`），或最小规模（`floor`），后者允许云端自己的伸缩策略继续增长。";
-        ACTUATE "actuate": Kind::Choice(&["desired", "floor"]), ["`floor` where the group has scaling policies of its own, else `desired`", "组有自己的伸缩策略时为 `floor`，否则为 `desired`"], "floor";
+        ACTUATE "actuate": Kind::Choice(&["desired", "floor"]), ["`floor` where a scaling policy of the group's own takes units away, else `desired`", "组自己的伸缩策略会缩容时为 `floor`，否则为 `desired`"], "floor";
         /// After any change of the group, no unit is removed for this long.
         zh "组发生任何变化后，这段时间内不移除单元。";
         COOLDOWN "cooldown": Kind::Duration(Seconds::ZERO, DAY), [= "5m"], "10m";

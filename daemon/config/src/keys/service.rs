@@ -3,6 +3,7 @@
 use fleet::Seconds;
 
 use super::pool;
+use super::pool::UNITS_MAX;
 use super::{Key, Kind, Preset, Rule, Section, Shape};
 use super::{example, preset, sections};
 
@@ -60,6 +61,42 @@ sections! {
         /// of rest and holidays.
         zh "服务用户所遵循的 `[calendar.NAME]`，预测因此知道休息日和节假日。";
         CALENDAR "calendar": Kind::Text, ["none", "没有"], "cn";
+        /// Times in which its size is bounded: a dev fleet is down at night, a service has a least
+        /// size in its office hours.
+        zh "限定其规模的时段：开发环境夜间归零，或办公时段保持最小规模。";
+        HOURS "hours": Kind::Tables(&[&hours::SECTION]), ["none", "没有"], _;
+    }
+
+    /// A time in which a service's size is bounded. The bound holds all the while, and units are in service
+    /// when it ends. Of tables that overlap each holds; the lower maximum wins over a minimum.
+    zh "限定服务规模的时段。时段内始终有效；结束时单元已在役。多个时段重叠时各自有效，较低的上限优先于下限。";
+    hours "`hours`" at ["service", "hours"]
+    rules [
+        Rule::AnyOf(&[&EXACTLY, &MIN, &MAX]),
+        Rule::Apart(&[&EXACTLY], &[&MIN, &MAX])
+    ]
+    example "[[service]]\nname = \"dev\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\npool = [{ group = \"dev-asg\" }]\n\n[[service.hours]]\nat = [\"Mon-Fri 20:00-07:00\", \"Sat,Sun\"]\ntimezone = \"Europe/Berlin\"\nexactly = 0\n"
+    {
+        /// When: a window, or a list of them. `working_days` and `rest_days` in place of weekdays are those
+        /// of `calendar`.
+        zh "何时：一个或多个时段。可用 `working_days` 和 `rest_days` 代替星期几，以 `calendar` 为准。";
+        AT "at": Kind::Either(&[Kind::Shaped(Shape::UP), Kind::List(&Kind::Shaped(Shape::UP))]), [required], "Mon-Fri 20:00-07:00";
+        /// The zone of the hours.
+        zh "时段所用的时区。";
+        TIMEZONE "timezone": Kind::Shaped(Shape::ZONE), ["the calendar's; required without `calendar`", "日历的时区；没有 `calendar` 时必填"], "Europe/Berlin";
+        /// The `[calendar.NAME]` that knows days of rest and holidays.
+        zh "知道休息日和节假日的 `[calendar.NAME]`。";
+        CALENDAR "calendar": Kind::Text, ["none", "没有"], "cn";
+        /// The size in these hours. 0 takes the whole group down, and what is measured meanwhile is no
+        /// demand.
+        zh "这些时段内的规模。0 表示整组归零，其间测得的数值不算需求。";
+        EXACTLY "exactly": Kind::Whole(0, UNITS_MAX), ["demand decides", "由需求决定"], 0, in "units" "个单元";
+        /// The least size in these hours, in service when they begin.
+        zh "这些时段内的最小规模，时段开始时已在役。";
+        MIN "min": Kind::Whole(1, UNITS_MAX), ["the pool's", "以池为准"], 4, in "units" "个单元";
+        /// The largest size in these hours. What is above goes without a wait for proof or a budget.
+        zh "这些时段内的最大规模。超出部分不等待证明、不占预算即移除。";
+        MAX "max": Kind::Whole(0, UNITS_MAX), ["the pool's", "以池为准"], 6, in "units" "个单元";
     }
 
     /// Keys of `[[service]]` and `[[service_template]]` that say what the demand is.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fleet::{ServiceName, Timestamp};
-use planner::Memory;
 use planner::lead::Lead;
 use planner::memory::ViolationAccount;
 use planner::plan::{Action, Finding, Plan, Sizing};
-use planner::policy::{Policy, ServicePolicy};
+use planner::policy::{Actuate, Policy, ServicePolicy};
 use planner::snapshot::{Observation, OrderResult, Snapshot};
 use planner::stage::StageMemory;
+use planner::{Memory, WrittenBecause};
 use serde::{Deserialize, Serialize};
 
 /// All that is said about one service in one cycle.
@@ -38,6 +38,13 @@ pub struct Explanation {
     /// Where the lead time is from; it is made anew from the cycle and not kept.
     #[serde(skip)]
     pub lead: Option<Lead>,
+    /// Which number of its group is written, and why, where that is known: it is kept with no record.
+    #[serde(
+        default,
+        with = "planner::behind",
+        skip_serializing_if = "planner::behind::is_nothing"
+    )]
+    pub writes: Option<(Actuate, WrittenBecause)>,
 }
 
 /// What was promised, and how it was kept in the last 28 days.
@@ -120,7 +127,10 @@ impl Explanation {
         (policy, memory): (&Policy, &Memory),
     ) -> Explanation {
         let known = policy.services.get(service).zip(memory.services.get(service));
+        let view = snapshot.services.get(service).and_then(|seen| seen.group.as_ref().ok());
+        let writes = policy.services.get(service).zip(view);
         Explanation {
+            writes: writes.map(|(service, view)| planner::written_because(service, view)),
             service: service.clone(),
             taken_at: snapshot.taken_at,
             seen: snapshot.services.get(service).cloned(),

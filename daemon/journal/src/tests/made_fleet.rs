@@ -284,6 +284,7 @@ fn observation(service: usize, minute: i64) -> Observation {
         lead_times: Vec::new(),
         past: Vec::new(),
         launched: Vec::new(),
+        hours: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod advice;
 mod coming;
 mod cost;
+mod hours;
 mod idle;
 mod online;
 mod sources;
@@ -163,6 +164,11 @@ struct ServiceLines {
     promise: String,
     capacity: String,
     timing: String,
+    /// Which number of the group is written, in words.
+    writes: &'static str,
+    /// The hours that bound its size, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hours: Vec<String>,
     /// What the calendar says for the next days, where the service has one.
     coming: Option<Coming>,
 }
@@ -187,13 +193,14 @@ pub fn report(config: &Config, now: Timestamp) -> Report {
     for (name, service) in &config.policy.services {
         advice.extend(service_advice(config, name, service));
         advice.extend(floors_beyond(&calendars, name, service));
+        advice.extend(hours::advice(&calendars, name, service));
     }
     Report {
         mode: config.policy.mode,
         poll_interval: config.policy.poll_interval.to_string(),
         removals: removals::worded(&config.policy.budgets),
         services: (config.policy.services.iter())
-            .map(|(n, s)| lines(n, s, config, Coming::of(&calendars, n, now)))
+            .map(|(n, s)| lines(n, s, config, (&calendars, now)))
             .collect(),
         templates: config.templates.iter().map(|t| t.name.clone()).collect(),
         freezes: config.freezes.iter().map(|freeze| freeze.name.clone()).collect(),
@@ -225,7 +232,7 @@ fn lines(
     name: &ServiceName,
     service: &ServicePolicy,
     config: &Config,
-    coming: Option<Coming>,
+    (calendars, now): (&Calendars, Timestamp),
 ) -> ServiceLines {
     let pool = &service.pool;
     let upper = match pool.max {
@@ -263,7 +270,9 @@ fn lines(
             pool.hold_window,
             pool.override_lease
         ),
-        coming,
+        writes: hours::writes(pool.actuate),
+        hours: calendars.hours(name).iter().map(hours::in_words).collect(),
+        coming: Coming::of(calendars, name, now),
     }
 }
 
@@ -315,6 +324,8 @@ impl std::fmt::Display for Report {
             writeln!(f, "  promise   {}", service.promise)?;
             writeln!(f, "  capacity  {}", service.capacity)?;
             writeln!(f, "  timing    {}", service.timing)?;
+            writeln!(f, "  writes    {}", service.writes)?;
+            service.hours.iter().try_for_each(|hours| writeln!(f, "  hours     {hours}"))?;
             if let Some(coming) = &service.coming {
                 write!(f, "{coming}")?;
             }

@@ -360,6 +360,7 @@ mod tests {
             warm_up: None,
             activities: Vec::new(),
             serving: fleet::group::MembersServing::Untold,
+            buys_spot: false,
         }
     }
 

@@ -1,15 +1,17 @@
 //! `neap plan`: one cycle in dry run, and why.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Config;
 use fleet::{ServiceName, Timestamp};
 use journal::{JournalFault, PolicyDigest, Reader};
-use planner::Memory;
-use planner::policy::Mode;
+use planner::policy::{Actuate, Mode};
 use planner::snapshot::Disk;
+use planner::{Memory, WrittenBecause};
 use providers::Provider;
+use serde_json::json;
 
 use crate::assemble;
 use crate::cycle::minimums::Minimums;
@@ -48,7 +50,16 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (engine, decided) = runtime.block_on(look(&config))?;
     match args.format {
-        Format::Json => println!("{:#}", report::plan_json(&decided.plan)),
+        Format::Json => {
+            let mut plan = report::plan_json(&decided.plan);
+            plan["writes"] = written(&decided, &engine)
+                .map(|(name, number, why)| {
+                    let told = json!({ "number": number, "because": why, "text": why.to_string() });
+                    (name.to_string(), told)
+                })
+                .collect();
+            println!("{plan:#}");
+        }
         Format::Human => human(&decided, &engine),
     }
     let unread = decided.snapshot.services.values().any(|seen| seen.group.is_err());
@@ -88,8 +99,12 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     let Made { mut policy, models, calendars, .. } = made;
     policy.mode = Mode::Observe;
     let standing = assemble::standing(config, policy, models, calendars, PolicyDigest([0; 16]));
+    let looked = last.as_ref().map(|cycle| cycle.snapshot.clone());
     let memory = last.map_or_else(Memory::default, |cycle| cycle.memory_after);
     let mut engine = assemble::engine(standing, &clouds.providers, memory);
+    if let Some(looked) = &looked {
+        engine.remember_policies(looked);
+    }
     engine.last_taken_at = last_at;
     if let Some(reader) = &reader {
         assemble::restore_samples(&mut engine, reader, now)?;
@@ -99,6 +114,18 @@ async fn look(config: &Config) -> anyhow::Result<(Engine, Decided)> {
     Ok((engine, decided))
 }
 
+/// Which number of each group is written, and why.
+fn written<'a>(
+    decided: &'a Decided,
+    engine: &'a Engine,
+) -> impl Iterator<Item = (&'a ServiceName, Actuate, WrittenBecause)> {
+    engine.standing.policy.services.iter().filter_map(|(name, service)| {
+        let view = decided.snapshot.services.get(name)?.group.as_ref().ok()?;
+        let (number, why) = planner::written_because(service, view);
+        Some((name, number, why))
+    })
+}
+
 fn human(decided: &Decided, engine: &Engine) {
     let services = &engine.standing.policy.services;
     println!("plan at {}, dry run: nothing is changed", decided.snapshot.taken_at);
@@ -106,13 +133,24 @@ fn human(decided: &Decided, engine: &Engine) {
         println!("{found}");
     }
     let width = services.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
+    let writes: BTreeMap<&ServiceName, _> =
+        written(decided, engine).map(|(name, number, why)| (name, (number, why))).collect();
     for name in services.keys() {
         let action = decided.plan.actions.iter().find(|action| &action.service == name);
         if let Some(action) = action {
             println!("{name:width$}  {}  {}", action.change, report::reason(&action.sizing));
         }
         if services.get(name).is_some_and(|service| service.busy_units().is_some()) {
-            println!("{name:width$}  demand is counted in busy units: what is named `/s` is units here");
+            println!(
+                "{name:width$}  demand is counted in busy units: what is named `/s` is units here"
+            );
+        }
+        if let Some((number, why)) = writes.get(name) {
+            let number = match number {
+                Actuate::Desired => "the desired capacity",
+                Actuate::Floor => "the minimum",
+            };
+            println!("{name:width$}  writes {number}: {why}");
         }
         for finding in decided.plan.findings.iter().filter(|f| f.service.as_ref() == Some(name)) {
             let verb = finding.what.verb();

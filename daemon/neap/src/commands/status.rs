@@ -69,6 +69,9 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             number("demand"),
             text(&service["verdict"])
         );
+        if let Some(waits_for) = service["waits_for"].as_str() {
+            println!("{:<20} waiting for {waits_for}", "");
+        }
         if let Some(stage) = service["stage"].as_str() {
             println!("{:<20} {stage}", "");
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fleet::{Change, GroupId, Seconds, ServiceName, Timestamp, Units};
-use planner::policy::{Actuate, EventFloor, Mode, Policy};
+use planner::policy::{Actuate, EventFloor, Mode, Policy, ServicePolicy};
 use planner::snapshot::{GroupView, Observation, Snapshot};
 use planner::stage::Stages;
 use shadow::KeptMinimum;
@@ -17,6 +17,13 @@ const NEVER: Timestamp = Timestamp(253_402_214_400);
 
 /// How the floor that the operator's minimum makes is called.
 const FLOOR: &str = "MinSize before neap";
+
+/// How the floor is called that keeps a group as it is until its minimum is the operator's again.
+const PUT_BACK: &str = "MinSize of before is put back first";
+
+fn acts(policy: &Policy, service: &ServicePolicy) -> bool {
+    policy.mode == Mode::Act && service.mode == Mode::Act
+}
 
 /// The groups whose minimum neap writes.
 #[derive(Debug, Default)]
@@ -57,12 +64,18 @@ impl Minimums {
         let views = seen.iter().filter_map(|(name, seen)| Some((name, seen.group.as_ref().ok()?)));
         views.filter_map(|(name, view)| {
             let service = policy.services.get(name)?;
-            let floor = match planner::actuate(service, view) {
-                Actuate::Desired => return None,
-                Actuate::Floor => self.kept.get(&view.id).map_or(view.min, |kept| kept.before),
+            let kept = self.kept.get(&view.id);
+            let (floor, called) = match planner::actuate(service, view) {
+                // Nothing shrinks while the minimum is still what neap made it.
+                Actuate::Desired => {
+                    let ours = kept.filter(|kept| kept.is_ours(view.min));
+                    ours.filter(|kept| kept.before < view.min && acts(policy, service))?;
+                    (view.desired, PUT_BACK)
+                }
+                Actuate::Floor => (kept.map_or(view.min, |kept| kept.before), FLOOR),
             };
             (floor.0 > service.pool.min.0).then(|| EventFloor {
-                name: FLOOR.to_owned(),
+                name: called.to_owned(),
                 services: vec![name.clone()],
                 floor,
                 from: Timestamp(0),
@@ -121,8 +134,7 @@ impl Minimums {
                 continue;
             };
             let Some(kept) = self.kept.get(&view.id) else { continue };
-            let acts = policy.mode == Mode::Act && service.mode == Mode::Act;
-            if !acts || view.owner.is_some() || is_frozen(snapshot, name) {
+            if !acts(policy, service) || view.owner.is_some() || is_frozen(snapshot, name) {
                 continue;
             }
             let left = planner::actuate(service, view) == Actuate::Desired && are_read(view);
@@ -218,6 +230,52 @@ mod tests {
         again.recorded(now);
         again.forget(&web().1);
         assert_eq!(again.take_record(now), Some(Vec::new()));
+    }
+
+    const TEXT: &str = "mode = \"act\"\n[provider.sim]\nkind = \"sim\"\n[[service]]\nname = \"web\"\n\
+        demand = [{ namespace = \"A\", metric = \"M\", when_missing = \"zero\" }]\n\
+        [[service.pool]]\ngroup = \"web\"\ncapacity_per_unit = 5\n";
+
+    #[test]
+    fn while_the_minimum_is_put_back_nothing_shrinks() {
+        let policy = crate::settings::parse("neap.toml", TEXT).unwrap().policy;
+        let (service, group) = web();
+        let floors = |minimums: &Minimums, min: u32, scales_in: bool| {
+            let kind = fleet::group::NativePolicyKind::TargetTracking;
+            let native = fleet::group::NativePolicy {
+                name: "cpu".to_owned(),
+                kind,
+                enabled: true,
+                scales_in,
+            };
+            let view = GroupView {
+                min: Units(min),
+                policies: vec![native],
+                ..GroupView::at_rest(group.clone(), Timestamp(0), Units(9))
+            };
+            let seen = Observation {
+                group: Ok(view),
+                demand: planner::snapshot::DemandView::unknown(fleet::Step::MINUTE),
+                forecast: Err(planner::snapshot::NoForecast::NoData),
+                signals: planner::snapshot::SignalsView::default(),
+                outcomes: Vec::new(),
+                lead_times: Vec::new(),
+                hours: Vec::new(),
+            };
+            let seen = BTreeMap::from([(service.clone(), seen)]);
+            let floors = minimums.floors(&policy, &seen);
+            floors.map(|floor| (floor.name, floor.floor.0)).collect::<Vec<_>>()
+        };
+        let mut minimums = Minimums::default();
+        assert_eq!(floors(&minimums, 2, true), [(FLOOR.to_owned(), 2)]);
+        write(&mut minimums, 2, 8);
+        // The policy takes nothing away any more: what neap made of the minimum goes first.
+        assert_eq!(floors(&minimums, 8, false), [(PUT_BACK.to_owned(), 9)]);
+        assert_eq!(floors(&minimums, 8, true), [(FLOOR.to_owned(), 2)]);
+        // It is back, or somebody else's.
+        assert_eq!(floors(&minimums, 2, false), []);
+        assert_eq!(floors(&minimums, 5, false), []);
+        assert_eq!(floors(&Minimums::default(), 8, false), []);
     }
 
     #[derive(Clone, Copy, Debug)]

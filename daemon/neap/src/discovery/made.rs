@@ -136,6 +136,7 @@ impl Made {
         if let Some(calendar) = &template.calendar {
             self.calendars.assign(&name, calendar);
         }
+        self.calendars.bound(&name, &template.hours);
         if template.gated {
             self.policy.promotion.gated.insert(name.clone());
         }

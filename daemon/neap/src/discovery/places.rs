@@ -219,5 +219,6 @@ pub(super) fn bare(id: GroupId, name: String, tags: BTreeMap<String, String>) ->
         warm_up: None,
         activities: Vec::new(),
         serving: MembersServing::Untold,
+        buys_spot: false,
     }
 }

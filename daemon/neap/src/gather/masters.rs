@@ -69,6 +69,7 @@ mod tests {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

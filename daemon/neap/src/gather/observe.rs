@@ -4,6 +4,7 @@ use fleet::group::{ActivityKind, ActivityStatus, GroupState};
 use fleet::{Fault, ServiceName, Timestamp};
 use forecaster::Series;
 use planner::demand::Assembly;
+use planner::idle::schedule::Span;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{
     DemandView, GroupView, NoForecast, Observation, ReducedForecast, SignalsView, Trend, Window,
@@ -12,6 +13,9 @@ use planner::snapshot::{
 use super::launches::{Found, Look};
 use super::{Observer, Question};
 use crate::store::{self, demand_step};
+
+/// How far back samples are looked at for a decision, at most.
+const CLOSED_SEEN: Seconds = Seconds::days(2);
 
 impl Observer {
     pub(super) fn observe(
@@ -40,7 +44,18 @@ impl Observer {
         let signals = self.signals(service, group.as_ref().ok(), question.taken_at);
         let outcomes = question.outcomes.get(name).cloned().unwrap_or_default();
         let past = if group.is_ok() { self.past(name, service, question) } else { Vec::new() };
-        Observation { group, demand, forecast, signals, outcomes, lead_times, past, launched }
+        let hours = question.hours.of(name);
+        Observation {
+            group,
+            demand,
+            forecast,
+            signals,
+            outcomes,
+            lead_times,
+            past,
+            launched,
+            hours,
+        }
     }
 
     /// Launches of a service's group that came into service or began to serve since the last cycle.
@@ -93,6 +108,9 @@ impl Observer {
             now.since(newest_settled),
         );
         let members = self.store.members(service, now);
+        let closed = question.calendars.closed(name, Span { from: now - CLOSED_SEEN, until: now });
+        let members: Vec<_> =
+            members.into_iter().map(|member| member.open(&closed, step)).collect();
         let members: Vec<_> = members.iter().map(store::MemberPoints::as_member).collect();
         let view = DemandView::from_members(
             &members,

@@ -114,7 +114,11 @@ impl Observer {
             });
             let since = match of_load {
                 Some(busy) => now - OF_LOAD.min(store::history(busy.period)),
-                None if planner::is_capacity_wanted(service, question.memory.services.get(name)) => {
+                None if planner::is_capacity_wanted(
+                    service,
+                    question.memory.services.get(name),
+                ) =>
+                {
                     now - OF_CAPACITY
                 }
                 None => return None,
@@ -219,9 +223,11 @@ impl Observer {
     ) -> Vec<PastInterval> {
         let wanted = planner::is_capacity_wanted(service, question.memory.services.get(name));
         let settling = self.settling(service, question);
-        let Some(watched) = self.services.get_mut(name).filter(|watched| {
-            wanted && !watched.sizes.told && watched.sizes.known.is_some()
-        }) else {
+        let Some(watched) = self
+            .services
+            .get_mut(name)
+            .filter(|watched| wanted && !watched.sizes.told && watched.sizes.known.is_some())
+        else {
             return Vec::new();
         };
         let utilisation = service.utilisation.as_ref().and_then(|query| self.store.series(query));
@@ -270,7 +276,9 @@ impl Sizes {
     fn note_gap(&mut self, log: &ChangeLog, now: Timestamp, last_cycle: Option<Timestamp>) {
         let before = self.read_at.or(last_cycle);
         self.read_at = Some(now);
-        let Some(before) = before.filter(|before| now.since(*before) > SHORT_BETWEEN) else { return };
+        let Some(before) = before.filter(|before| now.since(*before) > SHORT_BETWEEN) else {
+            return;
+        };
         if log.entries.last().is_some_and(|(at, _)| *at > before) && log.entries.len() > 1 {
             let over = (self.gaps.len() + 1).saturating_sub(GAPS_KEPT);
             self.gaps.drain(..over);
@@ -328,7 +336,8 @@ fn intervals(
     until: Timestamp,
 ) -> Vec<PastInterval> {
     let step = demand.step().max(utilisation.step());
-    let Some(since) = sizes.since().filter(|_| !demand.is_empty() && !utilisation.is_empty()) else {
+    let Some(since) = sizes.since().filter(|_| !demand.is_empty() && !utilisation.is_empty())
+    else {
         return Vec::new();
     };
     let first = since.max(demand.start()).max(utilisation.start());
@@ -339,7 +348,9 @@ fn intervals(
         let interval = mean(demand, start, end)
             .zip(mean(utilisation, start, end))
             .zip(sizes.steady(start, end))
-            .and_then(|((load, percent), units)| past::interval(start, load, percent / 100.0, units));
+            .and_then(|((load, percent), units)| {
+                past::interval(start, load, percent / 100.0, units)
+            });
         all.extend(interval);
         start = end;
     }
@@ -394,7 +405,10 @@ mod tests {
         let seen = log(&[(300, 4), (40, 6)]);
         sizes.note_gap(&seen, minutes(40), None);
         let mean = |sizes: &Sizes, ago| sizes.mean(&seen, minutes(ago), minutes(ago - 5));
-        assert_eq!([110, 80, 45, 35].map(|ago| mean(&sizes, ago)), [Some(4.0), None, None, Some(6.0)]);
+        assert_eq!(
+            [110, 80, 45, 35].map(|ago| mean(&sizes, ago)),
+            [Some(4.0), None, None, Some(6.0)]
+        );
         // A change between two looks a minute apart is taken for one of then.
         let mut watched = Sizes::default();
         for ago in (30..=101).rev() {

@@ -89,6 +89,7 @@ mod tests {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         };
         BTreeMap::from([(ServiceName::new(group).unwrap(), seen)])
     }

@@ -21,7 +21,9 @@ const IDLE_BELOW_PERCENT: f64 = 10.0;
 enum Silence {
     #[error("{of} never had a sample: are its name, its dimensions and its region right?")]
     Never { of: String },
-    #[error("{of} has had no sample since {since}, and was never silent for so long: was it replaced?")]
+    #[error(
+        "{of} has had no sample since {since}, and was never silent for so long: was it replaced?"
+    )]
     Since { of: String, since: Timestamp },
 }
 
@@ -124,7 +126,8 @@ mod tests {
         let utilisation = query("CPUUtilization", WhenMissing::Unknown);
         let mut store = Store::default();
         let sample = |ago: u64, value| Sample { start: NOW - Seconds::minutes(ago), value };
-        let mut read: Vec<Sample> = requests.map(|ago| sample(ago, 50.0 + ago as f64 % 7.0)).collect();
+        let mut read: Vec<Sample> =
+            requests.map(|ago| sample(ago, 50.0 + ago as f64 % 7.0)).collect();
         read.reverse();
         store.back_fill(&demand, &read.into());
         let busy: Vec<Sample> = (1..1_000).rev().map(|ago| sample(ago, cpu)).collect();

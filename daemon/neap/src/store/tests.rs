@@ -6,6 +6,7 @@ use fleet::metric::{MetricQuery, Sample, Statistic, WhenMissing};
 use fleet::{AccountId, Fault, FaultKind, ProviderName, Region, Seconds, Step, Timestamp};
 use forecaster::Series;
 use planner::demand::Assembly;
+use planner::idle::schedule::Span;
 use planner::policy::{ServicePolicy, Share};
 use planner::snapshot::{DemandView, Trend};
 use providers::{Partial, Samples};
@@ -203,6 +204,31 @@ fn what_was_measured_while_units_were_missing_is_a_lower_bound() {
     store.refresh(&mut demand, &service, None, NOW, &short);
     let censored = |index: usize| demand.marks(index).censored;
     assert!((0..demand.len()).all(|index| censored(index) == (index == low)));
+}
+
+#[test]
+fn what_is_measured_while_a_service_is_closed_is_no_demand() {
+    let (mut store, load) = (Store::default(), query("load"));
+    let service = service(std::slice::from_ref(&load));
+    store.back_fill(&load, &read(0, &[50.0, 50.0, 0.0, 0.0, 50.0]));
+    let mut whole = Series::new(Step::MINUTE);
+    store.refresh(&mut whole, &service, None, NOW, &BTreeSet::new());
+    let zero = |index: &usize| whole.get(*index) == Some(0.0);
+    let zeros: Vec<Timestamp> =
+        (0..whole.len()).filter(zero).map(|index| whole.start_of(index)).collect();
+    let (from, until) = (zeros[0], zeros[1] + Seconds(60));
+    // A window that ends a second later closes the interval that it ends in, too.
+    for (until, open) in [(until, 3), (until + Seconds(1), 2)] {
+        let closed = [Span { from, until }];
+        let mut demand = Series::new(Step::MINUTE);
+        store.refresh_open(&mut demand, &service, None, NOW, &BTreeSet::new(), &closed);
+        assert_eq!(demand.present(), open);
+        assert!((0..demand.len()).all(|index| demand.get(index) != Some(0.0)));
+        let members = store.members(&service, NOW);
+        let members: Vec<_> =
+            members.into_iter().map(|member| member.open(&closed, Step::MINUTE)).collect();
+        assert_eq!(members[0].as_member().points.len(), open);
+    }
 }
 
 #[test]

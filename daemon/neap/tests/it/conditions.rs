@@ -78,6 +78,7 @@ impl Bench {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         };
         let snapshot = Snapshot {
             taken_at: START,

@@ -123,6 +123,7 @@ pool = { capacity_per_unit = 10 }
         warm_up: None,
         activities: Vec::new(),
         serving: MembersServing::Untold,
+        buys_spot: false,
     };
     let (_, policy) = config.templates[0].expand(&group).unwrap().unwrap();
     insta::assert_snapshot!(

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use fleet::group::ScheduledAction;
 use fleet::{ServiceName, Timestamp, Units};
 use journal::records::Promise;
-use planner::Milli;
 use planner::lead::Lead;
 use planner::plan::{Action, Finding, Sizing, Trade};
-use planner::policy::Share;
-use planner::snapshot::{Observation, OrderResult, Record, Window};
+use planner::policy::{Actuate, Share};
+use planner::snapshot::{GroupView, Observation, OrderResult, Record, Window};
 use planner::stage::StageMemory;
+use planner::{Milli, Processes, WrittenBecause};
 
 use crate::{self as report, rate};
 
@@ -24,6 +25,8 @@ pub enum Line<'a> {
     Found(&'a Finding),
     /// The group and its demand; `None` where they were not looked at.
     Group(Option<&'a Observation>),
+    /// Which number of it is written, and why.
+    Writes(&'a (Actuate, WrittenBecause)),
     /// How far it is on its way to acting.
     Stage(&'a StageMemory),
     /// What forecast and demand ask for.
@@ -47,9 +50,9 @@ pub enum Line<'a> {
 }
 
 /// Every word that a line may begin with.
-pub const LABELS: [&str; 14] = [
-    "action", "because", "held", "limited", "note", "group", "stage", "needed", "trade", "window",
-    "order", "quality", "promise", "since",
+pub const LABELS: [&str; 15] = [
+    "action", "because", "held", "limited", "note", "group", "writes", "stage", "needed", "trade",
+    "window", "order", "quality", "promise", "since",
 ];
 
 impl Line<'_> {
@@ -60,6 +63,7 @@ impl Line<'_> {
             Line::Because(_) => "because",
             Line::Found(finding) => finding.what.verb(),
             Line::Group(_) => "group",
+            Line::Writes(_) => "writes",
             Line::Stage(_) => "stage",
             Line::Needed(_) => "needed",
             Line::Trade(_) => "trade",
@@ -82,6 +86,13 @@ impl fmt::Display for Line<'_> {
             Line::Because(sizing) => f.write_str(&report::reason(sizing)),
             Line::Found(finding) => write!(f, "{}", finding.hold),
             Line::Group(seen) => group(f, *seen),
+            Line::Writes((number, why)) => {
+                let number = match number {
+                    Actuate::Desired => "the desired capacity",
+                    Actuate::Floor => "the minimum",
+                };
+                write!(f, "{number}: {why}")
+            }
             Line::Stage(stage) => f.write_str(&report::stage_line(stage)),
             Line::Needed(sizing) => needed(f, sizing),
             Line::Trade(trade) => write!(f, "{trade}"),
@@ -108,11 +119,21 @@ fn ahead(f: &mut fmt::Formatter<'_>, window: &Window, lead: Option<&Lead>) -> fm
 fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result {
     let Some(seen) = seen else { return f.write_str("not looked at") };
     match &seen.group {
-        Ok(group) => write!(
-            f,
-            "desired {} in {}..{}, {} in service, {} on the way; ",
-            group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
-        )?,
+        Ok(group) => {
+            write!(f, "desired {} in {}..{}, ", group.desired.0, group.min.0, group.max.0)?;
+            match group.aside.machines {
+                Some(1) => write!(f, "{} on 1 machine in service", group.in_service)?,
+                Some(machines) => {
+                    write!(f, "{} on {machines} machines in service", group.in_service)?;
+                }
+                None => write!(f, "{} in service", group.in_service.0)?,
+            }
+            write!(f, ", {} on the way", group.pending.0)?;
+            for more in beside(group) {
+                write!(f, ", {more}")?;
+            }
+            f.write_str("; ")?;
+        }
         Err(fault) => write!(f, "unread: {fault}; ")?,
     }
     match (&seen.demand.settled, &seen.demand.fault) {
@@ -129,6 +150,40 @@ fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result 
         (None, Some(fault)) => write!(f, "demand unknown: {fault}"),
         (None, None) => f.write_str("demand unknown"),
     }
+}
+
+/// What a cloud tells of a group beside its numbers, in words.
+fn beside(group: &GroupView) -> Vec<String> {
+    let aside = &group.aside;
+    let mut told = Vec::new();
+    if aside.buys_spot {
+        told.push("spot machines among them".to_owned());
+    }
+    if !aside.suspended.is_empty() {
+        let suspended: Vec<_> = aside.suspended.iter().cloned().collect();
+        told.push(format!("{} suspended", Processes(&suspended)));
+    }
+    if let Some(action) = next_scheduled(group) {
+        let sets = [("min", action.min), ("desired", action.desired), ("max", action.max)];
+        let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));
+        let when = match (action.at, &action.recurrence) {
+            (Some(at), _) => at.to_string(),
+            (None, Some(recurrence)) => recurrence.clone(),
+            (None, None) => "some time".to_owned(),
+        };
+        let sets = sets.collect::<Vec<_>>().join(", ");
+        told.push(format!("scheduled action `{}` sets {sets} at {when}", action.name));
+    }
+    told
+}
+
+/// The scheduled action of the cloud's own that comes next, as far as that is known.
+pub fn next_scheduled(group: &GroupView) -> Option<&ScheduledAction> {
+    let sets = |action: &&ScheduledAction| {
+        action.min.is_some() || action.desired.is_some() || action.max.is_some()
+    };
+    let known = group.scheduled.iter().filter(sets);
+    known.min_by_key(|action| (action.at.is_none(), action.at))
 }
 
 /// A number of units, or that there is none.

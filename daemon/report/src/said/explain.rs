@@ -5,14 +5,14 @@ use std::fmt;
 use fleet::Units;
 use fleet::group::ServingSign;
 use journal::records::Promise;
-use planner::Milli;
 use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::Sizing;
-use planner::policy::Share;
-use planner::snapshot::{Observation, OrderResult, Window};
+use planner::policy::{Actuate, Share};
+use planner::snapshot::{GroupView, Observation, OrderResult, Window};
+use planner::{Milli, Processes};
 
 use super::{Said, zh};
-use crate::explanation::{Broken, Line, Quality, of_record, units};
+use crate::explanation::{Broken, Line, Quality, next_scheduled, of_record, units};
 use crate::{self as report, Reason, rate};
 
 /// How an order ended.
@@ -64,6 +64,13 @@ impl Said for Line<'_> {
             Line::Because(sizing) => zh(&Reason::of(sizing)),
             Line::Found(finding) => zh(&finding.hold),
             Line::Group(seen) => group(*seen),
+            Line::Writes((number, why)) => {
+                let number = match number {
+                    Actuate::Desired => "期望容量",
+                    Actuate::Floor => "最小容量",
+                };
+                format!("{number}：{}", zh(why))
+            }
             Line::Stage(memory) => {
                 format!("{}，自 {} 起：{}", zh(&memory.stage), memory.since, zh(&memory.why))
             }
@@ -81,10 +88,19 @@ impl Said for Line<'_> {
 fn group(seen: Option<&Observation>) -> String {
     let Some(seen) = seen else { return "未观察".to_owned() };
     let group = match &seen.group {
-        Ok(group) => format!(
-            "期望容量 {}，上下限 {}..{}，在役 {}，在途 {}",
-            group.desired.0, group.min.0, group.max.0, group.in_service.0, group.pending.0
-        ),
+        Ok(group) => {
+            let machines = group.aside.machines.map(|machines| format!("（{machines} 台机器）"));
+            format!(
+                "期望容量 {}，上下限 {}..{}，在役 {}{}，在途 {}{}",
+                group.desired.0,
+                group.min.0,
+                group.max.0,
+                group.in_service.0,
+                machines.unwrap_or_default(),
+                group.pending.0,
+                beside(group)
+            )
+        }
         Err(fault) => format!("无法读取：{}", zh(fault)),
     };
     let demand = match (&seen.demand.settled, &seen.demand.fault) {
@@ -101,6 +117,27 @@ fn group(seen: Option<&Observation>) -> String {
         (None, None) => "需求未知".to_owned(),
     };
     format!("{group}；{demand}")
+}
+
+/// What a cloud tells of a group beside its numbers.
+fn beside(group: &GroupView) -> String {
+    let mut told = String::new();
+    if group.aside.buys_spot {
+        told.push_str("，含抢占式实例");
+    }
+    if !group.aside.suspended.is_empty() {
+        let suspended: Vec<_> = group.aside.suspended.iter().cloned().collect();
+        told.push_str(&format!("，{} 已暂停", Processes(&suspended)));
+    }
+    if let Some(action) = next_scheduled(group) {
+        let sets = [("最小", action.min), ("期望", action.desired), ("最大", action.max)];
+        let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));
+        let sets = sets.collect::<Vec<_>>().join("、");
+        let when = action.at.map(|at| at.to_string()).or_else(|| action.recurrence.clone());
+        let when = when.unwrap_or_else(|| "未知时间".to_owned());
+        told.push_str(&format!("，定时任务 `{}` 于 {when} 设置{sets}", action.name));
+    }
+    told
 }
 
 fn needed(sizing: &Sizing) -> String {

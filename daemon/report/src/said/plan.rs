@@ -4,7 +4,7 @@ use fleet::{Change, Fault, FaultKind, Timestamp};
 use planner::plan::{Bound, BudgetOf, DecidedBy, Hold, Trade};
 use planner::policy::FreezeScope;
 use planner::snapshot::NoForecast;
-use planner::{Milli, OUTAGE_LASTS, TradeSize, When};
+use planner::{Milli, OUTAGE_LASTS, Processes, TradeSize, When, WrittenBecause};
 
 use super::{Said, zh};
 use crate::{Reason, rate};
@@ -41,6 +41,7 @@ impl Said for Reason {
             DecidedBy::Maximum => "上限".to_owned(),
             DecidedBy::LastTrusted => "所知太少，沿用最近一次可信的值".to_owned(),
             DecidedBy::Event { name, until } => format!("事件 `{name}`，至 {until}"),
+            DecidedBy::Hours { at, until } => format!("时段 `{at}`，至 {until}"),
         };
         match self.demand_milli {
             Some(demand) => format!("{why}；当前 {}/s", rate(demand)),
@@ -69,6 +70,25 @@ impl Said for Bound {
             Bound::CloudMax => "伸缩组自身的最大值",
         };
         bound.to_owned()
+    }
+}
+
+impl Said for WrittenBecause {
+    fn chinese(&self) -> String {
+        match self {
+            WrittenBecause::Configured => "由 `actuate` 指定".to_owned(),
+            WrittenBecause::ScalesIn { policy } => {
+                format!("伸缩组自带的策略 `{policy}` 会在最小容量之上缩容")
+            }
+            WrittenBecause::NoPolicy => "伸缩组没有启用自带的策略".to_owned(),
+            WrittenBecause::NeverScaleIn { policies } => {
+                format!("伸缩组自带的 {policies} 个策略都不会缩容")
+            }
+            WrittenBecause::AlarmsSuspended => {
+                "`AlarmNotification` 已暂停，伸缩组自带的策略不起作用".to_owned()
+            }
+            WrittenBecause::Unread => "无法读取伸缩组自带的策略".to_owned(),
+        }
     }
 }
 
@@ -267,6 +287,18 @@ fn of_group(hold: &Hold) -> String {
             released(&format!("{} 处于本版本不认识的状态", zh(units)), "它们离开该状态")
         }
         Hold::Refreshing { id } => released(&format!("实例刷新 `{id}` 正在进行"), "刷新结束"),
+        Hold::Deploying { suspended, until } => {
+            timed(&format!("{} 已暂停，与部署时的做法相同", Processes(suspended)), *until)
+        }
+        Hold::LaunchesFail { short, why } => {
+            released(&format!("启动失败，已下单而未到的有 {}：{why}", zh(short)), "有实例启动成功")
+        }
+        Hold::Hours { at, max, until } => {
+            timed(&format!("时段 `{at}` 最多允许 {}", zh(max)), *until)
+        }
+        Hold::HoursFloor { at, floor, until } => {
+            timed(&format!("时段 `{at}` 要求至少保持 {}", zh(floor)), *until)
+        }
         Hold::Suspended { process } => {
             released(&format!("进程 `{process}` 已暂停"), &format!("恢复 `{process}`"))
         }

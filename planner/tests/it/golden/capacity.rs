@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner, ServingSign};
+use fleet::group::{
+    ActivityKind, ActivityStatus, Cause, NativePolicyKind, Owner, Process, ServingSign,
+};
 use fleet::metric::{MetricKey, MetricQuery, Statistic, WhenMissing};
 use fleet::{
     AccountKey, Change, GroupRef, Level, Place, RuleName, Seconds, ServiceName, Step, Units,
@@ -222,6 +224,7 @@ fn observation() -> Observation {
         lead_times: vec![Seconds(200)],
         past: Vec::new(),
         launched: Vec::new(),
+        hours: Vec::new(),
     }
 }
 
@@ -346,6 +349,10 @@ fn holds(golden: &mut Golden) {
         Disagree { since: at(1), demand_milli: Milli::whole(2), with_milli: Milli::whole(300) },
         SizedBy { service: ServiceName::new("web").unwrap() },
         Undiscovered { place: place(), why: no_answer().into() },
+        Deploying { suspended: vec![Process::Launch, Process::Other(text("process"))], until: at(1) },
+        LaunchesFail { short: Units(1), why: text("why") },
+        Hours { at: text("at"), max: Units(1), until: at(2) },
+        HoursFloor { at: text("at"), floor: Units(1), until: at(2) },
     });
 }
 
@@ -361,6 +368,7 @@ pub(super) fn plan(golden: &mut Golden) {
         Maximum,
         LastTrusted,
         Event { name: text("event"), until: at(1) },
+        Hours { at: text("at"), until: at(1) },
     });
     every!(golden, What { Held, Narrowed { wanted: Units(1), to: Units(2) }, Noted });
     every!(golden, Bound { PolicyMin, PolicyMax, CloudMin, CloudMax });

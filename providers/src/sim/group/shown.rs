@@ -48,6 +48,7 @@ impl Body {
             warm_up: spec.warm_up,
             activities: self.activities_since(recent),
             serving: self.members_serving(setting),
+            buys_spot: false,
         }
     }
 

@@ -162,6 +162,7 @@ fn bodies_keep_their_bytes() {
     golden.read::<CycleBody>(&(at(1), PolicyDigest([9; 16]), 3u32, patch));
     golden.bytes("a body packed whole, unpacked", &fold::unwrap(&fold::encode(&policy)).unwrap());
     samples::cycle(&mut golden);
+    samples::behind(&mut golden);
     samples::metrics(&mut golden);
     samples::usage(&mut golden);
     golden.assert("bodies");

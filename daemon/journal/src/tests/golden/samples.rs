@@ -1,6 +1,6 @@
 //! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
 
-use fleet::group::ServingSign;
+use fleet::group::{Process, ServingSign};
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
@@ -9,7 +9,7 @@ use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Serving, Slot}
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    DemandView, GroupView, KillSwitch, Launched, Observation, OrderOutcome, Record,
+    Aside, DemandView, GroupView, Hours, KillSwitch, Launched, Observation, OrderOutcome, Record,
     ReducedForecast, SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
@@ -68,6 +68,7 @@ pub(super) fn observation() -> Observation {
         lead_times: vec![Seconds(200)],
         past: Vec::new(),
         launched: vec![Launched { took: Seconds(500), told_by: ServingSign::Targets, warm: true }],
+        hours: Vec::new(),
     }
 }
 
@@ -180,6 +181,37 @@ pub(super) fn cycle(golden: &mut Golden) {
     mirror.follow(&patch).unwrap();
     let back = mirror.reflect().unwrap();
     assert_eq!((back.snapshot, back.plan, back.memory), (snapshot(), plan, memory));
+}
+
+/// What parts got since stands behind them, and nowhere where there is nothing.
+pub(super) fn behind(golden: &mut Golden) {
+    let (plan, memory) = (Plan::default(), Memory::default());
+    let parts_of = |snapshot: &Snapshot| {
+        let patch = Mirror::default().advance(snapshot, &plan, &memory);
+        let mut mirror = Mirror::default();
+        mirror.follow(&patch).unwrap();
+        assert_eq!(&mirror.reflect().unwrap().snapshot, snapshot);
+        let bytes = postcard::to_stdvec(&patch).unwrap();
+        let (_, _, _, length, packed): (Vec<ServiceName>, u32, Vec<u8>, u32, Vec<u8>) =
+            postcard::from_bytes(&bytes).unwrap();
+        pack::unpack(&[], &packed, length.into()).unwrap()
+    };
+    let without = parts_of(&snapshot());
+    let mut with = snapshot();
+    let seen = with.services.get_mut(&service()).unwrap();
+    let (from, until) = (at(70), at(71));
+    seen.hours =
+        vec![Hours { at: text("hours"), from, until, min: Some(Units(1)), max: Some(Units(2)) }];
+    seen.group.as_mut().unwrap().aside = Aside {
+        suspended: [Process::AlarmNotification, Process::Other(text("process"))].into(),
+        deploying_since: Some(at(72)),
+        launch_failed: Some(text("launch failed")),
+        machines: Some(3),
+        buys_spot: true,
+    };
+    let with = parts_of(&with);
+    assert!(with.len() > without.len());
+    golden.bytes("a cycle's parts with what stands behind them", &with);
 }
 
 pub(super) fn metrics(golden: &mut Golden) {

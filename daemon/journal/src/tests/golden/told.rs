@@ -106,6 +106,7 @@ fn explanation() -> Explanation {
         promise: Some(Promise { promised: 0.005, missed: 0.25, days: 7.5 }),
         stage: Some(stage()),
         lead: None,
+        writes: None,
     }
 }
 

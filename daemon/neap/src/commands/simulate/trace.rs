@@ -340,6 +340,7 @@ impl<'a> Run<'a> {
             lead_times: Vec::new(),
             past: Vec::new(),
             launched: Vec::new(),
+            hours: Vec::new(),
         }
     }
 

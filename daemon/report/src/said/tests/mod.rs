@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ::journal::records::Promise;
-use fleet::group::ServingSign;
+use fleet::group::{Process, ServingSign};
 use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
     ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
@@ -227,6 +227,13 @@ fn holds() -> Vec<Hold> {
         Hold::SensorStuck { units: Units(16) },
         Hold::FullBelow { carries_milli: Milli::whole(35_200), given_milli: Milli::whole(39_000) },
         Hold::SizedBy { service: ServiceName::new("checkout").unwrap() },
+        Hold::Deploying {
+            suspended: vec![Process::AlarmNotification, Process::ScheduledActions],
+            until: LATER,
+        },
+        Hold::LaunchesFail { short: Units(4), why: text("no free addresses in the subnet") },
+        Hold::Hours { at: text("Mon-Fri 20:00-07:00"), max: Units(0), until: LATER },
+        Hold::HoursFloor { at: text("Mon-Fri 07:00-20:00"), floor: Units(4), until: LATER },
     ];
     let since = AT;
     holds.extend([None, Some(LATER)].map(|known_at| {
@@ -276,6 +283,7 @@ fn sizing(decided_by: DecidedBy) -> Sizing {
 
 fn sizings() -> Vec<Sizing> {
     let event = DecidedBy::Event { name: "singles-day".to_owned(), until: LATER };
+    let hours = DecidedBy::Hours { at: "Mon-Fri 07:00-20:00".to_owned(), until: LATER };
     let by = [
         DecidedBy::Forecast,
         DecidedBy::ReactiveFloor,
@@ -283,6 +291,7 @@ fn sizings() -> Vec<Sizing> {
         DecidedBy::Maximum,
         DecidedBy::LastTrusted,
         event,
+        hours,
     ];
     let whole = by.clone().map(sizing);
     let unknown = by.map(|by| Sizing {
@@ -333,6 +342,7 @@ fn observation(group: Result<GroupView, Fault>, fault: Option<Fault>, known: boo
         lead_times: Vec::new(),
         past: Vec::new(),
         launched: Vec::new(),
+        hours: Vec::new(),
     }
 }
 

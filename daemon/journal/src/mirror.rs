@@ -12,8 +12,8 @@ use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
 use planner::policy::ActiveFreeze;
 use planner::snapshot::{
-    Aside, DemandView, Disk, GroupView, Hours, KillSwitch, Launched, NoForecast, Observation,
-    OrderOutcome, PastInterval, Snapshot, Undiscovered,
+    Aside, Disk, GroupView, Hours, KillSwitch, Launched, NoForecast, Observation, OrderOutcome,
+    Snapshot, Undiscovered,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

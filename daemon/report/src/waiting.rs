@@ -95,6 +95,8 @@ mod tests {
             outcomes: Vec::new(),
             lead_times: Vec::new(),
             hours: Vec::new(),
+            past: Vec::new(),
+            launched: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use fleet::group::{NativePolicy, NativePolicyKind, Process};
 use fleet::{Change, Seconds, ServiceName, Timestamp};
 
 use super::{Bench, MILLI, fresh_demand, given};
+use crate::lead::Lead;
 use crate::policy::ServicePolicy;
 use crate::snapshot::{GroupView, Observation};
 
@@ -12,10 +13,8 @@ impl Bench<'_> {
     pub(super) fn bound(&self, name: &ServiceName, service: &ServicePolicy) -> Option<u32> {
         let hours = &self.snapshot.services.get(name)?.hours;
         let known = self.memory.services.get(name);
-        let measured =
-            known.map_or(service.pool.lead_time, |m| m.lead_time(service.pool.lead_time));
         let now = self.snapshot.taken_at;
-        let serves = now + measured + service.pool.warm_up + self.policy.poll_interval;
+        let serves = now + Lead::of(&service.pool, known).time + self.policy.poll_interval;
         let most_at = |at: Timestamp| {
             let then = hours.iter().filter(|h| h.from <= at && h.until > at);
             then.filter_map(|h| h.max).map(|max| max.0).min()

@@ -49,6 +49,8 @@ fn group(instances: Vec<Instance>) -> GroupState {
         health_check_grace: Seconds::ZERO,
         warm_up: None,
         activities: Vec::new(),
+        serving: Default::default(),
+        buys_spot: false,
     }
 }
 
@@ -66,6 +68,7 @@ fn did(n: usize, kind: ActivityKind, started_at: Timestamp, ended: Option<Timest
         cause: Cause::Unknown,
         cause_text: String::new(),
         capacity_set_to: None,
+        launch: None,
     }
 }
 

@@ -340,6 +340,8 @@ mod tests {
             health_check_grace: Seconds::ZERO,
             warm_up: None,
             activities: Vec::new(),
+            serving: Default::default(),
+            buys_spot: false,
         })
     }
 

@@ -261,6 +261,8 @@ mod tests {
                 outcomes: Vec::new(),
                 lead_times: Vec::new(),
                 hours: Vec::new(),
+                past: Vec::new(),
+                launched: Vec::new(),
             };
             let seen = BTreeMap::from([(service.clone(), seen)]);
             let floors = minimums.floors(&policy, &seen);

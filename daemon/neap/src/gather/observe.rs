@@ -1,7 +1,7 @@
 //! Puts together what is known of one service: group, demand, forecast and signals.
 
 use fleet::group::{ActivityKind, ActivityStatus, GroupState};
-use fleet::{Fault, ServiceName, Timestamp};
+use fleet::{Fault, Seconds, ServiceName, Timestamp};
 use forecaster::Series;
 use planner::demand::Assembly;
 use planner::idle::schedule::Span;

@@ -68,6 +68,7 @@ fn group(members: Vec<Instance>, activities: Vec<Activity>, serving: MembersServ
         warm_up: None,
         activities,
         serving,
+        buys_spot: false,
     }
 }
 

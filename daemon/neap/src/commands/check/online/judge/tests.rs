@@ -42,6 +42,8 @@ fn state() -> GroupState {
         health_check_grace: Seconds::ZERO,
         warm_up: None,
         activities: Vec::new(),
+        serving: Default::default(),
+        buys_spot: false,
     }
 }
 

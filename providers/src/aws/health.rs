@@ -233,7 +233,6 @@ mod tests {
                 target_groups: arns.iter().map(|arn| (*arn).to_owned()).collect(),
                 mixed_templates: false,
             },
-            buys_spot: false,
         }
     }
 
@@ -313,7 +312,7 @@ mod tests {
         assert!(unread(&mut health, NOW));
         health.keep(ARN.to_owned(), NOW, parts(&[("i-new", Part::Serves)]));
         assert!(unread(&mut health, NOW), "half of it is not enough");
-        let denied = DESCRIBE_TARGET_HEALTH.fault(FaultKind::Denied { permission: None }, "no");
+        let denied = DESCRIBE_TARGET_HEALTH.fault(FaultKind::Unreadable, "no");
         health.keep(SECOND.to_owned(), NOW, Err(denied));
         let MembersServing::Unread(why) = health.serving(&group, &launched, NOW) else {
             panic!("it is not known");

@@ -92,7 +92,7 @@ fn a_group_that_was_scaled() {
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 1000/s at 2026-03-02T11:58:00Z
       needed    forecast 14 now, 14 in the hold window (at q0.9881), reactive 10; wanted 14; a unit carries 100/s
       trade     14 units: 0.20% missed; 13: 37.9% missed; 15: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       order     done
       quality   loses 0.50 of what last-value would
       since     2026-03-02T12:01:00Z, next look 2026-03-02T12:02:00Z
@@ -119,7 +119,7 @@ fn a_group_held_for_stale_data() {
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:58:00Z, nothing newer: `GetMetricData` throttled: Throttling: Rate exceeded (request `7f3c09`)
       needed    forecast 10 now, 10 in the hold window (at q0.9881), reactive -; wanted 10; a unit carries 100/s
       trade     10 units: less than 0.01% missed; 9: 37.9% missed; 11: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       quality   loses 0.50 of what last-value would
       since     2026-03-02T12:31:00Z, next look 2026-03-02T12:32:00Z
     "#));
@@ -146,7 +146,7 @@ fn a_group_in_cooldown() {
       group     desired 14 in 0..50, 14 in service, 0 on the way; demand 300/s at 2026-03-02T11:58:00Z
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       quality   loses 0.50 of what last-value would
       since     2026-03-02T12:01:00Z, next look 2026-03-02T12:02:00Z
     "#));
@@ -169,7 +169,7 @@ fn a_group_that_an_orchestrator_owns() {
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:57:00Z
       needed    forecast 10 now, 10 in the hold window (at q0.9881), reactive 10; wanted 10; a unit carries 100/s
       trade     10 units: less than 0.01% missed; 9: 37.9% missed; 11: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       quality   loses 0.50 of what last-value would
       since     2026-03-02T12:00:00Z, next look 2026-03-02T12:01:00Z
     "#));
@@ -191,7 +191,7 @@ fn a_group_over_its_budget_of_removals() {
       group     desired 9 in 0..50, 9 in service, 0 on the way; demand 300/s at 2026-03-02T12:00:00Z
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       quality   loses 0.50 of what last-value would; 0.00% of 0.25 days missed, 0.5% promised
       since     2026-03-02T12:01:00Z, next look 2026-03-02T12:04:00Z
     "#));
@@ -222,7 +222,7 @@ fn a_promise_that_is_not_kept_is_told_with_what_it_asks_for() {
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 1000/s at 2026-03-02T11:58:00Z
       needed    forecast 34 now, 34 in the hold window (at q0.9881), reactive 10; wanted 34; a unit carries 100/s
       trade     34 units: 0.20% missed; 33: 37.9% missed; 35: less than 0.01% missed
-      window    7m ahead = sample age 2m + poll 1m + lead time 4m; hold window 15m
+      window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
       order     done
       quality   loses 0.50 of what last-value would
       promise   3.10% of 7 days missed, 0.5% promised; it asks for 34 units now that demand needs 10; `neap tune --service web` shows what keeping it costs

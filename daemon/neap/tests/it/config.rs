@@ -110,7 +110,7 @@ region = "ap-southeast-1"
 group = "checkout-asg"
 capacity_per_unit = "learn"
 target_utilisation = "70%"
-lead_time = "4m"                       # start value; measured afterwards
+lead_time = "4m"                       # at least; longer as measured
 actuate = "desired"
 min = 2
 max = 40
@@ -250,6 +250,7 @@ fn a_simulated_configuration_needs_little() {
             lead_time: Seconds(
                 300,
             ),
+            lead_time_rule: AtLeast,
             warm_up: Seconds(
                 0,
             ),

@@ -504,6 +504,7 @@ fn explanations_say_the_same() {
     let (dry, wet) = (action(true), action(false));
     let applied = OrderResult::Applied;
     let broken = |units| Broken { service: &wet.service, promise: &promise, units };
+    let leads = leads();
     let mut lines = vec![
         Line::Action(&dry),
         Line::Action(&wet),
@@ -521,7 +522,6 @@ fn explanations_say_the_same() {
         Line::Promise(broken(None)),
         Line::Promise(broken(Some((Units(19), 17)))),
     ];
-    let leads = leads();
     lines.extend(leads.iter().map(|lead| Line::Window(&sizing.window, Some(lead))));
     lines.extend(seen.iter().map(|seen| Line::Group(Some(seen))));
     lines.iter().for_each(agree);

@@ -19,8 +19,8 @@ use crate::snapshot::{
 
 use account::account;
 pub(crate) use account::{DEPTH_MAX, DEPTH_MIN, HEADROOM_START, QUARTER, start_depth};
-use capacity::learn_capacity;
 pub use capacity::is_capacity_wanted;
+use capacity::learn_capacity;
 pub(crate) use capacity::{CAPACITY_NEEDED, capacity_per_unit};
 
 /// Entries kept of what was in service and what was ordered.

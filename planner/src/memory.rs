@@ -16,7 +16,7 @@ use crate::reasons::ForeignChange;
 use crate::stage::Stages;
 
 /// The planner's revision: plans of another revision need not be equal on replay.
-pub const REVISION: u32 = 7;
+pub const REVISION: u32 = 8;
 
 /// How long what a service's past teaches is kept when the service is not in the policy: its cloud did
 /// not answer for it, its group lost a tag for a while, or somebody took it out by mistake. A week later

@@ -305,8 +305,7 @@ impl OfGroup<'_, '_> {
             faults.push((message, hint));
         }
         if pool.min.0 == 0 {
-            let message =
-                format!("{found} shows nothing while no unit is there, and `min` is 0");
+            let message = format!("{found} shows nothing while no unit is there, and `min` is 0");
             faults.push((message, "write `min = 1`: nothing would bring the group back"));
         }
         if fixed_capacity > 0.0 {

@@ -136,7 +136,7 @@ struct SignsPart {
 
 /// Demand, and behind it what the past told of it, where that told anything: records of before format 9
 /// have nothing there.
-fn demand_part(demand: &DemandView, past: &[PastInterval]) -> Vec<u8> {
+pub(crate) fn demand_part(demand: &DemandView, past: &[PastInterval]) -> Vec<u8> {
     let mut bytes = plain(demand);
     if !past.is_empty() {
         bytes.extend(plain(&past));
@@ -145,7 +145,7 @@ fn demand_part(demand: &DemandView, past: &[PastInterval]) -> Vec<u8> {
 }
 
 /// What [`demand_part`] wrote.
-fn read_demand(bytes: &[u8]) -> postcard::Result<(DemandView, Vec<PastInterval>)> {
+pub(crate) fn read_demand(bytes: &[u8]) -> postcard::Result<(DemandView, Vec<PastInterval>)> {
     let (demand, rest) = postcard::take_from_bytes(bytes)?;
     let past = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest)? };
     Ok((demand, past))

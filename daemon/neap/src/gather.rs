@@ -330,7 +330,8 @@ impl Observer {
             .iter()
             .filter_map(|query| {
                 // What is made of utilisation settles as that does.
-                let query = service.utilisation.as_ref().filter(|_| query.is_made()).unwrap_or(query);
+                let query =
+                    service.utilisation.as_ref().filter(|_| query.is_made()).unwrap_or(query);
                 let provider = question.providers.get(&query.provider)?;
                 Some(provider.metrics().keeps(query).settling)
             })

@@ -17,5 +17,5 @@ mod turn;
 pub use asking::{Answer, Asked, Asking, StageWish};
 pub use clock::clock_set;
 pub use language::Language;
-pub use plan::{Reason, ending, is_routine, plan_json, rate, reason, stage_line};
+pub use plan::{Reason, ending, is_routine, loaded, plan_json, rate, reason, stage_line};
 pub use turn::{Turn, turn_json, unread, unread_of};

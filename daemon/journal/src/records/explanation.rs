@@ -34,6 +34,26 @@ pub struct Explanation {
     pub promise: Option<Promise>,
     /// How far it is on its way to acting; `None` where its configuration alone decides.
     pub stage: Option<StageMemory>,
+    /// What its demand is counted in. What was written down of old does not say.
+    #[serde(skip)]
+    pub load: Load,
+}
+
+/// What a demand is counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// So many a second, in the service's own unit.
+    #[default]
+    PerSecond,
+    /// Units that would be busy if each of them were fully so.
+    BusyUnits,
+}
+
+impl Load {
+    /// What a service's demand is counted in.
+    pub fn of(service: &ServicePolicy) -> Load {
+        if service.busy_units().is_some() { Load::BusyUnits } else { Load::PerSecond }
+    }
 }
 
 /// What was promised, and how it was kept in the last 28 days.
@@ -127,6 +147,7 @@ impl Explanation {
             outcome: None,
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
             stage: memory.stages.service(service).cloned(),
+            load: policy.services.get(service).map(Load::of).unwrap_or_default(),
         }
     }
 

@@ -58,8 +58,7 @@ fn a_group_whose_cpu_alone_is_measured_keeps_its_promise_and_saves() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let made = runtime.block_on(discovery::once(&config, &providers, &Default::default()));
     let digest = journal.record_policy(&made.policy, CONFIG, start).unwrap();
-    let standing =
-        assemble::standing(&config, made.policy, made.models, made.calendars, digest);
+    let standing = assemble::standing(&config, made.policy, made.models, made.calendars, digest);
     let mut engine: Engine = assemble::engine(standing, &providers, Memory::default());
     let stopping = Arc::new(AtomicBool::new(false));
     let mut unknown = 0;
@@ -76,7 +75,10 @@ fn a_group_whose_cpu_alone_is_measured_keeps_its_promise_and_saves() {
         }
         let holds = turn.plan.findings.iter().map(|finding| &finding.hold);
         let blind = |hold: &&Hold| {
-            matches!(hold, Hold::NoDemand { .. } | Hold::DemandStale { .. } | Hold::CapacityUnknown { .. })
+            matches!(
+                hold,
+                Hold::NoDemand { .. } | Hold::DemandStale { .. } | Hold::CapacityUnknown { .. }
+            )
         };
         unknown += holds.filter(blind).count();
     }

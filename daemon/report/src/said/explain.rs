@@ -3,15 +3,16 @@
 use std::fmt;
 
 use fleet::Units;
-use journal::records::Promise;
+use journal::records::{Load, Promise};
 use planner::Milli;
 use planner::plan::Sizing;
 use planner::policy::Share;
 use planner::snapshot::{Observation, OrderResult, Window};
 
+use super::plan::loaded;
 use super::{Said, zh};
 use crate::explanation::{Broken, Line, Quality, of_record, units};
-use crate::{self as report, Reason, rate};
+use crate::{self as report, Reason};
 
 /// How an order ended.
 pub struct Ending<'a>(pub &'a OrderResult);
@@ -59,13 +60,13 @@ impl Said for Line<'_> {
                 let dry = if action.dry_run { "（试运行）" } else { "" };
                 format!("{}{dry}", zh(&action.change))
             }
-            Line::Because(sizing) => zh(&Reason::of(sizing)),
+            Line::Because(sizing, load) => zh(&Reason::of(sizing).counted(*load)),
             Line::Found(finding) => zh(&finding.hold),
-            Line::Group(seen) => group(*seen),
+            Line::Group(seen, load) => group(*seen, *load),
             Line::Stage(memory) => {
                 format!("{}，自 {} 起：{}", zh(&memory.stage), memory.since, zh(&memory.why))
             }
-            Line::Needed(sizing) => needed(sizing),
+            Line::Needed(sizing, load) => needed(sizing, *load),
             Line::Trade(trade) => zh(*trade),
             Line::Window(window) => ahead(window),
             Line::Order(result) => zh(&Ending(result)),
@@ -76,7 +77,7 @@ impl Said for Line<'_> {
     }
 }
 
-fn group(seen: Option<&Observation>) -> String {
+fn group(seen: Option<&Observation>, load: Load) -> String {
     let Some(seen) = seen else { return "未观察".to_owned() };
     let group = match &seen.group {
         Ok(group) => format!(
@@ -92,8 +93,8 @@ fn group(seen: Option<&Observation>) -> String {
                 false => "没有更新的样本",
             };
             let unread = fault.as_ref().map(|fault| format!("，{what}：{}", zh(fault)));
-            let demand = rate(Milli::per_second(point.value));
-            format!("需求 {demand}/s（{}）{}", point.start, unread.unwrap_or_default())
+            let demand = loaded(Milli::per_second(point.value), load);
+            format!("需求 {demand}（{}）{}", point.start, unread.unwrap_or_default())
         }
         (None, Some(fault)) => format!("需求未知：{}", zh(fault)),
         (None, None) => "需求未知".to_owned(),
@@ -101,10 +102,9 @@ fn group(seen: Option<&Observation>) -> String {
     format!("{group}；{demand}")
 }
 
-fn needed(sizing: &Sizing) -> String {
+fn needed(sizing: &Sizing, load: Load) -> String {
     let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
-    let carries =
-        sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| format!("{}/s", rate(c)));
+    let carries = sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| loaded(c, load));
     let [lead, hold, reactive] =
         [sizing.needed_lead, sizing.needed_hold, sizing.needed_reactive].map(units);
     let Units(wanted) = sizing.wanted;

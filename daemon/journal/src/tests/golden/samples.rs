@@ -8,13 +8,13 @@ use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Slot};
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    DemandView, GroupView, KillSwitch, Observation, OrderOutcome, Record, ReducedForecast,
-    SignalsView, Trend, Undiscovered,
+    DemandView, GroupView, KillSwitch, Observation, OrderOutcome, PastInterval, Record,
+    ReducedForecast, SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 
 use super::super::super::dictionary::Dictionary;
-use super::super::super::mirror::Patch;
+use super::super::super::mirror::{Patch, demand_part, read_demand};
 use super::super::super::{pack, samples, usage};
 use super::*;
 
@@ -177,6 +177,22 @@ pub(super) fn cycle(golden: &mut Golden) {
     mirror.follow(&patch).unwrap();
     let back = mirror.reflect().unwrap();
     assert_eq!((back.snapshot, back.plan, back.memory), (snapshot(), plan, memory));
+}
+
+/// What the past told stands behind the demand, where it told anything.
+pub(super) fn past(golden: &mut Golden) {
+    let demand = observation().demand;
+    let told = PastInterval {
+        start: at(0),
+        demand_milli: Milli::whole(300_000),
+        utilisation_milli: 550,
+        units: Units(6),
+    };
+    assert_eq!(demand_part(&demand, &[]), postcard::to_stdvec(&demand).unwrap());
+    let part = demand_part(&demand, &[told]);
+    golden.bytes("a demand's part with a past", &part);
+    assert_eq!(read_demand(&part).unwrap(), (demand.clone(), vec![told]));
+    assert_eq!(read_demand(&demand_part(&demand, &[])).unwrap(), (demand, vec![]));
 }
 
 pub(super) fn metrics(golden: &mut Golden) {

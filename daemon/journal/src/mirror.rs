@@ -163,14 +163,14 @@ pub(crate) fn plain<T: Serialize>(part: &T) -> Vec<u8> {
 }
 
 /// Puts what a part got later behind it, where there is anything: nobody else has a byte of it.
-fn put_behind<T: Serialize + Default + PartialEq>(part: &mut Vec<u8>, later: &T) {
+pub(crate) fn put_behind<T: Serialize + Default + PartialEq>(part: &mut Vec<u8>, later: &T) {
     if *later != T::default() {
         part.extend(plain(later));
     }
 }
 
 /// A part, and what [`put_behind`] put there.
-fn read_behind<T: DeserializeOwned, L: DeserializeOwned + Default>(
+pub(crate) fn read_behind<T: DeserializeOwned, L: DeserializeOwned + Default>(
     bytes: &[u8],
 ) -> postcard::Result<(T, L)> {
     let (part, rest) = postcard::take_from_bytes(bytes)?;

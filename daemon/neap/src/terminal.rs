@@ -6,12 +6,15 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use config::ConfigFault;
 use fleet::{ServiceName, Timestamp};
+use journal::records::Load;
 use planner::plan::Action;
 use planner::policy::{Mode, Policy};
 use planner::snapshot::OrderResult;
 use providers::Provider;
 use providers::traced::{Calls, Traced};
-use report::{Turn, Waiting, ending, is_routine, reason, stage_line, turn_json, unread, unread_of};
+use report::{
+    Reason, Turn, Waiting, ending, is_routine, reason, stage_line, turn_json, unread, unread_of,
+};
 use serde_json::{Value, json};
 
 use crate::assemble::Clouds;
@@ -97,7 +100,8 @@ impl Reporter {
                 None => " (dry run)".to_owned(),
             };
             let change = self.paint(action);
-            let why = reason(&action.sizing);
+            let load = policy.services.get(&action.service).map(Load::of).unwrap_or_default();
+            let why = Reason::of(&action.sizing).counted(load);
             let told = shown(&format!("{why}{ending}"));
             lines.push(line(action.service.as_str(), format!("{change}  {told}")));
         }

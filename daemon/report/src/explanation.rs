@@ -66,12 +66,12 @@ pub fn lines(told: &Explanation, most: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     if let Some(action) = &told.action {
         lines.push(Line::Action(action));
-        lines.push(Line::Because(&action.sizing));
+        lines.push(Line::Because(&action.sizing, told.load));
     }
     let findings = lines.len();
-    lines.push(Line::Group(told.seen.as_ref()));
+    lines.push(Line::Group(told.seen.as_ref(), told.load));
     lines.extend(told.stage.as_ref().map(Line::Stage));
-    lines.extend(told.sizing().map(Line::Needed));
+    lines.extend(told.sizing().map(|sizing| Line::Needed(sizing, told.load)));
     let trade = told.sizing().and_then(|sizing| sizing.trade.as_ref());
     lines.extend(trade.map(Line::Trade));
     let lead = told.lead.as_ref();

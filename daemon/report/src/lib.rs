@@ -18,6 +18,6 @@ mod waiting;
 pub use asking::{Answer, Asked, Asking, StageWish};
 pub use clock::clock_set;
 pub use language::Language;
-pub use plan::{Reason, ending, is_routine, plan_json, rate, reason, stage_line};
+pub use plan::{Reason, ending, is_routine, loaded, plan_json, rate, reason, stage_line};
 pub use turn::{Turn, turn_json, unread, unread_of};
 pub use waiting::Waiting;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fleet::{Level, Seconds, Units};
+use journal::records::Load;
 use planner::Milli;
 use planner::plan::{DecidedBy, Finding, Hold, Plan, Sizing};
 use planner::snapshot::OrderResult;
@@ -25,6 +26,8 @@ pub struct Reason {
     pub lead: Seconds,
     /// Demand now, in thousandths per second.
     pub demand_milli: Option<Milli>,
+    /// What demand is counted in.
+    pub load: Load,
 }
 
 impl Reason {
@@ -38,20 +41,27 @@ impl Reason {
             capacity_milli: sizing.capacity_milli,
             lead: sizing.window.lead(),
             demand_milli: sizing.demand_milli,
+            load: Load::default(),
         }
+    }
+
+    /// The same of a demand that is counted so.
+    #[must_use]
+    pub fn counted(self, load: Load) -> Reason {
+        Reason { load, ..self }
     }
 
     fn forecast(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("forecast ")?;
         if let Some(demand) = self.sized_for_milli {
-            write!(f, "{}/s", rate(demand))?;
+            f.write_str(&loaded(demand, self.load))?;
         }
         if let Some(level) = self.level {
             write!(f, " at q{level}")?;
         }
         write!(f, " within {}", self.lead)?;
         match self.capacity_milli {
-            Some(capacity) => write!(f, ", {}/s a unit", rate(capacity)),
+            Some(capacity) => write!(f, ", {} a unit", loaded(capacity, self.load)),
             None => Ok(()),
         }
     }
@@ -77,7 +87,7 @@ impl fmt::Display for Reason {
             DecidedBy::Hours { at, until } => write!(f, "hours `{at}` until {until}")?,
         }
         match self.demand_milli {
-            Some(demand) => write!(f, "; now {}/s", rate(demand)),
+            Some(demand) => write!(f, "; now {}", loaded(demand, self.load)),
             None => Ok(()),
         }
     }
@@ -104,6 +114,24 @@ pub fn rate(load: Milli) -> String {
         format!("{value:.0}")
     } else {
         format!("{value:.1}")
+    }
+}
+
+/// A load with what it is counted in.
+///
+/// ```
+/// use journal::records::Load;
+/// use planner::Milli;
+/// use report::loaded;
+///
+/// let load = Milli::per_second(3.2);
+/// assert_eq!(loaded(load, Load::PerSecond), "3.2/s");
+/// assert_eq!(loaded(load, Load::BusyUnits), "3.2 busy units");
+/// ```
+pub fn loaded(demand: Milli, load: Load) -> String {
+    match load {
+        Load::PerSecond => format!("{}/s", rate(demand)),
+        Load::BusyUnits => format!("{} busy units", rate(demand)),
     }
 }
 

@@ -45,6 +45,26 @@ pub struct Explanation {
         skip_serializing_if = "planner::behind::is_nothing"
     )]
     pub writes: Option<(Actuate, WrittenBecause)>,
+    /// What its demand is counted in. What was written down of old does not say.
+    #[serde(skip)]
+    pub load: Load,
+}
+
+/// What a demand is counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// So many a second, in the service's own unit.
+    #[default]
+    PerSecond,
+    /// Units that would be busy if each of them were fully so.
+    BusyUnits,
+}
+
+impl Load {
+    /// What a service's demand is counted in.
+    pub fn of(service: &ServicePolicy) -> Load {
+        if service.busy_units().is_some() { Load::BusyUnits } else { Load::PerSecond }
+    }
 }
 
 /// What was promised, and how it was kept in the last 28 days.
@@ -142,6 +162,7 @@ impl Explanation {
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
             stage: memory.stages.service(service).cloned(),
             lead: None,
+            load: policy.services.get(service).map(Load::of).unwrap_or_default(),
         }
     }
 

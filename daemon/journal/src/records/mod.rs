@@ -7,4 +7,4 @@ pub mod idle;
 
 pub use conditions::{Announced, Member, Notice, OpenConditions, Owed, ThreadKey, ThreadState};
 pub use digest::{Chart, ChartDay, Dispatch};
-pub use explanation::{Explanation, Promise};
+pub use explanation::{Explanation, Load, Promise};

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use config::Config;
 use fleet::{ServiceName, Timestamp};
+use journal::records::Load;
 use journal::{JournalFault, PolicyDigest, Reader};
 use planner::policy::{Actuate, Mode};
 use planner::snapshot::Disk;
 use planner::{Memory, WrittenBecause};
 use providers::Provider;
+use report::Reason;
 use serde_json::json;
 
 use crate::assemble;
@@ -138,12 +140,9 @@ fn human(decided: &Decided, engine: &Engine) {
     for name in services.keys() {
         let action = decided.plan.actions.iter().find(|action| &action.service == name);
         if let Some(action) = action {
-            println!("{name:width$}  {}  {}", action.change, report::reason(&action.sizing));
-        }
-        if services.get(name).is_some_and(|service| service.busy_units().is_some()) {
-            println!(
-                "{name:width$}  demand is counted in busy units: what is named `/s` is units here"
-            );
+            let load = services.get(name).map(Load::of).unwrap_or_default();
+            let reason = Reason::of(&action.sizing).counted(load);
+            println!("{name:width$}  {}  {reason}", action.change);
         }
         if let Some((number, why)) = writes.get(name) {
             let number = match number {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use fleet::group::ScheduledAction;
 use fleet::{ServiceName, Timestamp, Units};
-use journal::records::Promise;
+use journal::records::{Load, Promise};
 use planner::lead::Lead;
 use planner::plan::{Action, Finding, Sizing, Trade};
 use planner::policy::{Actuate, Share};
@@ -12,7 +12,7 @@ use planner::snapshot::{GroupView, Observation, OrderResult, Record, Window};
 use planner::stage::StageMemory;
 use planner::{Milli, Processes, WrittenBecause};
 
-use crate::{self as report, rate};
+use crate::{self as report, Reason, loaded, rate};
 
 /// A line of an explanation.
 #[derive(Clone, Debug)]
@@ -20,17 +20,17 @@ pub enum Line<'a> {
     /// What is done.
     Action(&'a Action),
     /// Why.
-    Because(&'a Sizing),
+    Because(&'a Sizing, Load),
     /// Why not more.
     Found(&'a Finding),
     /// The group and its demand; `None` where they were not looked at.
-    Group(Option<&'a Observation>),
+    Group(Option<&'a Observation>, Load),
     /// Which number of it is written, and why.
     Writes(&'a (Actuate, WrittenBecause)),
     /// How far it is on its way to acting.
     Stage(&'a StageMemory),
     /// What forecast and demand ask for.
-    Needed(&'a Sizing),
+    Needed(&'a Sizing, Load),
     /// What this size and its neighbours would mean.
     Trade(&'a Trade),
     /// Why the lead window is as long as it is, and where its lead time is from, where that is known.
@@ -60,12 +60,12 @@ impl Line<'_> {
     pub fn label(&self) -> &'static str {
         match self {
             Line::Action(_) => "action",
-            Line::Because(_) => "because",
+            Line::Because(..) => "because",
             Line::Found(finding) => finding.what.verb(),
-            Line::Group(_) => "group",
+            Line::Group(..) => "group",
             Line::Writes(_) => "writes",
             Line::Stage(_) => "stage",
-            Line::Needed(_) => "needed",
+            Line::Needed(..) => "needed",
             Line::Trade(_) => "trade",
             Line::Window(..) => "window",
             Line::Order(_) => "order",
@@ -83,9 +83,9 @@ impl fmt::Display for Line<'_> {
                 let dry = if action.dry_run { ", dry run" } else { "" };
                 write!(f, "{}{dry}", action.change)
             }
-            Line::Because(sizing) => f.write_str(&report::reason(sizing)),
+            Line::Because(sizing, load) => write!(f, "{}", Reason::of(sizing).counted(*load)),
             Line::Found(finding) => write!(f, "{}", finding.hold),
-            Line::Group(seen) => group(f, *seen),
+            Line::Group(seen, load) => group(f, *seen, *load),
             Line::Writes((number, why)) => {
                 let number = match number {
                     Actuate::Desired => "the desired capacity",
@@ -94,7 +94,7 @@ impl fmt::Display for Line<'_> {
                 write!(f, "{number}: {why}")
             }
             Line::Stage(stage) => f.write_str(&report::stage_line(stage)),
-            Line::Needed(sizing) => needed(f, sizing),
+            Line::Needed(sizing, load) => needed(f, sizing, *load),
             Line::Trade(trade) => write!(f, "{trade}"),
             Line::Window(window, lead) => ahead(f, window, *lead),
             Line::Order(result) => f.write_str(&report::ending(result)),
@@ -116,7 +116,7 @@ fn ahead(f: &mut fmt::Formatter<'_>, window: &Window, lead: Option<&Lead>) -> fm
     write!(f, "; hold window {hold}")
 }
 
-fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result {
+fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>, load: Load) -> fmt::Result {
     let Some(seen) = seen else { return f.write_str("not looked at") };
     match &seen.group {
         Ok(group) => {
@@ -138,7 +138,8 @@ fn group(f: &mut fmt::Formatter<'_>, seen: Option<&Observation>) -> fmt::Result 
     }
     match (&seen.demand.settled, &seen.demand.fault) {
         (Some(point), fault) => {
-            write!(f, "demand {}/s at {}", rate(Milli::per_second(point.value)), point.start)?;
+            let demand = loaded(Milli::per_second(point.value), load);
+            write!(f, "demand {demand} at {}", point.start)?;
             match fault {
                 Some(fault) if seen.demand.missing == Share::ALL => {
                     write!(f, ", known in part alone: {fault}")
@@ -191,10 +192,9 @@ pub fn units(units: Option<Units>) -> String {
     units.map_or_else(|| "-".to_owned(), |units| units.0.to_string())
 }
 
-fn needed(f: &mut fmt::Formatter<'_>, sizing: &Sizing) -> fmt::Result {
+fn needed(f: &mut fmt::Formatter<'_>, sizing: &Sizing, load: Load) -> fmt::Result {
     let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
-    let capacity =
-        sizing.capacity_milli.map_or_else(|| "unknown".to_owned(), |c| format!("{}/s", rate(c)));
+    let capacity = sizing.capacity_milli.map_or_else(|| "unknown".to_owned(), |c| loaded(c, load));
     write!(
         f,
         "forecast {} now, {} in the hold window (at {level}), reactive {}; wanted {}; a unit carries {capacity}",

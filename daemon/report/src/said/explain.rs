@@ -4,16 +4,17 @@ use std::fmt;
 
 use fleet::Units;
 use fleet::group::ServingSign;
-use journal::records::Promise;
+use journal::records::{Load, Promise};
 use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::Sizing;
 use planner::policy::{Actuate, Share};
 use planner::snapshot::{GroupView, Observation, OrderResult, Window};
 use planner::{Milli, Processes};
 
+use super::plan::loaded;
 use super::{Said, zh};
 use crate::explanation::{Broken, Line, Quality, next_scheduled, of_record, units};
-use crate::{self as report, Reason, rate};
+use crate::{self as report, Reason};
 
 /// How an order ended.
 pub struct Ending<'a>(pub &'a OrderResult);
@@ -61,9 +62,9 @@ impl Said for Line<'_> {
                 let dry = if action.dry_run { "（试运行）" } else { "" };
                 format!("{}{dry}", zh(&action.change))
             }
-            Line::Because(sizing) => zh(&Reason::of(sizing)),
+            Line::Because(sizing, load) => zh(&Reason::of(sizing).counted(*load)),
             Line::Found(finding) => zh(&finding.hold),
-            Line::Group(seen) => group(*seen),
+            Line::Group(seen, load) => group(*seen, *load),
             Line::Writes((number, why)) => {
                 let number = match number {
                     Actuate::Desired => "期望容量",
@@ -74,7 +75,7 @@ impl Said for Line<'_> {
             Line::Stage(memory) => {
                 format!("{}，自 {} 起：{}", zh(&memory.stage), memory.since, zh(&memory.why))
             }
-            Line::Needed(sizing) => needed(sizing),
+            Line::Needed(sizing, load) => needed(sizing, *load),
             Line::Trade(trade) => zh(*trade),
             Line::Window(window, lead) => ahead(window, *lead),
             Line::Order(result) => zh(&Ending(result)),
@@ -85,7 +86,7 @@ impl Said for Line<'_> {
     }
 }
 
-fn group(seen: Option<&Observation>) -> String {
+fn group(seen: Option<&Observation>, load: Load) -> String {
     let Some(seen) = seen else { return "未观察".to_owned() };
     let group = match &seen.group {
         Ok(group) => {
@@ -110,8 +111,8 @@ fn group(seen: Option<&Observation>) -> String {
                 false => "没有更新的样本",
             };
             let unread = fault.as_ref().map(|fault| format!("，{what}：{}", zh(fault)));
-            let demand = rate(Milli::per_second(point.value));
-            format!("需求 {demand}/s（{}）{}", point.start, unread.unwrap_or_default())
+            let demand = loaded(Milli::per_second(point.value), load);
+            format!("需求 {demand}（{}）{}", point.start, unread.unwrap_or_default())
         }
         (None, Some(fault)) => format!("需求未知：{}", zh(fault)),
         (None, None) => "需求未知".to_owned(),
@@ -140,10 +141,9 @@ fn beside(group: &GroupView) -> String {
     told
 }
 
-fn needed(sizing: &Sizing) -> String {
+fn needed(sizing: &Sizing, load: Load) -> String {
     let level = sizing.level.map_or_else(|| "-".to_owned(), |level| format!("q{level}"));
-    let carries =
-        sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| format!("{}/s", rate(c)));
+    let carries = sizing.capacity_milli.map_or_else(|| "未知".to_owned(), |c| loaded(c, load));
     let [lead, hold, reactive] =
         [sizing.needed_lead, sizing.needed_hold, sizing.needed_reactive].map(units);
     let Units(wanted) = sizing.wanted;

@@ -1,6 +1,7 @@
 //! Decisions and their reasons.
 
 use fleet::{Change, Fault, FaultKind, Timestamp};
+use journal::records::Load;
 use planner::plan::{Bound, BudgetOf, DecidedBy, Hold, Trade};
 use planner::policy::FreezeScope;
 use planner::snapshot::NoForecast;
@@ -8,6 +9,14 @@ use planner::{Milli, OUTAGE_LASTS, Processes, TradeSize, When, WrittenBecause};
 
 use super::{Said, zh};
 use crate::{Reason, rate};
+
+/// A load with what it is counted in.
+pub(super) fn loaded(demand: Milli, load: Load) -> String {
+    match load {
+        Load::PerSecond => format!("{}/s", rate(demand)),
+        Load::BusyUnits => format!("{} 个忙碌单元", rate(demand)),
+    }
+}
 
 impl Said for Change {
     fn chinese(&self) -> String {
@@ -22,9 +31,10 @@ impl Said for Reason {
     fn chinese(&self) -> String {
         let why = match &self.decided_by {
             DecidedBy::Forecast => {
-                let demand = self.sized_for_milli.map(|d| format!(" {}/s", rate(d)));
+                let demand = self.sized_for_milli.map(|d| format!(" {}", loaded(d, self.load)));
                 let level = self.level.map(|level| format!("（q{level} 分位）"));
-                let carries = self.capacity_milli.map(|c| format!("，单台承载 {}/s", rate(c)));
+                let carries =
+                    self.capacity_milli.map(|c| format!("，单台承载 {}", loaded(c, self.load)));
                 format!(
                     "预测 {} 内需求{}{}{}",
                     self.lead,
@@ -44,7 +54,7 @@ impl Said for Reason {
             DecidedBy::Hours { at, until } => format!("时段 `{at}`，至 {until}"),
         };
         match self.demand_milli {
-            Some(demand) => format!("{why}；当前 {}/s", rate(demand)),
+            Some(demand) => format!("{why}；当前 {}", loaded(demand, self.load)),
             None => why,
         }
     }

@@ -165,6 +165,7 @@ fn bodies_keep_their_bytes() {
     samples::behind(&mut golden);
     samples::metrics(&mut golden);
     samples::usage(&mut golden);
+    samples::past(&mut golden);
     golden.assert("bodies");
 }
 

@@ -9,13 +9,13 @@ use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Serving, Slot}
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    Aside, DemandView, GroupView, Hours, KillSwitch, Launched, Observation, OrderOutcome, Record,
+    Aside, DemandView, GroupView, Hours, KillSwitch, Launched, Observation, OrderOutcome, PastInterval, Record,
     ReducedForecast, SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 
 use super::super::super::dictionary::Dictionary;
-use super::super::super::mirror::Patch;
+use super::super::super::mirror::{Mirror, Patch, put_behind, read_behind};
 use super::super::super::{pack, samples, usage};
 use super::*;
 
@@ -212,6 +212,27 @@ pub(super) fn behind(golden: &mut Golden) {
     let with = parts_of(&with);
     assert!(with.len() > without.len());
     golden.bytes("a cycle's parts with what stands behind them", &with);
+}
+
+/// What the past told stands behind the demand, where it told anything.
+pub(super) fn past(golden: &mut Golden) {
+    let demand = observation().demand;
+    let told = vec![PastInterval {
+        start: at(0),
+        demand_milli: Milli::whole(300_000),
+        utilisation_milli: 550,
+        units: Units(6),
+    }];
+    let part = |past: &Vec<PastInterval>| {
+        let mut bytes = postcard::to_stdvec(&demand).unwrap();
+        put_behind(&mut bytes, past);
+        bytes
+    };
+    assert_eq!(part(&Vec::new()), postcard::to_stdvec(&demand).unwrap());
+    golden.bytes("a demand's part with a past", &part(&told));
+    for past in [told, Vec::new()] {
+        assert_eq!(read_behind(&part(&past)).unwrap(), (demand.clone(), past));
+    }
 }
 
 pub(super) fn metrics(golden: &mut Golden) {

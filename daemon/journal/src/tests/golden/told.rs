@@ -17,7 +17,7 @@ use super::super::super::records::conditions::{
     Announced, Member, Notice, OpenConditions, Owed, ThreadKey, ThreadState,
 };
 use super::super::super::records::digest::{Chart, ChartDay, Dispatch};
-use super::super::super::records::explanation::{Explanation, Promise};
+use super::super::super::records::explanation::{Explanation, Load, Promise};
 use super::super::super::records::idle::{Checkpoint, IdleEntry, Judged, LookRecord, PowerIntent};
 use super::super::super::stories::Stories;
 use super::samples::{action, finding, observation, stage};
@@ -107,6 +107,7 @@ fn explanation() -> Explanation {
         stage: Some(stage()),
         lead: None,
         writes: None,
+        load: Load::PerSecond,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 
-use ::journal::records::Promise;
+use ::journal::records::{Load, Promise};
 use fleet::group::{Process, ServingSign};
 use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
@@ -508,12 +508,14 @@ fn explanations_say_the_same() {
     let mut lines = vec![
         Line::Action(&dry),
         Line::Action(&wet),
-        Line::Because(&sizing),
+        Line::Because(&sizing, Load::PerSecond),
+        Line::Because(&sizing, Load::BusyUnits),
         Line::Found(&finding),
-        Line::Group(None),
+        Line::Group(None, Load::PerSecond),
         Line::Stage(&memory),
-        Line::Needed(&sizing),
-        Line::Needed(&unknown),
+        Line::Needed(&sizing, Load::PerSecond),
+        Line::Needed(&sizing, Load::BusyUnits),
+        Line::Needed(&unknown, Load::PerSecond),
         Line::Trade(sizing.trade.as_ref().unwrap()),
         Line::Window(&sizing.window, None),
         Line::Order(&applied),
@@ -523,7 +525,7 @@ fn explanations_say_the_same() {
         Line::Promise(broken(Some((Units(19), 17)))),
     ];
     lines.extend(leads.iter().map(|lead| Line::Window(&sizing.window, Some(lead))));
-    lines.extend(seen.iter().map(|seen| Line::Group(Some(seen))));
+    lines.extend(seen.iter().map(|seen| Line::Group(Some(seen), Load::BusyUnits)));
     lines.iter().for_each(agree);
     let since = Line::Since { at: AT, next: LATER };
     agree(&since);

@@ -43,14 +43,11 @@ pub(super) async fn of(
 
 /// What to ask for; `None` where the cloud has no call for it.
 fn params(query: &PriceQuery) -> Option<Params> {
-    let base = Params::new().with("PriceUnit", "Hour");
     match query.kind {
         _ if query.class.is_empty() => None,
-        ResourceKind::Instance => {
-            Some(base.with("InstanceType", &query.class).with("ResourceType", "instance"))
-        }
+        ResourceKind::Instance => Some(of_machine(&query.class)),
         ResourceKind::Volume => Some(
-            base.with("DataDisk.1.Category", &query.class)
+            hourly().with("DataDisk.1.Category", &query.class)
                 .with_some("DataDisk.1.PerformanceLevel", query.platform.as_deref())
                 .with("DataDisk.1.Size", DISK_GIB)
                 .with("ResourceType", "disk"),
@@ -62,7 +59,16 @@ fn params(query: &PriceQuery) -> Option<Params> {
     }
 }
 
-async fn price(
+fn hourly() -> Params {
+    Params::new().with("PriceUnit", "Hour")
+}
+
+/// What to ask for of a machine of this type.
+pub(super) fn of_machine(class: &str) -> Params {
+    hourly().with("InstanceType", class).with("ResourceType", "instance")
+}
+
+pub(super) async fn price(
     seat: &Seat,
     kind: ResourceKind,
     params: Params,

@@ -17,6 +17,7 @@ mod holidays;
 mod idle;
 mod keys;
 mod metric;
+mod money;
 mod page;
 mod pool;
 mod prices;
@@ -62,6 +63,7 @@ pub use holidays::{Holiday, Holidays};
 pub use idle::IdleConfig;
 pub use metric::{known_rate, known_spacing, known_sparse};
 pub use page::{IdentityProxy, Page, PageToken, Right, Tls, Viewing, is_name};
+pub use money::Money;
 pub use prices::Prices;
 pub use prometheus::{PrometheusConfig, Proof};
 pub use promotion::share;
@@ -92,6 +94,8 @@ pub struct Config {
     pub kill_switch: PathBuf,
     /// The group whose members may approve stops and ask for exceptions.
     pub approvers: String,
+    /// What savings are reckoned by.
+    pub money: Money,
     /// The page, where one is wanted.
     pub page: Option<Page>,
     /// How much of the journal is kept.

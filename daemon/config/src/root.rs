@@ -15,6 +15,7 @@ use super::freeze::freezes;
 use super::idle::{self, idle};
 use super::keys::Key;
 use super::keys::root::{budgets, journal as of_journal, log as of_log, top};
+use super::money::money;
 use super::page::page;
 use super::promotion::promotion;
 use super::provider::providers;
@@ -65,10 +66,10 @@ fn config(root: &Table<'_>) -> Config {
             promotion: Promotion { gated: services.gated, ..promotion(root) },
         },
         templates,
-        providers: providers.read,
         state_dir: path(root, &top::STATE_DIR, Defaults::STATE_DIR, "a directory"),
         kill_switch: kill_switch(root),
         approvers: approvers(root),
+        money: money(root, &providers),
         page: page(root),
         journal: journal(root),
         freezes: freezes(root, known),
@@ -81,6 +82,7 @@ fn config(root: &Table<'_>) -> Config {
         idle,
         alerts: alerts(root),
         service_calendars: services.calendars,
+        providers: providers.read,
     };
     root.finish();
     config

@@ -36,6 +36,10 @@ pub enum Operation {
     Order,
     /// `PowerSwitch::tag` of an adapter.
     Tag,
+    /// `Estate::rented` of an adapter.
+    Rented,
+    /// `Estate::rents` of an adapter.
+    Rents,
 }
 
 impl Operation {
@@ -56,6 +60,8 @@ impl Operation {
             Operation::Rehearse => "rehearse",
             Operation::Order => "order",
             Operation::Tag => "tag",
+            Operation::Rented => "rented",
+            Operation::Rents => "rents",
         }
     }
 }

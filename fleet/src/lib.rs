@@ -14,6 +14,7 @@ pub mod group;
 pub mod metric;
 pub mod money;
 pub mod names;
+pub mod rent;
 pub mod resource;
 mod retention;
 pub mod signs;

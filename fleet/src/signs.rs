@@ -304,6 +304,10 @@ pub enum PriceSource {
     AlibabaApi,
     /// A file of the operator's, by its name.
     File(String),
+    /// What spot instances of AWS cost at the moment.
+    AwsSpot,
+    /// What preemptible instances of Alibaba Cloud cost at the moment.
+    AlibabaSpot,
 }
 
 impl fmt::Display for PriceSource {
@@ -313,6 +317,8 @@ impl fmt::Display for PriceSource {
             PriceSource::AwsPriceList => "AWS price list",
             PriceSource::AlibabaApi => "ecs:DescribePrice",
             PriceSource::File(name) => name,
+            PriceSource::AwsSpot => "AWS spot prices",
+            PriceSource::AlibabaSpot => "ecs:DescribePrice of preemptible instances",
         })
     }
 }

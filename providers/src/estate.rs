@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
+use fleet::rent::{RentQuery, Rented, UnitPriceKnown};
 use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
 use fleet::stop::StopMode;
 use fleet::usage::{Signal, UsageQuery};
@@ -76,6 +77,21 @@ pub trait Estate: Send + Sync {
         queries: &[PriceQuery],
         deadline: Deadline,
     ) -> Vec<Result<Option<Price>, Fault>>;
+
+    /// How these instances are paid for. One that is gone is left out.
+    ///
+    /// # Errors
+    /// Where the cloud does not tell.
+    async fn rented(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Rented>, Fault>;
+
+    /// What a machine of these terms costs an hour. One answer a query, in the order asked.
+    async fn rents(&self, queries: &[RentQuery], deadline: Deadline) -> Vec<UnitPriceKnown>;
 
     /// A handle that stops, starts and marks this resource and no other.
     fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch>;

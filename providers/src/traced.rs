@@ -276,6 +276,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use fleet::money::{Price, PriceQuery};
+    use fleet::rent::{RentQuery, Rented, UnitPriceKnown};
     use fleet::resource::{Fact, Facts, Power, Resource, ResourceId, ResourceKind, Subject};
     use fleet::usage::{Signal, UsageQuery};
     use fleet::{AccountId, ProviderName, Region, Seconds, Units};
@@ -365,6 +366,18 @@ mod tests {
             Seconds::days(7)
         }
         async fn prices(&self, _: &[PriceQuery], _: Deadline) -> Vec<Result<Option<Price>, Fault>> {
+            std::future::pending().await
+        }
+        async fn rented(
+            &self,
+            _: &AccountId,
+            _: &Region,
+            _: &[String],
+            _: Deadline,
+        ) -> Result<Vec<Rented>, Fault> {
+            std::future::pending().await
+        }
+        async fn rents(&self, _: &[RentQuery], _: Deadline) -> Vec<UnitPriceKnown> {
             std::future::pending().await
         }
         fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

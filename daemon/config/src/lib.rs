@@ -18,6 +18,7 @@ mod hours;
 mod idle;
 mod keys;
 mod metric;
+mod money;
 mod page;
 mod pool;
 mod prices;
@@ -64,6 +65,7 @@ pub use hours::HoursRule;
 pub use idle::IdleConfig;
 pub use metric::{counted_size, known_rate, known_spacing, known_sparse};
 pub use page::{IdentityProxy, Page, PageToken, Right, Tls, Viewing, is_name};
+pub use money::Money;
 pub use prices::Prices;
 pub use prometheus::{PrometheusConfig, Proof};
 pub use promotion::share;
@@ -94,6 +96,8 @@ pub struct Config {
     pub kill_switch: PathBuf,
     /// The group whose members may approve stops and ask for exceptions.
     pub approvers: String,
+    /// What savings are reckoned by.
+    pub money: Money,
     /// The page, where one is wanted.
     pub page: Option<Page>,
     /// How much of the journal is kept.

@@ -16,6 +16,7 @@ use super::hours::KnownCalendars;
 use super::idle::{self, idle};
 use super::keys::Key;
 use super::keys::root::{budgets, journal as of_journal, log as of_log, top};
+use super::money::money;
 use super::page::page;
 use super::promotion::promotion;
 use super::provider::providers;
@@ -67,10 +68,10 @@ fn config(root: &Table<'_>) -> Config {
             promotion: Promotion { gated: services.gated, ..promotion(root) },
         },
         templates,
-        providers: providers.read,
         state_dir: path(root, &top::STATE_DIR, Defaults::STATE_DIR, "a directory"),
         kill_switch: kill_switch(root),
         approvers: approvers(root),
+        money: money(root, &providers),
         page: page(root),
         journal: journal(root),
         freezes: freezes(root, known),
@@ -84,6 +85,7 @@ fn config(root: &Table<'_>) -> Config {
         alerts: alerts(root),
         service_calendars: services.calendars,
         service_hours: services.hours,
+        providers: providers.read,
     };
     root.finish();
     config

@@ -122,6 +122,7 @@ impl Run {
                     modes: BTreeMap::new(),
                     offers: BTreeMap::new(),
                     rule_offers: BTreeMap::new(),
+                    money: report::money::Money::default(),
                     next,
                     took: Duration::ZERO,
                     ended: Instant::now(),

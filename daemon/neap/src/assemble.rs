@@ -22,6 +22,7 @@ use crate::cycle::{Engine, Standing};
 use crate::discovery::{self, Made, Named};
 use crate::gather::Providers;
 use crate::idle::IdleStanding;
+use crate::prices::Listed;
 use crate::store;
 
 /// The clouds of a configuration and the clock they share.
@@ -187,6 +188,14 @@ pub fn idle_standing(config: &Config) -> IdleStanding {
         kinds: config.providers.iter().map(|(name, p)| (name.clone(), p.kind())).collect(),
         kill_switch: config.kill_switch.clone(),
         freezes: Box::new(move |now| config::freezes_active(&freezes, now)),
+    }
+}
+
+/// What the operator says of prices under `config`.
+pub fn listed(config: &Config) -> Listed {
+    Listed {
+        config: Arc::new(config.idle.clone()),
+        kinds: config.providers.iter().map(|(name, p)| (name.clone(), p.kind())).collect(),
     }
 }
 

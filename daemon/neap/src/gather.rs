@@ -13,7 +13,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::calendars::{Calendars, HoursNow};
-use fleet::group::GroupState;
+use fleet::group::{GroupState, Instance, Lifecycle};
 use fleet::metric::{MetricKey, MetricQuery, Sample};
 use fleet::{Fault, FaultKind, GroupRef, ProviderName, Seconds, ServiceName, Step, Timestamp};
 use forecaster::{ModelKind, Series, ServiceForecaster};
@@ -53,6 +53,9 @@ pub struct Observer {
     launches: Launches,
     /// What the cloud said of each service's newest launch, where that failed.
     failed_launches: BTreeMap<ServiceName, String>,
+    /// Services whose members somebody wants to know of, and those of the last cycle.
+    members_wanted: BTreeSet<ServiceName>,
+    members: BTreeMap<ServiceName, Vec<Instance>>,
 }
 
 struct Watched {
@@ -147,6 +150,17 @@ impl Observer {
         Gathered { observations, samples }
     }
 
+    /// The members of these services are kept in the next cycle.
+    pub fn want_members(&mut self, wanted: BTreeSet<ServiceName>) {
+        self.members_wanted = wanted;
+    }
+
+    /// Members in service of the services that were asked for, where their groups could be read.
+    pub fn take_members(&mut self) -> BTreeMap<ServiceName, Vec<Instance>> {
+        self.members_wanted.clear();
+        std::mem::take(&mut self.members)
+    }
+
     /// Brings series and models up to what has come, and puts together what is known of each service.
     fn follow_up(
         &mut self,
@@ -164,6 +178,13 @@ impl Observer {
                 let provider = &service.pool.group.provider;
                 Err(unasked("read", &format!("provider `{provider}` is not configured")))
             });
+            if let Ok(state) = &group
+                && self.members_wanted.contains(name)
+            {
+                let serving = |one: &&Instance| one.lifecycle == Lifecycle::InService;
+                let members = state.instances.iter().filter(serving).cloned().collect();
+                self.members.insert(name.clone(), members);
+            }
             let observation = self.observe(name, service, group, question);
             self.note_short(name, service, &observation, question);
             observations.insert(name.clone(), observation);

@@ -18,6 +18,7 @@ pub mod gather;
 pub mod idle;
 pub mod manager;
 pub mod options;
+pub mod prices;
 pub mod promotion;
 pub mod series_file;
 pub mod settings;

@@ -4,6 +4,7 @@
 //! journal. A service's demand is the sum of its metrics, per second. What a source knew in part
 //! alone is a lower bound: it is marked here as such, and the journal does not have it.
 
+mod arrivals;
 mod counter;
 mod parts;
 mod repeats;
@@ -24,6 +25,8 @@ use planner::idle::schedule::Span;
 use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
 use providers::Samples;
+
+use arrivals::Arrivals;
 
 /// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.
 const HISTORY_FINE: Seconds = Seconds::days(15);
@@ -73,6 +76,10 @@ struct Held {
     counter: Option<Fault>,
     /// The longest time that it was ever silent between two samples.
     silent_longest: Seconds,
+    /// How many intervals apart its samples are, where that is more than one.
+    every: Option<usize>,
+    /// When they arrive.
+    arrivals: Arrivals,
 }
 
 /// What a reading of a metric told.
@@ -85,6 +92,8 @@ pub struct News {
     pub oldest: Option<Timestamp>,
     /// What was made of all samples so far is to be made anew.
     pub anew: bool,
+    /// A sample that was known is another now.
+    pub corrected: bool,
 }
 
 impl Store {
@@ -106,7 +115,10 @@ impl Store {
             }
             held.note_silence(sample.start);
             match held.series.put(sample.start, value, Marks { censored, ..Marks::NONE }) {
-                Ok(()) => news.add(*sample, censored),
+                Ok(()) => {
+                    news.corrected |= known.is_some();
+                    news.add(*sample, censored);
+                }
                 Err(fault) => held.fault = Some(unusable(query, &fault)),
             }
         }
@@ -159,6 +171,21 @@ impl Store {
         news
     }
 
+    /// Takes in that a metric was read, and whether that corrected what was known.
+    pub fn was_read(&mut self, query: &MetricQuery, corrected: bool, now: Timestamp) {
+        let held = self.held(query);
+        held.arrivals.note(held.series.end(), corrected, now);
+    }
+
+    /// Whether a reading of a metric may bring something, where it may be read every `poll`.
+    pub fn is_due(&self, query: &MetricQuery, poll: Seconds, now: Timestamp) -> bool {
+        let Some(held) = self.metrics.get(&query.key()) else { return true };
+        let sound = held.back_filled && held.fault.is_none() && held.partial_since.is_none();
+        let intervals = u64::try_from(held.every.unwrap_or(1)).unwrap_or(1);
+        let spacing = Seconds(query.period.span().0 * intervals);
+        !sound || held.arrivals.is_due(spacing, poll, now)
+    }
+
     /// The start of the newest interval of which there is a sample.
     pub fn newest(&self, query: &MetricQuery) -> Option<Timestamp> {
         self.metrics.get(&query.key())?.series.end()
@@ -190,6 +217,8 @@ impl Store {
             repeats: None,
             counter: None,
             silent_longest: Seconds::ZERO,
+            every: None,
+            arrivals: Arrivals::default(),
         })
     }
 

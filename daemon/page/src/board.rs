@@ -19,6 +19,7 @@ use report::Reason;
 use shadow::{Offer, RuleOffer, RuleScores, Scores, capacity};
 
 use report::Turn;
+use report::money::Money;
 
 use super::metrics::totals::{Account, Totals};
 
@@ -43,6 +44,8 @@ pub struct Latest {
     pub offers: BTreeMap<ServiceName, Offer>,
     /// The same of idle rules and schedules.
     pub rule_offers: BTreeMap<RuleName, RuleOffer>,
+    /// What the fleet costs, and what was saved.
+    pub money: Money,
     /// When the next cycle begins.
     pub next: Timestamp,
     pub took: Duration,

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod explanation;
 pub mod idle;
 mod language;
+pub mod money;
 mod plan;
 pub mod plot;
 pub mod records;

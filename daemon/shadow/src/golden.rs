@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Write};
 
 use fleet::money::Currency;
+use fleet::rent::UnitPrice;
+use fleet::signs::PriceSource;
 use fleet::{ClockJump, RuleName, Units};
 use planner::idle::memory::IdleMemory;
 use planner::idle::plan::Because;
@@ -85,6 +87,7 @@ fn scores() -> DayScores {
         disagreements: 7,
         largest_disagreement: 8,
         peak: Peak::default(),
+        worth: Worth::default(),
     };
     let questioned = Questioned {
         service: service(),
@@ -140,13 +143,31 @@ fn what_the_shadow_records_keeps_its_bytes() {
     let group = group();
     let (before, from, ours) = (Units(2), Units(3), Units(300));
     let kept = KeptMinimum { service: service(), group, before, from, ours };
+    let sources = vec![PriceSource::AwsPriceList, PriceSource::AwsSpot, PriceSource::AlibabaSpot];
+    let price =
+        UnitPrice { hourly_micro: 96_000, currency: Currency::Cny, sources, as_of: at(3) };
+    let stand = |units_max| Stand { seconds: 2, units_max, unit_seconds: 300 };
+    let worth = Worth {
+        unit: Some((96_000, Currency::Usd)),
+        held: stand(1),
+        acted: stand(2),
+        native: stand(3),
+    };
+    let aside = DayAside {
+        peaks: peaks.clone(),
+        worths: [(service(), worth)].into(),
+        unused: [(text("aws"), 400)].into(),
+        before: [(service(), Before { stand: stand(4), over: true })].into(),
+    };
     every!(golden, ShadowEntry {
         Scores(saved.clone()),
         Asked(StageRequest { by: text("by"), at: at(1), ask: StageAsk::DemoteAll }),
         Rules(rules),
-        Scored(saved, peaks),
+        Scored(saved.clone(), peaks.clone()),
         Minimums(vec![kept]),
         Clock(ClockJump { expected: at(1), shows: at(2) }),
+        Prices([(service(), price)].into()),
+        Counted(saved, Box::new(aside)),
     });
     insta::with_settings!({
         snapshot_path => "bytes",

@@ -7,6 +7,7 @@ mod doubts;
 mod golden;
 mod group;
 mod minimum;
+mod native;
 mod offer;
 mod recall;
 mod rule_score;
@@ -16,6 +17,7 @@ mod score;
 mod tests;
 mod watch;
 mod what_if;
+mod worth;
 
 use std::collections::BTreeMap;
 
@@ -35,8 +37,9 @@ pub use recall::Recall;
 pub use rule_score::{RuleCard, RuleScores};
 pub use rules::{RuleWatch, SavedRules};
 pub use score::{DayScores, KEPT_DAYS, Peak, Scorecard, Scores, Tally};
-pub use watch::{Saved, Seen, ShadowEntry, Watch, read, unanswered};
+pub use watch::{DayAside, Saved, Seen, ShadowEntry, Watch, kept_prices, read, unanswered};
 pub use what_if::{WhatIf, what_if};
+pub use worth::{BEFORE_MIN, Before, SavedBy, Stand, Unused, Worth};
 
 use group::SimulatedGroup;
 

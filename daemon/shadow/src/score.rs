@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleet::money::Currency;
+use fleet::rent::{Commitment, MoneyBaseline, UnitPrice};
 use fleet::{Seconds, ServiceName, Timestamp};
-use planner::policy::{Policy, ServicePolicy};
+use planner::policy::Policy;
 use serde::{Deserialize, Serialize};
 
+use super::worth::{Before, Unused, Worth};
 use super::{Account, Compared, Questioned, Step, rank};
 
 /// Days of scorecards that are kept at hand.
@@ -79,6 +82,9 @@ pub struct Scorecard {
     /// What a group of a fixed size would have been; it has a place of its own in the journal.
     #[serde(skip)]
     pub peak: Peak,
+    /// What it comes to in money; it has a place of its own in the journal, too.
+    #[serde(skip)]
+    pub worth: Worth,
 }
 
 /// A group of a fixed size, each day's largest.
@@ -118,11 +124,11 @@ impl Scorecard {
         &mut self,
         row: &Compared,
         span: Seconds,
-        service: Option<&ServicePolicy>,
+        price: Option<&UnitPrice>,
         resized: bool,
     ) {
-        let price = service.and_then(|service| service.pool.price_usd_hourly);
-        let price = price.filter(|usd| (0.0..=1e6).contains(usd));
+        let price = price.filter(|price| price.currency == Currency::Usd);
+        let price = price.map(|price| price.hourly_micro as f64 / 1e6);
         self.priced |= price.is_some();
         self.actual.count(&row.real, price.unwrap_or(0.0));
         self.would.count(&row.other, price.unwrap_or(0.0));
@@ -155,6 +161,16 @@ pub struct DayScores {
 pub struct Scores {
     /// By day of UTC, see [`Timestamp::utc_day`].
     pub days: BTreeMap<i64, DayScores>,
+    /// What units cost an hour, as it was read; the operator's word is in the policy.
+    pub prices: BTreeMap<ServiceName, UnitPrice>,
+    /// How services were sized before neap.
+    pub before: BTreeMap<ServiceName, Before>,
+    /// What is paid whether machines run or not.
+    pub commitments: Vec<Commitment>,
+    /// What of it was left unused, by day.
+    pub unused: BTreeMap<i64, Unused>,
+    /// What savings are reckoned against.
+    pub baseline: MoneyBaseline,
 }
 
 impl Scores {
@@ -186,14 +202,15 @@ impl Scores {
         step: &Step,
         resized: &dyn Fn(&Compared) -> bool,
     ) {
-        let day = self.days.entry(at.utc_day()).or_default();
+        self.days.entry(at.utc_day()).or_default();
         for row in &step.compared {
-            let policy = policy.services.get(&row.service);
+            let price = self.unit_price(policy, &row.service);
+            let day = self.days.entry(at.utc_day()).or_default();
             if !day.services.contains_key(&row.service) {
                 day.services.insert(row.service.clone(), Scorecard::default());
             }
             if let Some(card) = day.services.get_mut(&row.service) {
-                card.take(row, step.span, policy, resized(row));
+                card.take(row, step.span, price.as_ref(), resized(row));
             }
         }
         self.days.retain(|kept, _| kept + KEPT_DAYS > at.utc_day());

@@ -1,5 +1,8 @@
 //! The shadow's groups, scorecards and doubts, without a journal.
 
+use fleet::money::Currency;
+use fleet::rent::UnitPrice;
+use fleet::signs::PriceSource;
 use fleet::{Change, Seconds, ServiceName, Timestamp, Units};
 use journal::{CycleId, RecordId};
 
@@ -159,6 +162,13 @@ fn a_restart_goes_on_where_the_score_was() {
     let (journal, _) = journal::Journal::open(dir.path(), real(), options()).unwrap();
     let digest = journal.record_policy(&world.policy, "", world.snapshot.taken_at).unwrap();
     let mut watch = Watch::new(&world.policy, &world.memory);
+    let price = UnitPrice {
+        hourly_micro: 96_000,
+        currency: Currency::Usd,
+        sources: vec![PriceSource::AwsPriceList],
+        as_of: Timestamp(7),
+    };
+    let prices = BTreeMap::from([(name("web"), price)]);
     // From 12:00 through two midnights, and twenty minutes that no scorecard was written down for.
     for minute in 0..36 * 60 + 20 {
         world.set_demand(if minute % 100 < 50 { 690.0 } else { 960.0 });
@@ -178,6 +188,9 @@ fn a_restart_goes_on_where_the_score_was() {
         let id = journal.record_cycle(&cycle, &[]).unwrap();
         let seen = Seen { cycle: id, snapshot: &snapshot, plan: &plan, memory: &world.memory };
         watch.take(&journal, seen).unwrap();
+        if minute == 600 {
+            watch.price(&journal, world.snapshot.taken_at, &prices).unwrap();
+        }
     }
     let scores = watch.scores().read().unwrap().clone();
     assert_eq!(scores.days.len(), 3);
@@ -196,6 +209,19 @@ fn a_restart_goes_on_where_the_score_was() {
     let (after, _) = restored.since(&name("web"), Timestamp(0));
     assert_eq!(after.actual, card.actual);
     assert_eq!(after.cycles, card.cycles);
+    assert_eq!(restored.prices, prices);
+    assert_eq!(restored.before, scores.before);
+    let held = |scores: &Scores| {
+        let days = scores.days.values().filter_map(|day| day.services.get(&name("web")));
+        days.map(|card| (card.worth.held, card.worth.unit)).collect::<Vec<_>>()
+    };
+    assert_eq!(held(&restored), held(&scores));
+    assert!(held(&scores).iter().all(|(stand, unit)| stand.seconds > 0 && unit.is_some()));
+    // It only watched: what ran is what ran before neap, and nothing was saved.
+    let before = restored.before[&name("web")];
+    assert!(!before.over && before.stand.seconds == 36 * 3600 + 19 * 60, "{before:?}");
+    let acted = restored.days.values().flat_map(|day| day.services.values());
+    assert!(acted.into_iter().all(|card| card.worth.acted == worth::Stand::default()));
     // What the shadow had learned begins anew: its twenty minutes may differ a little.
     assert!(after.would.orders.abs_diff(card.would.orders) <= 2, "{after:?} {card:?}");
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fleet::rent::{Commitment, MoneyBaseline, UnitPrice};
 use fleet::{ClockJump, Seconds, ServiceName, Timestamp};
 use journal::records::Explanation;
 use journal::{BadBody, CycleId, Journal, JournalFault, Reader};
@@ -14,6 +15,8 @@ use planner::stage::StageRequest;
 use serde::{Deserialize, Serialize};
 
 use super::group::SimulatedGroup;
+use super::native::NativeScalers;
+use super::worth::{Before, Unused, Worth};
 use super::{
     DayScores, Doubts, KEPT_DAYS, KeptMinimum, Peak, SavedRules, Scores, Shadow, as_if_act,
 };
@@ -24,6 +27,9 @@ const SAVED_EVERY: Seconds = Seconds::hours(1);
 
 /// Cycles further apart than this have a pause in between, of which nothing is counted.
 const PAUSE: Seconds = Seconds::hours(2);
+
+/// Prices of units are looked for among so many of the newest records.
+const PRICES_WITHIN: usize = 500;
 
 /// One record of the tree `shadow`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,26 +46,44 @@ pub enum ShadowEntry {
     Minimums(Vec<KeptMinimum>),
     /// The clock was set.
     Clock(ClockJump),
+    /// What units of groups cost an hour, as it was last read.
+    Prices(BTreeMap<ServiceName, UnitPrice>),
+    /// The scorecards of a day so far, with what is kept beside each.
+    Counted(Box<Saved>, Box<DayAside>),
+}
+
+/// What is kept beside the scorecards of a day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DayAside {
+    pub peaks: BTreeMap<ServiceName, Peak>,
+    pub worths: BTreeMap<ServiceName, Worth>,
+    /// What of commitments was left unused.
+    pub unused: Unused,
+    /// How services were sized before neap, as it is known by now.
+    pub before: BTreeMap<ServiceName, Before>,
 }
 
 impl ShadowEntry {
-    /// The scorecards in it. Earlier versions knew no peaks: these are none.
-    fn into_scores(self) -> Option<Saved> {
-        match self {
-            ShadowEntry::Scores(saved) => Some(*saved),
-            ShadowEntry::Scored(mut saved, peaks) => {
-                for (name, peak) in peaks {
-                    if let Some(card) = saved.scores.services.get_mut(&name) {
-                        card.peak = peak;
-                    }
-                }
-                Some(*saved)
+    /// The scorecards in it, with what is kept beside them. Earlier versions knew no peaks, and no
+    /// money: these are none.
+    fn into_scores(self) -> Option<(Saved, DayAside)> {
+        let (mut saved, aside) = match self {
+            ShadowEntry::Scores(saved) => (*saved, DayAside::default()),
+            ShadowEntry::Scored(saved, peaks) => {
+                (*saved, DayAside { peaks, ..DayAside::default() })
             }
+            ShadowEntry::Counted(saved, aside) => (*saved, *aside),
             ShadowEntry::Asked(_)
             | ShadowEntry::Rules(_)
             | ShadowEntry::Minimums(_)
-            | ShadowEntry::Clock(_) => None,
+            | ShadowEntry::Prices(_)
+            | ShadowEntry::Clock(_) => return None,
+        };
+        for (name, card) in &mut saved.scores.services {
+            card.peak = aside.peaks.get(name).copied().unwrap_or_default();
+            card.worth = aside.worths.get(name).copied().unwrap_or_default();
         }
+        Some((saved, aside))
     }
 }
 
@@ -88,12 +112,17 @@ pub struct Saved {
 impl fmt::Display for ShadowEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ShadowEntry::Scores(saved) | ShadowEntry::Scored(saved, _) => {
+            ShadowEntry::Scores(saved)
+            | ShadowEntry::Scored(saved, _)
+            | ShadowEntry::Counted(saved, _) => {
                 let services = saved.scores.services.len();
                 write!(f, "shadow: scorecards of {services} services up to {}", saved.until)
             }
             ShadowEntry::Asked(request) => write!(f, "{request}"),
             ShadowEntry::Clock(jump) => write!(f, "{jump}"),
+            ShadowEntry::Prices(prices) => {
+                write!(f, "prices of a unit of {} services", prices.len())
+            }
             ShadowEntry::Minimums(kept) => {
                 write!(f, "minimums of {} groups before neap wrote them", kept.len())
             }
@@ -132,6 +161,8 @@ pub struct Watch {
     saved_at: Option<Timestamp>,
     /// When the scorecards of each day were last written down.
     saved: BTreeMap<i64, Timestamp>,
+    /// What the cloud's own scaler would have done.
+    native: NativeScalers,
 }
 
 impl Watch {
@@ -147,7 +178,34 @@ impl Watch {
             last: None,
             saved_at: None,
             saved: BTreeMap::new(),
+            native: NativeScalers::default(),
         }
+    }
+
+    /// Takes over what savings are reckoned against, and what is paid whether machines run or not.
+    pub fn reckon(&mut self, baseline: MoneyBaseline, commitments: Vec<Commitment>) {
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        scores.baseline = baseline;
+        scores.commitments = commitments;
+    }
+
+    /// Takes in what units cost, and writes it down where something else is known now.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written.
+    pub fn price(
+        &mut self,
+        journal: &Journal,
+        now: Timestamp,
+        prices: &BTreeMap<ServiceName, UnitPrice>,
+    ) -> Result<(), JournalFault> {
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        if scores.prices == *prices {
+            return Ok(());
+        }
+        scores.prices.clone_from(prices);
+        drop(scores);
+        journal.record_shadow(now, &ShadowEntry::Prices(prices.clone()), false).map(drop)
     }
 
     /// The scorecards, for whoever shows them.
@@ -169,10 +227,11 @@ impl Watch {
         // Whatever the clock says now: what was written last is the newest.
         let mut until = Timestamp(i64::MAX);
         let mut newest: Option<Timestamp> = None;
-        let mut days = BTreeMap::new();
+        let (mut days, mut unused) = (BTreeMap::new(), BTreeMap::new());
+        let mut before = None;
         // A day that is still to come was told by a clock that was ahead.
         let mut earlier = now.utc_day() + 1;
-        while let Some((written_at, saved)) = last_saved(reader, until, earlier)? {
+        while let Some((written_at, (saved, aside))) = last_saved(reader, until, earlier)? {
             earlier = saved.day;
             if now.utc_day() - saved.day >= KEPT_DAYS {
                 break;
@@ -183,11 +242,17 @@ impl Watch {
                 self.last = Some(saved.until);
             }
             self.saved.insert(saved.day, written_at);
+            before.get_or_insert(aside.before);
+            unused.insert(saved.day, aside.unused);
             days.insert(saved.day, saved.scores);
             let Some(before) = saved.before else { break };
             until = before + Seconds(1);
         }
-        self.scores.write().unwrap_or_else(PoisonError::into_inner).days = days;
+        let prices = kept_prices(reader)?;
+        let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
+        (scores.days, scores.unused, scores.prices) = (days, unused, prices);
+        scores.before = before.unwrap_or_default();
+        drop(scores);
         self.saved_at = newest;
         // Without any there is nothing to go on from: a scorecard begins with the first cycle.
         let Some(from) = newest else { return Ok(()) };
@@ -216,6 +281,9 @@ impl Watch {
         self.saved.retain(|day, _| *day <= today);
         let mut scores = self.scores.write().unwrap_or_else(PoisonError::into_inner);
         scores.days.retain(|day, _| *day <= today);
+        scores.unused.retain(|day, _| *day <= today);
+        drop(scores);
+        self.native = NativeScalers::default();
     }
 
     /// Takes in a cycle that was recorded, and writes down what it said of services that only the
@@ -267,6 +335,13 @@ impl Watch {
             let before = sizes.get(&row.service);
             before.zip(row.desired).is_some_and(|(before, now)| *before != now)
         });
+        let (real, stages) = (&self.real, &memory.stages);
+        let acts = |name: &ServiceName| {
+            real.services.get(name).is_some_and(|of| stages.mode(real, name, of) == Mode::Act)
+        };
+        self.native.step(&self.real, memory, snapshot);
+        let native = |name: &ServiceName| self.native.units(name);
+        scores.take_worth(snapshot.taken_at, &self.policy, &step, &acts, &native);
         let of_shadow = self.shadow.memory();
         let doubts = self.doubts.take(cycle, &self.policy, of_shadow, snapshot, &step);
         scores.question(snapshot.taken_at, doubts);
@@ -278,12 +353,8 @@ impl Watch {
                 None => drop(self.sizes.insert(row.service.clone(), desired)),
             }
         }
-        let (real, stages) = (&self.real, &memory.stages);
-        let acting = real
-            .services
-            .iter()
-            .filter(|(name, service)| stages.mode(real, name, service) == Mode::Act);
-        self.shadow.follow(acting.map(|(name, _)| name), memory);
+        let acting = real.services.keys().filter(|name| acts(name));
+        self.shadow.follow(acting, memory);
         self.last = Some(snapshot.taken_at);
         let really: BTreeSet<&ServiceName> = plan.actions.iter().map(|a| &a.service).collect();
         let services = step.plan.actions.into_iter().map(|action| action.service);
@@ -299,10 +370,15 @@ impl Watch {
             scores: scores.days.get(&day).cloned().unwrap_or_default(),
             groups: self.shadow.groups().clone(),
         };
+        let cards = || saved.scores.services.iter();
+        let aside = DayAside {
+            peaks: cards().map(|(name, card)| (name.clone(), card.peak)).collect(),
+            worths: cards().map(|(name, card)| (name.clone(), card.worth)).collect(),
+            unused: scores.unused.get(&day).cloned().unwrap_or_default(),
+            before: scores.before.clone(),
+        };
         drop(scores);
-        let cards = saved.scores.services.iter();
-        let peaks = cards.map(|(name, card)| (name.clone(), card.peak)).collect();
-        let entry = ShadowEntry::Scored(Box::new(saved), peaks);
+        let entry = ShadowEntry::Counted(Box::new(saved), Box::new(aside));
         let id = journal.record_shadow(now, &entry, false)?;
         self.saved.insert(day, id.at());
         self.saved.retain(|kept, _| kept + KEPT_DAYS > day);
@@ -324,15 +400,30 @@ fn last_saved(
     reader: &Reader,
     until: Timestamp,
     before: i64,
-) -> Result<Option<(Timestamp, Saved)>, JournalFault> {
+) -> Result<Option<(Timestamp, (Saved, DayAside))>, JournalFault> {
     for entry in reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until) {
         let (id, entry) = entry?;
-        let Some(saved) = entry.into_scores() else { continue };
-        if saved.day < before {
-            return Ok(Some((reader.written_at(id)?, saved)));
+        let Some(found) = entry.into_scores() else { continue };
+        if found.0.day < before {
+            return Ok(Some((reader.written_at(id)?, found)));
         }
     }
     Ok(None)
+}
+
+/// What units of groups cost an hour, as it was last read.
+///
+/// # Errors
+/// Where the journal cannot be read.
+pub fn kept_prices(reader: &Reader) -> Result<BTreeMap<ServiceName, UnitPrice>, JournalFault> {
+    let all = Timestamp(0)..Timestamp(i64::MAX);
+    // They are written down anew each day: what is further back is another fleet's.
+    for entry in reader.shadow_newest_first::<ShadowEntry>(all).take(PRICES_WITHIN) {
+        if let ShadowEntry::Prices(prices) = entry?.1 {
+            return Ok(prices);
+        }
+    }
+    Ok(BTreeMap::new())
 }
 
 /// What people asked for and no cycle has taken in.

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet::metric::{MetricQuery, Sample};
+use fleet::group::Instance;
 use fleet::{AccountId, Fault, GroupId, GroupRef, Now, ProviderName, Region, Seconds, Timestamp};
 
 pub(super) use faults::{CallAnswer, all_by, fault, one_by, refusal};
@@ -327,6 +328,15 @@ fn metrics_of(key: &Key, setting: &Setting) -> Vec<(MetricKey, (Key, Kind))> {
     named
         .map(|(name, kind)| ((key.0.clone(), key.1.clone(), name.clone()), (key.clone(), kind)))
         .to_vec()
+}
+
+impl State {
+    /// Members of the groups of a place, as they were last moved on.
+    pub(super) fn members_in(&self, account: &AccountId, region: &Region) -> Vec<Instance> {
+        let here = self.bodies.iter().filter(|((a, r, _), _)| a == account && r == region);
+        let shown = here.filter_map(|(key, body)| Some(body.state(self.settings.get(key)?)));
+        shown.flat_map(|state| state.instances).collect()
+    }
 }
 
 fn key_of(group: &GroupRef) -> Key {

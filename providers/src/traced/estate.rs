@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
+use fleet::rent::{RentQuery, Rented, UnitPriceKnown, Unpriced};
 use fleet::resource::{Resource, ResourceId, ResourceKind};
 use fleet::usage::{Signal, UsageQuery};
-use fleet::{Fault, FaultKind, Seconds, Timestamp};
+use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 use tracing::Instrument;
 
 use std::sync::Arc;
@@ -83,6 +84,42 @@ impl Estate for Traced {
         };
         let call = estate.prices(queries, deadline);
         self.batch(Operation::Prices, queries.len(), deadline, call).await
+    }
+
+    async fn rented(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Rented>, Fault> {
+        let estate = self.inner.estate().ok_or_else(|| none(Operation::Rented))?;
+        let call = estate.rented(account, region, ids, deadline);
+        single(&self.counters, Operation::Rented, FaultKind::TimedOut, deadline, call).await
+    }
+
+    async fn rents(&self, queries: &[RentQuery], deadline: Deadline) -> Vec<UnitPriceKnown> {
+        let Some(estate) = self.inner.estate() else {
+            return queries.iter().map(|_| Err(Unpriced::NoSource)).collect();
+        };
+        let begun = self.counters.begin(Operation::Rents);
+        let call = estate.rents(queries, deadline).instrument(begun.span.clone());
+        let answers = tokio::time::timeout_at(deadline.0 + GRACE, call).await;
+        let cut_off = answers.is_err();
+        let late = || Unpriced::Unread {
+            operation: Operation::Rents.word().to_owned(),
+            kind: FaultKind::TimedOut,
+        };
+        let answers =
+            answers.unwrap_or_else(|_elapsed| queries.iter().map(|_| Err(late())).collect());
+        let word = |answer: &UnitPriceKnown| match answer {
+            Err(Unpriced::Denied { .. }) => Some("denied"),
+            Err(Unpriced::Unread { kind, .. }) => Some(kind.word()),
+            _ => None,
+        };
+        let faults: Vec<&'static str> = answers.iter().filter_map(word).collect();
+        self.counters.note(&begun, cut_off, &faults);
+        answers
     }
 
     fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

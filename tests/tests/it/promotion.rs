@@ -200,10 +200,13 @@ fn told_of(fleet: &Fleet) -> (usize, Vec<String>) {
     let (mut saved, mut asked) = (0, Vec::new());
     for entry in reader.shadow_newest_first(Timestamp(0)..Timestamp(i64::MAX)) {
         match entry.unwrap().1 {
-            shadow::ShadowEntry::Scores(_) | shadow::ShadowEntry::Scored(..) => saved += 1,
+            shadow::ShadowEntry::Scores(_)
+            | shadow::ShadowEntry::Scored(..)
+            | shadow::ShadowEntry::Counted(..) => saved += 1,
             shadow::ShadowEntry::Asked(request) => asked.push(request.to_string()),
             shadow::ShadowEntry::Rules(_)
             | shadow::ShadowEntry::Minimums(_)
+            | shadow::ShadowEntry::Prices(_)
             | shadow::ShadowEntry::Clock(_) => {}
         }
     }

@@ -84,9 +84,10 @@ sections! {
         zh "一次最多增加多少个单元。";
         MAX_STEP_UP "max_step_up": Kind::Whole(1, UNITS_MAX), ["no limit", "不设上限"], 20, in "units" "个单元";
         /// What a unit costs an hour, in US dollars. `spend_usd_hourly` and the costs in scorecards
-        /// count with it.
-        zh "一个单元每小时的美元价格，供 `spend_usd_hourly` 和记分卡中的费用使用。";
-        PRICE_USD_HOURLY "price_usd_hourly": Kind::Positive, ["unknown", "未知"], 0.096, in "US dollars an hour" "美元/小时";
+        /// count with it. Without it, neap reads list and spot prices once a day for costs and
+        /// savings; `spend_usd_hourly` does not count those.
+        zh "一个单元每小时的美元价格，供 `spend_usd_hourly` 和记分卡中的费用使用。没有它时，neap 每天读取目录价和竞价价格，用于费用和节省；`spend_usd_hourly` 不计入读取的价格。";
+        PRICE_USD_HOURLY "price_usd_hourly": Kind::Positive, ["the cloud's price, without a ceiling", "云的价格，不计入上限"], 0.096, in "US dollars an hour" "美元/小时";
         /// The least time a started unit is billed for. After growth no unit is removed before it is
         /// over, because it is paid for anyway.
         zh "启动一个单元的最短计费时长。增长之后，在此时长内不移除单元，因为反正要付费。";

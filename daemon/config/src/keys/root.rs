@@ -56,6 +56,12 @@ sections! {
         /// promotion back.
         zh "服务或规则在影子阶段须达到什么条件才能提升，以及什么情况会撤销提升。";
         PROMOTION "promotion": Kind::Table(&promotion::SECTION), ["the defaults of its keys", "各键的默认值"], _;
+        /// What savings are reckoned against.
+        zh "节省以什么为基准计算。";
+        MONEY "money": Kind::Table(&money::SECTION), ["the defaults of its keys", "各键的默认值"], _;
+        /// What is paid whether machines run or not: reservations and Savings Plans.
+        zh "无论机器是否运行都要支付的费用：预留实例和节省计划。";
+        COMMITMENT "commitment": Kind::Tables(&[&commitment::SECTION]), ["nothing is committed", "没有承诺消费"], _;
         /// The review page.
         zh "审阅页面。";
         PAGE "page": Kind::Table(&page::page::SECTION), ["no page", "不提供页面"], _;
@@ -112,9 +118,9 @@ sections! {
         /// What may be removed from all groups of this file together.
         zh "本文件所有组合计可移除的量。";
         FLEET "fleet": Kind::Shaped(Shape::BUDGET), [= "2% per 1h"], "5% per 1h, at least 4";
-        /// US dollars an hour that all sized pools with a known price may cost together. neap does
-        /// not grow past it.
-        zh "所有已知价格的受管池合计每小时可花费的美元数。neap 不会增长到超出此值。";
+        /// US dollars an hour that all sized pools with a `price_usd_hourly` may cost together. neap
+        /// does not grow past it.
+        zh "所有设置了 `price_usd_hourly` 的受管池合计每小时可花费的美元数。neap 不会增长到超出此值。";
         SPEND_USD_HOURLY "spend_usd_hourly": Kind::Positive, ["no ceiling", "不设上限"], 120.5, in "US dollars an hour" "美元/小时";
     }
 
@@ -134,6 +140,39 @@ sections! {
         /// rules look back into it.
         zh "资源的使用数据至少保留这么久，不受 `max_age` 影响。闲置规则要回看这些数据。";
         USAGE_AGE "usage_age": Kind::Duration(Seconds::days(1), Seconds::days(3650)), [= "400d"], "60d";
+    }
+
+    /// What savings are reckoned against. Every figure names it.
+    zh "节省以什么为基准计算。每个数字都会写明基准。";
+    money "`[money]`" at ["money"]
+    example "[money]\nbaseline = \"native\"\n"
+    {
+        /// `peak` is the most units of each day, all that day. `before` is the mean size while neap
+        /// only watched, which takes at least 7 days of it. `native` is the cloud's own target
+        /// tracking, simulated on the same load.
+        zh "`peak` 是每天的最多单元数，按全天计。`before` 是 neap 只观察时的平均规模，至少需要 7 天。`native` 是在相同负载上模拟的云自带目标追踪伸缩。";
+        BASELINE "baseline": Kind::Choice(&["peak", "before", "native"]), [= "peak"], "native";
+    }
+
+    /// What is paid whether machines run or not, such as reservations and Savings Plans. What the
+    /// sized groups use less of it is never claimed as saved. State the part of it that is meant
+    /// for the groups of this file.
+    zh "无论机器是否运行都要支付的费用，例如预留实例和节省计划。受管组少用的那部分承诺永远不算作节省。只填写用于本文件中各组的那一部分。";
+    commitment "`[[commitment]]`" at ["commitment"]
+    example "[[commitment]]\nprovider = \"aws\"\nusd_hourly = 12.5\n"
+    {
+        /// The provider whose machines it pays for.
+        zh "它支付哪个云的机器。";
+        PROVIDER "provider": Kind::Text, [required], "aws";
+        /// The account whose machines it pays for.
+        zh "它支付哪个账号的机器。";
+        ACCOUNT "account": Kind::Text, ["all accounts", "所有账号"], "123456789012";
+        /// The region whose machines it pays for.
+        zh "它支付哪个地域的机器。";
+        REGION "region": Kind::Text, ["all regions", "所有地域"], "eu-west-1";
+        /// What is paid for it an hour, at list prices.
+        zh "每小时为它支付多少，按目录价。";
+        USD_HOURLY "usd_hourly": Kind::Positive, [required], 12.5, in "US dollars an hour" "美元/小时";
     }
 
     /// What is logged to standard error.

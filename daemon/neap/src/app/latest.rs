@@ -9,6 +9,7 @@ use page::Latest;
 use page::metrics::totals::Account;
 use providers::Provider;
 use report::Turn;
+use report::money::Money;
 use shadow::{Offer, RuleOffer, capacity};
 
 use crate::cycle::Engine;
@@ -18,6 +19,7 @@ pub fn latest(
     turn: Turn,
     engine: &Engine,
     (offers, rule_offers): (BTreeMap<ServiceName, Offer>, BTreeMap<RuleName, RuleOffer>),
+    money: Money,
     next: Timestamp,
     began: Instant,
 ) -> Latest {
@@ -37,6 +39,7 @@ pub fn latest(
         modes: modes.collect(),
         offers,
         rule_offers,
+        money,
         next,
         took: began.elapsed(),
         ended: Instant::now(),

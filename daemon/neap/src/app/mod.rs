@@ -4,6 +4,7 @@ mod discover;
 mod former;
 mod jump;
 mod latest;
+mod money;
 mod pager;
 mod publish;
 mod reload;
@@ -37,6 +38,7 @@ use crate::discovery::Discovery;
 use crate::idle::IdleWatch;
 use crate::manager::Manager;
 use crate::options::Format;
+use crate::prices::UnitPrices;
 use crate::terminal::Reporter;
 use crate::traces::Traces;
 
@@ -121,6 +123,7 @@ struct Daemon {
     idle: IdleWatch,
     shadow: Watch,
     rule_scores: Arc<RwLock<RuleScores>>,
+    prices: UnitPrices,
     sender: Sender,
     digests: Desk,
     pager: Pager,
@@ -176,7 +179,11 @@ impl Daemon {
             self.look_at_clock(now);
             let waits = once || self.clouds.clock.stands_still();
             self.discover(now, waits).await;
+            if !once {
+                self.want_prices(now);
+            }
             self.turn(now).await;
+            self.price(now, waits).await;
             self.idle.tick(&self.journal, now, &self.stopping).await;
             if waits {
                 self.idle.finish().await;

@@ -71,6 +71,10 @@ impl Daemon {
         }
         drop(scores);
         self.tell_groups(&mut value);
+        let money = self.money(&turn.snapshot);
+        if money.services > 0 {
+            value["money"] = money.json();
+        }
         if let Some(page) = &self.page {
             value["page"] = match page.standing() {
                 page::Standing::Open(address) => json!({ "open_on": address }),
@@ -80,7 +84,7 @@ impl Daemon {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = value;
         // Without a page nobody looks at the board.
         if self.page.is_some() {
-            self.board.cycle(latest(turn, &self.engine, (offers, rule_offers), next, began));
+            self.board.cycle(latest(turn, &self.engine, (offers, rule_offers), money, next, began));
         }
     }
 

@@ -65,6 +65,7 @@ impl Daemon {
         self.source = source;
         self.engine.reload(assemble::standing(&next, policy, models, calendars, digest));
         self.shadow.reload(&self.engine.standing.policy);
+        self.shadow.reckon(next.money.baseline, next.money.commitments.clone());
         self.idle.reload(assemble::idle_standing(&next)).await;
         self.sender.stop().await;
         let options = alerts::Options::default();

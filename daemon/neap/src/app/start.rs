@@ -28,6 +28,7 @@ use crate::cycle::minimums::Minimums;
 use crate::discovery::{self, Discovery, Made, Named};
 use crate::idle::{IdleEngine, IdleWatch};
 use crate::manager::Manager;
+use crate::prices::UnitPrices;
 use crate::terminal::Reporter;
 
 /// How long a start waits for the clouds to tell their groups: those that answer later are taken over
@@ -97,6 +98,9 @@ pub(super) async fn start(
         }
         restored => restored?,
     }
+    shadow.reckon(config.money.baseline, config.money.commitments.clone());
+    let kept = shadow::kept_prices(&reader)?;
+    let prices = UnitPrices::restored(&engine.standing.policy, &kept);
     let reporter = Reporter::new(how.format);
     tracing::info!(
         services = engine.standing.policy.services.len(),
@@ -126,6 +130,7 @@ pub(super) async fn start(
         idle,
         shadow,
         rule_scores,
+        prices,
         sender,
         digests: Desk::default(),
         pager,

@@ -101,9 +101,14 @@ fn known(reader: &Reader, end: Timestamp) -> anyhow::Result<(Standing, Scores)> 
     let Some(cycle) = reader.cycle_at(end)? else {
         return Ok((Standing::default(), Scores::default()));
     };
-    let policy = reader.policy(cycle.policy)?.policy;
+    let stored = reader.policy(cycle.policy)?;
+    let policy = stored.policy;
     let mut watch = Watch::new(&policy, &cycle.memory_after);
     watch.restore(reader, end)?;
+    // As the daemon reckons, where its file can still be read; every figure names its baseline.
+    if let Ok(config) = crate::settings::parse("neap.toml", &stored.source) {
+        watch.reckon(config.money.baseline, config.money.commitments);
+    }
     let scores = watch.scores();
     let scores = scores.read().unwrap_or_else(PoisonError::into_inner).clone();
     Ok((Standing::of(&policy, &cycle.memory_after, &scores, end), scores))

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use fleet::rent::UnitPrice;
 use fleet::{ServiceName, Timestamp};
 use journal::Reader;
 use report::explanation::{self, explained};
@@ -52,11 +53,38 @@ pub fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(1));
     };
     let told = explained(&reader, &cycle, &service, true)?;
+    let price = unit_price(&reader, cycle.policy, &service)?;
     match args.format {
-        Format::Human => println!("{}", explanation::text(&told, cycle.id)),
-        Format::Json => println!("{:#}", explanation::json(&told, Some(cycle.id))),
+        Format::Human => {
+            println!("{}", explanation::text(&told, cycle.id));
+            if let Some(price) = price {
+                println!("a unit costs {price}");
+            }
+        }
+        Format::Json => {
+            let mut json = explanation::json(&told, Some(cycle.id));
+            if let Some(price) = price {
+                json["unit_price"] = serde_json::json!(price);
+            }
+            println!("{json:#}");
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a unit costs, by the policy of that time or as it was last read.
+fn unit_price(
+    reader: &Reader,
+    policy: journal::PolicyDigest,
+    service: &ServiceName,
+) -> anyhow::Result<Option<UnitPrice>> {
+    let policy = reader.policy(policy)?.policy;
+    let pool = policy.services.get(service).map(|of| &of.pool);
+    let usd = pool.and_then(|pool| pool.price_usd_hourly);
+    if let Some(usd) = usd {
+        return Ok(Some(UnitPrice::configured(usd)));
+    }
+    Ok(shadow::kept_prices(reader)?.remove(service))
 }
 
 /// A hint at the services that the journal knows.

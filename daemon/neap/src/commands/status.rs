@@ -37,6 +37,9 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for line in status["money"]["lines"].as_array().into_iter().flatten() {
+        println!("{}", text(line));
+    }
     println!(
         "looked at {}, next look {}, mode {}",
         text(&status["taken_at"]),

@@ -68,6 +68,7 @@ impl Observer {
         } else {
             self.store.take(query, &samples)
         };
+        self.store.was_read(query, news.corrected && !first, question.taken_at);
         self.took(query, news, first, question)
     }
 
@@ -98,7 +99,8 @@ impl Observer {
         })
     }
 
-    /// Every metric once, by source and by the stamp to read from.
+    /// Every metric once that a reading may bring something of, by source and by the stamp to read
+    /// from.
     fn metric_batches(
         &self,
         question: &Question<'_>,
@@ -106,7 +108,8 @@ impl Observer {
         let mut asked = BTreeSet::new();
         let mut batches: BTreeMap<_, Vec<MetricQuery>> = BTreeMap::new();
         for query in question.policy.services.values().flat_map(ServicePolicy::metrics) {
-            if asked.insert(query.key()) {
+            let (poll, now) = (question.policy.poll_interval, question.taken_at);
+            if asked.insert(query.key()) && self.store.is_due(query, poll, now) {
                 let from = self.read_from(query, question);
                 batches.entry((query.provider.clone(), from)).or_default().push(query.clone());
             }

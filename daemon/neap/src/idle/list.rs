@@ -152,10 +152,11 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use fleet::GroupId;
     use fleet::metric::Sample;
     use fleet::money::{Price, PriceQuery};
+    use fleet::rent::{RentQuery, Rented, UnitPriceKnown};
     use fleet::usage::{Signal, UsageQuery};
+    use fleet::{AccountId, GroupId, Region};
     use providers::sim::{EstateSpec, Scenario, World};
     use providers::traced::Traced;
     use providers::{Estate, GroupWriter, Inventory, Listing, Metrics, Now, PowerSwitch, Provider};
@@ -223,6 +224,20 @@ mod tests {
             until: Deadline,
         ) -> Vec<Result<Option<Price>, Fault>> {
             self.0.prices(queries, until).await
+        }
+
+        async fn rented(
+            &self,
+            account: &AccountId,
+            region: &Region,
+            ids: &[String],
+            until: Deadline,
+        ) -> Result<Vec<Rented>, Fault> {
+            self.0.rented(account, region, ids, until).await
+        }
+
+        async fn rents(&self, queries: &[RentQuery], until: Deadline) -> Vec<UnitPriceKnown> {
+            self.0.rents(queries, until).await
         }
 
         fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

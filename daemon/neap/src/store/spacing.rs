@@ -33,6 +33,7 @@ impl Held {
         // What is known to be silent at zero has gaps of any length.
         let silent = query.when_missing == WhenMissing::Zero || config::known_sparse(query);
         let every = spacing(&self.series).filter(|_| !silent);
+        self.every = every;
         let found = every.map(|intervals| {
             let every = Seconds(step.span().0 * intervals as u64);
             unusable(query, &TooSeldom { every, read: step.span() })

@@ -126,7 +126,10 @@ pub(crate) async fn show(
         .filter(|finding| finding.service.is_none())
         .map(|finding| finding.hold.said(visit.language))
         .collect();
+    let money = latest.money.lines();
+    let money: Vec<String> = money.iter().map(|line| line.said(visit.language)).collect();
     let of = context! {
+        money => Serde(&money),
         services => latest.policy.services.len(),
         matching => names.len(),
         wanted => wanted.len(),

@@ -20,6 +20,7 @@ use shadow::{self, Questioned, Scorecard, Scores};
 
 use super::chart::chart;
 use crate::idle::rows::{rows, savings};
+use crate::money::Money;
 
 /// How services stand at a moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,6 +85,10 @@ pub struct IdleFacts {
     pub waiting: Vec<String>,
 }
 
+fn money<S: serde::Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    money.json().serialize(serializer)
+}
+
 /// What a digest is made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Facts {
@@ -93,6 +98,9 @@ pub struct Facts {
     pub orders: Orders,
     /// Services that have a scorecard in the span.
     pub services: BTreeMap<ServiceName, ServiceFacts>,
+    /// What the services cost, and what they saved this month.
+    #[serde(serialize_with = "money")]
+    pub money: Money,
     /// Idle resources, where they are looked at.
     pub idle: Option<IdleFacts>,
     /// Services whose gate is met.
@@ -113,7 +121,8 @@ pub struct Facts {
 impl Facts {
     /// What scorecards say of a span.
     pub fn scored(span: Span, standing: Standing, scores: &Scores) -> Facts {
-        let mut facts = Facts { chart: chart(span, scores), ..Facts::default() };
+        let money = Money::of_days(scores, span.first()..=span.last);
+        let mut facts = Facts { chart: chart(span, scores), money, ..Facts::default() };
         for (_, day) in scores.days.range(span.first()..=span.last) {
             for (name, card) in &day.services {
                 let Some((acts, promise)) = standing.services.get(name) else { continue };

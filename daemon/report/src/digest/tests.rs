@@ -62,6 +62,7 @@ fn busy() -> Facts {
             service("web", false, card(100, 101, 0)),
             service("video", false, card(10, 9, 0)),
         ]),
+        money: crate::money::Money::default(),
         idle: Some(IdleFacts { savings, waiting }),
         offered: vec![name("mail"), name("web")],
         taken_back: vec![name("video")],

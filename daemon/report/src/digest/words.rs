@@ -10,6 +10,7 @@ use shadow::{Doubt, Scorecard};
 
 use super::{Facts, ServiceFacts};
 use crate::idle::sum;
+use crate::money::MoneyLine;
 
 /// Names that stand in a line; more are counted.
 const NAMES: usize = 3;
@@ -38,6 +39,7 @@ pub fn words(span: Span, facts: &Facts) -> Words {
         return Words { title, ..Words::default() };
     };
     let mut told = Words { title: format!("{head}: {headline}"), ..Words::default() };
+    told.money(facts);
     told.orders(facts);
     told.cost(facts);
     told.violations(facts);
@@ -79,6 +81,26 @@ fn headline(facts: &Facts) -> Option<String> {
 }
 
 impl Words {
+    /// What the services cost and saved, in one line: the page has the rest.
+    fn money(&mut self, facts: &Facts) {
+        if facts.money.priced() == 0 && !facts.money.acted {
+            return;
+        }
+        let lines = facts.money.lines();
+        for line in &lines {
+            if let MoneyLine::Unpriced { named, .. } = line {
+                self.names.extend(named.iter().map(|(name, _)| name.to_string()));
+            }
+            if let MoneyLine::NoBaseline { named, .. } = line {
+                self.names.extend(named.iter().cloned());
+            }
+        }
+        let told: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        if !told.is_empty() {
+            self.lines.push(told.join("; "));
+        }
+    }
+
     fn orders(&mut self, facts: &Facts) {
         let orders = &facts.orders;
         let given = [

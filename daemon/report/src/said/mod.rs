@@ -9,6 +9,7 @@ mod answer;
 pub(crate) mod conditions;
 mod explain;
 mod idle;
+mod money;
 mod plan;
 mod reasons;
 mod records;

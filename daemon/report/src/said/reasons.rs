@@ -317,6 +317,8 @@ impl Said for PriceSource {
             PriceSource::AwsPriceList => "AWS 价目表",
             PriceSource::AlibabaApi => "ecs:DescribePrice",
             PriceSource::File(name) => name,
+            PriceSource::AwsSpot => "AWS 竞价实例价格",
+            PriceSource::AlibabaSpot => "ecs:DescribePrice（抢占式实例）",
         };
         source.to_owned()
     }

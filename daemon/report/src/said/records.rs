@@ -118,7 +118,9 @@ fn asks(Request { by, at: _, ask }: &Request) -> String {
 impl Said for ShadowEntry {
     fn chinese(&self) -> String {
         match self {
-            ShadowEntry::Scores(saved) | ShadowEntry::Scored(saved, _) => {
+            ShadowEntry::Scores(saved)
+            | ShadowEntry::Scored(saved, _)
+            | ShadowEntry::Counted(saved, _) => {
                 let services = saved.scores.services.len();
                 format!("影子：{services} 个服务截至 {} 的成绩单", saved.until)
             }
@@ -128,6 +130,7 @@ impl Said for ShadowEntry {
                 let way = if jump.is_back() { "回拨" } else { "拨快" };
                 format!("时钟被{way} {by}：显示 {shows}，应为 {expected}")
             }
+            ShadowEntry::Prices(prices) => format!("{} 个服务的单元价格", prices.len()),
             ShadowEntry::Minimums(kept) => {
                 format!("neap 改写之前 {} 个伸缩组的最小值", kept.len())
             }

@@ -78,6 +78,24 @@ pub(super) struct InstanceOnWire {
     tags: Tags,
 }
 
+impl InstanceOnWire {
+    /// How it is charged, as the cloud names it, and whether it is preemptible.
+    pub(super) fn charge(&self) -> (&str, bool) {
+        let spot = !matches!(self.spot_strategy.as_str(), "" | "NoSpot");
+        (&self.instance_charge_type, spot)
+    }
+
+    /// Whether it is on a host of its owner's.
+    pub(super) fn is_on_host(&self) -> bool {
+        !self.dedicated_host_attribute.dedicated_host_id.is_empty()
+    }
+
+    /// Its zone, where it is told.
+    pub(super) fn zone(&self) -> Option<String> {
+        Some(self.zone_id.clone()).filter(|zone| !zone.is_empty())
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Locks {
@@ -248,16 +266,14 @@ fn either(
 }
 
 fn purchase(wire: &InstanceOnWire) -> Fact<Purchase> {
-    let spot = !matches!(wire.spot_strategy.as_str(), "" | "NoSpot");
-    match wire.instance_charge_type.as_str() {
+    let (charged, spot) = wire.charge();
+    match charged {
         "PrePaid" => Fact::Known(Purchase::Subscription),
         "PostPaid" if spot => {
             let terminates = wire.spot_interruption_behavior != "Stop";
             Fact::Known(Purchase::Spot { terminates })
         }
-        "PostPaid" if !wire.dedicated_host_attribute.dedicated_host_id.is_empty() => {
-            Fact::Known(Purchase::Dedicated)
-        }
+        "PostPaid" if wire.is_on_host() => Fact::Known(Purchase::Dedicated),
         "PostPaid" => Fact::Known(Purchase::OnDemand),
         other => {
             let why = format!("`{}` is paid in a way not known: {other}", wire.instance_id);

@@ -3,7 +3,8 @@
 //! - `instance.rs` puts an instance into our words; `around.rs` reads what other products know of
 //!   it, with `targets.rs`, `types.rs` and `agents.rs`.
 //! - `parts.rs` and `balancers.rs`: disks, snapshots, addresses and load balancers.
-//! - `usage.rs` puts signals together from metrics, `prices.rs` asks what things cost.
+//! - `usage.rs` puts signals together from metrics, `prices.rs` asks what things cost,
+//!   `rents.rs` what members of groups do.
 //! - `switch.rs` stops, starts and marks; `pages.rs` turns over listings.
 
 mod agents;
@@ -13,6 +14,7 @@ mod instance;
 mod pages;
 mod parts;
 mod prices;
+mod rents;
 mod switch;
 mod targets;
 mod trial;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
+use fleet::rent::{RentQuery, Rented, UnitPriceKnown};
 use fleet::resource::{Resource, ResourceId, ResourceKind};
 use fleet::usage::{Signal, UsageQuery};
 use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
@@ -117,6 +120,21 @@ impl Estate for Alibaba {
         deadline: Deadline,
     ) -> Vec<Result<Option<Price>, Fault>> {
         prices::of(&self.access, queries, deadline).await
+    }
+
+    async fn rented(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Rented>, Fault> {
+        let seat = self.access.seat(INSTANCES.call, account, region)?;
+        INSTANCES.call.by(deadline, rents::rented(&seat, ids, deadline)).await
+    }
+
+    async fn rents(&self, queries: &[RentQuery], deadline: Deadline) -> Vec<UnitPriceKnown> {
+        rents::read(&self.access, queries, deadline).await
     }
 
     fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

@@ -45,14 +45,11 @@ pub(super) async fn of(
 
 /// What to ask for; `None` where the cloud has no call for it.
 fn params(query: &PriceQuery) -> Option<Params> {
-    let base = Params::new().with("PriceUnit", "Hour");
     match query.kind {
         _ if query.class.is_empty() => None,
-        ResourceKind::Instance => {
-            Some(base.with("InstanceType", &query.class).with("ResourceType", "instance"))
-        }
+        ResourceKind::Instance => Some(of_machine(&query.class)),
         ResourceKind::Volume => Some(
-            base.with("DataDisk.1.Category", &query.class)
+            hourly().with("DataDisk.1.Category", &query.class)
                 .with_some("DataDisk.1.PerformanceLevel", query.platform.as_deref())
                 .with("DataDisk.1.Size", DISK_GIB)
                 .with("ResourceType", "disk"),
@@ -67,13 +64,20 @@ fn params(query: &PriceQuery) -> Option<Params> {
 /// Asks for one price, for whoever asks whether the call is allowed; a type that is not sold here is
 /// an answer, too.
 pub(super) async fn tried(seat: &Seat, deadline: Deadline) -> Result<(), Fault> {
-    let asked = Params::new().with("PriceUnit", "Hour").with("InstanceType", USUAL_TYPE);
-    price(seat, ResourceKind::Instance, asked.with("ResourceType", "instance"), deadline)
-        .await
-        .map(drop)
+    let asked = of_machine(USUAL_TYPE);
+    price(seat, ResourceKind::Instance, asked, deadline).await.map(drop)
 }
 
-async fn price(
+fn hourly() -> Params {
+    Params::new().with("PriceUnit", "Hour")
+}
+
+/// What to ask for of a machine of this type.
+pub(super) fn of_machine(class: &str) -> Params {
+    hourly().with("InstanceType", class).with("ResourceType", "instance")
+}
+
+pub(super) async fn price(
     seat: &Seat,
     kind: ResourceKind,
     params: Params,

@@ -5,7 +5,7 @@
 //!   for what a stop depends on beside them, `keys.rs` for what a start needs; `facts.rs` puts all of
 //!   it into our words.
 //! - `parts.rs` reads volumes, addresses, load balancers and snapshots.
-//! - `usage.rs` reads what machines did, `prices.rs` what they cost.
+//! - `usage.rs` reads what machines did, `prices.rs` what they cost, `rents.rs` what members of groups do.
 //! - `switch.rs` stops, starts and marks, one attempt, never more.
 
 mod alarms;
@@ -16,6 +16,7 @@ mod instances;
 mod keys;
 mod parts;
 mod prices;
+mod rents;
 mod switch;
 pub(super) mod trial;
 mod types;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
+use fleet::rent::{RentQuery, Rented, UnitPriceKnown};
 use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
 use fleet::usage::{Signal, UsageQuery};
 use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
@@ -49,7 +51,7 @@ use crate::{Deadline, Estate, Listing, PowerSwitch};
 pub(super) use switch::obeyed;
 
 /// The calls that reading needs besides those of groups.
-pub(super) const READS: [Call; 17] = [
+pub(super) const READS: [Call; 18] = [
     alarms::DESCRIBE_ALARMS,
     alarms::LIST_METRICS,
     balancing::DESCRIBE_BALANCERS,
@@ -66,6 +68,7 @@ pub(super) const READS: [Call; 17] = [
     parts::DESCRIBE_SNAPSHOTS,
     parts::DESCRIBE_VOLUMES,
     prices::GET_PRODUCTS,
+    rents::DESCRIBE_SPOT_PRICES,
     types::DESCRIBE_TYPES,
 ];
 
@@ -171,6 +174,25 @@ impl Estate for Aws {
         deadline: Deadline,
     ) -> Vec<Result<Option<Price>, Fault>> {
         prices::read(&self.access, queries, deadline).await
+    }
+
+    async fn rented(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        ids: &[String],
+        deadline: Deadline,
+    ) -> Result<Vec<Rented>, Fault> {
+        let read = async {
+            let seat = self.access.seat(DESCRIBE_INSTANCES, account, region).await?;
+            rents::rented(&seat, ids, deadline).await
+        };
+        DESCRIBE_INSTANCES.by(deadline.and_a_moment(), read).await
+    }
+
+    async fn rents(&self, queries: &[RentQuery], deadline: Deadline) -> Vec<UnitPriceKnown> {
+        let provider = &self.access.settings.provider;
+        rents::read(&self.access, provider, queries, deadline).await
     }
 
     fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

@@ -25,6 +25,8 @@ pub(super) const MULTI_ZONE: &str = " multi-AZ";
 const HOURS_A_MONTH: f64 = 730.0;
 /// Pages of products that one question may have.
 const PAGES_MAX: usize = 20;
+/// Whether hardware is shared, as the list calls it.
+const TENANCY: &str = "tenancy";
 /// The prefix of the API's name in a call.
 pub(super) const TARGET: &str = "AWSPriceListService";
 
@@ -59,9 +61,32 @@ async fn one(
     deadline: Deadline,
 ) -> Result<Option<Price>, Fault> {
     let Some(question) = question(query) else { return Ok(None) };
+    asked(access, query, &question, deadline).await
+}
+
+/// The price of a machine on hardware of this tenancy, as the list calls it.
+pub(super) async fn of_machine(
+    access: &Access,
+    query: &PriceQuery,
+    tenancy: &str,
+    deadline: Deadline,
+) -> Result<Option<Price>, Fault> {
+    let Some(mut question) = question(query) else { return Ok(None) };
+    for (_, value) in question.filters.iter_mut().filter(|(field, _)| *field == TENANCY) {
+        tenancy.clone_into(value);
+    }
+    asked(access, query, &question, deadline).await
+}
+
+async fn asked(
+    access: &Access,
+    query: &PriceQuery,
+    question: &PriceQuestion,
+    deadline: Deadline,
+) -> Result<Option<Price>, Fault> {
     let seat = seat(access, &query.account, &query.region).await?;
-    let products = products(&seat, &question, deadline).await?;
-    Ok(price(&products, &question, seat.now()))
+    let products = products(&seat, question, deadline).await?;
+    Ok(price(&products, question, seat.now()))
 }
 
 /// The price list is kept in few regions. A partition has its own or none: another's would not take
@@ -99,7 +124,7 @@ fn question(query: &PriceQuery) -> Option<PriceQuestion> {
                     ("operatingSystem", system.to_owned()),
                     ("preInstalledSw", "NA".to_owned()),
                     ("licenseModel", "No License required".to_owned()),
-                    ("tenancy", "Shared".to_owned()),
+                    (TENANCY, "Shared".to_owned()),
                     ("capacitystatus", "Used".to_owned()),
                 ],
                 usage: None,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fleet::group::Instance;
 use fleet::metric::Sample;
 use fleet::money::{Price, PriceQuery};
+use fleet::rent::{Market, RentQuery, Rented, Tenancy, Terms, UnitPriceKnown};
 use fleet::resource::{Fact, Resource, ResourceId, ResourceKind, Subject};
 use fleet::stop::StopMode;
 use fleet::usage::{Signal, UsageQuery};
@@ -16,7 +18,7 @@ use super::super::steps::Steps;
 use super::super::world::{CallAnswer, State, World, all_by, fault, one_by, refusal};
 use super::body::{Disobeyed, Frame, MachineBody};
 use super::faults::{ListingFault, OrderFault, throttled};
-use super::prices::price;
+use super::prices::{price, rent};
 use super::usage::SignalTold;
 use crate::{Deadline, Estate, Listing, PowerOrder, PowerSwitch};
 
@@ -337,6 +339,33 @@ impl Estate for World {
     ) -> Vec<Result<Option<Price>, Fault>> {
         let as_of = self.shared.lot.start;
         queries.iter().map(|query| Ok(price(query, as_of))).collect()
+    }
+
+    /// Members of groups alone: of those every one is paid by the hour.
+    async fn rented(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        ids: &[String],
+        _deadline: Deadline,
+    ) -> Result<Vec<Rented>, Fault> {
+        let members = self.state().members_in(account, region);
+        let wanted = |one: &Instance| ids.contains(&one.id);
+        let rented = |one: Instance| {
+            let terms = Terms {
+                class: one.instance_type?,
+                platform: None,
+                market: Market::OnDemand,
+                tenancy: Tenancy::Shared,
+                zone: None,
+            };
+            Some(Rented { id: one.id, terms })
+        };
+        Ok(members.into_iter().filter(wanted).filter_map(rented).collect())
+    }
+
+    async fn rents(&self, queries: &[RentQuery], _deadline: Deadline) -> Vec<UnitPriceKnown> {
+        queries.iter().map(|query| rent(query, self.shared.lot.start)).collect()
     }
 
     fn switch(&self, id: &ResourceId) -> Box<dyn PowerSwitch> {

@@ -15,7 +15,7 @@ use planner::snapshot::{
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 
 use super::super::super::dictionary::Dictionary;
-use super::super::super::mirror::{Mirror, Patch, put_behind, read_behind};
+use super::super::super::mirror::{Patch, put_behind, read_behind};
 use super::super::super::{pack, samples, usage};
 use super::*;
 

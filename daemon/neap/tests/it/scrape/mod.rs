@@ -83,6 +83,7 @@ fn latest(services: usize, cycle: usize, renamed: Option<&ServiceName>) -> Lates
         modes: modes.collect(),
         offers: BTreeMap::new(),
         rule_offers: BTreeMap::new(),
+        money: report::money::Money::default(),
         policy: Arc::new(policy),
         next: snapshot.taken_at + fleet::Seconds(60),
         took: Duration::from_millis(1_200),

@@ -195,8 +195,14 @@ fn what_is_seen_of_resources_says_the_same() {
     paid.extend(unsaved.map(|why| StillPaid::All(why.into())));
     all_agree(SIGNS, "StillPaid", &paid);
     let file = PriceSource::File("prices.toml".to_owned());
-    let sources =
-        [PriceSource::Simulated, PriceSource::AwsPriceList, PriceSource::AlibabaApi, file];
+    let sources = [
+        PriceSource::Simulated,
+        PriceSource::AwsPriceList,
+        PriceSource::AlibabaApi,
+        file,
+        PriceSource::AwsSpot,
+        PriceSource::AlibabaSpot,
+    ];
     all_agree_or_name(SIGNS, "PriceSource", &sources, |source| {
         matches!(source, PriceSource::AlibabaApi | PriceSource::File(_))
     });

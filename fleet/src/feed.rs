@@ -10,6 +10,8 @@ use crate::group::{Activity, GroupState};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Survey {
     pub groups: Vec<Surveyed>,
+    /// Queues of which there are metrics, by name.
+    pub queues: Vec<String>,
     /// What could not be read, and so may be missing below.
     pub unread: Vec<Fault>,
 }

@@ -119,7 +119,7 @@ pub trait Inventory: Send + Sync {
     async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
         let groups = self.discover(place, deadline).await?;
         let groups = groups.into_iter().map(Surveyed::bare).collect();
-        Ok(Survey { groups, unread: Vec::new() })
+        Ok(Survey { groups, ..Survey::default() })
     }
 
     /// What a group did since `since`, newest first, for lead times.

@@ -134,8 +134,21 @@ impl Neap {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.args(["--config", "neap.toml"]);
+        command
+    }
+
+    /// Runs a command that reads no configuration by itself, with the credentials of a cloud.
+    pub fn output_bare(&self, arguments: &[&str]) -> Output {
+        let run = self.bare(arguments).stdin(Stdio::null()).output();
+        run.unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
+    }
+
+    /// A command as it is given, with the credentials of a cloud.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).args(["--config", "neap.toml"]).current_dir(self.folder.path());
+        command.args(arguments).current_dir(self.folder.path());
         for (name, _) in std::env::vars_os() {
             let of_a_cloud =
                 |name: &str| ["AWS_", "ALIBABA_CLOUD_"].iter().any(|cloud| name.starts_with(cloud));

@@ -170,13 +170,20 @@ pub fn duration(text: &str) -> Option<Seconds> {
     value::duration(text)
 }
 
-/// Reads and parses a configuration file.
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads and parses a configuration file; `-` is standard input.
 ///
 /// # Errors
 /// Every fault of the file at once, in file order; a single one where it cannot be read.
 pub fn load(path: &Path, checks: &Checks) -> Result<Config, Vec<ConfigFault>> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    let (name, read) = if path == Path::new(STANDARD_INPUT) {
+        ("standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
+    } else {
+        (path.display().to_string(), std::fs::read_to_string(path))
+    };
+    match read {
         Ok(text) => parse(&name, without_mark(&text), checks),
         Err(error) => Err(vec![ConfigFault::unreadable(&name, &error)]),
     }

@@ -37,11 +37,12 @@ pub(super) async fn of_place(
     deadline: Deadline,
 ) -> Result<Survey, Fault> {
     let soft = deadline.of_details();
-    let (states, raw, policies, routes) = tokio::join!(
+    let (states, raw, policies, routes, queues) = tokio::join!(
         groups::all(seat, home, deadline),
         every_raw(seat, soft),
         every_policy(seat, soft),
         estate::routes(seat, soft),
+        estate::queues(seat, soft),
     );
     let states = states?;
     let mut unread = Vec::new();
@@ -49,6 +50,7 @@ pub(super) async fn of_place(
     let raw = raw.map_err(&mut known).unwrap_or_default();
     let policies = policies.map_err(&mut known).unwrap_or_default();
     let routes = routes.map_err(&mut known).ok();
+    let queues = queues.map_err(&mut known).unwrap_or_default();
     let alarms = alarms_of(seat, &policies, soft).await.map_err(&mut known).unwrap_or_default();
     let mut histories = histories(seat, &states, soft).await;
     let mut groups = Vec::with_capacity(states.len());
@@ -76,7 +78,7 @@ pub(super) async fn of_place(
     // The same call fails for many groups in the same way: once is enough.
     let mut said = BTreeSet::new();
     unread.retain(|fault| said.insert((fault.operation.clone(), fault.kind.word())));
-    Ok(Survey { groups, unread })
+    Ok(Survey { groups, queues, unread })
 }
 
 /// Groups as AWS tells them, by name: attachments stand there alone.

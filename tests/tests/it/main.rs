@@ -23,6 +23,7 @@ mod faults;
 mod foreseen;
 mod found;
 mod idle_day;
+mod init;
 mod kills;
 mod monitoring;
 mod nights;

@@ -26,10 +26,11 @@ use crate::options::Format;
 #[command(after_help = "Examples:
   neap plan --config /etc/neap/neap.toml
   neap plan --config neap.toml --format json | jq '.actions[].summary'
+  neap init --region eu-west-1 | neap plan --config -
 
 Exits with 3 if a group could not be read. Everything else is still printed.")]
 pub struct PlanArgs {
-    /// The configuration.
+    /// The configuration; `-` is standard input.
     #[arg(long, value_name = "FILE", default_value = "/etc/neap/neap.toml")]
     config: PathBuf,
     /// How it is printed.

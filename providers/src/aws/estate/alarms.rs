@@ -165,6 +165,27 @@ async fn with_metric(seat: &Seat, name: &str, deadline: Deadline) -> Result<Vec<
     Ok(found)
 }
 
+/// The queues that something was sent to lately, by name.
+pub(in super::super) async fn queues(
+    seat: &Seat,
+    deadline: Deadline,
+) -> Result<Vec<String>, Fault> {
+    let request = seat.cloudwatch.list_metrics().namespace("AWS/SQS");
+    let request = request.metric_name("NumberOfMessagesSent");
+    let mut found = BTreeSet::new();
+    let take = |page: ListMetricsOutput| {
+        for metric in page.metrics() {
+            if let [only] = metric.dimensions()
+                && only.name() == Some("QueueName")
+            {
+                found.extend(only.value().map(str::to_owned));
+            }
+        }
+    };
+    seat.listing(LIST_METRICS, pages_of!(request), deadline, take).await?;
+    Ok(found.into_iter().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery, MetricStat};

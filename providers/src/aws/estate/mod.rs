@@ -35,7 +35,7 @@ use fleet::resource::{Resource, ResourceId, ResourceKind, Subject};
 use fleet::usage::{Signal, UsageQuery};
 use fleet::{AccountId, Fault, FaultKind, Region, Seconds, Timestamp};
 
-pub(super) use alarms::metrics_of as alarm_metrics;
+pub(super) use alarms::{metrics_of as alarm_metrics, queues};
 pub(super) use balancing::routes;
 
 use super::access::{Access, Seat};

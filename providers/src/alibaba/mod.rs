@@ -4,7 +4,8 @@
 //! - [`sign`] and [`Params`] make a request out of a call, purely; `transport.rs` sends it,
 //!   `credentials.rs` has the keys, `endpoint.rs` knows where to.
 //! - `access.rs`: an account in a region, with its limits, backoff and budget.
-//! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words.
+//! - Reading a group: `groups.rs` asks, `translate.rs` and `owner.rs` put it into our words;
+//!   `survey.rs` reads what feeds it.
 //! - Reading samples: `metrics.rs`, of a whole group `members.rs`. Writing: `write.rs`, one attempt, never more.
 //! - What may be idle: `estate/`, instances above all, which are listed, measured, stopped and started.
 //! - `trial.rs` tries each permission, `rooms.rs` reads the limits around growth.
@@ -28,6 +29,7 @@ mod regions;
 mod rooms;
 mod settings;
 pub mod sign;
+mod survey;
 mod translate;
 mod transport;
 mod trial;
@@ -36,6 +38,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fleet::feed::Survey;
 use fleet::group::{Activity, GroupState};
 use fleet::metric::MetricQuery;
 use fleet::{Fault, GroupId, GroupRef, Place, Seconds, Timestamp};
@@ -156,6 +159,15 @@ impl Inventory for Alibaba {
             groups::all(&seat, &self.access.settings.home(account, region), deadline).await
         };
         DESCRIBE_GROUPS.by(deadline, read).await
+    }
+
+    async fn survey(&self, place: &Place, deadline: Deadline) -> Result<Survey, Fault> {
+        let read = async {
+            let Place { account, region, .. } = place;
+            let seat = self.access.seat(DESCRIBE_GROUPS, account, region)?;
+            survey::of_place(&seat, &self.access.settings.home(account, region), deadline).await
+        };
+        DESCRIBE_GROUPS.by(deadline.and_a_moment(), read).await
     }
 
     async fn activities(

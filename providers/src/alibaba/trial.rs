@@ -83,7 +83,10 @@ impl Trials for Alibaba {
 
 async fn tried(seat: &Arc<Seat>, writes: bool, deadline: Deadline) -> Tried {
     let identity = who(seat, deadline).await;
-    if identity.as_ref().is_err_and(|fault| matches!(fault.kind, FaultKind::Denied { .. })) {
+    if identity
+        .as_ref()
+        .is_err_and(|fault| matches!(fault.kind, FaultKind::Denied { permission: None }))
+    {
         // Without credentials every call would say the same.
         return Tried { identity, trials: Vec::new() };
     }

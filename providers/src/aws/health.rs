@@ -233,6 +233,7 @@ mod tests {
                 target_groups: arns.iter().map(|arn| (*arn).to_owned()).collect(),
                 mixed_templates: false,
             },
+            buys_spot: false,
         }
     }
 

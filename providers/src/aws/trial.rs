@@ -95,7 +95,10 @@ async fn tried(access: &Arc<Access>, place: &Place, writes: bool, deadline: Dead
         Err(fault) => return Tried { identity: Err(fault), trials: Vec::new() },
     };
     let identity = seat.who(deadline).await;
-    if identity.as_ref().is_err_and(|fault| matches!(fault.kind, fleet::FaultKind::Denied { .. })) {
+    if identity
+        .as_ref()
+        .is_err_and(|fault| matches!(fault.kind, fleet::FaultKind::Denied { permission: None }))
+    {
         // Without credentials every call would say the same.
         return Tried { identity, trials: Vec::new() };
     }

@@ -1,15 +1,18 @@
-//! What takes more than one look at Alibaba Cloud: the metrics of a whole group, the regions of an account.
+//! What takes more than one look at Alibaba Cloud: the metrics of a whole group, the regions of an account,
+//! and what feeds a group.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet::feed::FeedKind;
 use fleet::metric::{MetricQuery, Statistic};
 use fleet::{AccountId, FaultKind, GroupRef, Place, ProviderName, Region, Seconds, Timestamp};
 use providers::alibaba::{Alibaba as Adapter, GROUP_DIMENSION, Settings};
 use providers::contract::plain_query;
 use providers::{Deadline, Inventory, Metrics};
+use serde_json::json;
 use tests::clock::TestTime;
-use tests::peers::{Alibaba, Fault, NewScalingGroup, Point, Rule, settings};
+use tests::peers::{Alibaba, Fault, NewScalingGroup, NewServerGroup, Point, Rule, settings};
 
 /// 2026-03-02T12:00:00Z.
 const START: Timestamp = Timestamp(1_772_452_800);
@@ -118,4 +121,50 @@ async fn regions_that_are_named_are_not_looked_for() {
     let bench = bench(|_| {});
     bench.adapter.find_places(by()).await.expect("nothing to do");
     assert_eq!((regions(&bench.adapter), bench.cloud.calls().len()), (vec![REGION.to_owned()], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_tells_attachments_kept_machines_and_containers_and_names_what_it_could_not_read()
+{
+    let bench = bench(|_| {});
+    for name in ["web", "jobs", "pods"] {
+        bench.cloud.create_group(&NewScalingGroup::new(REGION, name, 1, 9, 2));
+    }
+    bench.cloud.create_server_group(NewServerGroup {
+        product: "alb",
+        id: "sgp-web".to_owned(),
+        balancers: vec!["alb-1".to_owned()],
+        servers: Vec::new(),
+    });
+    let alb = json!([{ "ServerGroupId": "sgp-web", "Type": "ALB", "Port": 80, "Weight": 100 }]);
+    bench.cloud.show_group("web", json!({ "ServerGroups": alb, "LoadBalancerIds": ["lb-1"] }));
+    bench.cloud.show_group("jobs", json!({ "ScalingPolicy": "recycle", "StoppedCapacity": 4 }));
+    bench.cloud.show_group("pods", json!({ "GroupType": "ECI" }));
+    let place = Place::of(&reference("web"));
+    let survey = bench.adapter.survey(&place, by()).await.expect("readable");
+    let of = |name: &str| {
+        survey.groups.iter().find(|one| one.group.name == name).expect("it was listed")
+    };
+    let feeds: Vec<_> = of("web")
+        .feeds
+        .iter()
+        .map(|feed| (feed.via, feed.balancer.as_deref(), feed.target_group.as_deref()))
+        .collect();
+    assert_eq!(
+        feeds,
+        [
+            (FeedKind::Application, Some("alb-1"), Some("sgp-web")),
+            (FeedKind::Classic, Some("lb-1"), None),
+        ]
+    );
+    assert_eq!(of("web").shapes[0].class, "ecs.g7.large");
+    assert!(of("web").warm_pool.is_none() && of("web").history.is_some());
+    assert_eq!(of("jobs").warm_pool.as_ref().and_then(|pool| pool.size), Some(4));
+    assert!(survey.unread.is_empty(), "{:?}", survey.unread);
+    // Without the load balancers' products the groups are known all the same.
+    bench.cloud.inject(Rule::on("ListServerGroups", Fault::Denied));
+    let survey = bench.adapter.survey(&place, by()).await.expect("readable");
+    assert_eq!((survey.groups.len(), survey.unread.len()), (3, 1), "{:?}", survey.unread);
+    let web = survey.groups.iter().find(|one| one.group.name == "web").expect("it was listed");
+    assert_eq!(web.feeds[0].balancer, None, "which is not known");
 }

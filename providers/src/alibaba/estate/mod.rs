@@ -40,6 +40,7 @@ use crate::intervals;
 use crate::places;
 use crate::{Deadline, Estate, Listing, PowerSwitch};
 
+pub(super) use balancers::{APPLICATION_GROUPS, NETWORK_GROUPS};
 pub(super) use instance::INSTANCES;
 pub(super) use pages::ListingCall;
 pub(super) use switch::{START, STOP};

@@ -75,6 +75,8 @@ pub(crate) struct Group {
     pub members: BTreeMap<String, Member>,
     pub rules: Vec<Value>,
     pub tasks: Vec<Value>,
+    /// What the cloud shows of it besides, or instead: an object.
+    pub shows: Value,
     tags: Vec<(String, String)>,
     created: Timestamp,
     activities: Vec<Activity>,
@@ -197,6 +199,7 @@ impl Group {
             members: BTreeMap::new(),
             rules: Vec::new(),
             tasks: Vec::new(),
+            shows: Value::Null,
             tags: new.tags.clone(),
             created: shop.now,
             activities: Vec::new(),
@@ -420,6 +423,9 @@ impl Group {
         });
         if let Some(desired) = self.desired {
             shown["DesiredCapacity"] = desired.into();
+        }
+        for (field, value) in self.shows.as_object().into_iter().flatten() {
+            shown[field] = value.clone();
         }
         shown
     }

@@ -265,6 +265,11 @@ impl Alibaba {
         self.with(name, |group, _| group.rules.push(owned(rule, &group.id)));
     }
 
+    /// Shows something else of a group from now on: an object.
+    pub fn show_group(&self, name: &str, fields: Value) {
+        self.with(name, |group, _| group.shows = fields);
+    }
+
     /// Gives a group a scheduled task, as the cloud shows one.
     pub fn add_task(&self, name: &str, task: Value) {
         self.with(name, |group, _| group.tasks.push(owned(task, &group.id)));

@@ -236,6 +236,7 @@ mod tests {
             cause: Cause::NativePolicy,
             cause_text: String::new(),
             capacity_set_to: None,
+            launch: None,
         }
     }
 

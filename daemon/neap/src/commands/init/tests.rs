@@ -47,6 +47,8 @@ pub(super) fn group(name: &str, region: &str) -> GroupState {
         health_check_grace: Seconds(0),
         warm_up: None,
         activities: Vec::new(),
+        serving: Default::default(),
+        buys_spot: false,
     }
 }
 
@@ -105,6 +107,7 @@ fn launch(at: i64, seconds: i64) -> Activity {
         cause: Cause::UserRequest,
         cause_text: String::new(),
         capacity_set_to: None,
+        launch: None,
     }
 }
 

@@ -124,7 +124,12 @@ fn of_place(place: &PlaceFacts, facts: &Facts) -> Vec<Finding> {
         found.push(Finding { mark, about: format!("place {}", place.place), what, mend });
     };
     match &place.tried.identity {
-        Err(fault) => tell(Mark::Stops, What::NoIdentity(fault.clone()), None),
+        // Without credentials nothing works; where the question alone is not answered, all else may.
+        Err(fault) => {
+            let none = matches!(fault.kind, fleet::FaultKind::Denied { permission: None });
+            let mark = if none { Mark::Stops } else { Mark::Warning };
+            tell(mark, What::NoIdentity(fault.clone()), None);
+        }
         Ok(identity) => {
             let wanted = place.place.account.as_str();
             let named = wanted.bytes().all(|b| b.is_ascii_digit());

@@ -307,6 +307,10 @@ fn credentials_of_another_account_or_of_nobody_stop_the_place() {
     assert_eq!(mark(&asked("default", Ok("999900001111"), Vec::new())), Mark::Ok);
     let nobody = Err(fault(FaultKind::Denied { permission: None }));
     assert_eq!(mark(&asked("default", nobody, Vec::new())), Mark::Stops);
+    for kind in [FaultKind::TimedOut, FaultKind::Denied { permission: Some("sts:Who".to_owned()) }]
+    {
+        assert_eq!(mark(&asked("default", Err(fault(kind)), Vec::new())), Mark::Warning);
+    }
 }
 
 #[test]

@@ -241,7 +241,10 @@ fn agreed_to_switch(
         return true;
     }
     let Some(view) = seen.schedule.as_ref() else { return false };
-    let asked = before.cares.get(id).and_then(|care| care.asked.as_ref());
+    // What the cloud started by itself in the same span goes down again by what was kept of its stop.
+    let care = before.cares.get(id);
+    let kept = care.and_then(|care| care.stopped.as_ref()?.kept.asked.as_ref());
+    let asked = care.and_then(|care| care.asked.as_ref()).or(kept);
     let names = of_switch(REVISION, (&seen.resource, mode), (rule, view), snapshot.taken_at);
     asked.is_some_and(|asked| names.contains(&asked.id) && is_given(asked, snapshot))
 }

@@ -47,7 +47,7 @@ pub fn explained(
     };
     let (snapshot, memory) = (&cycle.snapshot, &cycle.memory_after);
     let told = Explanation::new(service, snapshot, &cycle.plan, (&policy, memory));
-    Ok(told.ended(outcome, since))
+    Ok(told.writing(&policy).ended(outcome, since))
 }
 
 /// An explanation in at most twelve lines.

@@ -123,10 +123,8 @@ impl Explanation {
         (policy, memory): (&Policy, &Memory),
     ) -> Explanation {
         let known = policy.services.get(service).zip(memory.services.get(service));
-        let view = snapshot.services.get(service).and_then(|seen| seen.group.as_ref().ok());
-        let writes = policy.services.get(service).zip(view);
         Explanation {
-            writes: writes.map(|(service, view)| planner::written_because(service, view)),
+            writes: None,
             service: service.clone(),
             taken_at: snapshot.taken_at,
             seen: snapshot.services.get(service).cloned(),
@@ -138,6 +136,14 @@ impl Explanation {
             promise: known.and_then(|(policy, own)| Promise::of(policy, &own.violations)),
             stage: memory.stages.service(service).cloned(),
         }
+    }
+
+    /// With the number that is written, and why.
+    pub fn writing(self, policy: &Policy) -> Explanation {
+        let view = self.seen.as_ref().and_then(|seen| seen.group.as_ref().ok());
+        let known = policy.services.get(&self.service).zip(view);
+        let writes = known.map(|(service, view)| planner::written_because(service, view));
+        Explanation { writes, ..self }
     }
 
     /// With how its order ended, and since when its verdict stands.

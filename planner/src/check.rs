@@ -1,6 +1,8 @@
 //! A judge of plans, whoever made them: written apart from the code that makes them.
 
 mod budgets;
+mod group;
+mod growth;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,9 +18,6 @@ use crate::snapshot::{
 };
 use crate::stage::{Stage, StageAsk, Why};
 use group::{deploys, left_serving, takes_away};
-
-mod group;
-mod growth;
 
 /// An invariant that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -449,7 +449,7 @@ impl Hold {
                 write!(f, "{} are suspended, as in a deployment", Processes(suspended))
             }
             Hold::LaunchesFail { short, why } => {
-                write!(f, "launches fail, {short} ordered and missing: {why}")
+                write!(f, "launches fail, {short} ordered and missing: `{why}`")
             }
             Hold::Hours { at, max, .. } => write!(f, "its hours `{at}` allow at most {max}"),
             Hold::HoursFloor { at, floor, .. } => {

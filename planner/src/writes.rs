@@ -48,7 +48,7 @@ impl fmt::Display for WrittenBecause {
                 write!(f, "none of the group's {policies} own policies takes units away")
             }
             WrittenBecause::AlarmsSuspended => f.write_str(
-                "the group's own policies do nothing while `AlarmNotification` is suspended",
+                "the group's own policies do nothing while AlarmNotification is suspended",
             ),
             WrittenBecause::Unread => f.write_str("the group's own policies could not be read"),
         }

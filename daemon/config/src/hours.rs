@@ -25,6 +25,8 @@ const BEHIND: Seconds = Seconds::days(9);
 /// Times in which a service's size is bounded, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HoursRule {
+    /// When, as the operator wrote it, with its zone.
+    pub written: String,
     /// When.
     pub at: UpHours,
     /// The least units in them, in service when they begin.
@@ -43,12 +45,6 @@ pub(super) struct KnownCalendars {
 }
 
 impl HoursRule {
-    /// As an operator would write it: `Mon-Fri 20:00-07:00 Europe/Berlin`.
-    pub fn written(&self) -> String {
-        let windows: Vec<String> = self.at.up.iter().map(ToString::to_string).collect();
-        format!("{} {}", windows.join(", "), self.at.timezone)
-    }
-
     /// What they ask for, a little while ago, now and in the days to come.
     pub fn around(&self, now: Timestamp) -> Vec<Hours> {
         let covers = Span { from: now - BEHIND, until: now + AHEAD };
@@ -57,7 +53,7 @@ impl HoursRule {
         let spans = self.at.spans(covers).into_iter().filter(|span| span.until > lately);
         let hours = |Span { from, until }| {
             let (min, max) = (self.min.filter(|min| *min > Units(0)), self.max);
-            Hours { at: self.written(), from, until, min, max }
+            Hours { at: self.written.clone(), from, until, min, max }
         };
         spans.map(hours).collect()
     }
@@ -70,7 +66,7 @@ impl HoursRule {
 
 impl Serialize for HoursRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.written(), self.min, self.max).serialize(serializer)
+        (&self.written, self.min, self.max).serialize(serializer)
     }
 }
 
@@ -110,7 +106,8 @@ fn rule(table: &Table<'_>, calendars: &KnownCalendars) -> Option<HoursRule> {
         table.fault(message, None);
         return None;
     }
-    Some(HoursRule { at: at?, min, max })
+    let (written, at) = at?;
+    Some(HoursRule { written, at, min, max })
 }
 
 /// `None` where there is a value, and a faulty one.
@@ -122,7 +119,8 @@ fn transposed(units: Option<Option<Units>>) -> Option<Option<Units>> {
     }
 }
 
-fn at(table: &Table<'_>, calendars: &KnownCalendars) -> Option<UpHours> {
+/// When, in the operator's words and as it is read.
+fn at(table: &Table<'_>, calendars: &KnownCalendars) -> Option<(String, UpHours)> {
     let entry = table.get(&known::CALENDAR);
     let calendar = match &entry {
         Some(entry) => {
@@ -141,8 +139,13 @@ fn at(table: &Table<'_>, calendars: &KnownCalendars) -> Option<UpHours> {
             None
         }
     };
-    let windows = table.required(&known::AT, UP).and_then(|at| up(&at, entry.is_some()));
-    Some(UpHours { timezone: timezone?, up: windows?, calendar, exceptions: BTreeMap::new() })
+    let found = table.required(&known::AT, UP);
+    let windows = found.as_ref().and_then(|at| up(at, entry.is_some()));
+    let (timezone, windows, found) = (timezone?, windows?, found?);
+    let members = if found.as_text().is_some() { Vec::new() } else { found.list(UP) };
+    let texts = found.as_text().into_iter().chain(members.iter().filter_map(Entry::as_text));
+    let written = format!("{} {timezone}", texts.collect::<Vec<_>>().join(", "));
+    Some((written, UpHours { timezone, up: windows, calendar, exceptions: BTreeMap::new() }))
 }
 
 #[cfg(test)]
@@ -164,7 +167,7 @@ demand = [{ namespace = "A", metric = "M", when_missing = "zero" }]
 group = "dev"
 capacity_per_unit = 5
 [[service.hours]]
-at = ["Mon-Fri 20:00-07:00", "Sat,Sun"]
+at = ["daily 20:00-07:00", "Sat,Sun"]
 timezone = "Europe/Berlin"
 exactly = 0
 [[service.hours]]

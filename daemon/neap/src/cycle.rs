@@ -128,10 +128,7 @@ impl Engine {
 
     /// Takes over another policy: write handles are made anew from it.
     pub fn reload(&mut self, standing: Standing) {
-        let before = std::mem::replace(&mut self.standing, standing);
-        let (old, new) = (&before.calendars, &self.standing.calendars);
-        self.observer.make_anew(|name| old.hours(name) != new.hours(name));
-        self.handles = Handles::default();
+        self.adopt(standing);
         self.observer.look_up_calendars(|_| true);
     }
 

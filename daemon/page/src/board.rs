@@ -71,7 +71,7 @@ impl Latest {
     pub fn explain(&self, service: &ServiceName) -> Explanation {
         let known = (&*self.policy, &Memory::default());
         let turn = &self.turn;
-        Explanation::new(service, &turn.snapshot, &turn.plan, known)
+        Explanation::new(service, &turn.snapshot, &turn.plan, known).writing(&self.policy)
     }
 
     /// What was decided for a service.

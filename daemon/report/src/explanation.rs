@@ -50,7 +50,7 @@ pub fn explained(
     let told = Explanation::new(service, snapshot, &cycle.plan, (&policy, memory));
     let known = memory.services.get(service);
     let lead = policy.services.get(service).map(|own| Lead::of(&own.pool, known));
-    Ok(Explanation { lead, ..told.ended(outcome, since) })
+    Ok(Explanation { lead, ..told.writing(&policy).ended(outcome, since) })
 }
 
 /// An explanation in at most twelve lines.

@@ -328,7 +328,7 @@ fn launches_that_fail_are_told_in_the_clouds_words() {
         w.view().aside.launch_failed = Some("You have requested more vCPU capacity".to_owned());
     }), @r"
     - web: the size is right
-    - web: launches fail, 6 units ordered and missing: You have requested more vCPU capacity; released by a launch that succeeds
+    - web: launches fail, 6 units ordered and missing: `You have requested more vCPU capacity`; released by a launch that succeeds
     ");
 }
 
@@ -459,7 +459,7 @@ fn the_minimum_is_written_only_where_a_policy_of_the_groups_own_takes_units_away
     assert_snapshot!(written(&|w| w.view().policies[0].enabled = false), @"Desired: no policy of the group's own is switched on");
     assert_snapshot!(written(&|w| {
         w.view().aside.suspended = [Process::AlarmNotification].into();
-    }), @"Desired: the group's own policies do nothing while `AlarmNotification` is suspended");
+    }), @"Desired: the group's own policies do nothing while AlarmNotification is suspended");
     // A deployment suspends them for minutes: the number stays.
     assert_snapshot!(written(&|w| {
         let both = [Process::AlarmNotification, Process::ScheduledActions, Process::Launch];

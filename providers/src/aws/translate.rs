@@ -574,7 +574,7 @@ mod tests {
         assert_eq!(read.status, ActivityStatus::Failed { no_capacity: true });
         assert_eq!(read.ended_at, Some(Timestamp(1060)));
         assert!(
-            read.cause_text.ends_with("é\nWe currently do not have sufficient t3.micro capacity")
+            read.cause_text.ends_with("é…\nWe currently do not have sufficient t3.micro capacity")
         );
         assert_eq!(read.cause_text.matches('é').count(), CAUSE_CHARS - 1, "and a sign of it");
         assert!(activity(&aws::Activity::builder().activity_id("a-2").build()).is_none());

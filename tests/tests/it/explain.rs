@@ -90,6 +90,7 @@ fn a_group_that_was_scaled() {
       action    desired 10 -> 14
       because   forecast 1400/s at q0.9881 within 7m, 100/s a unit; now 1000/s
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 1000/s at 2026-03-02T11:58:00Z
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 14 now, 14 in the hold window (at q0.9881), reactive 10; wanted 14; a unit carries 100/s
       trade     14 units: 0.20% missed; 13: 37.9% missed; 15: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
@@ -117,6 +118,7 @@ fn a_group_held_for_stale_data() {
     web at 2026-03-02T12:31:00Z (cycle ID)
       held      the newest sample of demand is 32m old, the limit is 5m; released by samples arriving again
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:58:00Z, nothing newer: `GetMetricData` throttled: Throttling: Rate exceeded (request `7f3c09`)
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 10 now, 10 in the hold window (at q0.9881), reactive -; wanted 10; a unit carries 100/s
       trade     10 units: less than 0.01% missed; 9: 37.9% missed; 11: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
@@ -144,6 +146,7 @@ fn a_group_in_cooldown() {
     web at 2026-03-02T12:01:00Z (cycle ID)
       held      the size changed recently; until 2026-03-02T12:05:00Z
       group     desired 14 in 0..50, 14 in service, 0 on the way; demand 300/s at 2026-03-02T11:58:00Z
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
@@ -167,6 +170,7 @@ fn a_group_that_an_orchestrator_owns() {
     web at 2026-03-02T12:00:00Z (cycle ID)
       held      Karpenter owns the group, as `karpenter.sh/nodepool` says; released by removing `karpenter.sh/nodepool`, or this service
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 950/s at 2026-03-02T11:57:00Z
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 10 now, 10 in the hold window (at q0.9881), reactive 10; wanted 10; a unit carries 100/s
       trade     10 units: less than 0.01% missed; 9: 37.9% missed; 11: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
@@ -189,6 +193,7 @@ fn a_group_over_its_budget_of_removals() {
     web at 2026-03-02T12:03:00Z (cycle ID)
       held      the removal budget of the group allows 0 more units until 2026-03-02T12:10:00Z
       group     desired 9 in 0..50, 9 in service, 0 on the way; demand 300/s at 2026-03-02T12:00:00Z
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 3 now, 3 in the hold window (at q0.9881), reactive 3; wanted 3; a unit carries 100/s
       trade     3 units: 0.20% missed; 2: 37.9% missed; 4: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m
@@ -220,6 +225,7 @@ fn a_promise_that_is_not_kept_is_told_with_what_it_asks_for() {
       action    desired 10 -> 34
       because   forecast 3400/s at q0.9881 within 7m, 100/s a unit; now 1000/s
       group     desired 10 in 0..50, 10 in service, 0 on the way; demand 1000/s at 2026-03-02T11:58:00Z
+      writes    the desired capacity: no policy of the group's own is switched on
       needed    forecast 34 now, 34 in the hold window (at q0.9881), reactive 10; wanted 34; a unit carries 100/s
       trade     34 units: 0.20% missed; 33: 37.9% missed; 35: less than 0.01% missed
       window    7m ahead = sample age 2m + poll 1m + lead time 4m (configured; no launch was seen yet); hold window 15m

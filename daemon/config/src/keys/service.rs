@@ -75,12 +75,12 @@ sections! {
         Rule::AnyOf(&[&EXACTLY, &MIN, &MAX]),
         Rule::Apart(&[&EXACTLY], &[&MIN, &MAX])
     ]
-    example "[[service]]\nname = \"dev\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\npool = [{ group = \"dev-asg\" }]\n\n[[service.hours]]\nat = [\"Mon-Fri 20:00-07:00\", \"Sat,Sun\"]\ntimezone = \"Europe/Berlin\"\nexactly = 0\n"
+    example "[[service]]\nname = \"dev\"\ndemand = [{ namespace = \"AWS/ApplicationELB\", metric = \"RequestCount\", when_missing = \"zero\" }]\npool = [{ group = \"dev-asg\" }]\n\n[[service.hours]]\nat = [\"daily 20:00-07:00\", \"Sat,Sun\"]\ntimezone = \"Europe/Berlin\"\nexactly = 0\n"
     {
         /// When: a window, or a list of them. `working_days` and `rest_days` in place of weekdays are those
         /// of `calendar`.
         zh "何时：一个或多个时段。可用 `working_days` 和 `rest_days` 代替星期几，以 `calendar` 为准。";
-        AT "at": Kind::Either(&[Kind::Shaped(Shape::UP), Kind::List(&Kind::Shaped(Shape::UP))]), [required], "Mon-Fri 20:00-07:00";
+        AT "at": Kind::Either(&[Kind::Shaped(Shape::UP), Kind::List(&Kind::Shaped(Shape::UP))]), [required], "daily 20:00-07:00";
         /// The zone of the hours.
         zh "时段所用的时区。";
         TIMEZONE "timezone": Kind::Shaped(Shape::ZONE), ["the calendar's; required without `calendar`", "日历的时区；没有 `calendar` 时必填"], "Europe/Berlin";

@@ -147,10 +147,8 @@ impl Explanation {
         (policy, memory): (&Policy, &Memory),
     ) -> Explanation {
         let known = policy.services.get(service).zip(memory.services.get(service));
-        let view = snapshot.services.get(service).and_then(|seen| seen.group.as_ref().ok());
-        let writes = policy.services.get(service).zip(view);
         Explanation {
-            writes: writes.map(|(service, view)| planner::written_because(service, view)),
+            writes: None,
             service: service.clone(),
             taken_at: snapshot.taken_at,
             seen: snapshot.services.get(service).cloned(),
@@ -164,6 +162,14 @@ impl Explanation {
             lead: None,
             load: policy.services.get(service).map(Load::of).unwrap_or_default(),
         }
+    }
+
+    /// With the number that is written, and why.
+    pub fn writing(self, policy: &Policy) -> Explanation {
+        let view = self.seen.as_ref().and_then(|seen| seen.group.as_ref().ok());
+        let known = policy.services.get(&self.service).zip(view);
+        let writes = known.map(|(service, view)| planner::written_because(service, view));
+        Explanation { writes, ..self }
     }
 
     /// With how its order ended, and since when its verdict stands.

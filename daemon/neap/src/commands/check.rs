@@ -410,6 +410,7 @@ max = 9
           promise   at most 0.5% of intervals above capacity
           capacity  12.5 a second and unit
           timing    lead time 5m or longer, as measured, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+          writes    the desired capacity; the minimum where a policy of the group's own scales in
 
         service `checkout`, mode act
           group     aws/eu-west-1/checkout-asg, 1 unit or more, up to the group's own maximum
@@ -417,6 +418,7 @@ max = 9
           promise   at most 0.5% of intervals above capacity
           capacity  learned from `AWS/EC2` `CPUUtilization` (Average, 5m) from aws/eu-west-1, full at 70%
           timing    lead time 5m or longer, as measured, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+          writes    the desired capacity: `actuate` says so
 
         provider `aws` (aws): groups 2, metrics 4; about 118080 calls and 172800 metrics a month, 1.73 USD
         warning: page: whoever reaches `0.0.0.0:7317` may look: `viewing = "token"` asks who
@@ -503,6 +505,7 @@ services = ["shop"]
           promise   at most 0.5% of intervals above capacity
           capacity  5 a second and unit
           timing    lead time 5m or longer, as measured, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
+          writes    the desired capacity; the minimum where a policy of the group's own scales in
           calendar  days of Asia/Shanghai, holidays built-in `CN`
           coming    2026-10-01 to 2026-10-07 at rest: National Day
           coming    2026-10-10 at work: National Day

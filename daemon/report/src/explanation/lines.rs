@@ -169,7 +169,7 @@ fn beside(group: &GroupView) -> Vec<String> {
         let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));
         let when = match (action.at, &action.recurrence) {
             (Some(at), _) => at.to_string(),
-            (None, Some(recurrence)) => recurrence.clone(),
+            (None, Some(recurrence)) => format!("`{recurrence}`"),
             (None, None) => "some time".to_owned(),
         };
         let sets = sets.collect::<Vec<_>>().join(", ");

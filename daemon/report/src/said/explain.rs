@@ -134,7 +134,8 @@ fn beside(group: &GroupView) -> String {
         let sets = [("最小", action.min), ("期望", action.desired), ("最大", action.max)];
         let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));
         let sets = sets.collect::<Vec<_>>().join("、");
-        let when = action.at.map(|at| at.to_string()).or_else(|| action.recurrence.clone());
+        let recurrence = || action.recurrence.as_ref().map(|text| format!("`{text}`"));
+        let when = action.at.map(|at| at.to_string()).or_else(recurrence);
         let when = when.unwrap_or_else(|| "未知时间".to_owned());
         told.push_str(&format!("，定时任务 `{}` 于 {when} 设置{sets}", action.name));
     }

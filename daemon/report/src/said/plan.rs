@@ -91,11 +91,12 @@ impl Said for WrittenBecause {
                 format!("伸缩组自带的策略 `{policy}` 会在最小容量之上缩容")
             }
             WrittenBecause::NoPolicy => "伸缩组没有启用自带的策略".to_owned(),
+            WrittenBecause::NeverScaleIn { policies: 1 } => "伸缩组自带的策略不会缩容".to_owned(),
             WrittenBecause::NeverScaleIn { policies } => {
                 format!("伸缩组自带的 {policies} 个策略都不会缩容")
             }
             WrittenBecause::AlarmsSuspended => {
-                "`AlarmNotification` 已暂停，伸缩组自带的策略不起作用".to_owned()
+                "AlarmNotification 已暂停，伸缩组自带的策略不起作用".to_owned()
             }
             WrittenBecause::Unread => "无法读取伸缩组自带的策略".to_owned(),
         }
@@ -300,9 +301,10 @@ fn of_group(hold: &Hold) -> String {
         Hold::Deploying { suspended, until } => {
             timed(&format!("{} 已暂停，与部署时的做法相同", Processes(suspended)), *until)
         }
-        Hold::LaunchesFail { short, why } => {
-            released(&format!("启动失败，已下单而未到的有 {}：{why}", zh(short)), "有实例启动成功")
-        }
+        Hold::LaunchesFail { short, why } => released(
+            &format!("启动失败，已下单而未到的有 {}：`{why}`", zh(short)),
+            "有实例启动成功",
+        ),
         Hold::Hours { at, max, until } => {
             timed(&format!("时段 `{at}` 最多允许 {}", zh(max)), *until)
         }

@@ -16,7 +16,7 @@ pub(super) fn writes(actuate: Option<Actuate>) -> &'static str {
     }
 }
 
-/// Hours in words: `exactly 0 units: Mon-Fri 20:00-07:00 Europe/Berlin`.
+/// Hours in words: `exactly 0 units: daily 20:00-07:00 Europe/Berlin`.
 pub(super) fn in_words(rule: &HoursRule) -> String {
     let bound = match (rule.min, rule.max) {
         (Some(min), Some(max)) if min == max => format!("exactly {max}"),
@@ -25,7 +25,7 @@ pub(super) fn in_words(rule: &HoursRule) -> String {
         (None, Some(max)) => format!("at most {max}"),
         (None, None) => "any number of units".to_owned(),
     };
-    format!("{bound}: {}", rule.written())
+    format!("{bound}: {}", rule.written)
 }
 
 /// What hours ask for and the configuration or the group's own numbers may not allow.
@@ -37,7 +37,7 @@ pub(super) fn advice(
     let about = || format!("service {name}");
     let mut advice = Vec::new();
     for rule in calendars.hours(name) {
-        let at = rule.written();
+        let at = &rule.written;
         if let Some((min, max)) = rule.min.zip(service.pool.max).filter(|(min, max)| min > max) {
             let text = format!("hours `{at}` ask for {min}, and `max` is {max}");
             advice.push(Advice { severity: Severity::Warning, about: about(), text });
@@ -71,7 +71,7 @@ capacity_per_unit = 5
 min = 2
 max = 8
 [[service.hours]]
-at = ["Mon-Fri 20:00-07:00", "Sat,Sun"]
+at = ["daily 20:00-07:00", "Sat,Sun"]
 timezone = "Europe/Berlin"
 exactly = 0
 [[service.hours]]
@@ -86,6 +86,12 @@ min = 12
         let report = super::super::report(&config, Timestamp(1_790_553_600)).to_string();
         let told = |line: &&str| line.contains("hours") || line.contains("writes");
         let lines: Vec<&str> = report.lines().filter(told).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+          writes    the desired capacity; the minimum where a policy of the group's own scales in
+          hours     exactly 0 units: daily 20:00-07:00, Sat,Sun Europe/Berlin
+          hours     at least 12 units: Mon 08:00-10:00 Europe/Berlin
+        suggestion: service dev: hours `daily 20:00-07:00, Sat,Sun Europe/Berlin` allow 0 units though `min` is 2 units: a minimum of the group itself above 0 units would hold, and where the group's own policies scale in, they decide above the minimum
+        warning: service dev: hours `Mon 08:00-10:00 Europe/Berlin` ask for 12 units, and `max` is 8 units
+        ");
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ::journal::records::{Load, Promise};
-use fleet::group::{Process, ServingSign};
+use fleet::group::{Process, ScheduledAction, ServingSign};
 use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
     ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
@@ -17,13 +17,14 @@ use fleet::{
 use planner::Milli;
 use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
-use planner::policy::{FreezeScope, Share};
+use planner::policy::{Actuate, FreezeScope, Share};
 use planner::reasons::{AbsurdNumber, Author, ForeignChange, SwitchThrown, UnusableForecast};
 use planner::snapshot::{
     DemandPoint, DemandView, GroupView, NoAnswer, NoForecast, Observation, OrderResult, Record,
     SignalsView, Window,
 };
 use planner::stage::{Missing, Stage, StageAsk, StageMemory, StageRequest, Why};
+use planner::{Milli, WrittenBecause};
 use shadow::ShadowEntry;
 
 use super::*;
@@ -526,6 +527,38 @@ fn explanations_say_the_same() {
     ];
     lines.extend(leads.iter().map(|lead| Line::Window(&sizing.window, Some(lead))));
     lines.extend(seen.iter().map(|seen| Line::Group(Some(seen), Load::BusyUnits)));
+    let text = |text: &str| text.to_owned();
+    let whys = [
+        WrittenBecause::Configured,
+        WrittenBecause::ScalesIn { policy: text("cpu-50") },
+        WrittenBecause::NoPolicy,
+        WrittenBecause::NeverScaleIn { policies: 1 },
+        WrittenBecause::NeverScaleIn { policies: 3 },
+        WrittenBecause::AlarmsSuspended,
+        WrittenBecause::Unread,
+    ];
+    all_agree("planner/src/writes.rs", "WrittenBecause", &whys);
+    let writes: Vec<(Actuate, WrittenBecause)> = whys
+        .into_iter()
+        .flat_map(|why| [(Actuate::Desired, why.clone()), (Actuate::Floor, why)])
+        .collect();
+    lines.extend(writes.iter().map(Line::Writes));
+    let beside = [Some(Timestamp(AT.0 + 60)), None].map(|at| {
+        let mut view = view();
+        view.scheduled = vec![ScheduledAction {
+            name: text("night"),
+            at,
+            recurrence: Some(text("0 20 * * 1-5")),
+            desired: None,
+            min: Some(Units(2)),
+            max: Some(Units(7)),
+        }];
+        view.aside.suspended = [Process::AlarmNotification, Process::Launch].into();
+        view.aside.machines = Some(5);
+        view.aside.buys_spot = true;
+        observation(Ok(view), None, true)
+    });
+    lines.extend(beside.iter().map(|seen| Line::Group(Some(seen), Load::PerSecond)));
     lines.iter().for_each(agree);
     let since = Line::Since { at: AT, next: LATER };
     agree(&since);

@@ -26,6 +26,8 @@ use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
 use providers::Samples;
 
+pub use silence::named;
+
 use arrivals::Arrivals;
 
 /// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.

@@ -63,15 +63,16 @@ impl Store {
         let held = self.metrics.get(&query.key()).filter(|held| held.back_filled)?;
         let newest = held.series.end().filter(|_| !held.series.is_empty());
         let lately = now - query.period.span();
+        let zero = query.when_missing == WhenMissing::Zero;
         let why = match newest {
             _ if query.is_made() => return None,
-            None => Silence::Never { of: named(query) },
-            Some(since) if held.is_silent_too_long(lately) => {
-                let zero = query.when_missing == WhenMissing::Zero;
-                if zero && self.is_idle(service, lately) {
+            None => Silence::Never { of: of(query) },
+            // Of one that is not silent at zero, its age says enough.
+            Some(since) if zero && held.is_silent_too_long(lately) => {
+                if self.is_idle(service, lately) {
                     return None;
                 }
-                Silence::Since { of: named(query), since: since + query.period.span() }
+                Silence::Since { of: of(query), since: since + query.period.span() }
             }
             Some(_) => return None,
         };
@@ -84,8 +85,13 @@ impl Store {
     }
 }
 
+/// A metric and what it is of.
+pub fn named(query: &MetricQuery) -> String {
+    format!("`{}` of {}", query.metric, of(query))
+}
+
 /// What a metric is of: the values of its dimensions, which people know it by.
-fn named(query: &MetricQuery) -> String {
+fn of(query: &MetricQuery) -> String {
     let values: Vec<String> = query.dimensions.values().map(|value| format!("`{value}`")).collect();
     if values.is_empty() { format!("`{}`", query.namespace) } else { values.join(", ") }
 }

@@ -14,7 +14,6 @@ use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
     ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
 };
-use planner::Milli;
 use planner::lead::{Launches, Lead, LeadFrom, Measured};
 use planner::plan::{Action, Bound, BudgetOf, DecidedBy, Finding, Hold, Sizing, Trade, What};
 use planner::policy::{Actuate, FreezeScope, Share};

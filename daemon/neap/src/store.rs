@@ -24,6 +24,8 @@ use planner::policy::ServicePolicy;
 use planner::snapshot::{DemandPoint, Trend};
 use providers::Samples;
 
+pub use silence::named;
+
 /// How much history is held of fine steps: two weeks, so that a week's shape is seen twice.
 const HISTORY_FINE: Seconds = Seconds::days(15);
 
@@ -201,7 +203,8 @@ impl Store {
     /// The samples of a metric from then on that are known in whole, oldest first.
     pub fn whole(&self, query: &MetricQuery, from: Timestamp) -> Vec<(Timestamp, f64)> {
         let Some(series) = self.series(query) else { return Vec::new() };
-        let known = series.iter().filter(|(start, _)| *start >= from && !parts::has(series, *start));
+        let known =
+            series.iter().filter(|(start, _)| *start >= from && !parts::has(series, *start));
         known.filter_map(|(start, value)| Some((start, value?))).collect()
     }
 
@@ -228,7 +231,8 @@ impl Store {
         if value.is_some() || unknown || held.is_some_and(|held| held.may_lack(start)) {
             return value;
         }
-        if held.is_some_and(|held| held.is_silent_too_long(start)) && !self.is_idle(service, start) {
+        if held.is_some_and(|held| held.is_silent_too_long(start)) && !self.is_idle(service, start)
+        {
             return None;
         }
         let heartbeat = heartbeats(service, query).any(|other| {
@@ -253,9 +257,10 @@ impl Store {
             .map(|query| MemberPoints {
                 points: self.recent(query, service, now),
                 parts: self.recent_parts(query, now),
-                fault: self.fault_of(query).map(Cow::Borrowed).or_else(|| {
-                    self.silence(query, service, now).map(Cow::Owned)
-                }),
+                fault: self
+                    .fault_of(query)
+                    .map(Cow::Borrowed)
+                    .or_else(|| self.silence(query, service, now).map(Cow::Owned)),
             })
             .collect()
     }

@@ -34,11 +34,30 @@ const LOAD_ENOUGH: Seconds = Seconds::days(1);
 /// Spans kept in which nobody looked at a group while its size changed.
 const GAPS_KEPT: usize = 8;
 
+/// Why a load is not known that utilisation and size would show.
+const NOBODY: &str = "no unit is in service, so nothing shows what the load is";
+const SIZE_UNKNOWN: &str = "of no interval both utilisation and the units in service are known yet";
+
+/// That a load cannot be made of a metric.
+fn missing(utilisation: &MetricQuery, why: &str) -> Fault {
+    Fault {
+        kind: FaultKind::Missing,
+        operation: format!("sample of {}", utilisation.metric),
+        detail: why.to_owned(),
+        request_id: None,
+    }
+}
+
+/// So many metrics without samples are named.
+const NAMED_MAX: usize = 8;
+
 /// What is known of a group's size.
 #[derive(Default)]
 pub(super) struct Sizes {
     asked_at: Option<Timestamp>,
     known: Option<PastSizes>,
+    /// Why nothing is known, where that is so.
+    fault: Option<Fault>,
     /// Nothing was made of what is known yet.
     is_new: bool,
     /// What units carried was handed to a plan.
@@ -50,7 +69,7 @@ pub(super) struct Sizes {
 }
 
 /// One group whose past is asked for.
-struct Asked {
+struct PastAsked {
     service: ServiceName,
     state: GroupState,
     since: Timestamp,
@@ -74,7 +93,7 @@ impl Observer {
             }
             let (to, deadline) = (question.taken_at, question.deadline);
             let asking = async move {
-                let Asked { service, state, since, counted } = asked;
+                let PastAsked { service, state, since, counted } = asked;
                 let activities = own.inventory().activities(&state.id, since, deadline);
                 let counting = async {
                     let (query, source) = counted.zip(source)?;
@@ -84,14 +103,16 @@ impl Observer {
                 };
                 let (activities, counted) = tokio::join!(activities, counting);
                 let one_each = own.inventory().activities_are_of_one_member();
-                (service, sizes(&state, activities.ok(), counted, since, one_each))
+                let fault = activities.as_ref().err().cloned();
+                (service, sizes(&state, activities.ok(), counted, since, one_each), fault)
             };
             answers.spawn(asking.in_current_span());
         }
         while let Some(answer) = answers.join_next().await {
-            let Ok((service, Some(sizes))) = answer else { continue };
+            let Ok((service, known, fault)) = answer else { continue };
             if let Some(watched) = self.services.get_mut(&service) {
-                (watched.sizes.known, watched.sizes.is_new) = (Some(sizes), true);
+                watched.sizes.is_new = known.is_some();
+                (watched.sizes.known, watched.sizes.fault) = (known, fault);
             }
         }
     }
@@ -100,7 +121,7 @@ impl Observer {
         &self,
         groups: &BTreeMap<GroupRef, Result<GroupState, Fault>>,
         question: &Question<'_>,
-    ) -> Vec<Asked> {
+    ) -> Vec<PastAsked> {
         let now = question.taken_at;
         let wanted = question.policy.services.iter().filter_map(|(name, service)| {
             let watched = self.services.get(name)?;
@@ -114,7 +135,11 @@ impl Observer {
             });
             let since = match of_load {
                 Some(busy) => now - OF_LOAD.min(store::history(busy.period)),
-                None if planner::is_capacity_wanted(service, question.memory.services.get(name)) => {
+                None if planner::is_capacity_wanted(
+                    service,
+                    question.memory.services.get(name),
+                ) =>
+                {
                     now - OF_CAPACITY
                 }
                 None => return None,
@@ -123,7 +148,7 @@ impl Observer {
             let single = state.instances.iter().all(|member| member.weight.0 == 1);
             let counted = service.utilisation.as_ref().and_then(config::counted_size);
             let counted = counted.filter(|_| single);
-            Some(Asked { service: name.clone(), state, since, counted })
+            Some(PastAsked { service: name.clone(), state, since, counted })
         });
         wanted.take(ASKED_PER_CYCLE).collect()
     }
@@ -162,6 +187,7 @@ impl Observer {
         sizes.note_gap(&log, now, question.last_taken_at);
         let anew = first || std::mem::take(&mut sizes.is_new);
         let sizes = &watched.sizes;
+        let of_activities = sizes.fault.clone();
         let periods = |count: u64| Seconds(busy.period.span().0 * count);
         let newest = self.store.newest(busy).filter(|_| !anew);
         let from = newest.map(|newest| {
@@ -182,14 +208,11 @@ impl Observer {
         } else {
             self.store.take(busy, &samples)
         };
-        let nobody = || Fault {
-            kind: FaultKind::Missing,
-            operation: format!("sample of {}", utilisation.metric),
-            detail: "no unit is in service, so nothing shows what the load is".to_owned(),
-            request_id: None,
-        };
         let empty = state.in_service().0 == 0;
-        if let Some(fault) = fault.or_else(|| empty.then(nobody)) {
+        let fault = fault.or_else(|| empty.then(|| missing(utilisation, NOBODY)));
+        let uncounted = self.store.newest(busy).is_none();
+        let of_sizes = || of_activities.or_else(|| Some(missing(utilisation, SIZE_UNKNOWN)));
+        if let Some(fault) = fault.or_else(|| if uncounted { of_sizes() } else { None }) {
             self.store.failed(busy, fault);
         }
         self.took(busy, news, anew, question)
@@ -203,11 +226,15 @@ impl Observer {
             .flat_map(ServicePolicy::metrics)
             .map(|query| (query.key(), query))
             .collect();
-        let spans = asked.values().filter_map(|query| self.store.series(query));
-        let spans: Vec<Seconds> = spans.filter(|series| !series.is_empty()).map(span).collect();
-        let longest = spans.iter().max().copied()?;
-        let empty = asked.len() - spans.len();
-        Some(History { metrics: spans.len(), longest, empty })
+        let has = |query: &MetricQuery| self.store.newest(query).is_some();
+        let (full, empty): (Vec<&MetricQuery>, Vec<&MetricQuery>) =
+            asked.into_values().partition(|query| has(query));
+        let spans = full.iter().filter_map(|query| self.store.series(query)).map(span);
+        Some(History {
+            metrics: full.len(),
+            longest: spans.max()?,
+            empty: empty.iter().map(|query| store::named(query)).collect(),
+        })
     }
 
     /// Intervals of the past that tell what a unit carries, once, while that is to be learned.
@@ -219,9 +246,11 @@ impl Observer {
     ) -> Vec<PastInterval> {
         let wanted = planner::is_capacity_wanted(service, question.memory.services.get(name));
         let settling = self.settling(service, question);
-        let Some(watched) = self.services.get_mut(name).filter(|watched| {
-            wanted && !watched.sizes.told && watched.sizes.known.is_some()
-        }) else {
+        let Some(watched) = self
+            .services
+            .get_mut(name)
+            .filter(|watched| wanted && !watched.sizes.told && watched.sizes.known.is_some())
+        else {
             return Vec::new();
         };
         let utilisation = service.utilisation.as_ref().and_then(|query| self.store.series(query));
@@ -237,14 +266,14 @@ impl Observer {
 }
 
 /// What was read of the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// Metrics that have samples.
     pub metrics: usize,
     /// How far back the longest of them goes.
     pub longest: Seconds,
     /// Metrics that have none.
-    pub empty: usize,
+    pub empty: Vec<String>,
 }
 
 impl fmt::Display for History {
@@ -258,10 +287,13 @@ impl fmt::Display for History {
         };
         let several = |count: usize| if count == 1 { "metric" } else { "metrics" };
         write!(f, "read {span} of {} {}", self.metrics, several(self.metrics))?;
-        if self.empty > 0 {
-            write!(f, "; {} {} without any sample", self.empty, several(self.empty))?;
+        if self.empty.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let count = self.empty.len();
+        let shown = self.empty.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
+        let more = if count > NAMED_MAX { "; …" } else { "" };
+        write!(f, "; {count} {} without any sample: {shown}{more}", several(count))
     }
 }
 
@@ -270,7 +302,9 @@ impl Sizes {
     fn note_gap(&mut self, log: &ChangeLog, now: Timestamp, last_cycle: Option<Timestamp>) {
         let before = self.read_at.or(last_cycle);
         self.read_at = Some(now);
-        let Some(before) = before.filter(|before| now.since(*before) > SHORT_BETWEEN) else { return };
+        let Some(before) = before.filter(|before| now.since(*before) > SHORT_BETWEEN) else {
+            return;
+        };
         if log.entries.last().is_some_and(|(at, _)| *at > before) && log.entries.len() > 1 {
             let over = (self.gaps.len() + 1).saturating_sub(GAPS_KEPT);
             self.gaps.drain(..over);
@@ -328,7 +362,8 @@ fn intervals(
     until: Timestamp,
 ) -> Vec<PastInterval> {
     let step = demand.step().max(utilisation.step());
-    let Some(since) = sizes.since().filter(|_| !demand.is_empty() && !utilisation.is_empty()) else {
+    let Some(since) = sizes.since().filter(|_| !demand.is_empty() && !utilisation.is_empty())
+    else {
         return Vec::new();
     };
     let first = since.max(demand.start()).max(utilisation.start());
@@ -339,7 +374,9 @@ fn intervals(
         let interval = mean(demand, start, end)
             .zip(mean(utilisation, start, end))
             .zip(sizes.steady(start, end))
-            .and_then(|((load, percent), units)| past::interval(start, load, percent / 100.0, units));
+            .and_then(|((load, percent), units)| {
+                past::interval(start, load, percent / 100.0, units)
+            });
         all.extend(interval);
         start = end;
     }
@@ -394,7 +431,10 @@ mod tests {
         let seen = log(&[(300, 4), (40, 6)]);
         sizes.note_gap(&seen, minutes(40), None);
         let mean = |sizes: &Sizes, ago| sizes.mean(&seen, minutes(ago), minutes(ago - 5));
-        assert_eq!([110, 80, 45, 35].map(|ago| mean(&sizes, ago)), [Some(4.0), None, None, Some(6.0)]);
+        assert_eq!(
+            [110, 80, 45, 35].map(|ago| mean(&sizes, ago)),
+            [Some(4.0), None, None, Some(6.0)]
+        );
         // A change between two looks a minute apart is taken for one of then.
         let mut watched = Sizes::default();
         for ago in (30..=101).rev() {
@@ -427,11 +467,15 @@ mod tests {
 
     #[test]
     fn what_was_read_is_said_in_days() {
-        let history = |seconds, metrics, empty| {
+        let history = |seconds, metrics, empty: &[&str]| {
+            let empty = empty.iter().map(|name| (*name).to_owned()).collect();
             History { metrics, longest: Seconds(seconds), empty }.to_string()
         };
-        assert_eq!(history(15 * 86_400 - 120, 3, 0), "read 15 days of 3 metrics");
-        assert_eq!(history(86_400, 1, 2), "read 1 day of 1 metric; 2 metrics without any sample");
-        assert_eq!(history(7_200, 1, 1), "read 2h of 1 metric; 1 metric without any sample");
+        assert_eq!(history(15 * 86_400 - 120, 3, &[]), "read 15 days of 3 metrics");
+        let two = "read 1 day of 1 metric; 2 metrics without any sample: a; b";
+        assert_eq!(history(86_400, 1, &["a", "b"]), two);
+        let many = history(7_200, 1, &["a"; 9]);
+        assert!(many.starts_with("read 2h of 1 metric; 9 metrics without any sample: a; a"));
+        assert!(many.ends_with("; a; …"), "{many}");
     }
 }

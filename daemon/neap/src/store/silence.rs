@@ -21,7 +21,9 @@ const IDLE_BELOW_PERCENT: f64 = 10.0;
 enum Silence {
     #[error("{of} never had a sample: are its name, its dimensions and its region right?")]
     Never { of: String },
-    #[error("{of} has had no sample since {since}, and was never silent for so long: was it replaced?")]
+    #[error(
+        "{of} has had no sample since {since}, and was never silent for so long: was it replaced?"
+    )]
     Since { of: String, since: Timestamp },
 }
 
@@ -61,15 +63,16 @@ impl Store {
         let held = self.metrics.get(&query.key()).filter(|held| held.back_filled)?;
         let newest = held.series.end().filter(|_| !held.series.is_empty());
         let lately = now - query.period.span();
+        let zero = query.when_missing == WhenMissing::Zero;
         let why = match newest {
             _ if query.is_made() => return None,
-            None => Silence::Never { of: named(query) },
-            Some(since) if held.is_silent_too_long(lately) => {
-                let zero = query.when_missing == WhenMissing::Zero;
-                if zero && self.is_idle(service, lately) {
+            None => Silence::Never { of: of(query) },
+            // Of one that is not silent at zero, its age says enough.
+            Some(since) if zero && held.is_silent_too_long(lately) => {
+                if self.is_idle(service, lately) {
                     return None;
                 }
-                Silence::Since { of: named(query), since: since + query.period.span() }
+                Silence::Since { of: of(query), since: since + query.period.span() }
             }
             Some(_) => return None,
         };
@@ -82,8 +85,13 @@ impl Store {
     }
 }
 
+/// A metric and what it is of.
+pub fn named(query: &MetricQuery) -> String {
+    format!("`{}` of {}", query.metric, of(query))
+}
+
 /// What a metric is of: the values of its dimensions, which people know it by.
-fn named(query: &MetricQuery) -> String {
+fn of(query: &MetricQuery) -> String {
     let values: Vec<String> = query.dimensions.values().map(|value| format!("`{value}`")).collect();
     if values.is_empty() { format!("`{}`", query.namespace) } else { values.join(", ") }
 }
@@ -124,7 +132,8 @@ mod tests {
         let utilisation = query("CPUUtilization", WhenMissing::Unknown);
         let mut store = Store::default();
         let sample = |ago: u64, value| Sample { start: NOW - Seconds::minutes(ago), value };
-        let mut read: Vec<Sample> = requests.map(|ago| sample(ago, 50.0 + ago as f64 % 7.0)).collect();
+        let mut read: Vec<Sample> =
+            requests.map(|ago| sample(ago, 50.0 + ago as f64 % 7.0)).collect();
         read.reverse();
         store.back_fill(&demand, &read.into());
         let busy: Vec<Sample> = (1..1_000).rev().map(|ago| sample(ago, cpu)).collect();

@@ -57,9 +57,8 @@ fn read(table: &Table<'_>, providers: &Providers) -> Option<Commitment> {
         }
         Some(name)
     });
-    let account = table
-        .get(&commitment::ACCOUNT)
-        .map(|entry| entry.name(AccountId::new, "an account's id"));
+    let account =
+        table.get(&commitment::ACCOUNT).map(|entry| entry.name(AccountId::new, "an account's id"));
     let region =
         table.get(&commitment::REGION).map(|entry| entry.name(Region::new, "a region's name"));
     let expected = "US dollars an hour, above 0";

@@ -279,7 +279,8 @@ pub(crate) fn amount(micro: i128, currency: Currency) -> String {
 
 impl std::fmt::Display for MoneyLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let more = |more: usize| if more > 0 { format!(", and {more} more") } else { String::new() };
+        let more =
+            |more: usize| if more > 0 { format!(", and {more} more") } else { String::new() };
         match self {
             MoneyLine::Costs { hourly, priced, services } => write!(
                 f,
@@ -342,8 +343,7 @@ mod tests {
 
     /// A day of 24 hours with so many units at most and on the average, at 0.1 an hour each.
     fn day(most: u32, mean: u64, currency: Option<Currency>, acted: bool) -> Scorecard {
-        let stand =
-            Stand { seconds: 86_400, units_max: most, unit_seconds: mean * 86_400 };
+        let stand = Stand { seconds: 86_400, units_max: most, unit_seconds: mean * 86_400 };
         let none = Stand::default();
         let worth = Worth {
             unit: currency.map(|currency| (100_000, currency)),
@@ -423,7 +423,10 @@ mod tests {
         assert!(money.saved.is_empty());
         assert_eq!(money.no_baseline, [name("checkout"), name("shop-cn")]);
         let text = told(&money);
-        assert!(text.contains("the mean size before neap is not known: checkout, shop-cn"), "{text}");
+        assert!(
+            text.contains("the mean size before neap is not known: checkout, shop-cn"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -436,13 +439,15 @@ mod tests {
             services: BTreeMap::new(),
             promotion: Promotion::default(),
         };
-        let none = Money::of(&policy, &scores(), Timestamp(DAY * 86_400), |_| None, &BTreeMap::new());
+        let none =
+            Money::of(&policy, &scores(), Timestamp(DAY * 86_400), |_| None, &BTreeMap::new());
         assert!(none.lines().is_empty(), "nothing is sized");
         policy.mode = Mode::Observe;
         let price = UnitPrice { hourly_micro: 96_000, ..UnitPrice::configured(0.0) };
         let mut scores = scores();
         scores.prices.insert(name("gone"), price);
-        let money = Money::of(&policy, &scores, Timestamp(DAY * 86_400), |_| Some(3), &BTreeMap::new());
+        let money =
+            Money::of(&policy, &scores, Timestamp(DAY * 86_400), |_| Some(3), &BTreeMap::new());
         assert!(money.hourly.is_empty(), "what is not in the policy costs nothing here");
     }
 

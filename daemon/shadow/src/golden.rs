@@ -144,8 +144,7 @@ fn what_the_shadow_records_keeps_its_bytes() {
     let (before, from, ours) = (Units(2), Units(3), Units(300));
     let kept = KeptMinimum { service: service(), group, before, from, ours };
     let sources = vec![PriceSource::AwsPriceList, PriceSource::AwsSpot, PriceSource::AlibabaSpot];
-    let price =
-        UnitPrice { hourly_micro: 96_000, currency: Currency::Cny, sources, as_of: at(3) };
+    let price = UnitPrice { hourly_micro: 96_000, currency: Currency::Cny, sources, as_of: at(3) };
     let stand = |units_max| Stand { seconds: 2, units_max, unit_seconds: 300 };
     let worth = Worth {
         unit: Some((96_000, Currency::Usd)),

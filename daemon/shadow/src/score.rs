@@ -120,13 +120,7 @@ impl Scorecard {
 
     /// What a cycle adds, so long after the one before. `resized` says whether the group's size is
     /// another than in that.
-    fn take(
-        &mut self,
-        row: &Compared,
-        span: Seconds,
-        price: Option<&UnitPrice>,
-        resized: bool,
-    ) {
+    fn take(&mut self, row: &Compared, span: Seconds, price: Option<&UnitPrice>, resized: bool) {
         let price = price.filter(|price| price.currency == Currency::Usd);
         let price = price.map(|price| price.hourly_micro as f64 / 1e6);
         self.priced |= price.is_some();

@@ -203,8 +203,8 @@ fn ensure<T: Default>(all: &mut BTreeMap<ServiceName, T>, name: &ServiceName) {
 
 #[cfg(test)]
 mod tests {
-    use fleet::{AccountId, GroupRef, ProviderName, Region};
     use fleet::rent::Commitment;
+    use fleet::{AccountId, GroupRef, ProviderName, Region};
 
     use super::*;
 

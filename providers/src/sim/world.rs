@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fleet::metric::{MetricQuery, Sample};
 use fleet::group::Instance;
+use fleet::metric::{MetricQuery, Sample};
 use fleet::{AccountId, Fault, GroupId, GroupRef, Now, ProviderName, Region, Seconds, Timestamp};
 
 pub(super) use faults::{CallAnswer, all_by, fault, one_by, refusal};

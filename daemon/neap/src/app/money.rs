@@ -39,9 +39,8 @@ impl Daemon {
     pub(super) fn money(&self, snapshot: &Snapshot) -> Money {
         let scores = self.shadow.scores();
         let scores = scores.read().unwrap_or_else(PoisonError::into_inner);
-        let units = |name: &ServiceName| {
-            Some(snapshot.services.get(name)?.group.as_ref().ok()?.desired.0)
-        };
+        let units =
+            |name: &ServiceName| Some(snapshot.services.get(name)?.group.as_ref().ok()?.desired.0);
         let policy = &self.engine.standing.policy;
         Money::of(policy, &scores, snapshot.taken_at, units, &self.prices.unknown())
     }

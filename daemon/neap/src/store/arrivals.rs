@@ -113,7 +113,8 @@ mod tests {
         for seed in 0..200_u64 {
             let mut state = seed;
             let mut random = |most: u64| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
+                state =
+                    state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
                 (state >> 33) % most
             };
             let lags: Vec<u64> = (0..288).map(|_| 320 + random(240)).collect();

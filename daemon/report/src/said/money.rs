@@ -1,5 +1,6 @@
 //! Money in Chinese.
 
+use fleet::FaultKind;
 use fleet::rent::{MoneyBaseline, UnitPrice, Unpriced};
 
 use super::{Said, zh};
@@ -12,7 +13,7 @@ impl Said for UnitPrice {
             return format!("{price}（`price_usd_hourly`）");
         }
         let sources: Vec<String> = self.sources.iter().map(zh).collect();
-        format!("{price}（{}，{}）", sources.join("和"), self.day())
+        format!("{price}（来自 {}，{}）", sources.join("和 "), self.day())
     }
 }
 
@@ -28,10 +29,25 @@ impl Said for Unpriced {
             Unpriced::NoPriceList { region } => format!("`{region}` 读不到价目表"),
             Unpriced::Denied { operation } => format!("`{operation}` 被拒绝"),
             Unpriced::Unread { operation, kind } => {
-                format!("`{operation}` 失败：{}", kind.word())
+                format!("`{operation}` 失败：{}", why(kind))
             }
             Unpriced::NoSource => "该云不提供价格".to_owned(),
         }
+    }
+}
+
+fn why(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Throttled { .. } => "被限流",
+        FaultKind::Unreachable => "无法连通",
+        FaultKind::Unconfirmed => "没有得到应答",
+        FaultKind::Conflict { .. } => "与别处的改动冲突",
+        FaultKind::OutOfCapacity => "库存不足",
+        FaultKind::Denied { .. } => "被拒绝",
+        FaultKind::Missing => "称对象不存在",
+        FaultKind::Refused => "被驳回",
+        FaultKind::Unreadable => "应答无法理解",
+        FaultKind::TimedOut => "超时",
     }
 }
 

@@ -49,7 +49,8 @@ fn params(query: &PriceQuery) -> Option<Params> {
         _ if query.class.is_empty() => None,
         ResourceKind::Instance => Some(of_machine(&query.class)),
         ResourceKind::Volume => Some(
-            hourly().with("DataDisk.1.Category", &query.class)
+            hourly()
+                .with("DataDisk.1.Category", &query.class)
                 .with_some("DataDisk.1.PerformanceLevel", query.platform.as_deref())
                 .with("DataDisk.1.Size", DISK_GIB)
                 .with("ResourceType", "disk"),

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use fleet::rent::{
-    Market, RentQuery, Rented, Tenancy, Terms, UnitPrice, UnitPriceKnown, Unpriced,
-};
+use fleet::Fault;
+use fleet::rent::{Market, RentQuery, Rented, Tenancy, Terms, UnitPrice, UnitPriceKnown, Unpriced};
 use fleet::resource::ResourceKind;
 use fleet::signs::PriceSource;
-use fleet::Fault;
 use serde_json::json;
 
 use super::instance::{INSTANCES, InstanceOnWire};

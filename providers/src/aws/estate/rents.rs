@@ -6,9 +6,7 @@ use std::sync::Arc;
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceLifecycleType, InstanceType, SpotPrice};
 use fleet::money::{Currency, PriceQuery};
-use fleet::rent::{
-    Market, RentQuery, Rented, Tenancy, Terms, UnitPrice, UnitPriceKnown, Unpriced,
-};
+use fleet::rent::{Market, RentQuery, Rented, Tenancy, Terms, UnitPrice, UnitPriceKnown, Unpriced};
 use fleet::resource::ResourceKind;
 use fleet::signs::PriceSource;
 use fleet::{Fault, ProviderName, Region, Timestamp};
@@ -167,7 +165,8 @@ async fn spot(
         .start_time(aws_smithy_types::DateTime::from_secs(now.0))
         .max_results(100);
     let page = seat.call(DESCRIBE_SPOT_PRICES, deadline, request.send()).await?;
-    let currency = if query.region.as_str().starts_with("cn-") { Currency::Cny } else { Currency::Usd };
+    let currency =
+        if query.region.as_str().starts_with("cn-") { Currency::Cny } else { Currency::Usd };
     let micro = newest(page.spot_price_history(), terms);
     Ok(micro.map(|hourly_micro| UnitPrice {
         hourly_micro,
@@ -247,8 +246,7 @@ mod tests {
             zone: zone.map(str::to_owned),
             ..made(Some(InstanceLifecycleType::Spot), "default")
         };
-        let history =
-            [price("a", 5, "0.0300"), price("a", 9, "0.0400"), price("b", 7, "0.060000")];
+        let history = [price("a", 5, "0.0300"), price("a", 9, "0.0400"), price("b", 7, "0.060000")];
         assert_eq!(newest(&history, &terms(Some("a"))), Some(40_000));
         assert_eq!(newest(&history, &terms(Some("b"))), Some(60_000));
         assert_eq!(newest(&history, &terms(Some("c"))), None);

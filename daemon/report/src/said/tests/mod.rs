@@ -2,6 +2,7 @@
 //! among the Chinese ones.
 
 mod idle;
+mod money;
 mod reasons;
 
 use std::collections::BTreeSet;
@@ -465,6 +466,8 @@ fn stages_and_gates_say_the_same() {
     agree(&ShadowEntry::Scores(Box::default()));
     agree(&ShadowEntry::Rules(Box::default()));
     agree(&ShadowEntry::Minimums(Vec::new()));
+    agree(&ShadowEntry::Prices([].into()));
+    agree(&ShadowEntry::Counted(Box::default(), Box::default()));
     for (expected, shows) in [(AT, LATER), (LATER, AT)] {
         agree(&ShadowEntry::Clock(ClockJump { expected, shows }));
     }

@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
-use fleet::Timestamp;
-use jiff::Timestamp as Clock;
+use fleet::{Now as _, Timestamp};
+use neap::clock::System;
 use tests::clock::TestTime;
 use tests::neap::Neap;
 use tests::peers::{Aws, Fault, NewGroup, Point, Rule};
@@ -47,7 +47,7 @@ struct Fleet {
 
 /// Two services behind one load balancer, nodes of EKS, and a forgotten machine.
 fn fleet() -> Fleet {
-    let now = Clock::now().as_second();
+    let now = System.now().0;
     let cloud = Amazon::start(TestTime::starting(Timestamp(now)));
     let somebody = cloud.somebody();
     let subnets = somebody.query("ec2", "2016-11-15", "DescribeSubnets", &[]).expect("subnets");

@@ -204,18 +204,23 @@ fn kind(arn: &str) -> FeedKind {
 
 /// The types that the group is made of: those that it names, else those that it has.
 fn shapes(raw: &aws::AutoScalingGroup) -> Vec<UnitShape> {
-    let weight = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(1);
+    let weight = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+    let template = raw.mixed_instances_policy().and_then(|mixed| mixed.launch_template());
+    let named = template.into_iter().flat_map(|template| template.overrides());
+    let named =
+        named.filter_map(|one| Some((one.instance_type()?, weight(one.weighted_capacity()))));
+    let named: BTreeMap<&str, Option<u32>> = named.collect();
     let mut counts: BTreeMap<(&str, u32), usize> = BTreeMap::new();
     for member in raw.instances() {
         if let Some(class) = member.instance_type() {
-            *counts.entry((class, weight(member.weighted_capacity()))).or_default() += 1;
+            let own = weight(member.weighted_capacity());
+            // A member that tells none has what its type is named with.
+            let counts_for = own.or_else(|| named.get(class).copied().flatten()).unwrap_or(1);
+            *counts.entry((class, counts_for)).or_default() += 1;
         }
     }
-    let template = raw.mixed_instances_policy().and_then(|mixed| mixed.launch_template());
-    for named in template.into_iter().flat_map(|template| template.overrides()) {
-        if let Some(class) = named.instance_type() {
-            counts.entry((class, weight(named.weighted_capacity()))).or_default();
-        }
+    for (class, counts_for) in named {
+        counts.entry((class, counts_for.unwrap_or(1))).or_default();
     }
     let mut all: Vec<_> = counts.into_iter().collect();
     all.sort_by_key(|((_, _), count)| std::cmp::Reverse(*count));

@@ -1,8 +1,9 @@
 //! `neap init`: a configuration from what the read-only role sees.
 //!
 //! `look.rs` asks the cloud; `find.rs`, `guess.rs`, `fit.rs` and `idle.rs` make guesses of what it
-//! answers, `render.rs` prints them, all without a clock or a cloud.
+//! answers, `render.rs` prints them with `described.rs` and `text.rs`, all without a clock or a cloud.
 
+mod described;
 mod find;
 mod fit;
 mod guess;
@@ -11,6 +12,7 @@ mod look;
 mod render;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::io::Write as _;
 use std::process::ExitCode;

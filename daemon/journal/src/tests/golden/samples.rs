@@ -9,8 +9,8 @@ use planner::memory::{Doubt, Fell, Growth, Proven, ServiceMemory, Serving, Slot}
 use planner::plan::{Action, DecidedBy, Finding, Hold, Sizing, What};
 use planner::policy::{ActiveFreeze, EventFloor, FreezeScope, Share};
 use planner::snapshot::{
-    Aside, DemandView, GroupView, Hours, KillSwitch, Launched, Observation, OrderOutcome, PastInterval, Record,
-    ReducedForecast, SignalsView, Trend, Undiscovered,
+    Aside, DemandView, GroupView, Hours, KillSwitch, Launched, Observation, OrderOutcome,
+    PastInterval, Record, ReducedForecast, SignalsView, Trend, Undiscovered,
 };
 use planner::stage::{Stage, StageAsk, StageMemory, StageRequest, Stages, Why};
 

@@ -6,18 +6,15 @@ use std::fmt::Write as _;
 use config::Defaults;
 use fleet::Fault;
 use fleet::feed::Surveyed;
-use fleet::group::NativePolicyKind;
-use fleet::metric::{MetricQuery, Statistic, WhenMissing};
 use fleet::money::{Currency, Price};
 use fleet::resource::{Resource, ResourceKind};
 
+use super::described::{described, written};
 use super::find::{WayKind, listed, short};
-use super::guess::{Capacity, Guess, Load, Measured, Target, scales_in};
+use super::guess::{Capacity, Guess, Load, Measured, Target};
 use super::idle::Forgotten;
+use super::text::{comment, decimals, key, metric, number, quoted};
 use super::{Cloud, InitArgs};
-
-/// Where comments are broken.
-const COLUMNS: usize = 100;
 
 /// What there is to print.
 #[derive(Debug, Default)]
@@ -133,86 +130,6 @@ fn service_names(found: &Found<'_>) -> BTreeMap<String, String> {
     groups().map(name).collect()
 }
 
-/// What a group is, in a sentence or some.
-fn described(guess: &Guess<'_>) -> String {
-    let one = guess.one;
-    let group = &one.group;
-    let mut text = format!(
-        "`{}` in {}: {} now, {} to {}.",
-        group.name, group.id.region, group.desired, group.min.0, group.max
-    );
-    if let Some(first) = one.shapes.first() {
-        let weighted = one.shapes.iter().any(|shape| shape.weight != 1);
-        let spot = if one.spot { " It may be of spot machines." } else { "" };
-        if weighted {
-            let each = |shape: &fleet::feed::UnitShape| {
-                format!("`{}` counts {}", shape.class, shape.weight)
-            };
-            let all: Vec<String> = one.shapes.iter().map(each).collect();
-            let _ = write!(text, " Units are weights: {}.{spot}", all.join(", "));
-        } else {
-            let _ = write!(text, " Its machines are `{}`.{spot}", first.class);
-        }
-    }
-    if let Some(pool) = &one.warm_pool {
-        let size = pool.size.map(|size| format!(", {size} now")).unwrap_or_default();
-        let _ = write!(
-            text,
-            " It has a warm pool of {} or more{size} ({}): they enter service sooner than new ones.",
-            pool.min, pool.state
-        );
-    }
-    for action in &group.scheduled {
-        let _ = write!(text, " Its scheduled action `{}`", action.name);
-        let set = [("minimum", action.min), ("maximum", action.max), ("capacity", action.desired)];
-        let set: Vec<String> = set
-            .iter()
-            .filter_map(|(what, units)| units.map(|units| format!("{what} {}", units.0)))
-            .collect();
-        let _ = write!(text, " sets {}", set.join(", "));
-        match (&action.recurrence, action.at) {
-            (Some(cron), _) => text.push_str(&format!(" at `{cron}`.")),
-            (None, Some(at)) => text.push_str(&format!(" at {at}.")),
-            (None, None) => text.push('.'),
-        }
-    }
-    text
-}
-
-/// What the cloud's own policies do, and which number neap writes for that.
-fn written(one: &Surveyed) -> String {
-    let policies = &one.group.policies;
-    if policies.iter().any(|policy| policy.is_unread()) {
-        return "Its scaling policies could not be read.".to_owned();
-    }
-    let takes = scales_in(one);
-    if !takes.is_empty() {
-        let names: Vec<String> = takes.iter().map(|policy| policy.name.clone()).collect();
-        let verb = if names.len() == 1 { "takes" } else { "take" };
-        return format!(
-            "Its {} {} {verb} units away, so neap writes the minimum alone and leaves the rest to \
-             {}.",
-            if names.len() == 1 { "policy" } else { "policies" },
-            listed(&names),
-            if names.len() == 1 { "it" } else { "them" },
-        );
-    }
-    let enabled = policies.iter().filter(|policy| policy.enabled);
-    let names: Vec<String> = enabled
-        .filter(|policy| policy.kind != NativePolicyKind::Predictive)
-        .map(|policy| policy.name.clone())
-        .collect();
-    if names.is_empty() {
-        return "No policy of its own takes units away, so neap writes the desired capacity."
-            .to_owned();
-    }
-    format!(
-        "{} only {} units, so neap writes the desired capacity.",
-        listed(&names),
-        if names.len() == 1 { "adds" } else { "add" }
-    )
-}
-
 fn service(
     args: &InitArgs,
     guess: &Guess<'_>,
@@ -220,7 +137,7 @@ fn service(
     several: bool,
     found: &Found<'_>,
 ) -> String {
-    let mut text = comment(&format!("{} {}", described(guess), written(guess.one)));
+    let mut text = described(guess.one) + &written(guess.one);
     let _ = writeln!(text, "[[service]]\nname = {}", quoted(name));
     text.push_str(&load(guess));
     if let Some(query) = &guess.utilisation
@@ -253,7 +170,7 @@ fn unsized_service(
     found: &Found<'_>,
 ) -> String {
     let mut text = "#\n".to_owned();
-    text.push_str(&comment(&described(guess)));
+    text.push_str(&described(guess.one));
     let mut service = format!("[[service]]\nname = {}\n", quoted(name));
     match (&guess.load, args.provider) {
         (Load::None(why), cloud) => {
@@ -339,19 +256,22 @@ fn because(kind: &WayKind, parts: &[Measured]) -> String {
         fleet::feed::FeedSource::Attachment => None,
     });
     let known = match policy {
-        Some(policy) => format!("that its policy `{policy}` names"),
-        None => "that it is attached to".to_owned(),
+        Some(policy) => format!("which its policy `{policy}` names"),
+        None => "which the group is attached to".to_owned(),
     };
     match kind {
         WayKind::TargetGroups => {
             let most = feeds.iter().filter_map(|feed| feed.target_groups).max().unwrap_or(1);
             let shared = if most > 1 {
-                format!(", which sends to {most} target groups: its own count would be too much")
+                format!(
+                    " The load balancer sends to {most} target groups, so its own count would be \
+                     too much."
+                )
             } else {
                 String::new()
             };
             format!(
-                "What load balancer {balancers} sends to target group {groups} {known}{shared}."
+                "What load balancer {balancers} sends to target group {groups}, {known}.{shared}"
             )
         }
         WayKind::WholeBalancers if groups.is_empty() => {
@@ -558,79 +478,4 @@ fn alert(cloud: Cloud) -> String {
          #[[alert]]\n#name = \"on-call\"\n#kind = \"{kind}\"\n#url_file = \"/etc/neap/on-call.url\"\n\
          #min_severity = \"warning\"\n"
     )
-}
-
-/// A metric as the configuration writes it. Where its group is, it is, too.
-fn metric(query: &MetricQuery) -> String {
-    let pair = |(name, value): (&String, &String)| format!("{} = {}", key(name), quoted(value));
-    let dimensions: Vec<String> = query.dimensions.iter().map(pair).collect();
-    let mut text = format!(
-        "{{ namespace = {}, metric = {}, stat = \"{}\", dimensions = {{ {} }}",
-        quoted(&query.namespace),
-        quoted(&query.metric),
-        query.statistic,
-        dimensions.join(", ")
-    );
-    if query.period != fleet::Step::MINUTE {
-        let _ = write!(text, ", period = \"{}\"", query.period.span());
-    }
-    if query.when_missing == WhenMissing::Zero {
-        text.push_str(", when_missing = \"zero\"");
-    }
-    debug_assert!(!matches!(query.statistic, Statistic::Percentile(_)));
-    text + " }"
-}
-
-/// A key as TOML writes it.
-fn key(text: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
-}
-
-/// A text as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-/// A number with three digits that count.
-fn number(value: f64) -> String {
-    let decimals = match value.abs() {
-        at if at >= 100.0 => 0,
-        at if at >= 10.0 => 1,
-        at if at >= 1.0 => 2,
-        _ => 4,
-    };
-    trimmed(&format!("{value:.decimals$}"))
-}
-
-/// A price.
-fn decimals(value: f64) -> String {
-    trimmed(&format!("{value:.6}"))
-}
-
-fn trimmed(text: &str) -> String {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
-    }
-}
-
-/// A text as comment lines, whatever it holds.
-fn comment(text: &str) -> String {
-    let mut lines = String::new();
-    let mut line = String::from("#");
-    for word in text.split_whitespace() {
-        if line.chars().count() + 1 + word.chars().count() > COLUMNS && line != "#" {
-            lines.push_str(&line);
-            lines.push('\n');
-            line = String::from("#");
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    if line != "#" {
-        lines.push_str(&line);
-        lines.push('\n');
-    }
-    lines
 }

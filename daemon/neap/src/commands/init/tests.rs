@@ -508,9 +508,9 @@ fn weights_spot_schedules_and_policies_are_named() {
     let loads = [(CPU, "game", 20.0, 60.0)];
     let text = printed(std::slice::from_ref(&game), &loads).replace("\n# ", " ");
     for said in [
-        "Units are weights: `c6i.large` counts 2, `c6i.xlarge` counts 4. It may be of spot machines.",
-        "Its scheduled action `workday` sets minimum 6, capacity 10 at `0 6 * * 1-5 (Europe/Dublin)`.",
-        "Its policies `out` and `in` take units away, so neap writes the minimum alone",
+        "Units are weights: `c6i.large` counts 2, `c6i.xlarge` counts 4. Spot machines",
+        "Scheduled action `workday` sets minimum 6, capacity 10 at `0 6 * * 1-5 (Europe/Dublin)`.",
+        "Policies `out` and `in` take units away, so neap writes the minimum alone",
         "price_usd_hourly = 0.048\n",
         "for 2 units, spot costs less",
     ] {
@@ -519,6 +519,7 @@ fn weights_spot_schedules_and_policies_are_named() {
     game.group.suspended = BTreeSet::from([Process::AlarmNotification]);
     let text = printed(&[game], &loads).replace("\n# ", " ");
     assert!(!text.contains("take units away"), "suspended policies take nothing");
+    assert!(text.contains("Its alarms are suspended"), "{text}");
 }
 
 /// Groups of one name in two regions, and one that is called like the name made of both.

@@ -281,7 +281,7 @@ async fn an_increase_beside_a_running_activity_sets_the_number_and_is_done_once(
     for somebodys in [4, 5, 6, 9] {
         let bench = Bench::new();
         bench.cloud.set_desired(NEAR.0, NEAR.1, somebodys);
-        bench.set(somebodys, 7).await.expect("taken");
+        bench.set(3, 7).await.expect("taken");
         let reached = somebodys.max(7);
         assert_eq!(bench.cloud.desired(NEAR.1), reached, "after {somebodys}");
         let writes: Vec<String> =

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::assemble;
-use facts::{Asked, Facts, PlaceFacts, Read, ServiceFacts};
+use facts::{AskedAs, Facts, PlaceFacts, Read, ServiceFacts};
 
 pub(super) use finding::{Finding, listed};
 
@@ -97,13 +97,13 @@ fn places(policy: &Policy, clouds: &Clouds) -> BTreeSet<Place> {
 }
 
 /// Every metric once, with who asks for it and as what.
-fn metrics(policy: &Policy) -> BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, Asked)>)> {
-    let mut all: BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, Asked)>)> = BTreeMap::new();
+fn metrics(policy: &Policy) -> BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)> {
+    let mut all: BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)> = BTreeMap::new();
     for (name, service) in &policy.services {
         for query in service.metrics() {
             let asked = match service.demand.contains(query) {
-                true => Asked::AsDemand,
-                false => Asked::Beside,
+                true => AskedAs::Demand,
+                false => AskedAs::Beside,
             };
             let (_, askers) = all.entry(query.key()).or_insert_with(|| (query.clone(), Vec::new()));
             askers.push((name.clone(), asked));
@@ -137,7 +137,7 @@ type Samples = BTreeMap<MetricKey, Result<Vec<fleet::metric::Sample>, Fault>>;
 
 /// A day of every metric, each provider asked once.
 async fn samples(
-    metrics: &BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, Asked)>)>,
+    metrics: &BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)>,
     clouds: &Clouds,
     now: Timestamp,
     until: Deadline,

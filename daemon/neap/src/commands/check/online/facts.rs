@@ -44,9 +44,9 @@ pub(super) struct ServiceFacts {
 
 /// As what a metric is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum AskedAs {
     /// Without it nothing is decided.
-    AsDemand,
+    Demand,
     /// As utilisation or signal.
     Beside,
 }
@@ -55,7 +55,7 @@ pub(super) enum Asked {
 #[derive(Clone, Debug)]
 pub(super) struct Read {
     pub(super) query: MetricQuery,
-    pub(super) asked: Vec<(ServiceName, Asked)>,
+    pub(super) asked: Vec<(ServiceName, AskedAs)>,
     /// Intervals that young may still be on their way.
     pub(super) settling: Seconds,
     pub(super) read: Result<Vec<Sample>, Fault>,

@@ -8,7 +8,7 @@ use fleet::metric::WhenMissing;
 use planner::policy::Actuate;
 use providers::{Outcome, Purpose, Trial, Untried};
 
-use super::facts::{Asked, Facts, OPT_IN, PlaceFacts, Read, ServiceFacts};
+use super::facts::{AskedAs, Facts, OPT_IN, PlaceFacts, Read, ServiceFacts};
 use super::finding::{Finding, Mark, What};
 
 /// A metric with fewer of its intervals than this has gaps that matter.
@@ -82,7 +82,7 @@ fn of_metric(metric: &Read, facts: &Facts) -> Finding {
 }
 
 fn sampled(metric: &Read, facts: &Facts) -> (Mark, What) {
-    let is_demand = metric.asked.iter().any(|(_, asked)| *asked == Asked::AsDemand);
+    let is_demand = metric.asked.iter().any(|(_, asked)| *asked == AskedAs::Demand);
     let grave = if is_demand { Mark::Stops } else { Mark::Warning };
     let samples = match &metric.read {
         Ok(samples) => samples,

@@ -132,7 +132,7 @@ fn metric(
     starts: impl IntoIterator<Item = i64>,
     period: u32,
     when_missing: WhenMissing,
-    asked: Asked,
+    asked: AskedAs,
 ) -> Read {
     let Place { provider, account, region } = place("default");
     let samples =
@@ -175,27 +175,27 @@ fn minutes(skipped: i64) -> impl Iterator<Item = i64> {
 
 #[test]
 fn a_metric_is_judged_by_its_last_day() {
-    use Asked::{AsDemand, Beside};
+    use AskedAs::{Beside, Demand};
     use WhenMissing::{Unknown, Zero};
     let cases = [
-        (metric(minutes(0), 60, Unknown, AsDemand), Mark::Ok, "1440 samples in 1440 intervals"),
-        (metric(minutes(4), 60, Unknown, AsDemand), Mark::Ok, "the newest 4m old"),
-        (metric(minutes(9), 60, Unknown, AsDemand), Mark::Warning, "the newest sample is 9m old"),
-        (metric(minutes(600), 60, Zero, AsDemand), Mark::Ok, "840 samples"),
-        (metric([], 60, Unknown, AsDemand), Mark::Stops, "never had a sample"),
-        (metric([], 60, Zero, AsDemand), Mark::Warning, "never had a sample"),
+        (metric(minutes(0), 60, Unknown, Demand), Mark::Ok, "1440 samples in 1440 intervals"),
+        (metric(minutes(4), 60, Unknown, Demand), Mark::Ok, "the newest 4m old"),
+        (metric(minutes(9), 60, Unknown, Demand), Mark::Warning, "the newest sample is 9m old"),
+        (metric(minutes(600), 60, Zero, Demand), Mark::Ok, "840 samples"),
+        (metric([], 60, Unknown, Demand), Mark::Stops, "never had a sample"),
+        (metric([], 60, Zero, Demand), Mark::Warning, "never had a sample"),
         (metric([], 60, Unknown, Beside), Mark::Warning, "never had a sample"),
         (
-            metric((1..=288).rev().map(|n| n * 300), 60, Unknown, AsDemand),
+            metric((1..=288).rev().map(|n| n * 300), 60, Unknown, Demand),
             Mark::Warning,
             "samples are 5m apart and `period` is 1m: set `period = \"5m\"`",
         ),
         (
-            metric(minutes(0).filter(|ago| *ago < 40_000), 60, Unknown, AsDemand),
+            metric(minutes(0).filter(|ago| *ago < 40_000), 60, Unknown, Demand),
             Mark::Warning,
             "666 samples in 1440 intervals",
         ),
-        (metric([60], 60, Zero, AsDemand), Mark::Ok, "1 samples in 1440"),
+        (metric([60], 60, Zero, Demand), Mark::Ok, "1 samples in 1440"),
     ];
     for (metric, mark, words) in cases {
         let (found, text) = told(&metric);
@@ -204,7 +204,7 @@ fn a_metric_is_judged_by_its_last_day() {
     }
     for kind in [FaultKind::TimedOut, FaultKind::Denied { permission: None }, FaultKind::Unreadable]
     {
-        let unread = Read { read: Err(fault(kind)), ..metric([], 60, Unknown, AsDemand) };
+        let unread = Read { read: Err(fault(kind)), ..metric([], 60, Unknown, Demand) };
         assert_eq!(told(&unread).0, Mark::Stops);
         let asked = vec![(ServiceName::new("web").unwrap(), Beside)];
         assert_eq!(told(&Read { asked, ..unread }).0, Mark::Warning);

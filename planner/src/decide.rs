@@ -74,6 +74,9 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
     let mut wishes = Vec::with_capacity(snapshot.services.len());
     let others = others(policy, snapshot, memory);
     let bounded = hours::bounded(policy, snapshot, memory);
+    let mut there = Cursor::over(&policy.services);
+    let gone = memory.services.iter().filter(|(name, _)| there.at(name).is_none());
+    let gone: Vec<&ServiceMemory> = gone.map(|(_, own)| own).collect();
     let mut looked = Cursor::over(&snapshot.services);
     let mut known = Cursor::over(&memory.services);
     for (name, service) in &policy.services {
@@ -92,7 +95,7 @@ pub fn plan(policy: &Policy, snapshot: &Snapshot, memory: &Memory) -> (Plan, Mem
         }
         give_back(seen, &mut own, &mut fleet);
         let before = own.violations.totals();
-        learn(stages.mode(policy, name, service), service, at, seen, &mut own);
+        learn(stages.mode(policy, name, service), service, at, seen, &gone, &mut own);
         stage::regret(policy, at, (name, service, seen), before, &own, &mut stages);
         outage::look(at, policy.poll_interval, seen, &mut own);
         crate::learn::remember_band(seen, &mut own);

@@ -8,8 +8,8 @@ use fleet::text::shortened;
 use fleet::{Change, FaultKind, OrTold, Seconds, Timestamp, Units};
 
 use crate::memory::{
-    Band, Bucket, Censored, ChangeLog, Expected, LEAD_TIMES_KEPT, Lease, OpenOrder, Proven,
-    Quality, ServiceMemory,
+    Band, Censored, ChangeLog, Doubt, Expected, Growth, LEAD_TIMES_KEPT, LearnedCapacity, Lease,
+    OpenOrder, Quality, ServiceMemory, Witness,
 };
 use crate::numbers::milli;
 use crate::policy::{Actuate, CapacityPerUnit, Mode, ServicePolicy};
@@ -35,16 +35,18 @@ const LEAD_TIME_MAX: Seconds = Seconds::days(1);
 /// it is no worse than last-value's.
 const DISTRUST_ABOVE_PERCENT: u64 = 110;
 
-/// Takes in what was observed of one service.
+/// Takes in what was observed of one service. `away` is what is remembered of services that the policy
+/// does not have.
 pub(crate) fn learn(
     mode: Mode,
     service: &ServicePolicy,
     at: Timestamp,
     seen: &Observation,
+    away: &[&ServiceMemory],
     memory: &mut ServiceMemory,
 ) {
     if let Ok(view) = &seen.group {
-        same_group(view, memory);
+        same_group(view, away, memory);
         for outcome in &seen.outcomes {
             if let Some(order) = not_shown_yet(at, view, outcome) {
                 memory.orders.open = Some(order);
@@ -79,30 +81,42 @@ pub(crate) fn learn(
     account(mode, service, at, seen, memory);
 }
 
-/// A group made anew under the same name is another group: what was learned of the old one as a
-/// thing is forgotten, what was learned of the demand stays.
-fn same_group(view: &GroupView, memory: &mut ServiceMemory) {
+/// Another group under the same name is another thing: what was learned of the old one as a thing is
+/// forgotten, what was learned of the demand stays. What a service that is away knew of the new one is
+/// taken over where it is told in units or seconds: the group is the same whatever it is called, but
+/// its demand may be counted otherwise now.
+fn same_group(view: &GroupView, away: &[&ServiceMemory], memory: &mut ServiceMemory) {
     if memory.group.as_ref() == Some(&view.id) {
         return;
     }
-    if memory.group.is_some() {
-        memory.in_service = ChangeLog::default();
-        memory.ordered = ChangeLog::default();
-        memory.orders = crate::memory::Orders::default();
-        memory.removals = Bucket::default();
-        memory.lease = None;
-        memory.capacity = crate::memory::LearnedCapacity::default();
-        memory.lead_times.clear();
-        memory.serving = crate::memory::Serving::default();
-        memory.last_trusted = None;
-        memory.dwell = None;
-        memory.proven = Proven::default();
-        // What was seen of demand stays: it is the same service.
-        let crate::memory::Growth { highest, beyond, .. } = memory.growth;
-        memory.growth = crate::memory::Growth { highest, beyond, ..Default::default() };
-        memory.doubt.witness = crate::memory::Witness::default();
+    let knows = |other: &&&ServiceMemory| {
+        other.group.as_ref().is_some_and(|group| group.is_same_group(&view.id))
+    };
+    let newest = |other: &&&ServiceMemory| other.in_service.entries.last().map(|(at, _)| *at);
+    let known = away.iter().filter(knows).max_by_key(newest);
+    let is_other = memory.group.replace(view.id.clone()).is_some();
+    if !is_other && known.is_none() {
+        return;
     }
-    memory.group = Some(view.id.clone());
+    let thing = known.map(|known| (*known).clone()).unwrap_or_default();
+    let demand = std::mem::take(memory);
+    let Growth { highest, beyond, .. } = demand.growth;
+    *memory = ServiceMemory {
+        in_service: thing.in_service,
+        ordered: thing.ordered,
+        removals: thing.removals,
+        orders: thing.orders,
+        lease: thing.lease,
+        lead_times: thing.lead_times,
+        serving: thing.serving,
+        last_trusted: thing.last_trusted,
+        dwell: thing.dwell,
+        proven: thing.proven,
+        capacity: LearnedCapacity::default(),
+        growth: Growth { highest, beyond, surplus: thing.growth.surplus, ..Growth::default() },
+        doubt: Doubt { witness: Witness::default(), ..demand.doubt },
+        ..demand
+    };
 }
 
 fn take_outcome(service: &ServicePolicy, outcome: &OrderOutcome, memory: &mut ServiceMemory) {

@@ -185,7 +185,7 @@ impl StageMemory {
     }
 
     /// Whether somebody, or regret, took it back to shadow.
-    pub(crate) fn is_taken_back(&self) -> bool {
+    pub fn is_taken_back(&self) -> bool {
         self.stage == Stage::Shadow && self.why != Why::New
     }
 }

@@ -21,8 +21,10 @@ pub struct Permissions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Volume {
     pub groups: u64,
-    /// Distinct metrics, each asked for once a cycle.
+    /// Distinct metrics.
     pub metrics: u64,
+    /// How often they are read in a month, in all; see [`reads_a_month`].
+    pub metric_reads: u64,
     /// Kinds among them: the same name and period, of different resources.
     pub metric_kinds: u64,
     /// Time between two cycles.
@@ -38,6 +40,21 @@ pub struct Expected {
     pub metrics: u64,
     /// Their price in millionths of a US dollar; the other calls are free.
     pub usd_micros: u64,
+}
+
+/// How often in a month a metric is read: once a cycle, or twice a sample where samples come so seldom
+/// that most cycles find none.
+///
+/// ```
+/// use fleet::Seconds;
+/// use providers::reads_a_month;
+///
+/// assert_eq!(reads_a_month(Seconds(60), Seconds(60)), 43_200);
+/// assert_eq!(reads_a_month(Seconds(300), Seconds(60)), 2 * 8_640);
+/// ```
+pub fn reads_a_month(spacing: Seconds, poll_interval: Seconds) -> u64 {
+    let a_month = |span: Seconds| Seconds::days(30).0 / span.0.max(1);
+    a_month(poll_interval).min(2 * a_month(spacing))
 }
 
 #[cfg(any(feature = "alibaba", feature = "aws", feature = "prometheus"))]

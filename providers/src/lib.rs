@@ -50,7 +50,7 @@ mod timeouts;
 pub mod traced;
 mod trial;
 
-pub use cost::{Expected, Permissions, Volume};
+pub use cost::{Expected, Permissions, Volume, reads_a_month};
 pub use deadline::Deadline;
 pub use estate::{Estate, Listing, PowerOrder, PowerSwitch};
 pub use fleet::Now;

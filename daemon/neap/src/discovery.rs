@@ -218,6 +218,11 @@ impl Discovery {
                 );
             }
         }
+        for name in &made.followed {
+            let group = made.policy.services.get(name).map(|service| &service.pool.group);
+            let group = group.map(ToString::to_string).unwrap_or_default();
+            tracing::info!(service = %name, group, "the service goes on with the group that is left of its pair");
+        }
         self.unmade.clone_from(&made.unmade);
         made
     }

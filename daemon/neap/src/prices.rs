@@ -288,7 +288,7 @@ fn shares(
 mod tests {
     use fleet::group::Lifecycle;
     use fleet::money::Currency;
-    use providers::sim::{EstateSpec, Scenario, World};
+    use providers::sim::{EstateSpec, Preset, Scenario, World};
     use providers::traced::Traced;
     use providers::{Inventory as _, Now};
 
@@ -346,7 +346,8 @@ mod tests {
     #[tokio::test]
     async fn members_of_a_group_are_priced_by_their_type_and_weight() {
         let name = ProviderName::new("sim").unwrap();
-        let scenario = Scenario { estate: EstateSpec::fleet(1), ..Scenario::default() };
+        let scenario =
+            Scenario { estate: EstateSpec::fleet(1), ..Preset::Day.scenario(Noon.now()) };
         let world = World::new(&name, 1, Noon.now(), &scenario, Arc::new(Noon));
         let place = world.places().remove(0);
         let soon = Deadline::within(Duration::from_secs(5));

@@ -54,6 +54,44 @@ fn a_clock_that_is_set_back_forgets_nobody_and_what_was_taken_back_stays() {
     assert_eq!(left, ["web"]);
 }
 
+/// The group of a pair that is left, or a service that somebody calls otherwise now.
+#[test]
+fn a_group_under_another_name_is_known_and_what_its_name_knew_of_demand_stays() {
+    let mut world = World::new();
+    world.add("web@green");
+    world.snapshot.services.get_mut(&name("web@green")).unwrap().group.as_mut().unwrap().id.id =
+        "arn:green".to_owned();
+    // Until nothing is ordered any more.
+    for _ in 0..30 {
+        world.demand_of("web", 1990.0);
+        world.demand_of("web@green", 10.0);
+        let _ = world.cycle(true);
+    }
+    let blue = world.memory.services[&name("web")].clone();
+    let green = world.memory.services[&name("web@green")].clone();
+    assert_ne!((&blue.in_service, &blue.orders), (&green.in_service, &green.orders));
+    let shows = world.snapshot.services[&name("web@green")].group.clone();
+    leaves(&mut world, "web@green");
+    world.seen("web").group = shows.clone();
+    let service = world.policy.services[&name("web")].clone();
+    let plan = world.cycle(false);
+    let now = world.memory.services[&name("web")].clone();
+    assert_eq!(now.orders.changed_at, green.orders.changed_at, "its cooldown goes on");
+    assert_eq!(now.lead_times, green.lead_times);
+    assert!(now.in_service.entries.starts_with(&green.in_service.entries), "{now:?}");
+    assert!(now.violations.totals().0 >= blue.violations.totals().0);
+    assert_eq!(now.growth.highest, blue.growth.highest, "{plan:?}");
+    // A name that nobody had knows the group, too.
+    leaves(&mut world, "web");
+    world.add("shop");
+    *world.service("shop") = service;
+    world.seen("shop").group = shows;
+    let _ = world.cycle(false);
+    let shop = &world.memory.services[&name("shop")];
+    assert_eq!(shop.orders.changed_at, green.orders.changed_at);
+    assert_eq!(shop.growth.highest, None, "its demand may be counted otherwise");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -62,7 +62,7 @@ pub fn expected_calls(volume: Volume) -> Expected {
         (DESCRIBE_ACTIVITIES.permission(), activities),
         (DESCRIBE_METRICS.permission(), metric_calls),
     ]);
-    Expected { calls, metrics: volume.metrics * cycles, usd_micros: 0 }
+    Expected { calls, metrics: volume.metric_reads, usd_micros: 0 }
 }
 
 /// Those of the calls that count against the month's free ones.
@@ -76,8 +76,13 @@ mod tests {
 
     #[test]
     fn a_month_of_thirty_groups_at_one_minute() {
-        let volume =
-            Volume { groups: 30, metrics: 60, metric_kinds: 3, poll_interval: Seconds(60) };
+        let volume = Volume {
+            groups: 30,
+            metrics: 60,
+            metric_reads: 2_592_000,
+            metric_kinds: 3,
+            poll_interval: Seconds(60),
+        };
         let expected = expected_calls(volume);
         let calls: Vec<(&str, u64)> =
             expected.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();

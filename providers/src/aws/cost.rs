@@ -53,7 +53,7 @@ pub fn expected_calls(volume: Volume) -> Expected {
     let cycles = volume.cycles();
     let each = |span: Seconds| volume.each_cycle_at_most(span);
     let sweeps = each(Seconds::minutes(5)) * pages(volume.groups, PAGE);
-    let metrics = volume.metrics * cycles;
+    let metrics = volume.metric_reads;
     let calls = BTreeMap::from([
         (DESCRIBE_GROUPS.permission(), pages(volume.groups, PAGE) * cycles),
         (DESCRIBE_POLICIES.permission(), sweeps),
@@ -88,8 +88,13 @@ mod tests {
 
     #[test]
     fn a_month_of_fifty_groups_at_one_minute() {
-        let volume =
-            Volume { groups: 50, metrics: 100, metric_kinds: 100, poll_interval: Seconds(60) };
+        let volume = Volume {
+            groups: 50,
+            metrics: 100,
+            metric_reads: 4_320_000,
+            metric_kinds: 100,
+            poll_interval: Seconds(60),
+        };
         let expected = expected_calls(volume);
         let calls: Vec<(&str, u64)> =
             expected.calls.iter().map(|(call, count)| (call.as_str(), *count)).collect();
@@ -116,7 +121,9 @@ mod tests {
     fn a_slow_poll_never_costs_more_than_a_fast_one() {
         let at = |seconds| {
             let poll_interval = Seconds(seconds);
-            expected_calls(Volume { groups: 501, metrics: 1001, metric_kinds: 1001, poll_interval })
+            let metric_reads = 1001 * crate::reads_a_month(Seconds(60), poll_interval);
+            let (groups, metrics, metric_kinds) = (501, 1001, 1001);
+            expected_calls(Volume { groups, metrics, metric_reads, metric_kinds, poll_interval })
         };
         let (fast, slow) = (at(60), at(3600));
         for (call, count) in &slow.calls {

@@ -264,7 +264,7 @@ mod tests {
         let pending = [("i-new", Lifecycle::Pending)];
         assert!(due(&[base(&[ARN], &pending)]).is_empty(), "what is not in service serves nobody");
         // Groups that share a target group ask once.
-        assert_eq!(due(&[base(&[ARN], &TWO), base(&[ARN, SECOND], &TWO)]), [ARN, SECOND]);
+        assert_eq!(due(&[base(&[ARN], &TWO), base(&[ARN, SECOND], &TWO)]), [SECOND, ARN]);
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub(super) struct Known {
     pub(super) agents: Option<(Timestamp, BTreeMap<String, BTreeSet<Signal>>)>,
     /// When what agents publish was last asked for.
     pub(super) agents_tried_at: Option<Timestamp>,
+    /// What each target group had registered when that was last read, by ARN: for listings, which ask
+    /// for all of them. Before a stop it is read afresh.
+    pub(super) registered: BTreeMap<String, (Timestamp, Vec<Target>)>,
     /// Load balancing, being read for stops of the same moment.
     pub(super) targets: Flight<Result<Balancing, Fault>>,
     /// Alarms, being read for stops of the same moment.

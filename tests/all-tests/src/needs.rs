@@ -34,6 +34,7 @@ pub(crate) const NEEDS: [Need; 5] = [
             "faults::",
             "foreseen::",
             "idle_day::",
+            "init::",
             "kills::",
             "offhours::",
             "peers::",

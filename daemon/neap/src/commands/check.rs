@@ -420,10 +420,10 @@ max = 9
           timing    lead time 5m or longer, as measured, warm-up 0s, cooldown 5m, hold window 15m, override lease 1h
           writes    the desired capacity: `actuate` says so
 
-        provider `aws` (aws): groups 2, metrics 4; about 118080 calls and 172800 metrics a month, 1.73 USD
+        provider `aws` (aws): groups 2, metrics 4; about 118080 calls and 146880 metrics a month, 1.47 USD
         warning: page: whoever reaches `0.0.0.0:7317` may look: `viewing = "token"` asks who
         warning: provider aws: `http://proxy.example.com:8080` is not encrypted: credentials' signatures go in clear
-        warning: provider aws: 172800 metrics a month are expected and `metrics_per_month` is 100000: neap will read less often than `poll_interval`
+        warning: provider aws: 146880 metrics a month are expected and `metrics_per_month` is 100000: neap will read less often than `poll_interval`
         warning: service batch: demand is total load, and `Average` of `Load` does not grow with it
         suggestion: service checkout: `RequestCount` reports nothing at zero: `when_missing = "zero"` tells a quiet hour from a lost metric
         warning: service checkout: `actuate = "desired"` needs a group without scale-in policies of its own; `neap plan` reads whether it has any
@@ -439,9 +439,10 @@ max = 9
         let cost = &costs(&config)[0];
         // Demand, the errors of one, and the utilisation that the other learns from.
         assert_eq!((cost.groups, cost.metrics), (2, 3));
-        // 3 metrics a minute for 30 days at 0.01 USD per 1,000.
-        assert_eq!(cost.metrics_read_monthly, 3 * 43_200);
-        assert!((cost.usd_monthly - 1.296).abs() < 1e-9, "{}", cost.usd_monthly);
+        // Two a minute for 30 days and, as its samples are five minutes apart, utilisation twice in
+        // that time, at 0.01 USD per 1,000.
+        assert_eq!(cost.metrics_read_monthly, 2 * 43_200 + 2 * 8_640);
+        assert!((cost.usd_monthly - 1.0368).abs() < 1e-9, "{}", cost.usd_monthly);
     }
 
     #[test]

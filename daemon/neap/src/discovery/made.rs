@@ -1,7 +1,7 @@
 //! From a configuration and the groups that are known to the policy in force: a function of both, and
 //! of the names that groups have had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::calendars::Calendars;
 use config::{Config, ServiceTemplate, TemplateFault};
@@ -24,6 +24,8 @@ pub struct Made {
     pub calendars: Calendars,
     /// Groups that match a template and became no service.
     pub unmade: BTreeMap<GroupRef, Unmade>,
+    /// Services that go on with another group in the place of one that is gone.
+    pub followed: BTreeSet<ServiceName>,
     /// Services that do not have the name that their template gives, each with that name and who has
     /// it.
     pub told_apart: BTreeMap<ServiceName, (ServiceName, GroupRef)>,
@@ -65,6 +67,7 @@ impl Made {
             models: config.forecasters.clone(),
             calendars: Calendars::of(config),
             unmade: BTreeMap::new(),
+            followed: BTreeSet::new(),
             told_apart: BTreeMap::new(),
         };
         made.policy.promotion.rules = config.idle.terms();
@@ -77,7 +80,14 @@ impl Made {
         let mut groups: Vec<&GroupState> = groups.collect();
         groups.sort_by(|a, b| a.id.cmp(&b.id));
         let mut rest = Vec::new();
-        for wanted in made.wanted(config, &groups) {
+        let all = made.wanted(config, &groups);
+        let heirs = made.heirs(&all, before);
+        for (wanted, is_heir) in all.into_iter().zip(heirs) {
+            if is_heir && !made.policy.services.contains_key(&wanted.name) {
+                made.followed.insert(wanted.name.clone());
+                made.name(wanted.name.clone(), wanted);
+                continue;
+            }
             let here = (&wanted.service.pool.group, wanted.id);
             match named::kept(&wanted.name, here, &made.policy.services, before) {
                 Name::Free(name) => made.name(name, wanted),
@@ -97,6 +107,21 @@ impl Made {
             }
         }
         made
+    }
+
+    /// Which of these get the name of a group that is gone: those that want it alone in their place.
+    fn heirs(&self, all: &[Wanted<'_>], before: &Named) -> Vec<bool> {
+        let here = |wanted: &Wanted<'_>| wanted.service.pool.group.clone();
+        let is_heir = |one: &Wanted<'_>| {
+            let mut rivals = all.iter().filter(|other| other.name == one.name);
+            !self.policy.services.contains_key(&one.name)
+                && named::follows(&one.name, (&here(one), one.id), before)
+                && rivals.all(|other| {
+                    let has = before.is_of(&one.name, (&here(other), other.id));
+                    !has && (other.id == one.id || !named::is_near(&here(other), &here(one)))
+                })
+        };
+        all.iter().map(is_heir).collect()
     }
 
     /// What the templates make of groups, the first template first.

@@ -1,6 +1,6 @@
 //! The names of services that templates make: no two groups share one, and who has one keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet::{GroupId, GroupRef, ServiceName};
 use planner::Memory;
@@ -14,6 +14,8 @@ pub type Holders = BTreeMap<ServiceName, GroupRef>;
 pub struct Named {
     holders: Holders,
     known: BTreeMap<ServiceName, GroupId>,
+    /// Services that somebody or something put back into shadow.
+    taken_back: BTreeSet<ServiceName>,
 }
 
 impl Named {
@@ -21,7 +23,13 @@ impl Named {
     pub fn of(policy: &Policy, memory: &Memory) -> Named {
         let known = memory.services.iter();
         let known = known.filter_map(|(name, own)| Some((name.clone(), own.group.clone()?)));
-        Named { holders: holders(&policy.services), known: known.collect() }
+        let stages = memory.stages.services.iter();
+        let taken_back = stages.filter(|(_, stage)| stage.is_taken_back());
+        Named {
+            holders: holders(&policy.services),
+            known: known.collect(),
+            taken_back: taken_back.map(|(name, _)| name.clone()).collect(),
+        }
     }
 
     /// Whether a name was in force.
@@ -29,8 +37,19 @@ impl Named {
         self.holders.contains_key(name)
     }
 
+    /// Whether a name was last that of a group in the same place.
+    fn was_near(&self, name: &ServiceName, here: &GroupRef) -> bool {
+        match self.holders.get(name) {
+            Some(holder) => is_near(holder, here),
+            None => self.known.get(name).is_some_and(|known| {
+                let GroupId { provider, account, region, .. } = known.clone();
+                is_near(&GroupRef { provider, account, region, name: String::new() }, here)
+            }),
+        }
+    }
+
     /// Whether a group has a name, or had it and nobody else has it.
-    fn is_of(&self, name: &ServiceName, (here, id): (&GroupRef, &GroupId)) -> bool {
+    pub(super) fn is_of(&self, name: &ServiceName, (here, id): (&GroupRef, &GroupId)) -> bool {
         match self.holders.get(name) {
             Some(holder) => is_same(holder, here),
             None => self.known.get(name).is_some_and(|known| known.is_same_group(id)),
@@ -40,7 +59,7 @@ impl Named {
 
 impl From<Holders> for Named {
     fn from(holders: Holders) -> Named {
-        Named { holders, known: BTreeMap::new() }
+        Named { holders, ..Named::default() }
     }
 }
 
@@ -99,6 +118,20 @@ pub(super) fn kept(
     Name::None
 }
 
+/// Whether a group gets the name that its template wants from a group in its place that is gone: the
+/// service goes on with the one that is left of a blue/green pair. What was put back into shadow under
+/// another name keeps that.
+///
+/// The caller has seen that nobody has the name and that no other group in the place wants it.
+pub(super) fn follows(
+    wanted: &ServiceName,
+    (here, id): (&GroupRef, &GroupId),
+    before: &Named,
+) -> bool {
+    let own = candidates(wanted, here, id).find(|name| before.is_of(name, (here, id)));
+    before.was_near(wanted, here) && own.is_none_or(|own| !before.taken_back.contains(&own))
+}
+
 /// The first of its names that nobody has.
 pub(super) fn free(
     wanted: &ServiceName,
@@ -117,7 +150,12 @@ pub(super) fn free(
 
 /// Whether both name one group; an account that is not named may be any.
 pub(super) fn is_same(a: &GroupRef, b: &GroupRef) -> bool {
+    a.name == b.name && is_near(a, b)
+}
+
+/// Whether both are in one place; an account that is not named may be any.
+pub(super) fn is_near(a: &GroupRef, b: &GroupRef) -> bool {
     let unnamed = |group: &GroupRef| group.account.as_str() == fleet::names::NOWHERE;
     let accounts = a.account == b.account || unnamed(a) || unnamed(b);
-    a.provider == b.provider && a.region == b.region && a.name == b.name && accounts
+    a.provider == b.provider && a.region == b.region && accounts
 }

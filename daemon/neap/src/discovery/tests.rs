@@ -201,6 +201,59 @@ fn who_has_a_name_keeps_it_while_others_come_and_go() {
 }
 
 #[test]
+fn a_service_goes_on_with_the_group_that_is_left_of_a_pair() {
+    let config = config();
+    let made = |groups: &[&GroupState], before: &Named| {
+        let made = Made::of(&config, groups.iter().copied(), std::iter::empty(), before);
+        let mut names = holders(&made.policy.services);
+        names.remove(&ServiceName::new("shop").unwrap());
+        (names, made.followed)
+    };
+    let (pay, other) = (ServiceName::new("pay").unwrap(), ServiceName::new("pay@green").unwrap());
+    let [blue, green, red] = ["blue", "green", "red"].map(|name| group(0, name, Some("pay"), true));
+    let far = group(1, "far", Some("pay"), true);
+    let (first, _) = made(&[&blue], &Named::default());
+    let (both, followed) = made(&[&blue, &green], &Named::from(first.clone()));
+    assert_eq!(told(&both), ["pay=aws/eu-1/blue", "pay@green=aws/eu-1/green"]);
+    assert!(followed.is_empty());
+    // Whether they were there at once or not.
+    for before in [&first, &both] {
+        let (after, followed) = made(&[&green], &Named::from(before.clone()));
+        assert_eq!(told(&after), ["pay=aws/eu-1/green"]);
+        assert!(followed.contains(&pay));
+        // The next pair goes the other way, and who comes back is the second.
+        let (again, followed) = made(&[&blue, &green], &Named::from(after));
+        assert_eq!(told(&again), ["pay=aws/eu-1/green", "pay@blue=aws/eu-1/blue"]);
+        assert!(followed.is_empty());
+    }
+    // Of several nobody can tell which it is; a group elsewhere is none of the pair.
+    for left in [&[&green, &red][..], &[&far]] {
+        let before = made(&[&[&blue], left].concat(), &Named::from(first.clone())).0;
+        let (after, followed) = made(left, &Named::from(before));
+        assert!(!after.contains_key(&pay) && followed.is_empty(), "{after:?}");
+    }
+    // What is remembered counts as well as what is in force, and what was demoted keeps its name.
+    let mut memory = Memory::default();
+    let of = |group: &GroupState| ServiceMemory {
+        group: Some(group.id.clone()),
+        ..ServiceMemory::default()
+    };
+    memory.services.insert(pay.clone(), of(&blue));
+    memory.services.insert(other.clone(), of(&green));
+    assert_eq!(
+        told(&made(&[&green], &Named::of(&config.policy, &memory)).0),
+        ["pay=aws/eu-1/green"]
+    );
+    let demoted = r#"{"stage":"shadow","since":0,"why":{"demoted":{"by":"anna"}},"shrank_at":null,"regretted":0}"#;
+    let demoted: planner::stage::StageMemory = serde_json::from_str(demoted).expect("a stage");
+    memory.stages.services.insert(other, demoted);
+    assert_eq!(
+        told(&made(&[&green], &Named::of(&config.policy, &memory)).0),
+        ["pay@green=aws/eu-1/green"]
+    );
+}
+
+#[test]
 fn groups_that_share_a_name_are_told_apart_by_as_much_as_it_takes() {
     let config = config();
     let groups = [(0, "x"), (0, "y"), (1, "y"), (2, "x")];
@@ -400,7 +453,18 @@ proptest! {
                         prop_assert!(still.len() <= 1, "{} {:?}", group, still);
                         let app = |name: &ServiceName| name.as_str().split('@').next().unwrap().to_owned();
                         if let Some((called, _)) = still.first() && app(called) == app(name) {
-                            prop_assert_eq!(*called, name, "who has a name keeps it");
+                            // The last of a pair gets the name of the one that is gone.
+                            let follows = called.as_str() == app(name)
+                                && before.get(*called).is_none_or(|gone| !after.iter().any(|(held, other)| other == gone && app(held) == app(name)));
+                            prop_assert!(*called == name || follows, "who has a name keeps it: {}, was {}", called, name);
+                        }
+                    }
+                    for (name, group) in &after {
+                        // No group loses its name to another.
+                        if let Some(holder) = before.get(name).filter(|holder| *holder != group) {
+                            let app = |name: &ServiceName| name.as_str().split('@').next().unwrap().to_owned();
+                            let still = |(called, other): (&ServiceName, &GroupRef)| other == holder && app(called) == app(name);
+                            prop_assert!(!after.iter().any(still), "{} of {}", name, holder);
                         }
                     }
                     for at in (0..3).filter(|at| !away[*at]) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fleet::Fault;
+use fleet::{Fault, Seconds};
 use roxmltree::Node;
 use tokio::task::JoinSet;
 
@@ -22,6 +22,8 @@ pub(in super::super) const DESCRIBE_TARGET_HEALTH: Call =
     Call::read("elasticloadbalancing", "DescribeTargetHealth");
 pub(in super::super) const DESCRIBE_TAGS: Call = Call::read("elasticloadbalancing", "DescribeTags");
 
+/// How long it is good enough for a listing to know what was registered in a target group.
+const REGISTERED_FOR: Seconds = Seconds::hours(6);
 /// Load balancers in one call for their tags. [Elastic Load Balancing API reference]
 const TAGS_AT_ONCE: usize = 20;
 
@@ -54,10 +56,18 @@ impl Balancing {
     }
 }
 
-/// Reads all load balancing of a region.
-pub(super) async fn read(seat: &Arc<Seat>, deadline: Deadline) -> Result<Balancing, Fault> {
-    let (balancers, groups, classic) =
-        tokio::join!(balancers(seat, deadline), groups(seat, deadline), classic(seat, deadline),);
+/// Reads all load balancing of a region. What is registered in a target group may be as old as
+/// [`REGISTERED_FOR`] where `lately` is enough.
+pub(super) async fn read(
+    seat: &Arc<Seat>,
+    lately: bool,
+    deadline: Deadline,
+) -> Result<Balancing, Fault> {
+    let (balancers, groups, classic) = tokio::join!(
+        balancers(seat, deadline),
+        groups(seat, lately, deadline),
+        classic(seat, deadline),
+    );
     Ok(Balancing { balancers: balancers?, groups: groups?, classic: classic? })
 }
 
@@ -100,10 +110,26 @@ pub(in super::super) async fn routes(
     Ok(groups.into_iter().map(|group| (group.arn, group.balancers)).collect())
 }
 
-async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>, Fault> {
+async fn groups(
+    seat: &Arc<Seat>,
+    lately: bool,
+    deadline: Deadline,
+) -> Result<Vec<TargetGroup>, Fault> {
     let mut found = target_groups(seat, deadline).await?;
+    let now = seat.now();
+    if lately {
+        let mut known = seat.known();
+        known.registered.retain(|arn, (at, _)| {
+            now.apart(*at) < REGISTERED_FOR && found.iter().any(|group| group.arn == *arn)
+        });
+        for group in &mut found {
+            if let Some((_, targets)) = known.registered.get(&group.arn) {
+                group.targets = Ok(targets.clone());
+            }
+        }
+    }
     let mut jobs = JoinSet::new();
-    for (index, group) in found.iter().enumerate() {
+    for (index, group) in found.iter().enumerate().filter(|(_, group)| group.targets.is_err()) {
         let (seat, arn) = (Arc::clone(seat), group.arn.clone());
         jobs.spawn(async move { (index, targets(&seat, &arn, deadline).await) });
     }
@@ -111,6 +137,9 @@ async fn groups(seat: &Arc<Seat>, deadline: Deadline) -> Result<Vec<TargetGroup>
         if let Ok((index, targets)) = done
             && let Some(group) = found.get_mut(index)
         {
+            if let Ok(targets) = &targets {
+                seat.known().registered.insert(group.arn.clone(), (now, targets.clone()));
+            }
             group.targets = targets;
         }
     }

@@ -71,7 +71,7 @@ pub(super) async fn one(site: &Site, id: &str, deadline: Deadline) -> Result<Res
     };
     let (raw, targets, alarms, stop, end, keys) = tokio::join!(
         described(site, id, deadline),
-        targets.get_or_init(|| Box::pin(balancing::read(seat, soft))),
+        targets.get_or_init(|| Box::pin(balancing::read(seat, false, soft))),
         alarms.get_or_init(|| Box::pin(alarms::read(seat, soft))),
         protected(seat, id, InstanceAttributeName::DisableApiStop, soft),
         protected(seat, id, InstanceAttributeName::DisableApiTermination, soft),

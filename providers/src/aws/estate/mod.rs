@@ -244,7 +244,7 @@ async fn listed(site: &Site, kinds: &BTreeSet<ResourceKind>, deadline: Deadline)
     let around = async {
         tokio::join!(
             when(machines, alarms::read(&site.seat, soft)),
-            when(balanced, balancing::read(&site.seat, soft)),
+            when(balanced, balancing::read(&site.seat, !wants(ResourceKind::LoadBalancer), soft)),
         )
     };
     let (around, instances, databases, parts) = tokio::join!(

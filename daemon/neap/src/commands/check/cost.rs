@@ -66,6 +66,7 @@ fn expected(config: &Config, provider: &ProviderConfig, watched: &Watched) -> Ex
     let volumes = watched.values().map(|seen| Volume {
         groups: seen.groups,
         metrics: seen.metrics,
+        metric_reads: seen.reads,
         metric_kinds: u64::try_from(seen.kinds.len()).unwrap_or(u64::MAX),
         poll_interval: config.policy.poll_interval,
     });
@@ -89,6 +90,8 @@ struct Seen {
     groups: u64,
     /// Distinct metrics.
     metrics: u64,
+    /// How often they are read in a month, in all.
+    reads: u64,
     /// Namespace, name and period of them.
     kinds: BTreeSet<(String, String, u32)>,
 }
@@ -107,6 +110,8 @@ fn watched(config: &Config, provider: &ProviderName) -> Watched {
                 let place = (query.account.to_string(), query.region.to_string());
                 let here = watched.entry(place).or_default();
                 here.metrics += 1;
+                let poll = config.policy.poll_interval;
+                here.reads += providers::reads_a_month(query.period.span(), poll);
                 let (namespace, name) = (query.namespace.clone(), query.metric.clone());
                 here.kinds.insert((namespace, name, query.period.seconds()));
             }

@@ -84,8 +84,12 @@ pub(super) fn written(one: &Surveyed) -> String {
              the desired capacity.",
             names(all)
         ),
-        ([], all) => {
-            format!("No unit is taken away by {}, so neap writes the desired capacity.", names(all))
+        ([], [policy]) => {
+            format!("Policy `{policy}` takes no units away, so neap writes the desired capacity.")
         }
+        ([], all) => format!(
+            "Policies {} take no units away, so neap writes the desired capacity.",
+            names(all)
+        ),
     })
 }

@@ -67,8 +67,10 @@ pub mod older {
         let Promotion { gate, regret, .. } = &policy.promotion;
         let stage = stages.service(name).map(|memory| (memory.stage, memory.since));
         let (mode, budgets) = (policy.mode, &policy.budgets);
+        // What came later had no word then.
+        let service = format!("{service:?}").replace("lead_time_rule: AtLeast, ", "");
         name_of(&format!(
-            "{name}|{mode}|{gated}|{gate:?}|{regret:?}|{budgets:?}|{stage:?}|{service:?}"
+            "{name}|{mode}|{gated}|{gate:?}|{regret:?}|{budgets:?}|{stage:?}|{service}"
         ))
     }
 

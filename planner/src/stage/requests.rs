@@ -11,7 +11,7 @@ use super::{Promotion, Stage, StageMemory, Stages, Why};
 use crate::agreement::{agrees, name_of, older};
 use crate::memory::ServiceMemory;
 use crate::plan::{Finding, Hold, What};
-use crate::policy::{Policy, Share};
+use crate::policy::{LeadTimeRule, Policy, Share};
 use crate::snapshot::Snapshot;
 
 /// What a person asks for, of services and rules.
@@ -111,7 +111,11 @@ pub fn bound_to(policy: &Policy, stages: &Stages, name: &ServiceName) -> String 
     let Promotion { gate, regret, .. } = &policy.promotion;
     let stage = stages.service(name).map(|memory| (memory.stage, memory.since));
     let (mode, budgets) = (policy.mode, &policy.budgets);
-    name_of("service", &(name, mode, gated, gate, regret, budgets, stage, service))
+    // No byte of a policy tells it: what was agreed to before it was there goes on.
+    let measured =
+        service.is_some_and(|service| service.pool.lead_time_rule == LeadTimeRule::Measured);
+    let kind = if measured { "service with a measured lead time" } else { "service" };
+    name_of(kind, &(name, mode, gated, gate, regret, budgets, stage, service))
 }
 
 /// The name of a promotion's offer: what is agreed to, and the day of the scorecard it was agreed on.

@@ -31,6 +31,11 @@ fn with_key(cloud: &Cloud) -> (String, String) {
     (key, id)
 }
 
+/// The id at the end of a key's ARN.
+fn id_of(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
+}
+
 #[test]
 fn the_keys_of_an_instances_disks_are_read_before_it_is_stopped() {
     let Some(cloud) =
@@ -53,9 +58,9 @@ fn the_keys_of_an_instances_disks_are_read_before_it_is_stopped() {
 
     let unusable =
         |state: &str| Fact::Known(DiskKeys::Unusable { key: key.clone(), state: state.to_owned() });
-    cloud.kms("DisableKey", &json!({ "KeyId": key }));
+    cloud.kms("DisableKey", &json!({ "KeyId": id_of(&key) }));
     assert_eq!(comeback(&cloud.read(&one)).keys, unusable("Disabled"));
-    cloud.kms("ScheduleKeyDeletion", &json!({ "KeyId": key, "PendingWindowInDays": 7 }));
+    cloud.kms("ScheduleKeyDeletion", &json!({ "KeyId": id_of(&key), "PendingWindowInDays": 7 }));
     assert_eq!(comeback(&cloud.read(&one)).keys, unusable("PendingDeletion"));
 
     for fault in [Fault::Denied, Fault::Throttled, Fault::Broken] {
@@ -96,7 +101,7 @@ fn a_database_tells_its_key_and_who_started_it_where_that_can_be_read() {
     assert_eq!(comeback(&all["plain"]).started, Fact::Known(None::<Started>));
     let whole = cloud.details(&all["sealed"]).expect("it was read");
     assert_eq!(comeback(&whole).keys, Fact::Known(DiskKeys::Usable));
-    cloud.kms("DisableKey", &json!({ "KeyId": key }));
+    cloud.kms("DisableKey", &json!({ "KeyId": id_of(&key) }));
     let seen = cloud.read(&database("sealed"));
     assert!(matches!(comeback(&seen).keys, Fact::Known(DiskKeys::Unusable { .. })));
 

@@ -19,6 +19,9 @@ pub(super) type Read = BTreeMap<MetricKey, Result<Vec<Sample>, Fault>>;
 /// A target utilisation beyond this leaves no room to see that a unit is full.
 const TARGET_MAX_PERCENT: f64 = 85.0;
 
+/// Units whose CPU is never busier are limited by something else, or by nothing.
+const CPU_TELLS_PERCENT: f64 = 10.0;
+
 /// All that is guessed of a group.
 #[derive(Clone, Debug)]
 pub(super) struct Guess<'a> {
@@ -66,6 +69,11 @@ pub(super) enum Unsized {
         /// Metrics that were asked for and had no sample.
         asked: Vec<MetricQuery>,
     },
+    /// Nothing was found that feeds it, and its units do next to nothing with their CPU.
+    Unused {
+        /// The most of the last day, in percent.
+        most: f64,
+    },
     /// Samples could not be read.
     Unread(Fault),
 }
@@ -89,6 +97,13 @@ impl fmt::Display for Unsized {
                     names.join("; ")
                 )
             }
+            Unsized::Unused { most } => write!(
+                f,
+                "No load balancer, queue or stream with samples was found, and its CPU was never \
+                 above {most:.0}% in the last day: something else may be what its units are for. If \
+                 that is traffic, write `demand = \"network\"` and a `capacity_per_unit` in bytes a \
+                 second. If it is CPU all the same, the lines below do."
+            ),
             Unsized::Unread(fault) => {
                 write!(f, "Nothing that feeds it was found, and no samples could be read: {fault}.")
             }
@@ -204,6 +219,9 @@ pub(super) fn load(cloud: Cloud, one: &Surveyed, ways: &Ways, day: &Read) -> Loa
     }
     let cpu = find::cpu(cloud, one);
     match (seen(day, &cpu), day.get(&at_step(&cpu).key())) {
+        (Seen::Samples(_, most), _) if most < CPU_TELLS_PERCENT => {
+            Load::None(Unsized::Unused { most })
+        }
         (Seen::Samples(low, high), _) => {
             let part = Part { query: cpu, feed: None };
             Load::Cpu(Measured { part, range: Some((low, high)) })

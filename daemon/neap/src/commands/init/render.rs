@@ -52,6 +52,10 @@ pub(super) fn render(args: &InitArgs, found: &Found<'_>) -> String {
             text.push_str(&unsized_service(args, guess, &name(guess), several, found));
         }
     }
+    if found.guesses.is_empty() && found.left.is_empty() && found.unread.is_empty() {
+        let none = format!("No scaling group was found in {}.", args.regions.join(", "));
+        text.push_str(&format!("\n{}", comment(&none)));
+    }
     if !found.left.is_empty() {
         text.push_str("\n# Left out:\n");
     }

@@ -287,6 +287,23 @@ fn a_group_that_nothing_feeds_is_sized_by_its_cpu() {
     assert!(!text.contains("capacity_per_unit") && !text.contains("utilisation = {"), "{text}");
 }
 
+/// Units that never use their CPU are there for something else: by CPU they would be taken away.
+#[test]
+fn cpu_that_is_never_used_sizes_nothing() {
+    for (most, sizes) in [(0.4, false), (4.0, false), (9.9, false), (12.0, true)] {
+        let text = printed(&[of("cache", 5)], &[(CPU, "cache", 0.2, most)]);
+        let said = text.replace("\n# ", " ");
+        assert_eq!(text.contains("\n[[service]]\nname = \"cache\""), sizes, "{most}: {text}");
+        assert_eq!(said.contains("`demand = \"network\"`"), !sizes, "{most}: {text}");
+    }
+}
+
+#[test]
+fn where_nothing_is_found_that_is_said() {
+    let text = printed(&[], &[]).replace("\n# ", " ");
+    assert!(text.contains("No scaling group was found in eu-west-1, us-east-1."), "{text}");
+}
+
 /// Alone behind a load balancer that tells nothing by target group.
 #[test]
 fn what_has_samples_is_chosen() {

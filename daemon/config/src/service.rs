@@ -211,7 +211,7 @@ pub(super) fn workload(
     fixed_pools: f64,
 ) -> Option<ServicePolicy> {
     let word = table.get(&of_workload::DEMAND).filter(|entry| entry.as_text().is_some());
-    let counted = word.as_ref().and_then(|entry| OfGroup::read(entry));
+    let counted = word.as_ref().and_then(OfGroup::read);
     let metrics = if word.is_none() { demand(table, around) } else { None };
     let fixed = table.get(&of_workload::FIXED_CAPACITY);
     let fixed_capacity =

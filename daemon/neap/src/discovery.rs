@@ -67,9 +67,8 @@ impl Discovery {
         self.wanted = providers.keys().filter(is_wanted).cloned().collect();
         // Adapters may be new, and know of no region yet.
         self.looking = JoinSet::new();
-        self.seeking = Seeking::of(providers.iter().filter_map(|(name, provider)| {
-            provider.inventory().seeks_places().then(|| name.clone())
-        }));
+        let seeks = providers.iter().filter(|(_, provider)| provider.inventory().seeks_places());
+        self.seeking = Seeking::of(seeks.map(|(name, _)| name.clone()));
         self.follow_places(providers);
         self.places.ask_anew();
         self.has_news = true;

@@ -63,10 +63,13 @@ pub struct DayAside {
     pub before: BTreeMap<ServiceName, Before>,
 }
 
+/// The scorecards of a day, and what is kept beside them.
+type Kept = (Saved, DayAside);
+
 impl ShadowEntry {
     /// The scorecards in it, with what is kept beside them. Earlier versions knew no peaks, and no
     /// money: these are none.
-    fn into_scores(self) -> Option<(Saved, DayAside)> {
+    fn into_scores(self) -> Option<Kept> {
         let (mut saved, aside) = match self {
             ShadowEntry::Scores(saved) => (*saved, DayAside::default()),
             ShadowEntry::Scored(saved, peaks) => {
@@ -400,7 +403,7 @@ fn last_saved(
     reader: &Reader,
     until: Timestamp,
     before: i64,
-) -> Result<Option<(Timestamp, (Saved, DayAside))>, JournalFault> {
+) -> Result<Option<(Timestamp, Kept)>, JournalFault> {
     for entry in reader.shadow_newest_first::<ShadowEntry>(Timestamp(0)..until) {
         let (id, entry) = entry?;
         let Some(found) = entry.into_scores() else { continue };

@@ -97,8 +97,10 @@ fn places(policy: &Policy, clouds: &Clouds) -> BTreeSet<Place> {
 }
 
 /// Every metric once, with who asks for it and as what.
-fn metrics(policy: &Policy) -> BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)> {
-    let mut all: BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)> = BTreeMap::new();
+type Metrics = BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)>;
+
+fn metrics(policy: &Policy) -> Metrics {
+    let mut all = Metrics::new();
     for (name, service) in &policy.services {
         for query in service.metrics() {
             let asked = match service.demand.contains(query) {
@@ -136,12 +138,7 @@ async fn groups(policy: &Policy, clouds: &Clouds, until: Deadline) -> Groups {
 type Samples = BTreeMap<MetricKey, Result<Vec<fleet::metric::Sample>, Fault>>;
 
 /// A day of every metric, each provider asked once.
-async fn samples(
-    metrics: &BTreeMap<MetricKey, (MetricQuery, Vec<(ServiceName, AskedAs)>)>,
-    clouds: &Clouds,
-    now: Timestamp,
-    until: Deadline,
-) -> Samples {
+async fn samples(metrics: &Metrics, clouds: &Clouds, now: Timestamp, until: Deadline) -> Samples {
     let mut wanted: BTreeMap<ProviderName, Vec<MetricQuery>> = BTreeMap::new();
     for (query, _) in metrics.values() {
         wanted.entry(query.provider.clone()).or_default().push(query.clone());

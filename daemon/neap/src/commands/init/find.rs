@@ -207,12 +207,11 @@ fn queues_watched(cloud: Cloud, one: &Surveyed, found: &mut Ways) {
             watched.namespace == *namespace && watched.dimensions.contains_key(*dimension)
         });
         match arrives {
+            Some((namespace, ..)) if !seen.insert((*namespace, &watched.dimensions)) => {}
             Some((namespace, _, metric)) => {
-                if seen.insert((*namespace, &watched.dimensions)) {
-                    let dimensions = watched.dimensions.clone();
-                    let query = query(one, namespace, metric, Statistic::Sum, dimensions);
-                    by_policy.entry(&watched.policy).or_default().push(Part { query, feed: None });
-                }
+                let dimensions = watched.dimensions.clone();
+                let query = query(one, namespace, metric, Statistic::Sum, dimensions);
+                by_policy.entry(&watched.policy).or_default().push(Part { query, feed: None });
             }
             None if !is_mean(&watched.namespace) => found.none.push(NoWay::Unknown {
                 policy: watched.policy.clone(),

@@ -151,12 +151,11 @@ fn denied() -> Fault {
     }
 }
 
+/// What a cloud answers of a metric, so many days back.
+type Answer<'a> = &'a dyn Fn(&MetricQuery, i64) -> Result<Vec<Sample>, Fault>;
+
 /// All that the program does between reading and printing.
-fn printed_with(
-    all: &[Surveyed],
-    answer: &dyn Fn(&MetricQuery, i64) -> Result<Vec<Sample>, Fault>,
-    queues: &[&str],
-) -> String {
+fn printed_with(all: &[Surveyed], answer: Answer<'_>, queues: &[&str]) -> String {
     let args = args(&["eu-west-1", "us-east-1"]);
     let sized: Vec<&Surveyed> = all.iter().filter(|one| why_left(&one.group).is_none()).collect();
     let place = (AccountId::new("default").unwrap(), Region::new("eu-west-1").unwrap());
@@ -227,8 +226,11 @@ fn parsed(text: &str) -> config::Config {
 
 const CPU: &str = "CPUUtilization";
 
+/// A metric, what it is of, and its least and most in a day.
+type Wave = (&'static str, &'static str, f64, f64);
+
 /// Two services behind one load balancer, one of which its policy says the capacity of.
-fn shop() -> (Vec<Surveyed>, Vec<(&'static str, &'static str, f64, f64)>) {
+fn shop() -> (Vec<Surveyed>, Vec<Wave>) {
     let goal = Goal { policy: "req-per-target".to_owned(), kind: GoalKind::RequestsPerUnit(40.0) };
     let mut checkout = of("checkout-asg", 10);
     checkout.feeds = vec![behind("app/shop/50dc", "checkout", 2)];

@@ -26,12 +26,8 @@ pub struct Surveyed {
     pub goals: Vec<Goal>,
     /// Metrics that its policies and their alarms look at.
     pub watched: Vec<WatchedMetric>,
-    /// The pool of machines that are started beforehand.
-    pub warm_pool: Option<WarmPool>,
     /// The machines that it is made of, the most usual first.
     pub shapes: Vec<UnitShape>,
-    /// Whether it may be made of spot machines.
-    pub spot: bool,
     /// What it did in the last weeks, newest first; none where nobody asked.
     pub history: Option<Vec<Activity>>,
 }
@@ -44,9 +40,7 @@ impl Surveyed {
             feeds: Vec::new(),
             goals: Vec::new(),
             watched: Vec::new(),
-            warm_pool: None,
             shapes: Vec::new(),
-            spot: false,
             history: None,
         }
     }
@@ -117,17 +111,6 @@ pub struct WatchedMetric {
     pub namespace: String,
     pub metric: String,
     pub dimensions: BTreeMap<String, String>,
-}
-
-/// Machines that stand ready to enter a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WarmPool {
-    /// How many it keeps at least.
-    pub min: u32,
-    /// How many it has now, where the cloud tells.
-    pub size: Option<u32>,
-    /// The state that they wait in, as the cloud names it.
-    pub state: String,
 }
 
 /// A kind of machine that a group is made of.

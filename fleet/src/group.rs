@@ -43,8 +43,21 @@ pub struct GroupState {
     pub activities: Vec<Activity>,
     /// Whether it may buy machines that the cloud can take back at any time.
     pub buys_spot: bool,
+    /// The pool of machines that are started beforehand.
+    pub warm_pool: Option<WarmPool>,
     /// Whether its members serve, where anything tells.
     pub serving: MembersServing,
+}
+
+/// Machines that stand ready to enter a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmPool {
+    /// How many it keeps at least.
+    pub min: u32,
+    /// How many it has now, where the cloud tells.
+    pub size: Option<u32>,
+    /// The state that they wait in, as the cloud names it.
+    pub state: String,
 }
 
 /// Whether members that are in service serve, too.

@@ -119,6 +119,7 @@ fn aside(state: &GroupState) -> Aside {
             .map(str::to_owned),
         machines: weighted.then(|| u32::try_from(in_service().count()).unwrap_or(u32::MAX)),
         buys_spot: state.buys_spot,
+        warm_pool: state.warm_pool.clone(),
     }
 }
 

@@ -46,7 +46,8 @@ impl PastSizes {
     /// # {"id":"i-2","lifecycle":"InService","weight":1,"protected":false,"healthy":true,
     /// # "launched_at":3000,"zone":null,"instance_type":null}],"tags":{},"suspended":[],
     /// # "refresh":null,"policies":[],"scheduled":[],"owner":null,"new_instances_protected":false,
-    /// # "health_check_grace":0,"warm_up":null,"activities":[]}"#).expect("a group");
+    /// # "health_check_grace":0,"warm_up":null,"activities":[],
+    /// # "buys_spot":false,"warm_pool":null,"serving":"Untold"}"#).expect("a group");
     /// use fleet::group::{Activity, ActivityKind, ActivityStatus, Cause};
     /// use fleet::{Timestamp, Units};
     /// use planner::past::PastSizes;
@@ -61,6 +62,7 @@ impl PastSizes {
     ///     cause: Cause::Unknown,
     ///     cause_text: String::new(),
     ///     capacity_set_to: None,
+    ///     launch: None,
     /// };
     /// let sizes = PastSizes::of(&state, &[launched.clone()], Timestamp(0), true);
     /// let at = |from, to| sizes.steady(Timestamp(from), Timestamp(to));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::group::{Activity, NativePolicy, Process, ScheduledAction, ServingSign};
+use fleet::group::{Activity, NativePolicy, Process, ScheduledAction, ServingSign, WarmPool};
 use fleet::{
     Change, Fault, GroupId, Level, OrTold, Place, Seconds, ServiceName, Step, Timestamp, Units,
 };
@@ -201,6 +201,8 @@ pub struct Aside {
     pub machines: Option<u32>,
     /// Whether it may buy machines that the cloud can take back at any time.
     pub buys_spot: bool,
+    /// Machines that stand ready to enter it.
+    pub warm_pool: Option<WarmPool>,
 }
 
 impl GroupView {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet::group::{GroupState, Instance, Lifecycle, MembersServing, Owner, Process};
+use fleet::group::{GroupState, Instance, Lifecycle, MembersServing, Owner, Process, WarmPool};
 use fleet::{Seconds, Timestamp, Units};
 
 use crate::home::Home;
@@ -23,6 +23,8 @@ pub(crate) struct ListedGroup<O> {
     pub(crate) owner: Option<Owner>,
     /// Whether it may buy spot machines.
     pub(crate) buys_spot: bool,
+    /// Machines that stand ready.
+    pub(crate) warm_pool: Option<WarmPool>,
     pub(crate) own: O,
 }
 
@@ -69,6 +71,7 @@ impl<O> ListedGroup<O> {
             suspended: self.suspended.into_iter().collect(),
             owner: self.owner,
             buys_spot: self.buys_spot,
+            warm_pool: self.warm_pool,
             new_instances_protected: false,
             health_check_grace: Seconds::ZERO,
             warm_up: None,

@@ -215,6 +215,7 @@ mod tests {
             suspended: Vec::new(),
             owner: None,
             buys_spot: false,
+            warm_pool: None,
             own: (),
         }
     }

@@ -5,16 +5,14 @@
 //! against their old ones. Whoever follows the records from a checkpoint holds the same parts as
 //! the writer did, and so the same snapshot, plan and memory, in every bit.
 
+mod trailed;
+
 use std::collections::BTreeMap;
 
-use fleet::{Fault, Seconds, ServiceName, Timestamp};
+use fleet::{Fault, ServiceName, Timestamp};
 use planner::memory::{FleetMemory, Memory};
 use planner::plan::{Action, Finding, Plan};
-use planner::policy::ActiveFreeze;
-use planner::snapshot::{
-    Aside, Disk, GroupView, Hours, KillSwitch, Launched, NoForecast, Observation, OrderOutcome,
-    Snapshot, Undiscovered,
-};
+use planner::snapshot::{Aside, GroupView, NoForecast, Observation, Snapshot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +21,7 @@ use super::forecast::ForecastPart;
 use super::memory::{ServiceMemoryOfV5, cut, join, read_taught, taught};
 use super::pack::{pack, unpack};
 use super::wire;
+use trailed::{SignsPart, WorldPart};
 
 /// Parts a slot has.
 const PARTS: usize = 8;
@@ -97,63 +96,6 @@ pub(crate) struct Reflected {
     pub(crate) snapshot: Snapshot,
     pub(crate) plan: Plan,
     pub(crate) memory: Memory,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WorldPart {
-    taken_at: Timestamp,
-    kill_switch: KillSwitch,
-    freezes: Vec<ActiveFreeze>,
-    disk: Disk,
-    acknowledged: Vec<ServiceName>,
-}
-
-impl WorldPart {
-    /// Its bytes, and behind them what is missing, where anything is: records of before format 8 have
-    /// nothing there.
-    fn with(&self, undiscovered: &Undiscovered) -> Vec<u8> {
-        let mut bytes = plain(self);
-        if !undiscovered.is_empty() {
-            bytes.extend(plain(undiscovered));
-        }
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> postcard::Result<(WorldPart, Undiscovered)> {
-        let (part, rest) = postcard::take_from_bytes(bytes)?;
-        let undiscovered =
-            if rest.is_empty() { Undiscovered::new() } else { postcard::from_bytes(rest)? };
-        Ok((part, undiscovered))
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct SignsPart {
-    signals: planner::snapshot::SignalsView,
-    outcomes: Vec<OrderOutcome>,
-    lead_times: Vec<Seconds>,
-}
-
-impl SignsPart {
-    /// Its bytes, and behind them what was seen to serve and the hours, where there is any: records of
-    /// before format 9 have nothing there.
-    fn with(&self, launched: &Vec<Launched>, hours: &Vec<Hours>) -> Vec<u8> {
-        let mut bytes = plain(self);
-        if !launched.is_empty() || !hours.is_empty() {
-            bytes.extend(plain(launched));
-        }
-        put_behind(&mut bytes, hours);
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> postcard::Result<(SignsPart, Vec<Launched>, Vec<Hours>)> {
-        let (part, rest) = postcard::take_from_bytes(bytes)?;
-        if rest.is_empty() {
-            return Ok((part, Vec::new(), Vec::new()));
-        }
-        let (launched, hours) = read_behind(rest)?;
-        Ok((part, launched, hours))
-    }
 }
 
 /// The plain encoding of a part.

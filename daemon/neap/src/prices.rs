@@ -98,9 +98,9 @@ impl UnitPrices {
     ) {
         let with_group = |(name, members): (ServiceName, Vec<Instance>)| {
             let group = policy.services.get(&name)?.pool.group.clone();
-            Some(Asked { name, group, members: sample(members), now })
+            Some(PriceQuestion { name, group, members: sample(members), now })
         };
-        let asked: Vec<Asked> = members.into_iter().filter_map(with_group).collect();
+        let asked: Vec<PriceQuestion> = members.into_iter().filter_map(with_group).collect();
         if asked.is_empty() || self.running.is_some() {
             return;
         }
@@ -148,7 +148,7 @@ fn sample(members: Vec<Instance>) -> Vec<Instance> {
 }
 
 /// A service whose unit's price is asked for.
-struct Asked {
+struct PriceQuestion {
     name: ServiceName,
     group: GroupRef,
     members: Vec<Instance>,
@@ -163,7 +163,7 @@ fn place_of(group: &GroupRef) -> PlaceOf {
 }
 
 /// Reads how the members are paid for, place by place, and then each price once.
-async fn ask(asked: Vec<Asked>, providers: &Providers, listed: &Listed) -> Answers {
+async fn ask(asked: Vec<PriceQuestion>, providers: &Providers, listed: &Listed) -> Answers {
     let mut ids: BTreeMap<PlaceOf, Vec<String>> = BTreeMap::new();
     for one in &asked {
         let here = ids.entry(place_of(&one.group)).or_default();
@@ -177,7 +177,7 @@ async fn ask(asked: Vec<Asked>, providers: &Providers, listed: &Listed) -> Answe
         futures_util::future::join_all(reads).await.into_iter().collect();
     let now = asked.first().map_or(Timestamp(0), |one| one.now);
     let prices = prices(&rented, providers, listed, now).await;
-    let known = |one: &Asked| match rented.get(&place_of(&one.group)) {
+    let known = |one: &PriceQuestion| match rented.get(&place_of(&one.group)) {
         Some(Ok(terms)) => of_members(&shares(one, terms, &prices)),
         Some(Err(why)) => Err(why.clone()),
         None => Err(Unpriced::NotRead),
@@ -263,7 +263,7 @@ impl Listed {
 
 /// The members of one service, by what they cost.
 fn shares(
-    one: &Asked,
+    one: &PriceQuestion,
     terms: &BTreeMap<String, Terms>,
     prices: &BTreeMap<(PlaceOf, Terms), UnitPriceKnown>,
 ) -> Vec<Share> {

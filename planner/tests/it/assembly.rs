@@ -160,6 +160,7 @@ fn state() -> GroupState {
         activities: Vec::new(),
         serving: MembersServing::Untold,
         buys_spot: false,
+        warm_pool: None,
     }
 }
 

@@ -51,6 +51,7 @@ fn group(instances: Vec<Instance>) -> GroupState {
         activities: Vec::new(),
         serving: Default::default(),
         buys_spot: false,
+        warm_pool: None,
     }
 }
 

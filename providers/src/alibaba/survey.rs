@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fleet::feed::{Feed, FeedKind, FeedSource, Survey, Surveyed, UnitShape, WarmPool};
+use fleet::feed::{Feed, FeedKind, FeedSource, Survey, Surveyed, UnitShape};
 use fleet::group::{Activity, GroupState};
 use fleet::{Fault, Seconds};
 use serde::Deserialize;
@@ -26,10 +26,6 @@ const PAGES_MAX: usize = 200;
 const IDS: usize = 100;
 /// The kind of groups whose members are container instances and no machines.
 const CONTAINERS: &str = "ECI";
-/// The policy by which machines that are taken away are stopped and kept.
-const RECYCLE: &str = "recycle";
-/// How the cloud calls the state that they wait in.
-const STOPPED: &str = "Stopped";
 
 /// What a group's own record tells besides its sizes.
 #[derive(Debug, Default, Deserialize)]
@@ -37,8 +33,6 @@ const STOPPED: &str = "Stopped";
 struct Attached {
     scaling_group_id: String,
     group_type: String,
-    scaling_policy: String,
-    stopped_capacity: u32,
     alb_server_groups: Vec<ApplicationGroup>,
     server_groups: Vec<ServerGroup>,
     #[serde(rename = "VServerGroups")]
@@ -138,16 +132,6 @@ impl Attached {
         feeds.dedup_by(|a, b| (&a.balancer, &a.target_group) == (&b.balancer, &b.target_group));
         feeds
     }
-
-    /// Machines that were stopped rather than released, and start faster than new ones.
-    fn kept(&self) -> Option<WarmPool> {
-        let size = Some(self.stopped_capacity);
-        (self.scaling_policy == RECYCLE).then(|| WarmPool {
-            min: 0,
-            size,
-            state: STOPPED.to_owned(),
-        })
-    }
 }
 
 /// Reads all groups of a region and what feeds them. What cannot be read beside the groups is named.
@@ -175,7 +159,6 @@ pub(super) async fn of_place(
         let mut found = Surveyed { history, ..Surveyed::bare(state) };
         if let Some(own) = attached.get(&found.group.id.id) {
             found.feeds = own.feeds(routes.as_ref());
-            found.warm_pool = own.kept();
             if own.is_of_containers() {
                 found.shapes = vec![UnitShape { class: CONTAINERS.to_owned(), weight: 1 }];
             }
@@ -334,16 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stopped_and_kept_is_told_from_what_is_released_and_containers_from_machines() {
-        let of = |policy: &str, kind: &str| {
-            read(json!({ "ScalingPolicy": policy, "GroupType": kind, "StoppedCapacity": 3 }))
-        };
-        let kept = of("recycle", "ECS").kept().unwrap();
-        assert_eq!((kept.size, kept.state.as_str(), kept.min), (Some(3), "Stopped", 0));
-        assert_eq!(of("release", "ECS").kept(), None);
-        assert_eq!(of("forcerelease", "ECS").kept(), None);
-        assert!(
-            of("release", "ECI").is_of_containers() && !of("release", "ECS").is_of_containers()
-        );
+    fn containers_are_told_from_machines() {
+        let of = |kind: &str| read(json!({ "GroupType": kind }));
+        assert!(of("ECI").is_of_containers() && !of("ECS").is_of_containers());
     }
 }

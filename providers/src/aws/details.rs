@@ -218,6 +218,7 @@ mod tests {
             suspended: Vec::new(),
             owner: None,
             buys_spot: false,
+            warm_pool: None,
             own: OfAws {
                 target_groups: BTreeSet::new(),
                 account: AccountId::new("111122223333").unwrap(),

@@ -290,8 +290,8 @@ impl SignIn {
             () if says("SSO token") || says("SSO OIDC") => Some(SignIn::Sso),
             () if says("Login token") => Some(SignIn::Console),
             // Of a profile without a session the SDK names only the file that is not there.
-            () if says(".aws/sso/cache/") => Some(SignIn::Sso),
-            () if says(".aws/login/cache/") => Some(SignIn::Console),
+            () if says("/sso/cache/") => Some(SignIn::Sso),
+            () if says("/login/cache/") => Some(SignIn::Console),
             // What IAM Identity Center answers to a token that was ended there.
             () if says("UnauthorizedException") => Some(SignIn::Sso),
             () => None,
@@ -437,7 +437,7 @@ mod tests {
             ("failed to load the cached SSO token", no_file(), "aws sso login"),
             ("missing field `accessToken` in cached SSO token file", None, "aws sso login"),
             ("UnauthorizedException: Session token not found or invalid", None, "aws sso login"),
-            ("failed to read `/home/ann/.aws/sso/cache/a51.json`", no_file(), "aws sso login"),
+            ("failed to read `.aws/sso/cache/a51.json`", no_file(), "aws sso login"),
             ("cached Login token is expired", None, "aws login"),
             ("failed to load cached Login token: none", no_file(), "aws login"),
         ] {

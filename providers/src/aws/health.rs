@@ -234,6 +234,7 @@ mod tests {
                 mixed_templates: false,
             },
             buys_spot: false,
+            warm_pool: None,
         }
     }
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
 use aws_sdk_autoscaling::types as aws;
 use fleet::feed::{
-    Feed, FeedKind, FeedSource, Goal, GoalKind, Survey, Surveyed, UnitShape, WarmPool,
-    WatchedMetric,
+    Feed, FeedKind, FeedSource, Goal, GoalKind, Survey, Surveyed, UnitShape, WatchedMetric,
 };
 use fleet::group::{Activity, GroupState};
 use fleet::{Fault, Seconds};
@@ -151,17 +150,7 @@ fn attached(raw: &aws::AutoScalingGroup, routes: Option<&Routes>, found: &mut Su
         target_groups: None,
         known_by: FeedSource::Attachment,
     }));
-    let count = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
-    found.warm_pool = raw.warm_pool_configuration().map(|pool| WarmPool {
-        min: count(pool.min_size()).unwrap_or(0),
-        size: count(raw.warm_pool_size()),
-        state: pool.pool_state().map_or("Stopped", |state| state.as_str()).to_owned(),
-    });
     found.shapes = shapes(raw);
-    let mixed = raw.mixed_instances_policy().and_then(|mixed| mixed.instances_distribution());
-    found.spot = mixed.is_some_and(|mixed| {
-        mixed.on_demand_percentage_above_base_capacity().is_some_and(|percent| percent < 100)
-    });
 }
 
 /// The load balancers that send to a target group; one without where none is known.
@@ -349,6 +338,7 @@ mod tests {
             activities: Vec::new(),
             serving: Default::default(),
             buys_spot: false,
+            warm_pool: None,
         })
     }
 
@@ -380,7 +370,6 @@ mod tests {
                 aws::TrafficSourceIdentifier::builder().identifier("old").r#type("elb").build(),
             )
             .load_balancer_names("old")
-            .warm_pool_configuration(aws::WarmPoolConfiguration::builder().min_size(2).build())
             .build();
         let mut found = surveyed();
         attached(&raw, Some(&routes()), &mut found);
@@ -401,10 +390,6 @@ mod tests {
                 (FeedKind::Classic, Some("old"), None, None),
             ],
             "each once, however often it is named"
-        );
-        assert_eq!(
-            found.warm_pool.map(|pool| (pool.min, pool.state)),
-            Some((2, "Stopped".to_owned()))
         );
     }
 
@@ -513,6 +498,5 @@ mod tests {
         attached(&raw, None, &mut found);
         let shown: Vec<_> = found.shapes.iter().map(|s| (s.class.as_str(), s.weight)).collect();
         assert_eq!(shown, [("c6i.xlarge", 4), ("c6i.large", 2), ("c6i.2xlarge", 8)]);
-        assert!(found.spot);
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::types as aws;
 use aws_smithy_types::DateTime;
 use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Instance, Lifecycle, NativePolicy, NativePolicyKind,
-    Process, ScheduledAction,
+    Process, ScheduledAction, WarmPool,
 };
 use fleet::{AccountId, Seconds, Timestamp, Units, text};
 
@@ -91,6 +91,7 @@ pub(super) fn group(group: &aws::AutoScalingGroup) -> Result<Base, Senseless> {
         instances,
         owner: owner::owner(principal, &tags),
         buys_spot: buys_spot(group),
+        warm_pool: warm_pool(group),
         tags,
         suspended: group
             .suspended_processes()
@@ -123,6 +124,15 @@ fn buys_spot(group: &aws::AutoScalingGroup) -> bool {
     let mixed = group.mixed_instances_policy().and_then(|mixed| mixed.instances_distribution());
     let share = mixed.map(|mixed| mixed.on_demand_percentage_above_base_capacity().unwrap_or(100));
     share.is_some_and(|share| share < 100)
+}
+
+fn warm_pool(group: &aws::AutoScalingGroup) -> Option<WarmPool> {
+    let count = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
+    group.warm_pool_configuration().map(|pool| WarmPool {
+        min: count(pool.min_size()).unwrap_or(0),
+        size: count(group.warm_pool_size()),
+        state: pool.pool_state().map_or("Stopped", |state| state.as_str()).to_owned(),
+    })
 }
 
 fn instance(instance: &aws::Instance) -> Result<Instance, SenselessMember> {
@@ -379,6 +389,22 @@ mod tests {
         );
         assert!(read.own.new_instances_protected && !read.own.mixed_templates && !read.is_short());
         assert_eq!(name_in(&read.id), Some("we:b"));
+    }
+
+    #[test]
+    fn a_warm_pool_is_told_with_its_size_and_state() {
+        use aws::WarmPoolState::{Running, Stopped};
+        let pool = |state: Option<aws::WarmPoolState>| {
+            let with =
+                aws::WarmPoolConfiguration::builder().min_size(2).set_pool_state(state).build();
+            let raw = whole().warm_pool_configuration(with).warm_pool_size(3).build();
+            group(&raw).unwrap().warm_pool.map(|pool| (pool.min, pool.size, pool.state))
+        };
+        assert_eq!(pool(Some(Running)), Some((2, Some(3), "Running".to_owned())));
+        for state in [None, Some(Stopped)] {
+            assert_eq!(pool(state), Some((2, Some(3), "Stopped".to_owned())));
+        }
+        assert_eq!(group(&whole().build()).unwrap().warm_pool, None);
     }
 
     #[test]

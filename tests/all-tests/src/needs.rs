@@ -33,6 +33,7 @@ pub(crate) const NEEDS: [Need; 5] = [
             "aws_estate::",
             "faults::",
             "foreseen::",
+            "hours::",
             "idle_day::",
             "init::",
             "kills::",

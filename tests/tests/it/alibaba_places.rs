@@ -158,8 +158,8 @@ async fn a_survey_tells_attachments_kept_machines_and_containers_and_names_what_
         ]
     );
     assert_eq!(of("web").shapes[0].class, "ecs.g7.large");
-    assert!(of("web").warm_pool.is_none() && of("web").history.is_some());
-    assert_eq!(of("jobs").warm_pool.as_ref().and_then(|pool| pool.size), Some(4));
+    assert!(of("web").group.warm_pool.is_none() && of("web").history.is_some());
+    assert_eq!(of("jobs").group.warm_pool.as_ref().and_then(|pool| pool.size), Some(4));
     assert!(survey.unread.is_empty(), "{:?}", survey.unread);
     // Without the load balancers' products the groups are known all the same.
     bench.cloud.inject(Rule::on("ListServerGroups", Fault::Denied));

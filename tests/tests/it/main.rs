@@ -22,6 +22,7 @@ mod explain;
 mod faults;
 mod foreseen;
 mod found;
+mod hours;
 mod idle_day;
 mod init;
 mod kills;

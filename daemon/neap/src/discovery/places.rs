@@ -220,5 +220,6 @@ pub(super) fn bare(id: GroupId, name: String, tags: BTreeMap<String, String>) ->
         activities: Vec::new(),
         serving: MembersServing::Untold,
         buys_spot: false,
+        warm_pool: None,
     }
 }

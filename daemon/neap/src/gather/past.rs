@@ -1,11 +1,11 @@
 //! What was before anybody watched: how large groups were, what their units carried, and the load of
 //! groups whose utilisation alone is measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fleet::group::GroupState;
-use fleet::metric::{MetricQuery, Sample};
+use fleet::metric::{MetricKey, MetricQuery, Sample, WhenMissing};
 use fleet::{Fault, FaultKind, GroupRef, Seconds, ServiceName, Step, Timestamp};
 use forecaster::Series;
 use journal::SampleBatch;
@@ -226,6 +226,9 @@ impl Observer {
             .flat_map(ServicePolicy::metrics)
             .map(|query| (query.key(), query))
             .collect();
+        let errors = policy.services.values().filter_map(|service| service.signals.errors.as_ref());
+        let errors = errors.filter(|query| query.when_missing == WhenMissing::Zero);
+        let quiet: BTreeSet<MetricKey> = errors.map(MetricQuery::key).collect();
         let has = |query: &MetricQuery| self.store.newest(query).is_some();
         let (full, empty): (Vec<&MetricQuery>, Vec<&MetricQuery>) =
             asked.into_values().partition(|query| has(query));
@@ -233,7 +236,12 @@ impl Observer {
         Some(History {
             metrics: full.len(),
             longest: spans.max()?,
-            empty: empty.iter().map(|query| store::named(query)).collect(),
+            // Where nothing fails there are no errors to count.
+            empty: empty
+                .iter()
+                .filter(|query| !quiet.contains(&query.key()))
+                .map(|query| store::named(query))
+                .collect(),
         })
     }
 

@@ -67,7 +67,7 @@ fn adds_up(series: &Series) -> bool {
     if !seen || falls > gains.len() / FALLS || rises.len() < gains.len() / RISES {
         return false;
     }
-    let Some(usual) = super::median(rises) else { return false };
+    let Some(usual) = super::signs::median(rises) else { return false };
     // Newest first: what follows a fall stands before it, however long nothing moved.
     gains.retain(|gain| *gain != 0.0);
     gains.windows(2).all(|pair| pair[1] >= 0.0 || pair[0] <= REBOUND * usual)

@@ -306,6 +306,7 @@ fn a_template_makes_a_service_of_each_group_that_matches() {
         activities: Vec::new(),
         serving: MembersServing::Untold,
         buys_spot: false,
+        warm_pool: None,
     };
     let template = &config.templates[0];
     assert!(template.expand(&group("plain", &[])).is_none());

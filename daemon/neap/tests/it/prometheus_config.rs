@@ -124,6 +124,7 @@ pool = { capacity_per_unit = 10 }
         activities: Vec::new(),
         serving: MembersServing::Untold,
         buys_spot: false,
+        warm_pool: None,
     };
     let (_, policy) = config.templates[0].expand(&group).unwrap().unwrap();
     insta::assert_snapshot!(

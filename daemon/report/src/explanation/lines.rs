@@ -164,6 +164,10 @@ fn beside(group: &GroupView) -> Vec<String> {
         let suspended: Vec<_> = aside.suspended.iter().cloned().collect();
         told.push(format!("{} suspended", Processes(&suspended)));
     }
+    if let Some(pool) = &aside.warm_pool {
+        let size = pool.size.map(|size| format!(", {size} now")).unwrap_or_default();
+        told.push(format!("warm pool of {} or more{size} ({})", pool.min, pool.state));
+    }
     if let Some(action) = next_scheduled(group) {
         let sets = [("min", action.min), ("desired", action.desired), ("max", action.max)];
         let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));

@@ -130,6 +130,10 @@ fn beside(group: &GroupView) -> String {
         let suspended: Vec<_> = group.aside.suspended.iter().cloned().collect();
         told.push_str(&format!("，{} 已暂停", Processes(&suspended)));
     }
+    if let Some(pool) = &group.aside.warm_pool {
+        let size = pool.size.map(|size| format!("，现有 {size} 台")).unwrap_or_default();
+        told.push_str(&format!("，预热池至少 {} 台{size}（{}）", pool.min, pool.state));
+    }
     if let Some(action) = next_scheduled(group) {
         let sets = [("最小", action.min), ("期望", action.desired), ("最大", action.max)];
         let sets = sets.iter().filter_map(|(what, to)| Some(format!("{what} {}", (*to)?.0)));

@@ -49,6 +49,7 @@ impl Body {
             activities: self.activities_since(recent),
             serving: self.members_serving(setting),
             buys_spot: false,
+            warm_pool: None,
         }
     }
 

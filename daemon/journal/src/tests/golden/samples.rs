@@ -1,6 +1,6 @@
 //! Samples of what the journal encodes by itself: the parts of a cycle, metrics and usage.
 
-use fleet::group::{Process, ServingSign};
+use fleet::group::{Process, ServingSign, WarmPool};
 use fleet::metric::{MetricKey, Sample};
 use fleet::usage::{Code, Day, Signal};
 use fleet::{Level, Step};
@@ -208,6 +208,7 @@ pub(super) fn behind(golden: &mut Golden) {
         launch_failed: Some(text("launch failed")),
         machines: Some(3),
         buys_spot: true,
+        warm_pool: Some(WarmPool { min: 4, size: Some(5), state: text("warm") }),
     };
     let with = parts_of(&with);
     assert!(with.len() > without.len());

@@ -23,10 +23,10 @@ pub(super) fn described(one: &Surveyed) -> String {
         let all: Vec<String> = one.shapes.iter().map(each).collect();
         text.push_str(&comment(&format!("Units are weights: {}.", all.join(", "))));
     }
-    if one.spot {
+    if group.buys_spot {
         text.push_str(&comment("Spot machines: the cloud may take them back."));
     }
-    if let Some(pool) = &one.warm_pool {
+    if let Some(pool) = &group.warm_pool {
         let size = pool.size.map(|size| format!(", {size} now")).unwrap_or_default();
         text.push_str(&comment(&format!(
             "Warm pool of {} or more{size} ({}): they enter service sooner than new ones.",

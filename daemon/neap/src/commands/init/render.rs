@@ -406,7 +406,7 @@ fn price(guess: &Guess<'_>, found: &Found<'_>) -> String {
     let key = (one.group.id.region.to_string(), shape.class.clone());
     match found.prices.get(&key) {
         Some(Ok(Some(price))) if price.currency == Currency::Usd => {
-            let spot = if one.spot { ", spot costs less" } else { "" };
+            let spot = if one.group.buys_spot { ", spot costs less" } else { "" };
             let weight = f64::from(shape.weight.max(1));
             let each = if shape.weight > 1 {
                 format!(", for {} units", shape.weight)

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleet::feed::{
-    Feed, FeedKind, FeedSource, Goal, GoalKind, Surveyed, UnitShape, WarmPool, WatchedMetric,
-};
+use fleet::feed::{Feed, FeedKind, FeedSource, Goal, GoalKind, Surveyed, UnitShape, WatchedMetric};
 use fleet::group::{
     Activity, ActivityKind, ActivityStatus, Cause, GroupState, Instance, Lifecycle, NativePolicy,
-    NativePolicyKind, Owner, Process, ScheduledAction,
+    NativePolicyKind, Owner, Process, ScheduledAction, WarmPool,
 };
 use fleet::metric::{MetricQuery, Sample, Statistic};
 use fleet::money::{Currency, Price};
@@ -49,6 +47,7 @@ pub(super) fn group(name: &str, region: &str) -> GroupState {
         activities: Vec::new(),
         serving: Default::default(),
         buys_spot: false,
+        warm_pool: None,
     }
 }
 
@@ -262,7 +261,7 @@ fn what_is_printed_reads_as_if_somebody_had_looked() {
     all.push(Surveyed::bare(GroupState { owner, ..group("nodes", "eu-west-1") }));
     all.push(Surveyed::bare(GroupState { max: Units(0), ..group("old", "eu-west-1") }));
     let mut lag = of("lag-asg", 2);
-    lag.warm_pool = Some(WarmPool { min: 2, size: Some(2), state: "Stopped".to_owned() });
+    lag.group.warm_pool = Some(WarmPool { min: 2, size: Some(2), state: "Stopped".to_owned() });
     all.push(lag);
     let text = printed(&all, &loads);
     insta::assert_snapshot!(text);
@@ -511,7 +510,7 @@ fn weights_spot_schedules_and_policies_are_named() {
         UnitShape { class: "c6i.large".to_owned(), weight: 2 },
         UnitShape { class: "c6i.xlarge".to_owned(), weight: 4 },
     ];
-    game.spot = true;
+    game.group.buys_spot = true;
     game.group.scheduled = vec![ScheduledAction {
         name: "workday".to_owned(),
         at: None,

@@ -69,6 +69,7 @@ fn group(members: Vec<Instance>, activities: Vec<Activity>, serving: MembersServ
         activities,
         serving,
         buys_spot: false,
+        warm_pool: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use ::journal::records::{Load, Promise};
-use fleet::group::{Process, ScheduledAction, ServingSign};
+use fleet::group::{Process, ScheduledAction, ServingSign, WarmPool};
 use fleet::{
     AccountId, AccountKey, Change, ClockJump, Fault, FaultKind, GroupId, Level, Place,
     ProviderName, Region, Seconds, ServiceName, Step, Timestamp, Units,
@@ -558,6 +558,7 @@ fn explanations_say_the_same() {
         view.aside.suspended = [Process::AlarmNotification, Process::Launch].into();
         view.aside.machines = Some(5);
         view.aside.buys_spot = true;
+        view.aside.warm_pool = Some(WarmPool { min: 2, size: Some(3), state: text("Stopped") });
         observation(Ok(view), None, true)
     });
     lines.extend(beside.iter().map(|seen| Line::Group(Some(seen), Load::PerSecond)));

@@ -111,6 +111,8 @@ pub(super) enum What {
     HighMinimum { own: u32, policy: u32 },
     /// No sample in a day.
     NoSample,
+    /// No sample in a day of what is silent while nothing happens, such as errors.
+    Quiet,
     /// The metric could not be read.
     Unread(Fault),
     /// Samples are further apart than the period says.
@@ -219,6 +221,10 @@ impl fmt::Display for What {
             What::NoSample => f.write_str(
                 "never had a sample in the last day: look at the spelling of name and dimensions and at \
                  the region; a load balancer that was replaced has a new name",
+            ),
+            What::Quiet => f.write_str(
+                "no sample in the last day, as where there was nothing to count; if there was, look at the \
+                 spelling of name and dimensions",
             ),
             What::Unread(fault) => write!(f, "cannot be read: {fault}"),
             What::Sparse { apart, period } => write!(

@@ -90,6 +90,9 @@ fn sampled(metric: &Read, facts: &Facts) -> (Mark, What) {
     };
     let zero = metric.query.when_missing == WhenMissing::Zero;
     let Some(newest) = samples.last() else {
+        if zero && !is_demand {
+            return (Mark::Note, What::Quiet);
+        }
         // Where nothing is reported at zero, an idle service looks the same.
         return (if zero { Mark::Warning } else { grave }, What::NoSample);
     };

@@ -44,6 +44,7 @@ fn state() -> GroupState {
         activities: Vec::new(),
         serving: Default::default(),
         buys_spot: false,
+        warm_pool: None,
     }
 }
 
@@ -185,6 +186,7 @@ fn a_metric_is_judged_by_its_last_day() {
         (metric([], 60, Unknown, Demand), Mark::Stops, "never had a sample"),
         (metric([], 60, Zero, Demand), Mark::Warning, "never had a sample"),
         (metric([], 60, Unknown, Beside), Mark::Warning, "never had a sample"),
+        (metric([], 60, Zero, Beside), Mark::Note, "as where there was nothing to count"),
         (
             metric((1..=288).rev().map(|n| n * 300), 60, Unknown, Demand),
             Mark::Warning,

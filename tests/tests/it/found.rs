@@ -97,7 +97,8 @@ fn a_cloud_that_is_away_at_the_start_is_found_within_a_minute_of_its_return() {
     let running = neap.start(&clock);
     ends_well(&running);
     let told = turns(&running);
-    assert_eq!(told.len(), 16, "a turn a minute, whoever is away");
+    // The signal to end may meet one more.
+    assert!((16..=17).contains(&told.len()), "a turn a minute, whoever is away: {}", told.len());
     let places = silent(&told[2]);
     assert!(!places.is_empty() && places[0].contains("none of its groups is known"), "{places:?}");
     assert_eq!(silent(&told[15]), Vec::<String>::new());

@@ -96,9 +96,11 @@ fn a_cloud_that_is_away_at_the_start_is_found_within_a_minute_of_its_return() {
     let neap = Neap::on(BINARY, &config, &clock);
     let running = neap.start(&clock);
     ends_well(&running);
-    let told = turns(&running);
-    // The signal to end may meet one more.
-    assert!((16..=17).contains(&told.len()), "a turn a minute, whoever is away: {}", told.len());
+    let taken_at = |turn: &Value| turn["taken_at"].as_str().and_then(Timestamp::parse);
+    let mut told = turns(&running);
+    // At the end the signal is sent; a slow machine begins another turn before it is there.
+    told.retain(|turn| taken_at(turn).expect("a time") < minutes(16));
+    assert_eq!(told.len(), 16, "a turn a minute, whoever is away");
     let places = silent(&told[2]);
     assert!(!places.is_empty() && places[0].contains("none of its groups is known"), "{places:?}");
     assert_eq!(silent(&told[15]), Vec::<String>::new());
